@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a host IOMMU driver is, seen from core: one struct core_iommu per
+ * hardware unit, domains, vIOMMUs and vDEVICEs behind tables of operations.
+ * Core serialises nothing for the driver except what is said here.
+ *
+ * Errors are negative errnos and reach user space as they are.
+ */
+#ifndef CORE_DRIVER_H
+#define CORE_DRIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct core_device;
+struct core_domain;
+struct core_inval;
+struct core_iommu;
+struct core_vdevice;
+struct core_viommu;
+
+/* User data of an allocation: still in the client's memory, read at most once
+ */
+struct core_user_data {
+	uint32_t type; /* an iommu_*_type of the ABI */
+	uint32_t len;
+	uint64_t uptr;
+};
+
+/*
+ * Copies a struct of exactly @size known bytes: -EINVAL if @data has another
+ * type than @type, is shorter than @min_len or longer than @size; -EFAULT.
+ */
+int core_copy_user_data(const struct core_user_data *data, uint32_t type,
+			size_t min_len, void *dst, size_t size);
+
+/* An IOVA range the hardware or platform keeps for itself. */
+struct core_resv {
+	uint64_t first;
+	uint64_t last;
+	bool msi; /* a window in which core maps the platform's MSI doorbell */
+};
+
+#define CORE_NO_PASID	UINT32_MAX
+
+#define CORE_PROT_READ	0x1u
+#define CORE_PROT_WRITE 0x2u
+#define CORE_PROT_MMIO	0x4u /* not memory: an MSI doorbell */
+
+struct core_iommu_ops {
+	const char *name;
+
+	/*
+	 * IOMMU_GET_HW_INFO: the struct that user space reads; @data is
+	 * constant while the unit lives. @type: 0 for the driver's default,
+	 * else the type asked for (-EOPNOTSUPP if there is none such).
+	 */
+	int (*hw_info)(struct core_device *dev, uint32_t type,
+		       uint32_t *out_type, const void **data, uint32_t *len);
+	/* IOMMU_HW_CAP_* of the ABI; PASID width in *max_pasid_log2 */
+	uint64_t (*capabilities)(struct core_device *dev,
+				 uint8_t *max_pasid_log2);
+
+	/* A device appears behind the unit (blocked) or leaves it. */
+	int (*device_add)(struct core_device *dev);
+	void (*device_remove)(struct core_device *dev);
+
+	/* Fills at most @max; returns how many there are. */
+	size_t (*reserved)(struct core_device *dev, struct core_resv *resv,
+			   size_t max);
+
+	/* A paging domain. @flags: enum iommufd_hwpt_alloc_flags */
+	int (*domain_alloc)(struct core_device *dev, uint32_t flags,
+			    struct core_domain **domain);
+
+	/* Nested directly on a parent domain; NULL: -EOPNOTSUPP */
+	int (*nested_alloc)(struct core_device *dev, struct core_domain *parent,
+			    uint32_t flags, const struct core_user_data *data,
+			    struct core_domain **domain);
+
+	/* NULL: no vIOMMUs. Unknown @type: -EOPNOTSUPP */
+	int (*viommu_alloc)(struct core_device *dev, struct core_domain *parent,
+			    uint32_t type, const struct core_user_data *data,
+			    struct core_viommu **viommu);
+
+	/*
+	 * All DMA of @dev (of @pasid) aborts from now on. Never fails. Like
+	 * attach, it is called with the device's group lock held.
+	 */
+	void (*block)(struct core_device *dev, uint32_t pasid);
+
+	void (*destroy)(struct core_iommu *iommu);
+};
+
+/* Embedded by the driver in its unit. */
+struct core_iommu {
+	const struct core_iommu_ops *ops;
+};
+
+/*
+ * One device behind a unit. Owned by whoever built the machine; core and the
+ * driver hang their state on it.
+ */
+struct core_device {
+	struct core_iommu *iommu;
+	uint32_t stream_id; /* StreamID, requester id ... */
+	uint8_t pasid_bits; /* the device's own; 0: none */
+	bool ats;	    /* the device can translate by itself */
+	bool pri;
+	void *core;  /* core's: set while bound */
+	void *drv;   /* the driver's */
+	void *owner; /* the machine's */
+};
+
+/* What a paging domain can map. */
+struct core_geometry {
+	uint64_t first;
+	uint64_t last;
+	uint64_t page_sizes; /* bit n: leaves of 2^n bytes */
+};
+
+struct core_domain_ops {
+	void (*free)(struct core_domain *domain);
+
+	/*
+	 * Puts @dev (its @pasid) under @domain, replacing what it was under
+	 * without a moment of other translation; on failure nothing changed.
+	 * -EINVAL: this device cannot use this domain.
+	 */
+	int (*attach)(struct core_domain *domain, struct core_device *dev,
+		      uint32_t pasid);
+
+	/*
+	 * Paging domains. [@iova, @iova + @length) maps to @pa onwards; all
+	 * aligned to the smallest page size; nothing in the range is mapped
+	 * yet. On failure nothing of it is. Core serialises calls on one
+	 * domain.
+	 */
+	int (*map)(struct core_domain *domain, uint64_t iova, uint64_t pa,
+		   uint64_t length, uint32_t prot);
+	/*
+	 * Removes the range (all of it mapped, possibly by several maps).
+	 * When it returns no DMA begun before or after reaches the old pages.
+	 * Never fails: what it needs it has allocated at map.
+	 */
+	void (*unmap)(struct core_domain *domain, uint64_t iova,
+		      uint64_t length);
+
+	/* Nested domains allocated directly on a parent; else NULL. */
+	int (*invalidate)(struct core_domain *domain, struct core_inval *inv);
+};
+
+/* Embedded by the driver. */
+struct core_domain {
+	const struct core_domain_ops *ops;
+	struct core_iommu *iommu;
+	struct core_geometry geometry; /* paging domains */
+	bool nested;
+};
+
+struct core_viommu_ops {
+	void (*free)(struct core_viommu *viommu);
+
+	/* A nested domain, usable by every device of this vIOMMU */
+	int (*nested_alloc)(struct core_viommu *viommu, uint32_t flags,
+			    const struct core_user_data *data,
+			    struct core_domain **domain);
+
+	/* IOMMU_HWPT_INVALIDATE on the vIOMMU; core refuses a driver that has
+	 * nested_alloc but neither this nor the domain's. */
+	int (*invalidate)(struct core_viommu *viommu, struct core_inval *inv);
+
+	/* True if IOMMU_HWPT_INVALIDATE takes arrays of this data_type. */
+	bool (*inval_type)(struct core_viommu *viommu, uint32_t type);
+
+	/* The driver learns vSID -> device; NULL where it needs not. */
+	int (*vdevice_add)(struct core_viommu *viommu,
+			   struct core_vdevice *vdevice);
+	void (*vdevice_remove)(struct core_viommu *viommu,
+			       struct core_vdevice *vdevice);
+
+	/* True if events of this iommu_veventq_type can be read. */
+	bool (*veventq_type)(struct core_viommu *viommu, uint32_t type);
+};
+
+/* Embedded by the driver. */
+struct core_viommu {
+	const struct core_viommu_ops *ops;
+	struct core_iommu *iommu;
+	struct core_domain *parent;
+	void *core; /* core's object */
+};
+
+/* Core's; the driver reads it. Unique per (viommu, virt_id) and device. */
+struct core_vdevice {
+	struct core_viommu *viommu;
+	struct core_device *dev;
+	uint64_t virt_id;
+	void *drv; /* the driver's */
+};
+
+/*
+ * One IOMMU_HWPT_INVALIDATE: an array in the client's memory. The driver
+ * copies entries with core_inval_copy() and sets @done to the number that
+ * took effect; on failure entry @done is the one at fault. @code and @info
+ * are the architecture's error code (ext.h), 0 if there is none.
+ */
+struct core_inval {
+	uint64_t uptr;
+	uint32_t type; /* iommu_hwpt_invalidate_data_type */
+	uint32_t stride;
+	uint32_t count; /* at least 1 */
+	uint32_t done;
+	uint32_t code;
+	uint32_t info;
+};
+
+/*
+ * Copies entries [@start, @start + @n) to @dst, @size bytes each, once.
+ * Shorter entries are filled with zeros; -E2BIG if a longer one has a byte
+ * behind @size that is not zero (*@copied entries before it are good),
+ * -EFAULT likewise.
+ */
+int core_inval_copy(const struct core_inval *inv, uint32_t start, uint32_t n,
+		    void *dst, size_t size, uint32_t *copied);
+
+/*
+ * An event of the hardware for the guest behind @viommu: a record of the
+ * veventq @type. Copied, numbered, or counted as lost. Any thread.
+ */
+void core_viommu_event(struct core_viommu *viommu, uint32_t type,
+		       const void *record, size_t size);
+
+#endif

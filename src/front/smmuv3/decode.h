@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Decoding of SMMUv3 commands, Arm IHI 0070 chapter 4: a pure function of the
+ * two doublewords and the identification registers. For each command its own
+ * text says which bits are RES0 (refused here, CERROR_ILL) and which are
+ * IGNORED; operands that a valid bit switches off come out as zero.
+ */
+#ifndef FRONT_SMMUV3_DECODE_H
+#define FRONT_SMMUV3_DECODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "front/smmuv3/front.h"
+
+struct smmuv3_cmd {
+	uint8_t op;
+	bool ssv;
+	bool leaf;
+	bool global; /* ATC_INV.G */
+	bool range;  /* TLBI: a range command (TG != 0 and IDR3.RIL) */
+	uint32_t sid;
+	uint32_t ssid;
+	uint16_t vmid;
+	uint16_t asid;
+	uint64_t first;	     /* TLBI by address, ATC_INV, PREFETCH_ADDR */
+	uint64_t last;	     /* inclusive; non-range TLBI: see @granule_lg2 */
+	uint8_t granule_lg2; /* 12, 14, 16; 0: TG is 0, any granule */
+	uint8_t ttl;	     /* level hint 1-3; 0: none */
+	uint32_t sid_last;   /* CFGI_STE_RANGE: sid..sid_last, inclusive */
+	uint16_t stag;	     /* RESUME */
+	bool retry;	     /* RESUME.Ac */
+	bool abort;	     /* RESUME.Ab */
+	uint16_t prg_index;
+	uint8_t resp; /* PRI_RESP, PRI_* */
+	uint8_t cs;   /* SYNC */
+	uint32_t msi_data;
+	uint64_t msi_addr;
+};
+
+/* 0, or -EINVAL: the queue stops here with CERROR_ILL. */
+int smmuv3_decode(const uint64_t dw[2], const struct smmuv3_id *id,
+		  struct smmuv3_cmd *cmd);
+
+/* "TLBI_NH_VA" ...; NULL for an opcode that does not exist */
+const char *smmuv3_op_name(uint8_t op);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* SMMUv3 commands, Arm IHI 0070 chapter 4. FIELD_n_x is in doubleword n. */
+#ifndef HWDEF_SMMUV3_CMD_H
+#define HWDEF_SMMUV3_CMD_H
+
+#include "base/bits.h"
+#include "base/le.h"
+
+#define SMMUV3_CMD_DWORDS 2
+#define SMMUV3_CMD_SIZE	  16
+
+struct smmuv3_cmd_rec {
+	le64 dw[SMMUV3_CMD_DWORDS];
+};
+_Static_assert(sizeof(struct smmuv3_cmd_rec) == 16, "commands are 16 bytes");
+
+#define SMMUV3_CMD_0_OP		  GENMASK_ULL(7, 0)
+#define SMMUV3_CMD_0_SSEC	  BIT_ULL(10)
+#define SMMUV3_CMD_0_SSV	  BIT_ULL(11)
+#define SMMUV3_CMD_0_SSID	  GENMASK_ULL(31, 12)
+#define SMMUV3_CMD_0_SID	  GENMASK_ULL(63, 32)
+
+#define SMMUV3_OP_PREFETCH_CONFIG 0x01
+#define SMMUV3_OP_PREFETCH_ADDR	  0x02
+#define SMMUV3_OP_CFGI_STE	  0x03
+#define SMMUV3_OP_CFGI_STE_RANGE  0x04 /* RANGE 31: CMD_CFGI_ALL */
+#define SMMUV3_OP_CFGI_CD	  0x05
+#define SMMUV3_OP_CFGI_CD_ALL	  0x06
+#define SMMUV3_OP_CFGI_VMS_PIDM	  0x07
+#define SMMUV3_OP_TLBI_NH_ALL	  0x10
+#define SMMUV3_OP_TLBI_NH_ASID	  0x11
+#define SMMUV3_OP_TLBI_NH_VA	  0x12
+#define SMMUV3_OP_TLBI_NH_VAA	  0x13
+#define SMMUV3_OP_TLBI_EL3_ALL	  0x18
+#define SMMUV3_OP_TLBI_EL3_VA	  0x1a
+#define SMMUV3_OP_TLBI_EL2_ALL	  0x20
+#define SMMUV3_OP_TLBI_EL2_ASID	  0x21
+#define SMMUV3_OP_TLBI_EL2_VA	  0x22
+#define SMMUV3_OP_TLBI_EL2_VAA	  0x23
+#define SMMUV3_OP_TLBI_S12_VMALL  0x28
+#define SMMUV3_OP_TLBI_S2_IPA	  0x2a
+#define SMMUV3_OP_TLBI_NSNH_ALL	  0x30
+#define SMMUV3_OP_ATC_INV	  0x40
+#define SMMUV3_OP_PRI_RESP	  0x41
+#define SMMUV3_OP_RESUME	  0x44
+#define SMMUV3_OP_STALL_TERM	  0x45
+#define SMMUV3_OP_SYNC		  0x46
+
+#define SMMUV3_PREFETCH_1_SIZE	  GENMASK_ULL(4, 0)
+#define SMMUV3_PREFETCH_1_STRIDE  GENMASK_ULL(9, 5)
+#define SMMUV3_PREFETCH_1_ADDR	  GENMASK_ULL(63, 12)
+
+#define SMMUV3_CFGI_1_LEAF	  BIT_ULL(0)
+#define SMMUV3_CFGI_1_RANGE	  GENMASK_ULL(4, 0)
+
+#define SMMUV3_TLBI_0_NUM	  GENMASK_ULL(16, 12) /* with IDR3.RIL, TG != 0 */
+#define SMMUV3_TLBI_0_SCALE	  GENMASK_ULL(24, 20)
+#define SMMUV3_TLBI_0_VMID	  GENMASK_ULL(47, 32)
+#define SMMUV3_TLBI_0_ASID	  GENMASK_ULL(63, 48)
+#define SMMUV3_TLBI_1_LEAF	  BIT_ULL(0)
+#define SMMUV3_TLBI_1_TTL	  GENMASK_ULL(9, 8)
+#define SMMUV3_TLBI_1_TG	  GENMASK_ULL(11, 10) /* 0 no range, 4K 16K 64K */
+#define SMMUV3_TLBI_1_VA	  GENMASK_ULL(63, 12)
+#define SMMUV3_TLBI_1_IPA	  GENMASK_ULL(51, 12)
+
+#define SMMUV3_ATC_0_G		  BIT_ULL(9)
+#define SMMUV3_ATC_1_SIZE	  GENMASK_ULL(5, 0) /* 2^SIZE pages of 4 KiB */
+#define SMMUV3_ATC_1_ADDR	  GENMASK_ULL(63, 12)
+
+#define SMMUV3_PRI_1_PRGINDEX	  GENMASK_ULL(8, 0)
+#define SMMUV3_PRI_1_RESP	  GENMASK_ULL(13, 12)
+#define SMMUV3_PRI_FAILURE	  0
+#define SMMUV3_PRI_INVALID	  1
+#define SMMUV3_PRI_SUCCESS	  2
+
+#define SMMUV3_RESUME_0_AC	  BIT_ULL(12) /* retry; 0: terminate */
+#define SMMUV3_RESUME_0_AB	  BIT_ULL(13) /* when terminating: abort */
+#define SMMUV3_RESUME_1_STAG	  GENMASK_ULL(15, 0)
+
+#define SMMUV3_SYNC_0_CS	  GENMASK_ULL(13, 12)
+#define SMMUV3_SYNC_CS_NONE	  0
+#define SMMUV3_SYNC_CS_IRQ	  1 /* MSI where MSIADDRESS is not 0 */
+#define SMMUV3_SYNC_CS_SEV	  2
+#define SMMUV3_SYNC_0_MSH	  GENMASK_ULL(23, 22)
+#define SMMUV3_SYNC_0_MSIATTR	  GENMASK_ULL(27, 24)
+#define SMMUV3_SYNC_0_MSIDATA	  GENMASK_ULL(63, 32)
+#define SMMUV3_SYNC_1_MSIADDR	  GENMASK_ULL(55, 2)
+
+#endif

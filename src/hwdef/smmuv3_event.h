@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* SMMUv3 event records, Arm IHI 0070 section 7.3. */
+#ifndef HWDEF_SMMUV3_EVENT_H
+#define HWDEF_SMMUV3_EVENT_H
+
+#include "base/bits.h"
+#include "base/le.h"
+
+#define SMMUV3_EVT_DWORDS 4
+#define SMMUV3_EVT_SIZE	  32
+
+struct smmuv3_evt_rec {
+	le64 dw[SMMUV3_EVT_DWORDS];
+};
+_Static_assert(sizeof(struct smmuv3_evt_rec) == 32, "events are 32 bytes");
+
+#define SMMUV3_EVT_F_UUT	      0x01
+#define SMMUV3_EVT_C_BAD_STREAMID     0x02
+#define SMMUV3_EVT_F_STE_FETCH	      0x03
+#define SMMUV3_EVT_C_BAD_STE	      0x04
+#define SMMUV3_EVT_F_BAD_ATS_TREQ     0x05
+#define SMMUV3_EVT_F_STREAM_DISABLED  0x06
+#define SMMUV3_EVT_F_TRANSL_FORBIDDEN 0x07
+#define SMMUV3_EVT_C_BAD_SUBSTREAMID  0x08
+#define SMMUV3_EVT_F_CD_FETCH	      0x09
+#define SMMUV3_EVT_C_BAD_CD	      0x0a
+#define SMMUV3_EVT_F_WALK_EABT	      0x0b
+#define SMMUV3_EVT_F_TRANSLATION      0x10
+#define SMMUV3_EVT_F_ADDR_SIZE	      0x11
+#define SMMUV3_EVT_F_ACCESS	      0x12
+#define SMMUV3_EVT_F_PERMISSION	      0x13
+#define SMMUV3_EVT_F_TLB_CONFLICT     0x20
+#define SMMUV3_EVT_F_CFG_CONFLICT     0x21
+#define SMMUV3_EVT_E_PAGE_REQUEST     0x24
+#define SMMUV3_EVT_F_VMS_FETCH	      0x25
+
+#define SMMUV3_EVT_0_TYPE	      GENMASK_ULL(7, 0)
+#define SMMUV3_EVT_0_SSV	      BIT_ULL(11)
+#define SMMUV3_EVT_0_SSID	      GENMASK_ULL(31, 12)
+#define SMMUV3_EVT_0_SID	      GENMASK_ULL(63, 32)
+
+#define SMMUV3_EVT_1_STAG	      GENMASK_ULL(15, 0)
+#define SMMUV3_EVT_1_STALL	      BIT_ULL(31)
+#define SMMUV3_EVT_1_PNU	      BIT_ULL(33)
+#define SMMUV3_EVT_1_IND	      BIT_ULL(34)
+#define SMMUV3_EVT_1_RNW	      BIT_ULL(35)
+#define SMMUV3_EVT_1_NSIPA	      BIT_ULL(36)
+#define SMMUV3_EVT_1_S2		      BIT_ULL(39)
+#define SMMUV3_EVT_1_CLASS	      GENMASK_ULL(41, 40)
+#define SMMUV3_CLASS_CD		      0
+#define SMMUV3_CLASS_TT		      1
+#define SMMUV3_CLASS_IN		      2
+
+#define SMMUV3_EVT_2_ADDR	      GENMASK_ULL(63, 0)
+#define SMMUV3_EVT_3_IPA	      GENMASK_ULL(55, 12)
+#define SMMUV3_EVT_3_FETCHADDR	      GENMASK_ULL(55, 3)
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SMMUv3 registers, non-secure programming interface. Names and layout:
+ * Arm IHI 0070 (SMMUv3 architecture), chapter 6. Offsets below 0x10000 are in
+ * page 0, the others in page 1.
+ */
+#ifndef HWDEF_SMMUV3_REGS_H
+#define HWDEF_SMMUV3_REGS_H
+
+#include "base/bits.h"
+
+#define SMMUV3_REG_SIZE		     0x20000
+
+#define SMMUV3_IDR0		     0x0000
+#define SMMUV3_IDR0_S2P		     BIT_ULL(0)
+#define SMMUV3_IDR0_S1P		     BIT_ULL(1)
+#define SMMUV3_IDR0_TTF		     GENMASK_ULL(3, 2)
+#define SMMUV3_TTF_AARCH64	     2
+#define SMMUV3_TTF_BOTH		     3
+#define SMMUV3_IDR0_COHACC	     BIT_ULL(4)
+#define SMMUV3_IDR0_BTM		     BIT_ULL(5)
+#define SMMUV3_IDR0_HTTU	     GENMASK_ULL(7, 6)
+#define SMMUV3_HTTU_NONE	     0
+#define SMMUV3_HTTU_ACCESS	     1
+#define SMMUV3_HTTU_DIRTY	     2
+#define SMMUV3_IDR0_DORMHINT	     BIT_ULL(8)
+#define SMMUV3_IDR0_HYP		     BIT_ULL(9)
+#define SMMUV3_IDR0_ATS		     BIT_ULL(10)
+#define SMMUV3_IDR0_NS1ATS	     BIT_ULL(11)
+#define SMMUV3_IDR0_ASID16	     BIT_ULL(12)
+#define SMMUV3_IDR0_MSI		     BIT_ULL(13)
+#define SMMUV3_IDR0_SEV		     BIT_ULL(14)
+#define SMMUV3_IDR0_ATOS	     BIT_ULL(15)
+#define SMMUV3_IDR0_PRI		     BIT_ULL(16)
+#define SMMUV3_IDR0_VMW		     BIT_ULL(17)
+#define SMMUV3_IDR0_VMID16	     BIT_ULL(18)
+#define SMMUV3_IDR0_CD2L	     BIT_ULL(19)
+#define SMMUV3_IDR0_VATOS	     BIT_ULL(20)
+#define SMMUV3_IDR0_TTENDIAN	     GENMASK_ULL(22, 21)
+#define SMMUV3_TTENDIAN_MIXED	     0
+#define SMMUV3_TTENDIAN_LITTLE	     2
+#define SMMUV3_TTENDIAN_BIG	     3
+#define SMMUV3_IDR0_ATSRECERR	     BIT_ULL(23)
+#define SMMUV3_IDR0_STALL_MODEL	     GENMASK_ULL(25, 24)
+#define SMMUV3_STALL_BOTH	     0 /* stall and terminate */
+#define SMMUV3_STALL_NONE	     1 /* terminate only */
+#define SMMUV3_STALL_FORCED	     2
+#define SMMUV3_IDR0_TERM_MODEL	     BIT_ULL(26)
+#define SMMUV3_IDR0_ST_LEVEL	     GENMASK_ULL(28, 27)
+
+#define SMMUV3_IDR1		     0x0004
+#define SMMUV3_IDR1_SIDSIZE	     GENMASK_ULL(5, 0)
+#define SMMUV3_IDR1_SSIDSIZE	     GENMASK_ULL(10, 6)
+#define SMMUV3_IDR1_PRIQS	     GENMASK_ULL(15, 11)
+#define SMMUV3_IDR1_EVENTQS	     GENMASK_ULL(20, 16)
+#define SMMUV3_IDR1_CMDQS	     GENMASK_ULL(25, 21)
+#define SMMUV3_IDR1_ATTR_PERMS_OVR   BIT_ULL(26)
+#define SMMUV3_IDR1_ATTR_TYPES_OVR   BIT_ULL(27)
+#define SMMUV3_IDR1_REL		     BIT_ULL(28)
+#define SMMUV3_IDR1_QUEUES_PRESET    BIT_ULL(29)
+#define SMMUV3_IDR1_TABLES_PRESET    BIT_ULL(30)
+#define SMMUV3_IDR1_ECMDQ	     BIT_ULL(31)
+
+#define SMMUV3_IDR2		     0x0008
+
+#define SMMUV3_IDR3		     0x000c
+#define SMMUV3_IDR3_HAD		     BIT_ULL(2)
+#define SMMUV3_IDR3_PBHA	     BIT_ULL(3)
+#define SMMUV3_IDR3_XNX		     BIT_ULL(4)
+#define SMMUV3_IDR3_PPS		     BIT_ULL(5)
+#define SMMUV3_IDR3_MPAM	     BIT_ULL(7)
+#define SMMUV3_IDR3_FWB		     BIT_ULL(8)
+#define SMMUV3_IDR3_STT		     BIT_ULL(9)
+#define SMMUV3_IDR3_RIL		     BIT_ULL(10)
+#define SMMUV3_IDR3_BBML	     GENMASK_ULL(12, 11)
+#define SMMUV3_IDR3_E0PD	     BIT_ULL(13)
+#define SMMUV3_IDR3_PTWNNC	     BIT_ULL(14)
+
+#define SMMUV3_IDR4		     0x0010
+
+#define SMMUV3_IDR5		     0x0014
+#define SMMUV3_IDR5_OAS		     GENMASK_ULL(2, 0) /* 32 36 40 42 44 48 52 */
+#define SMMUV3_IDR5_GRAN4K	     BIT_ULL(4)
+#define SMMUV3_IDR5_GRAN16K	     BIT_ULL(5)
+#define SMMUV3_IDR5_GRAN64K	     BIT_ULL(6)
+#define SMMUV3_IDR5_VAX		     GENMASK_ULL(11, 10)
+#define SMMUV3_VAX_48		     0
+#define SMMUV3_VAX_52		     1
+#define SMMUV3_IDR5_STALL_MAX	     GENMASK_ULL(31, 16)
+
+#define SMMUV3_IIDR		     0x0018
+#define SMMUV3_AIDR		     0x001c /* 0x00: v3.0, 0x01: v3.1, 0x02: v3.2 ... */
+
+#define SMMUV3_CR0		     0x0020
+#define SMMUV3_CR0ACK		     0x0024
+#define SMMUV3_CR0_SMMUEN	     BIT_ULL(0)
+#define SMMUV3_CR0_PRIQEN	     BIT_ULL(1)
+#define SMMUV3_CR0_EVENTQEN	     BIT_ULL(2)
+#define SMMUV3_CR0_CMDQEN	     BIT_ULL(3)
+#define SMMUV3_CR0_ATSCHK	     BIT_ULL(4)
+#define SMMUV3_CR0_VMW		     GENMASK_ULL(8, 6)
+
+#define SMMUV3_CR1		     0x0028
+#define SMMUV3_CR1_QUEUE_IC	     GENMASK_ULL(1, 0)
+#define SMMUV3_CR1_QUEUE_OC	     GENMASK_ULL(3, 2)
+#define SMMUV3_CR1_QUEUE_SH	     GENMASK_ULL(5, 4)
+#define SMMUV3_CR1_TABLE_IC	     GENMASK_ULL(7, 6)
+#define SMMUV3_CR1_TABLE_OC	     GENMASK_ULL(9, 8)
+#define SMMUV3_CR1_TABLE_SH	     GENMASK_ULL(11, 10)
+
+#define SMMUV3_CR2		     0x002c
+#define SMMUV3_CR2_E2H		     BIT_ULL(0)
+#define SMMUV3_CR2_RECINVSID	     BIT_ULL(1)
+#define SMMUV3_CR2_PTM		     BIT_ULL(2)
+#define SMMUV3_CR2_REC_CFG_ATS	     BIT_ULL(3)
+
+#define SMMUV3_STATUSR		     0x0040
+
+#define SMMUV3_GBPA		     0x0044
+#define SMMUV3_GBPA_MEMATTR	     GENMASK_ULL(3, 0)
+#define SMMUV3_GBPA_MTCFG	     BIT_ULL(4)
+#define SMMUV3_GBPA_ALLOCCFG	     GENMASK_ULL(11, 8)
+#define SMMUV3_GBPA_SHCFG	     GENMASK_ULL(13, 12)
+#define SMMUV3_GBPA_PRIVCFG	     GENMASK_ULL(17, 16)
+#define SMMUV3_GBPA_INSTCFG	     GENMASK_ULL(19, 18)
+#define SMMUV3_GBPA_ABORT	     BIT_ULL(20)
+#define SMMUV3_GBPA_UPDATE	     BIT_ULL(31)
+
+#define SMMUV3_AGBPA		     0x0048
+
+#define SMMUV3_IRQ_CTRL		     0x0050
+#define SMMUV3_IRQ_CTRLACK	     0x0054
+#define SMMUV3_IRQ_CTRL_GERROR	     BIT_ULL(0)
+#define SMMUV3_IRQ_CTRL_PRIQ	     BIT_ULL(1)
+#define SMMUV3_IRQ_CTRL_EVENTQ	     BIT_ULL(2)
+
+#define SMMUV3_GERROR		     0x0060
+#define SMMUV3_GERRORN		     0x0064
+#define SMMUV3_GERROR_CMDQ	     BIT_ULL(0)
+#define SMMUV3_GERROR_EVENTQ_ABT     BIT_ULL(2)
+#define SMMUV3_GERROR_PRIQ_ABT	     BIT_ULL(3)
+#define SMMUV3_GERROR_MSI_CMDQ_ABT   BIT_ULL(4)
+#define SMMUV3_GERROR_MSI_EVENTQ_ABT BIT_ULL(5)
+#define SMMUV3_GERROR_MSI_PRIQ_ABT   BIT_ULL(6)
+#define SMMUV3_GERROR_MSI_GERROR_ABT BIT_ULL(7)
+#define SMMUV3_GERROR_SFM	     BIT_ULL(8)
+
+#define SMMUV3_GERROR_IRQ_CFG0	     0x0068
+#define SMMUV3_GERROR_IRQ_CFG1	     0x0070
+#define SMMUV3_GERROR_IRQ_CFG2	     0x0074
+#define SMMUV3_IRQ_CFG0_ADDR	     GENMASK_ULL(55, 2)
+#define SMMUV3_IRQ_CFG2_MEMATTR	     GENMASK_ULL(3, 0)
+#define SMMUV3_IRQ_CFG2_SH	     GENMASK_ULL(5, 4)
+
+#define SMMUV3_STRTAB_BASE	     0x0080
+#define SMMUV3_STRTAB_BASE_ADDR	     GENMASK_ULL(55, 6)
+#define SMMUV3_STRTAB_BASE_RA	     BIT_ULL(62)
+#define SMMUV3_STRTAB_BASE_CFG	     0x0088
+#define SMMUV3_STRTAB_CFG_LOG2SIZE   GENMASK_ULL(5, 0)
+#define SMMUV3_STRTAB_CFG_SPLIT	     GENMASK_ULL(10, 6) /* 6, 8 or 10 */
+#define SMMUV3_STRTAB_CFG_FMT	     GENMASK_ULL(17, 16)
+#define SMMUV3_STRTAB_FMT_LINEAR     0
+#define SMMUV3_STRTAB_FMT_2LVL	     1
+
+/* CMDQ, EVENTQ and PRIQ share the layout of BASE, PROD and CONS */
+#define SMMUV3_CMDQ_BASE       0x0090
+#define SMMUV3_CMDQ_PROD       0x0098
+#define SMMUV3_CMDQ_CONS       0x009c
+#define SMMUV3_EVENTQ_BASE     0x00a0
+#define SMMUV3_EVENTQ_PROD     0x100a8
+#define SMMUV3_EVENTQ_CONS     0x100ac
+#define SMMUV3_EVENTQ_IRQ_CFG0 0x00b0
+#define SMMUV3_EVENTQ_IRQ_CFG1 0x00b8
+#define SMMUV3_EVENTQ_IRQ_CFG2 0x00bc
+#define SMMUV3_PRIQ_BASE       0x00c0
+#define SMMUV3_PRIQ_PROD       0x100c8
+#define SMMUV3_PRIQ_CONS       0x100cc
+#define SMMUV3_PRIQ_IRQ_CFG0   0x00d0
+#define SMMUV3_PRIQ_IRQ_CFG1   0x00d8
+#define SMMUV3_PRIQ_IRQ_CFG2   0x00dc
+#define SMMUV3_Q_BASE_LOG2SIZE GENMASK_ULL(4, 0)
+#define SMMUV3_Q_BASE_ADDR     GENMASK_ULL(55, 5)
+#define SMMUV3_Q_BASE_HINT     BIT_ULL(62) /* RA or WA */
+#define SMMUV3_Q_INDEX	       GENMASK_ULL(19, 0)
+#define SMMUV3_Q_OVFLG	       BIT_ULL(31) /* PROD.OVFLG, CONS.OVACKFLG */
+#define SMMUV3_CMDQ_CONS_ERR   GENMASK_ULL(30, 24)
+
+/* CMDQ_CONS.ERR, section 4.1.4 */
+#define SMMUV3_CERROR_NONE	   0
+#define SMMUV3_CERROR_ILL	   1
+#define SMMUV3_CERROR_ABT	   2
+#define SMMUV3_CERROR_ATC_INV_SYNC 3
+
+#define SMMUV3_ID_REGS		   0x0fd0 /* to 0xffc: PIDR, CIDR */
+
+#endif

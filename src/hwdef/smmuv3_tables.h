@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SMMUv3 structures in memory: stream table and context descriptors, as
+ * doublewords of Arm IHI 0070 chapter 5. FIELD_n_x is in doubleword n.
+ */
+#ifndef HWDEF_SMMUV3_TABLES_H
+#define HWDEF_SMMUV3_TABLES_H
+
+#include "base/bits.h"
+#include "base/le.h"
+
+/* Level-1 stream table descriptor, 5.1 */
+#define SMMUV3_L1STD_SIZE  8
+#define SMMUV3_L1STD_SPAN  GENMASK_ULL(4, 0)
+#define SMMUV3_L1STD_L2PTR GENMASK_ULL(55, 6)
+
+/* Stream table entry, 5.2 */
+#define SMMUV3_STE_DWORDS 8
+
+struct smmuv3_ste {
+	le64 dw[SMMUV3_STE_DWORDS];
+};
+_Static_assert(sizeof(struct smmuv3_ste) == 64, "STE is 64 bytes");
+
+#define SMMUV3_STE_0_V		  BIT_ULL(0)
+#define SMMUV3_STE_0_CONFIG	  GENMASK_ULL(3, 1)
+#define SMMUV3_STE_CONFIG_ABORT	  0 /* 0b0xx */
+#define SMMUV3_STE_CONFIG_BYPASS  4
+#define SMMUV3_STE_CONFIG_S1	  5
+#define SMMUV3_STE_CONFIG_S2	  6
+#define SMMUV3_STE_CONFIG_NESTED  7
+#define SMMUV3_STE_0_S1FMT	  GENMASK_ULL(5, 4)
+#define SMMUV3_S1FMT_LINEAR	  0
+#define SMMUV3_S1FMT_4K_L2	  1 /* 64 CDs in each level-2 table */
+#define SMMUV3_S1FMT_64K_L2	  2 /* 1024 CDs */
+#define SMMUV3_STE_0_S1CONTEXTPTR GENMASK_ULL(55, 6)
+#define SMMUV3_STE_0_S1CDMAX	  GENMASK_ULL(63, 59)
+
+#define SMMUV3_STE_1_S1DSS	  GENMASK_ULL(1, 0)
+#define SMMUV3_S1DSS_TERMINATE	  0
+#define SMMUV3_S1DSS_BYPASS	  1
+#define SMMUV3_S1DSS_SSID0	  2
+#define SMMUV3_STE_1_S1CIR	  GENMASK_ULL(3, 2)
+#define SMMUV3_STE_1_S1COR	  GENMASK_ULL(5, 4)
+#define SMMUV3_STE_1_S1CSH	  GENMASK_ULL(7, 6)
+#define SMMUV3_STE_1_DRE	  BIT_ULL(12)
+#define SMMUV3_STE_1_CONT	  GENMASK_ULL(16, 13)
+#define SMMUV3_STE_1_DCP	  BIT_ULL(17)
+#define SMMUV3_STE_1_PPAR	  BIT_ULL(18)
+#define SMMUV3_STE_1_MEV	  BIT_ULL(19)
+#define SMMUV3_STE_1_S2FWB	  BIT_ULL(25)
+#define SMMUV3_STE_1_S1MPAM	  BIT_ULL(26)
+#define SMMUV3_STE_1_S1STALLD	  BIT_ULL(27)
+#define SMMUV3_STE_1_EATS	  GENMASK_ULL(29, 28)
+#define SMMUV3_EATS_ABORT	  0 /* no ATS */
+#define SMMUV3_EATS_FULL	  1
+#define SMMUV3_EATS_SPLIT	  2
+#define SMMUV3_STE_1_STRW	  GENMASK_ULL(31, 30)
+#define SMMUV3_STRW_NSEL1	  0
+#define SMMUV3_STRW_EL2		  2
+#define SMMUV3_STE_1_MEMATTR	  GENMASK_ULL(35, 32)
+#define SMMUV3_STE_1_MTCFG	  BIT_ULL(36)
+#define SMMUV3_STE_1_ALLOCCFG	  GENMASK_ULL(40, 37)
+#define SMMUV3_STE_1_SHCFG	  GENMASK_ULL(45, 44)
+#define SMMUV3_SHCFG_INCOMING	  1
+#define SMMUV3_STE_1_NSCFG	  GENMASK_ULL(47, 46)
+#define SMMUV3_STE_1_PRIVCFG	  GENMASK_ULL(49, 48)
+#define SMMUV3_STE_1_INSTCFG	  GENMASK_ULL(51, 50)
+
+#define SMMUV3_STE_2_S2VMID	  GENMASK_ULL(15, 0)
+#define SMMUV3_STE_2_S2T0SZ	  GENMASK_ULL(37, 32)
+#define SMMUV3_STE_2_S2SL0	  GENMASK_ULL(39, 38)
+#define SMMUV3_STE_2_S2IR0	  GENMASK_ULL(41, 40)
+#define SMMUV3_STE_2_S2OR0	  GENMASK_ULL(43, 42)
+#define SMMUV3_STE_2_S2SH0	  GENMASK_ULL(45, 44)
+#define SMMUV3_STE_2_S2TG	  GENMASK_ULL(47, 46)
+#define SMMUV3_S2TG_4K		  0
+#define SMMUV3_S2TG_64K		  1
+#define SMMUV3_S2TG_16K		  2
+#define SMMUV3_STE_2_S2PS	  GENMASK_ULL(50, 48)
+#define SMMUV3_STE_2_S2AA64	  BIT_ULL(51)
+#define SMMUV3_STE_2_S2ENDI	  BIT_ULL(52)
+#define SMMUV3_STE_2_S2AFFD	  BIT_ULL(53)
+#define SMMUV3_STE_2_S2PTW	  BIT_ULL(54)
+#define SMMUV3_STE_2_S2HD	  BIT_ULL(55)
+#define SMMUV3_STE_2_S2HA	  BIT_ULL(56)
+#define SMMUV3_STE_2_S2S	  BIT_ULL(57)
+#define SMMUV3_STE_2_S2R	  BIT_ULL(58)
+
+#define SMMUV3_STE_3_S2TTB	  GENMASK_ULL(55, 4)
+
+/* Level-1 context descriptor table, 5.3 */
+#define SMMUV3_L1CD_SIZE  8
+#define SMMUV3_L1CD_V	  BIT_ULL(0)
+#define SMMUV3_L1CD_L2PTR GENMASK_ULL(55, 12)
+
+/* Context descriptor, 5.4 */
+#define SMMUV3_CD_DWORDS 8
+
+struct smmuv3_cd {
+	le64 dw[SMMUV3_CD_DWORDS];
+};
+_Static_assert(sizeof(struct smmuv3_cd) == 64, "CD is 64 bytes");
+
+#define SMMUV3_CD_0_T0SZ GENMASK_ULL(5, 0)
+#define SMMUV3_CD_0_TG0	 GENMASK_ULL(7, 6)
+#define SMMUV3_TG0_4K	 0
+#define SMMUV3_TG0_64K	 1
+#define SMMUV3_TG0_16K	 2
+#define SMMUV3_CD_0_IR0	 GENMASK_ULL(9, 8)
+#define SMMUV3_CD_0_OR0	 GENMASK_ULL(11, 10)
+#define SMMUV3_CD_0_SH0	 GENMASK_ULL(13, 12)
+#define SMMUV3_CD_0_EPD0 BIT_ULL(14)
+#define SMMUV3_CD_0_ENDI BIT_ULL(15)
+#define SMMUV3_CD_0_T1SZ GENMASK_ULL(21, 16)
+#define SMMUV3_CD_0_TG1	 GENMASK_ULL(23, 22)
+#define SMMUV3_TG1_16K	 1
+#define SMMUV3_TG1_4K	 2
+#define SMMUV3_TG1_64K	 3
+#define SMMUV3_CD_0_IR1	 GENMASK_ULL(25, 24)
+#define SMMUV3_CD_0_OR1	 GENMASK_ULL(27, 26)
+#define SMMUV3_CD_0_SH1	 GENMASK_ULL(29, 28)
+#define SMMUV3_CD_0_EPD1 BIT_ULL(30)
+#define SMMUV3_CD_0_V	 BIT_ULL(31)
+#define SMMUV3_CD_0_IPS	 GENMASK_ULL(34, 32)
+#define SMMUV3_CD_0_AFFD BIT_ULL(35)
+#define SMMUV3_CD_0_WXN	 BIT_ULL(36)
+#define SMMUV3_CD_0_UWXN BIT_ULL(37)
+#define SMMUV3_CD_0_TBI0 BIT_ULL(38)
+#define SMMUV3_CD_0_TBI1 BIT_ULL(39)
+#define SMMUV3_CD_0_PAN	 BIT_ULL(40)
+#define SMMUV3_CD_0_AA64 BIT_ULL(41)
+#define SMMUV3_CD_0_HD	 BIT_ULL(42)
+#define SMMUV3_CD_0_HA	 BIT_ULL(43)
+#define SMMUV3_CD_0_S	 BIT_ULL(44)
+#define SMMUV3_CD_0_R	 BIT_ULL(45)
+#define SMMUV3_CD_0_A	 BIT_ULL(46)
+#define SMMUV3_CD_0_ASET BIT_ULL(47)
+#define SMMUV3_CD_0_ASID GENMASK_ULL(63, 48)
+
+/* doublewords 1 (TTB0) and 2 (TTB1) are alike */
+#define SMMUV3_CD_1_NSCFG BIT_ULL(0)
+#define SMMUV3_CD_1_HAD	  BIT_ULL(1)
+#define SMMUV3_CD_1_E0PD  BIT_ULL(2)
+#define SMMUV3_CD_1_TTB	  GENMASK_ULL(55, 4)
+
+#define SMMUV3_CD_3_MAIR  GENMASK_ULL(63, 0)
+
+#endif
