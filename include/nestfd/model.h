@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bare hardware model of a machine (nestfd.h): its registers, memory at
+ * chosen physical addresses, single translations, explanations, counters. For
+ * driver authors, and for comparing with other implementations.
+ *
+ * Software here is the caller: it drives the IOMMU's registers and tables
+ * itself. On a machine that was opened (nestfd_open()) the host's driver owns
+ * the registers; they may then be read, and writing them is asking for trouble.
+ */
+#ifndef NESTFD_MODEL_H
+#define NESTFD_MODEL_H
+
+#include "nestfd.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * nestfd_memory_add() - physical memory of the machine
+ * @pa: physical address, a multiple of 4096
+ * @host: the caller's memory behind it, which must live as long as the machine
+ * @length: bytes, a multiple of 4096
+ *
+ * Return: 0, -EINVAL, -EEXIST when it overlaps other memory, -ENOMEM.
+ */
+int nestfd_memory_add(struct nestfd_machine *machine, uint64_t pa, void *host,
+		      uint64_t length);
+
+/** nestfd_iommu_read() - a register; @bytes is 4 or 8, naturally aligned */
+uint64_t nestfd_iommu_read(struct nestfd_machine *machine, uint32_t offset,
+			   unsigned int bytes);
+
+/**
+ * nestfd_iommu_write() - a register
+ *
+ * Writing a queue's tail runs the commands before it returns.
+ */
+void nestfd_iommu_write(struct nestfd_machine *machine, uint32_t offset,
+			unsigned int bytes, uint64_t value);
+
+/**
+ * nestfd_iommu_irq() - who is told of the IOMMU's wired interrupts
+ * @irq: called with the line: SMMUv3: 0 event queue, 1 PRI queue, 2 command
+ *	sync, 3 global error. NULL for nobody.
+ *
+ * On an opened machine the driver has the lines: -EBUSY.
+ */
+int nestfd_iommu_irq(struct nestfd_machine *machine,
+		     void (*irq)(void *ctx, unsigned int line), void *ctx);
+
+/** struct nestfd_translation.result */
+enum nestfd_result {
+	NESTFD_TRANSLATED,
+	NESTFD_BYPASSED, /* not translated: the IOMMU or the stream is off */
+	NESTFD_ABORTED,
+	NESTFD_STALLED,
+};
+
+/**
+ * struct nestfd_translation - how one address is translated
+ * @size: sizeof(struct nestfd_translation)
+ * @result: what happens to the access
+ * @event: the event recorded (SMMUv3: event number), 0 for none
+ * @hit: from the cache
+ * @stale: the checker found that memory disagrees
+ * @readable: what the translation allows
+ * @pa: output address, if @result is TRANSLATED or BYPASSED
+ * @page_lg2: log2 of the size of the page it belongs to
+ */
+struct nestfd_translation {
+	size_t size;
+	enum nestfd_result result;
+	uint32_t event;
+	bool hit;
+	bool stale;
+	bool readable;
+	bool writable;
+	bool executable;
+	uint64_t pa;
+	uint32_t page_lg2;
+};
+
+#define NESTFD_TRANSLATE_QUIET 0x100u /* look only: no event, nothing cached \
+				       */
+
+/**
+ * nestfd_translate() - translate one address without moving data
+ * @pasid: or NESTFD_NO_PASID
+ * @flags: NESTFD_DMA_WRITE, _PRIV, _EXEC; NESTFD_TRANSLATE_QUIET
+ *
+ * Return: 0 with @out filled, whatever the result; -EINVAL.
+ */
+int nestfd_translate(struct nestfd_device *dev, uint64_t iova, uint32_t pasid,
+		     uint32_t flags, struct nestfd_translation *out);
+
+/**
+ * nestfd_explain() - a fresh walk told in words
+ * @text: filled with at most @length bytes, always terminated
+ */
+void nestfd_explain(struct nestfd_device *dev, uint64_t iova, uint32_t pasid,
+		    uint32_t flags, char *text, size_t length);
+
+/** struct nestfd_iommu_stats - counters since the machine was made */
+struct nestfd_iommu_stats {
+	size_t size;
+	uint64_t hits;
+	uint64_t misses;
+	uint64_t stale;
+	uint64_t events;
+	uint64_t events_lost;
+	uint64_t commands;
+	uint64_t syncs;
+};
+
+void nestfd_iommu_stats(struct nestfd_machine *machine,
+			struct nestfd_iommu_stats *stats);
+
+/**
+ * struct nestfd_cache_entry - one translation the model holds
+ * @kind: SMMUv3: 0 stage 1, 1 stage 1 and 2, 2 stage 2, 3 stage-1 table,
+ *	4 stage-2 table
+ */
+struct nestfd_cache_entry {
+	size_t size;
+	uint32_t kind;
+	uint32_t vmid;
+	uint32_t asid;
+	bool global;
+	uint8_t level;
+	uint8_t size_lg2;
+	uint8_t leaf_lg2;
+	uint64_t iova;
+	uint64_t leaf;
+	uint64_t pa;
+};
+
+/** nestfd_iommu_entries() - every cached translation; nothing may run */
+void nestfd_iommu_entries(struct nestfd_machine *machine,
+			  void (*fn)(void *ctx,
+				     const struct nestfd_cache_entry *entry),
+			  void *ctx);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

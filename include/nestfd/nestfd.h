@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libnestfd: a machine with an IOMMU, and its /dev/iommu, in this process.
+ *
+ * A *machine* has physical memory, one IOMMU (a model of real hardware) and
+ * devices behind it. Opening it gives a *context*, which is what an open
+ * /dev/iommu is: nestfd_ioctl() takes the commands and structs of
+ * <linux/iommufd.h> and answers what Linux 7.2 answers (docs/abi.md lists the
+ * deliberate deviations). A device is bound to a context, attached to an IOAS
+ * or a hardware page table, and then does DMA through it.
+ *
+ * Functions return 0 or a negative errno; results come back through
+ * out-parameters, which are untouched on failure. Every function may be called
+ * from any thread unless it says otherwise. Any number of machines and contexts
+ * live side by side; they share nothing.
+ *
+ * Structures that callers fill start with their size: set it to sizeof.
+ */
+#ifndef NESTFD_NESTFD_H
+#define NESTFD_NESTFD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct nestfd;
+struct nestfd_device;
+struct nestfd_machine;
+
+/** enum nestfd_arch - which IOMMU the machine has */
+enum nestfd_arch {
+	NESTFD_ARCH_SMMUV3 = 1,
+};
+
+/**
+ * enum nestfd_cache - how the modelled IOMMU caches
+ * @NESTFD_CACHE_FAST: bounded, may forget and may over-invalidate
+ * @NESTFD_CACHE_HOSTILE: keeps all that the architecture lets it keep, removes
+ *	exactly what a command names; each DMA is compared with a fresh walk
+ */
+enum nestfd_cache {
+	NESTFD_CACHE_FAST,
+	NESTFD_CACHE_HOSTILE,
+};
+
+/**
+ * struct nestfd_smmuv3_id - identification registers of an SMMUv3
+ * @idr: IDR0 to IDR5
+ */
+struct nestfd_smmuv3_id {
+	uint32_t idr[6];
+	uint32_t iidr;
+	uint32_t aidr;
+};
+
+/**
+ * struct nestfd_stale - a DMA used a translation memory no longer backs
+ * @stream_id: StreamID (requester id) of the device
+ * @pasid: its PASID, NESTFD_NO_PASID without one
+ * @iova: address the device used
+ * @cached_pa: where the cached translation led
+ * @current_pa: where the tables in memory lead now, if @mapped
+ * @mapped: false when the tables no longer translate @iova at all
+ * @cached_at: commands the IOMMU had consumed when it cached the entry
+ * @now: commands it has consumed by now
+ * @why: for people: the command that should have removed the entry, and why
+ *	none since then did; valid during the call
+ */
+struct nestfd_stale {
+	uint32_t stream_id;
+	uint32_t pasid;
+	uint64_t iova;
+	uint64_t cached_pa;
+	uint64_t current_pa;
+	bool mapped;
+	uint64_t cached_at;
+	uint64_t now;
+	const char *why;
+};
+
+/**
+ * struct nestfd_machine_config - what machine to build
+ * @size: sizeof(struct nestfd_machine_config)
+ * @arch: its IOMMU
+ * @cache: its cache policy
+ * @cache_entries: bound of the fast policy, 0 for the default
+ * @smmuv3_id: identification registers, NULL for everything the model has;
+ *	copied
+ * @msi_first: start of the IOVA window in which the MSI doorbell is mapped for
+ *	attached devices (Linux: 0x8000000), a multiple of 64 KiB
+ * @msi_length: its length in bytes (Linux: 0x100000); 0 for no window
+ * @msi: called when a device's write reaches the MSI doorbell
+ * @stale: called by the checker, under NESTFD_CACHE_HOSTILE, in the thread that
+ *	does the DMA; must not call back into the machine
+ * @ctx: first argument of @msi and @stale
+ */
+struct nestfd_machine_config {
+	size_t size;
+	enum nestfd_arch arch;
+	enum nestfd_cache cache;
+	uint32_t cache_entries;
+	const struct nestfd_smmuv3_id *smmuv3_id;
+	uint64_t msi_first;
+	uint64_t msi_length;
+	void (*msi)(void *ctx, uint64_t offset, uint32_t data);
+	void (*stale)(void *ctx, const struct nestfd_stale *stale);
+	void *ctx;
+};
+
+/**
+ * nestfd_machine_create() - build a machine
+ * @config: copied
+ * @machine: out; ends with nestfd_machine_destroy()
+ *
+ * Return: 0, -EINVAL for a config that contradicts itself, -EOPNOTSUPP for an
+ * architecture or feature that is not there, -ENOMEM.
+ */
+int nestfd_machine_create(const struct nestfd_machine_config *config,
+			  struct nestfd_machine **machine);
+
+/**
+ * nestfd_machine_destroy() - end a machine
+ * @machine: NULL is fine
+ *
+ * Closes the contexts and removes the devices that are still there. No other
+ * thread may use the machine, its contexts or its devices any more.
+ */
+void nestfd_machine_destroy(struct nestfd_machine *machine);
+
+/**
+ * nestfd_open() - open the machine's /dev/iommu
+ * @ctx: out; ends with nestfd_close()
+ *
+ * The first open lets the host's IOMMU driver take the hardware over.
+ *
+ * Return: 0, -ENOMEM, -ENODEV when the driver refuses the hardware (a bare
+ * machine whose registers were used, model.h; features Linux needs missing).
+ */
+int nestfd_open(struct nestfd_machine *machine, struct nestfd **ctx);
+
+/**
+ * nestfd_close() - close it: everything allocated through it is freed
+ * @ctx: NULL is fine. Devices bound to it are detached and unbound first.
+ *
+ * Waits for calls that other threads have in progress on @ctx; calls that begin
+ * later are the caller's mistake.
+ */
+void nestfd_close(struct nestfd *ctx);
+
+/**
+ * nestfd_ioctl() - one call on /dev/iommu
+ * @ctx: a struct nestfd (void so that this is a struct nestfd_backend.ioctl)
+ * @cmd: IOMMU_* of <linux/iommufd.h>
+ * @arg: its struct; may be anywhere, bad addresses give -EFAULT
+ *
+ * Return: 0 or the negative errno Linux gives.
+ */
+int nestfd_ioctl(void *ctx, unsigned long cmd, void *arg);
+
+/**
+ * nestfd_read() - read(2) on an event queue's fd
+ * @ctx: a struct nestfd
+ * @fd: out_veventq_fd of IOMMU_VEVENTQ_ALLOC: a real fd for poll(2), which is
+ *	read and closed by these calls only
+ *
+ * Never blocks.
+ *
+ * Return: bytes read (0 when there is nothing), -EBADF, -EINVAL when @len is
+ * too short for the next record, -EFAULT.
+ */
+ssize_t nestfd_read(void *ctx, int fd, void *buf, size_t len);
+
+/**
+ * nestfd_close_fd() - close(2) on an event queue's fd
+ *
+ * Return: 0 or -EBADF.
+ */
+int nestfd_close_fd(void *ctx, int fd);
+
+/**
+ * struct nestfd_device_config - a device behind the machine's IOMMU
+ * @size: sizeof(struct nestfd_device_config)
+ * @stream_id: its StreamID / requester id; unique on the machine
+ * @pasid_bits: PASIDs it can issue, 0 to 20
+ * @ats: it has an address translation cache of its own
+ */
+struct nestfd_device_config {
+	size_t size;
+	uint32_t stream_id;
+	uint8_t pasid_bits;
+	bool ats;
+};
+
+/**
+ * nestfd_device_add() - plug a device in
+ * @dev: out; ends with nestfd_device_remove() or the machine
+ *
+ * Until attached all its DMA is refused (on a bare machine: as the IOMMU's
+ * registers and tables say).
+ *
+ * Return: 0, -EINVAL, -EEXIST when @stream_id is taken, -ENOMEM.
+ */
+int nestfd_device_add(struct nestfd_machine *machine,
+		      const struct nestfd_device_config *config,
+		      struct nestfd_device **dev);
+
+/** nestfd_device_remove() - unplug it: unbound, its DMA waited for, freed */
+void nestfd_device_remove(struct nestfd_device *dev);
+
+/**
+ * nestfd_bind() - VFIO_DEVICE_BIND_IOMMUFD
+ * @dev_id: out; the id of the device in @ctx
+ *
+ * Return: 0, -EBUSY when it is bound already, -ENOMEM, -EXDEV when @ctx belongs
+ * to another machine.
+ */
+int nestfd_bind(struct nestfd *ctx, struct nestfd_device *dev,
+		uint32_t *dev_id);
+
+/** nestfd_unbind() - what closing the VFIO fd does: detach, forget the id */
+void nestfd_unbind(struct nestfd_device *dev);
+
+#define NESTFD_NO_PASID UINT32_MAX
+
+/**
+ * nestfd_attach() - VFIO_DEVICE_ATTACH_IOMMUFD_PT
+ * @dev: a struct nestfd_device that is bound
+ * @pasid: NESTFD_NO_PASID for the device itself
+ * @pt_id: in, an IOAS, a HWPT or a nested HWPT; it replaces what was attached.
+ *	Out: the HWPT used (an IOAS picks or makes one)
+ *
+ * Return: 0, -EINVAL, -ENOENT, -EBUSY as Linux; -ENODEV when not bound.
+ */
+int nestfd_attach(struct nestfd_device *dev, uint32_t pasid, uint32_t *pt_id);
+
+/** nestfd_detach() - VFIO_DEVICE_DETACH_IOMMUFD_PT; nothing attached is fine */
+void nestfd_detach(struct nestfd_device *dev, uint32_t pasid);
+
+/** DMA attributes, struct nestfd_dma.flags */
+#define NESTFD_DMA_WRITE 0x1u
+#define NESTFD_DMA_PRIV	 0x2u /* a privileged access */
+#define NESTFD_DMA_EXEC	 0x4u /* an instruction fetch */
+#define NESTFD_DMA_TRANSLATED \
+	0x8u /* ATS: use the device's own cache, ask the IOMMU on a miss */
+
+/**
+ * struct nestfd_dma - one access of a device
+ * @size: sizeof(struct nestfd_dma)
+ * @iova: I/O virtual address of the first byte
+ * @pasid: NESTFD_NO_PASID for none
+ * @flags: NESTFD_DMA_*
+ * @buf: data in this process: destination of a read, source of a write
+ * @length: bytes
+ */
+struct nestfd_dma {
+	size_t size;
+	uint64_t iova;
+	uint32_t pasid;
+	uint32_t flags;
+	void *buf;
+	size_t length;
+};
+
+/**
+ * nestfd_dma() - do it
+ *
+ * Return: 0; -EIO when the IOMMU aborted it (an event may tell why; what lay in
+ * front of the fault was moved); -EFAULT when the translation led to no memory;
+ * -EINPROGRESS when the IOMMU stalled it: nothing from the stalled page on was
+ * moved, repeat it after software has answered the event; -ENODEV when the
+ * device has failed; -EINVAL.
+ */
+int nestfd_dma(struct nestfd_device *dev, const struct nestfd_dma *dma);
+
+/** nestfd_dma_read() - nestfd_dma() without PASID, memory to @buf */
+int nestfd_dma_read(struct nestfd_device *dev, uint64_t iova, void *buf,
+		    size_t length);
+
+/** nestfd_dma_write() - nestfd_dma() without PASID, @buf to memory */
+int nestfd_dma_write(struct nestfd_device *dev, uint64_t iova, const void *buf,
+		     size_t length);
+
+/**
+ * nestfd_msi_enable() - what VFIO_DEVICE_SET_IRQS does for the IOMMU: map the
+ *	platform's MSI doorbell for the device's page table
+ * @iova: out; where the device must write its messages
+ *
+ * Return: 0, -ENODEV (not bound), -EOPNOTSUPP without a window, -ENOMEM.
+ */
+int nestfd_msi_enable(struct nestfd_device *dev, uint64_t *iova);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libviommu: the VMM's half of nested translation. A virtual IOMMU whose
+ * registers and queues a guest drives; what the guest changes becomes calls on
+ * /dev/iommu (a real one, or libnestfd), what goes wrong comes back into the
+ * guest's registers.
+ *
+ * The VMM routes the guest's accesses to the register page here, lends guest
+ * memory and an interrupt, and names the devices behind the virtual IOMMU.
+ *
+ * Functions return 0 or a negative errno; any thread, unless it says otherwise.
+ */
+#ifndef NESTFD_VIOMMU_H
+#define NESTFD_VIOMMU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct nestfd_viommu;
+
+/**
+ * struct nestfd_backend - a /dev/iommu
+ * @ioctl: 0 or a negative errno. nestfd_ioctl() with a struct nestfd, or
+ *	nestfd_kernel_ioctl() with a struct nestfd_kernel
+ * @read: events from an fd that an ioctl returned; NULL: read(2)
+ * @close: closes such an fd; NULL: close(2)
+ * @exact: a failed IOMMU_HWPT_INVALIDATE's entry_num can be trusted
+ *(libnestfd). Without it (Linux) libviommu resubmits in small pieces to find
+ *the command at fault, so that no invalidation is lost
+ */
+struct nestfd_backend {
+	void *ctx;
+	int (*ioctl)(void *ctx, unsigned long cmd, void *arg);
+	ssize_t (*read)(void *ctx, int fd, void *buf, size_t len);
+	int (*close)(void *ctx, int fd);
+	bool exact;
+};
+
+/**
+ * struct nestfd_guest - what the VMM lends
+ * @read: guest physical memory; -EFAULT where there is none
+ * @write: likewise; MSIs of the virtual IOMMU come here too (4 bytes)
+ * @irq: a wired interrupt's edge: SMMUv3: 0 event queue, 1 PRI queue,
+ *	2 command sync, 3 global error. May be NULL
+ *
+ * Called from whichever thread is in libviommu; must not call back into it.
+ */
+struct nestfd_guest {
+	void *ctx;
+	int (*read)(void *ctx, uint64_t gpa, void *buf, size_t len);
+	int (*write)(void *ctx, uint64_t gpa, const void *buf, size_t len);
+	void (*irq)(void *ctx, unsigned int line);
+};
+
+/**
+ * struct nestfd_viommu_config - a virtual SMMUv3
+ * @size: sizeof(struct nestfd_viommu_config)
+ * @backend: copied; its ctx must outlive the virtual IOMMU
+ * @guest: copied
+ * @dev_id: a device bound on @backend, behind the host IOMMU to be used
+ * @parent_hwpt: HWPT made with IOMMU_HWPT_ALLOC_NEST_PARENT that holds guest
+ *	memory; not owned
+ * @idr: IDR0 to IDR5 the guest shall see; features the host lacks are taken
+ *	out. All zero: the best the host allows
+ * @events: depth of the event queue, 0 for the default (32768)
+ */
+struct nestfd_viommu_config {
+	size_t size;
+	struct nestfd_backend backend;
+	struct nestfd_guest guest;
+	uint32_t dev_id;
+	uint32_t parent_hwpt;
+	uint32_t idr[6];
+	uint32_t events;
+};
+
+/**
+ * nestfd_viommu_smmuv3_create() - a virtual SMMUv3 in its reset state
+ *
+ * Allocates a vIOMMU, its event queue and the abort and bypass HWPTs.
+ *
+ * Return: 0, -EOPNOTSUPP when the host has no nested SMMUv3, -EINVAL, -ENOMEM,
+ * or what the backend answered.
+ */
+int nestfd_viommu_smmuv3_create(const struct nestfd_viommu_config *config,
+				struct nestfd_viommu **viommu);
+
+/**
+ * nestfd_viommu_destroy() - end it; devices are removed first
+ * @viommu: NULL is fine
+ */
+void nestfd_viommu_destroy(struct nestfd_viommu *viommu);
+
+/**
+ * struct nestfd_viommu_device - a device behind the virtual IOMMU
+ * @size: sizeof(struct nestfd_viommu_device)
+ * @vsid: the StreamID the guest knows it by
+ * @dev_id: its id on the backend (bound already)
+ * @attach: attaches it to a HWPT, replacing what was: on Linux
+ *	VFIO_DEVICE_ATTACH_IOMMUFD_PT, see nestfd_vfio_attach()
+ * @ctx: first argument of @attach
+ */
+struct nestfd_viommu_device {
+	size_t size;
+	uint32_t vsid;
+	uint32_t dev_id;
+	int (*attach)(void *ctx, uint32_t pt_id);
+	void *ctx;
+};
+
+/**
+ * nestfd_viommu_device_add() - put a device behind the virtual IOMMU
+ *
+ * It is attached at once to what the guest's tables say now.
+ *
+ * Return: 0, -EEXIST when @vsid is taken, -EINVAL, -ENOMEM, or what the backend
+ * answered.
+ */
+int nestfd_viommu_device_add(struct nestfd_viommu *viommu,
+			     const struct nestfd_viommu_device *device);
+
+/**
+ * nestfd_viommu_device_remove() - take it out: attached to the parent HWPT
+ *
+ * Return: 0 or -ENOENT.
+ */
+int nestfd_viommu_device_remove(struct nestfd_viommu *viommu, uint32_t vsid);
+
+/** nestfd_viommu_reset() - the guest's machine was reset */
+void nestfd_viommu_reset(struct nestfd_viommu *viommu);
+
+#define NESTFD_VIOMMU_SMMUV3_SIZE 0x20000 /* bytes of register space */
+
+/** nestfd_viommu_read() - the guest reads; @bytes 4 or 8, aligned */
+uint64_t nestfd_viommu_read(struct nestfd_viommu *viommu, uint32_t offset,
+			    unsigned int bytes);
+
+/**
+ * nestfd_viommu_write() - the guest writes
+ *
+ * A write that starts commands returns when they are done: CONS has moved, or
+ * the guest's error registers say where it stopped.
+ */
+void nestfd_viommu_write(struct nestfd_viommu *viommu, uint32_t offset,
+			 unsigned int bytes, uint64_t value);
+
+/**
+ * nestfd_viommu_event_fd() - poll(2) it for POLLIN, then pump
+ */
+int nestfd_viommu_event_fd(struct nestfd_viommu *viommu);
+
+/**
+ * nestfd_viommu_pump() - move events from the host into the guest's queue
+ *
+ * Return: number of events moved, or a negative errno of the backend.
+ */
+int nestfd_viommu_pump(struct nestfd_viommu *viommu);
+
+/** Why a run of invalidations ended and an ioctl was made */
+enum nestfd_split {
+	NESTFD_SPLIT_END,   /* the doorbell's last command */
+	NESTFD_SPLIT_STE,   /* a stream table entry changed */
+	NESTFD_SPLIT_SYNC,  /* a CMD_SYNC whose signal must be seen */
+	NESTFD_SPLIT_ERROR, /* a command was refused */
+	NESTFD_SPLIT_LIMIT, /* 2^19 entries */
+	NESTFD_SPLIT_COUNT,
+};
+
+/**
+ * struct nestfd_viommu_stats - counters since creation
+ * @invalidate_ioctls: calls of IOMMU_HWPT_INVALIDATE
+ * @invalidations: commands they carried
+ * @splits: why each of them ended where it did
+ * @other_ioctls: everything else (tables, attach)
+ * @events: moved to the guest
+ * @events_lost: reported lost by the host, or no room in the guest's queue
+ */
+struct nestfd_viommu_stats {
+	size_t size;
+	uint64_t commands;
+	uint64_t doorbells;
+	uint64_t syncs;
+	uint64_t invalidate_ioctls;
+	uint64_t invalidations;
+	uint64_t splits[NESTFD_SPLIT_COUNT];
+	uint64_t other_ioctls;
+	uint64_t events;
+	uint64_t events_lost;
+};
+
+void nestfd_viommu_stats(struct nestfd_viommu *viommu,
+			 struct nestfd_viommu_stats *stats);
+
+/**
+ * struct nestfd_kernel - a real /dev/iommu
+ */
+struct nestfd_kernel {
+	int fd;
+};
+
+/**
+ * nestfd_kernel_open() - open a real /dev/iommu
+ * @path: NULL for "/dev/iommu"
+ *
+ * Return: 0 or the negative errno of open(2).
+ */
+int nestfd_kernel_open(const char *path, struct nestfd_kernel *kernel);
+void nestfd_kernel_close(struct nestfd_kernel *kernel);
+int nestfd_kernel_ioctl(void *kernel, unsigned long cmd, void *arg);
+
+/**
+ * nestfd_vfio_attach() - VFIO_DEVICE_ATTACH_IOMMUFD_PT, for a real device
+ * @vfio_fd: pointer to the int that holds the VFIO device's fd
+ */
+int nestfd_vfio_attach(void *vfio_fd, uint32_t pt_id);
+
+/**
+ * nestfd_probe() - what a /dev/iommu offers, in words
+ * @dev_id: a bound device, or 0: only what needs none is asked
+ * @text: filled with at most @length bytes, always terminated
+ *
+ * Return: 0, or the negative errno that ended the probe (the text says where).
+ */
+int nestfd_probe(const struct nestfd_backend *backend, uint32_t dev_id,
+		 char *text, size_t length);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
