@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+/* See config.h. */
+#include "model/smmuv3/config.h"

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+/* See event.h. */
+#include "model/smmuv3/event.h"

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+/* See walk.h. */
+#include "model/smmuv3/walk.h"
