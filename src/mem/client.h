@@ -44,8 +44,9 @@ struct client_file {
  * needs no alignment. Pages that the file loses by truncation vanish all the
  * same (guard.h).
  * Return: 0; -EBADF for no open file; -EINVAL for another kind of file, length
- * 0, or a range beyond the file's end; -EOVERFLOW if the range wraps; -EACCES
- * or -EPERM if the file cannot be written and @write is set; -ENOMEM.
+ * 0, or a range whose last page is not wholly inside the file; -EOVERFLOW if
+ * the range wraps; -EACCES or -EPERM if @write is set and the file cannot be
+ * opened for writing or is sealed against it (Linux would not mind); -ENOMEM.
  */
 int client_file_map(int fd, uint64_t start, uint64_t length, bool write,
 		    struct client_file *out);

@@ -23,8 +23,16 @@
 int guard_init(void);
 
 /*
- * Copy @len bytes; either side may vanish. Tearing: bytes are copied once
- * each, in no particular order. Ranges must not overlap.
+ * The kernel kills a thread that faults while it blocks SIGSEGV or SIGBUS (as
+ * sigfillset() does). Threads that we create call this once; it unblocks both.
+ * Return: 0 or the errno of pthread_sigmask().
+ */
+int guard_thread(void);
+
+/*
+ * Copy @len bytes; either side may vanish. Bytes are copied in no
+ * particular order, so check what has arrived, never the source again. Ranges
+ * must not overlap.
  * Return: 0 or -EFAULT, with an unspecified part copied.
  */
 int guard_read(void *dst, const void *src, size_t len);

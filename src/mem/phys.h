@@ -57,7 +57,8 @@ struct phys_span {
  */
 int phys_create(unsigned int oas_bits, struct phys **out);
 
-/* Frees ranges still there, removed ones included; nobody may be reading. */
+/* Frees ranges still there, removed ones included, but before that destroy the
+ * grace that ranges were released to. Nobody may be reading. */
 void phys_destroy(struct phys *p);
 
 /*
@@ -71,7 +72,8 @@ void phys_destroy(struct phys *p);
 int phys_add(struct phys *p, void *host, uint64_t length, uint32_t flags,
 	     uint64_t align, uint64_t skew, struct phys_range **out);
 
-/* At a given PA. Return: as phys_add(); -EEXIST when something is there. */
+/* At a given PA. Return: as phys_add(); -EEXIST when something is
+ * there, or was and is not released. */
 int phys_add_at(struct phys *p, uint64_t pa, void *host, uint64_t length,
 		uint32_t flags, struct phys_range **out);
 int phys_add_io(struct phys *p, uint64_t pa, uint64_t length,
