@@ -7,6 +7,11 @@
  * plain struct out. They return an event number, 0 for a legal record. The
  * _load functions fetch as well; they read memory, so they belong in a read
  * section.
+ *
+ * Of StreamWorlds there is NS-EL1 only: a model that offered IDR0.Hyp would
+ * have to look at STRW. Nor are there VMSAv8-32 tables (IDR0.TTF bit 0), DS,
+ * D128, permission indirection, DPT or MPAM: what such a feature brings is
+ * RES0 without it, and not looked at.
  */
 #ifndef MODEL_SMMUV3_CONFIG_H
 #define MODEL_SMMUV3_CONFIG_H
@@ -26,13 +31,13 @@ struct smmuv3_stream {
 	uint8_t s1fmt;
 	uint8_t s1dss;
 	uint8_t s1cdmax;
-	uint8_t eats;
-	uint8_t strw;
+	uint8_t eats; /* 2 needs CR0.ATSCHK, else it is 0 (5.2) */
 	uint8_t privcfg;
 	uint8_t instcfg;
 	bool s1stalld;
 	bool mev;
 	bool ppar;
+	uint16_t vmid; /* tags stage 1 alone too; 0 without IDR0.S2P */
 	uint64_t s1contextptr;
 	struct smmuv3_s2 s2;
 };

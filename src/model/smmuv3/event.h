@@ -31,6 +31,7 @@ struct smmuv3_fault {
 	uint8_t class;	 /* SMMUV3_CLASS_* of translation related events */
 	uint8_t level;	 /* of the descriptor at fault, for people */
 	bool s2;	 /* a stage-2 fault */
+	bool tt_write;	 /* class TT: writing the descriptor was refused */
 	uint64_t ipa;	 /* if @s2: the address stage 2 could not translate */
 	uint64_t fetch;	 /* F_*_FETCH, F_WALK_EABT: what could not be read */
 	uint16_t reason; /* F_UUT: implementation defined, 7.3.2 */

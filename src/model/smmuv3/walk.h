@@ -36,7 +36,9 @@ struct smmuv3_tt {
 	uint8_t in_bits;     /* 64 - TxSZ */
 	uint8_t granule_lg2; /* 12, 14, 16 */
 	uint8_t start_level; /* 0..3 */
+	uint8_t block_level; /* the lowest at which blocks exist */
 	uint8_t out_bits;    /* effective IPS or S2PS */
+	bool high_bits;	     /* descriptor bits 15:12 are address bits 51:48 */
 	bool big_endian;
 	bool disabled; /* EPDx */
 	bool tbi;
@@ -50,16 +52,13 @@ struct smmuv3_s1 {
 	uint16_t asid;
 	bool aset; /* ASID is not shared with CPUs: no effect here */
 	bool affd;
-	bool wxn;
-	bool uwxn;
+	bool wxn; /* UWXN does nothing in VMSAv8-64: it is always so */
 	bool pan;
 	bool ha;
 	bool hd;
-	bool s;	  /* stall */
-	bool r;	  /* record */
-	bool a;	  /* abort rather than RAZ/WI */
-	bool el2; /* STRW: a regime of one privilege level */
-	uint64_t mair;
+	bool s; /* stall */
+	bool r; /* record */
+	bool a; /* abort rather than RAZ/WI */
 };
 
 /* What an STE says of stage 2 */
@@ -73,17 +72,16 @@ struct smmuv3_s2 {
 	bool s;
 	bool r;
 	bool xnx; /* both bits of XN count */
-	bool fwb;
+	bool fwb; /* changes what MemAttr means */
 };
 
 /* A table that a walk went through: reached from any address of its span. */
 struct smmuv3_table {
-	uint64_t table;	      /* stage 1 under stage 2: an IPA; else a PA */
-	uint64_t first;	      /* first input address of what it maps ... */
-	uint8_t size_lg2;     /* ... and how much that is */
-	uint8_t level;	      /* of the descriptors in it */
-	uint8_t parent_level; /* level - 1: of the descriptor that named it */
-	uint8_t attrs;	      /* SMMUV3_TABLE_*, gathered on the way */
+	uint64_t table;	  /* stage 1 under stage 2: an IPA; else a PA */
+	uint64_t first;	  /* first input address of what it maps ... */
+	uint8_t size_lg2; /* ... and how much that is */
+	uint8_t level;	  /* of the descriptors in it */
+	uint8_t attrs;	  /* SMMUV3_TABLE_*, gathered on the way */
 };
 
 #define SMMUV3_TABLE_RO	 0x01u /* APTable: no write below */
@@ -99,17 +97,18 @@ struct smmuv3_page {
 	uint8_t level;
 	uint8_t ready; /* SMMUV3_PRIV_R ...; stage 2: see smmuv3_s2_perms */
 	uint8_t allowed;
-	uint8_t memattr; /* stage 2 MemAttr, stage 1 AttrIndx */
+	bool device;	 /* stage 2: MemAttr is of a Device type */
 	bool global;	 /* stage 1: nG is 0 */
 	bool contiguous; /* the hint was set */
 };
 
 /*
- * Caches that the engine offers to the walk. Stage 1 tables are kept by VA,
- * stage 2 tables and pages by IPA; tags (VMID, ASID) are the engine's. Every
- * add happens before the walk uses what it adds; a walk on a MODEL_QUIET
- * access adds nothing. Only table pointers that were read are offered, never
- * the TTB. Pages offered are never pending an update of their access flag.
+ * Caches that the engine offers to the walk; any member may be NULL. Stage-1
+ * tables are kept by VA, stage-2 tables and pages by IPA; tags (VMID, ASID)
+ * are the engine's. A quiet walk looks things up but adds nothing. The first
+ * tables (TTB0, TTB1, S2TTB) are never offered. Pages offered never wait for
+ * their access flag; @ready lacks writing where the dirty flag is to be set,
+ * and a page found that is not ready for what is needed is walked afresh.
  */
 struct smmuv3_walk_cache {
 	/* The deepest table known for @addr; false: start at the TTB. */
@@ -122,6 +121,9 @@ struct smmuv3_walk_cache {
 	bool (*ipa_find)(void *ctx, uint64_t ipa, struct smmuv3_page *page);
 	void (*ipa_add)(void *ctx, uint64_t ipa,
 			const struct smmuv3_page *page);
+	/* Each descriptor read, for telling a walk in words. */
+	void (*step)(void *ctx, bool s2, uint8_t level, uint64_t pa,
+		     uint64_t descriptor);
 };
 
 /* The last ranges used; zeroed at first; one thread at a time. */
@@ -173,6 +175,18 @@ bool smmuv3_walk(const struct smmuv3_walk_env *env, const struct smmuv3_s1 *s1,
 bool smmuv3_walk_cd(const struct smmuv3_walk_env *env,
 		    const struct smmuv3_s2 *s2, uint64_t ipa, uint64_t *pa,
 		    struct smmuv3_fault *fault);
+
+/*
+ * The address as the tables of @s1 see it, which is what a cache goes by: with
+ * TBI the top byte is a copy of bit 55 (3.4.1).
+ */
+static inline uint64_t smmuv3_effective_va(const struct smmuv3_s1 *s1,
+					   uint64_t va)
+{
+	if (!s1->tt[(va >> 55) & 1].tbi)
+		return va;
+	return (uint64_t)((int64_t)(va << 8) >> 8);
+}
 
 /* The bit of SMMUV3_PRIV_R ... that permits @in (attributes overridden). */
 static inline uint8_t smmuv3_access_bit(const struct smmuv3_input *in)
