@@ -55,35 +55,39 @@ _Static_assert(sizeof(struct smmuv3_cmd_rec) == 16, "commands are 16 bytes");
 
 #define SMMUV3_TLBI_0_NUM	  GENMASK_ULL(16, 12) /* with IDR3.RIL, TG != 0 */
 #define SMMUV3_TLBI_0_SCALE	  GENMASK_ULL(24, 20)
+#define SMMUV3_TLBI_0_SCALE_DS	  GENMASK_ULL(25, 20) /* with IDR5.DS */
+#define SMMUV3_TLBI_SCALE_MAX	  39		      /* more is the same */
 #define SMMUV3_TLBI_0_VMID	  GENMASK_ULL(47, 32)
 #define SMMUV3_TLBI_0_ASID	  GENMASK_ULL(63, 48)
 #define SMMUV3_TLBI_1_LEAF	  BIT_ULL(0)
 #define SMMUV3_TLBI_1_TTL	  GENMASK_ULL(9, 8)
 #define SMMUV3_TLBI_1_TG	  GENMASK_ULL(11, 10) /* 0 no range, 4K 16K 64K */
 #define SMMUV3_TLBI_1_VA	  GENMASK_ULL(63, 12)
-#define SMMUV3_TLBI_1_IPA	  GENMASK_ULL(51, 12)
+/* v3.0: 47:12, v3.1 to v3.3: 51:12, from v3.4: 55:12 (4.1.6) */
+#define SMMUV3_TLBI_1_IPA     GENMASK_ULL(55, 12)
 
-#define SMMUV3_ATC_0_G		  BIT_ULL(9)
-#define SMMUV3_ATC_1_SIZE	  GENMASK_ULL(5, 0) /* 2^SIZE pages of 4 KiB */
-#define SMMUV3_ATC_1_ADDR	  GENMASK_ULL(63, 12)
+#define SMMUV3_ATC_0_G	      BIT_ULL(9)
+#define SMMUV3_ATC_1_SIZE     GENMASK_ULL(5, 0) /* 2^SIZE pages of 4 KiB */
+#define SMMUV3_ATC_SIZE_ALL   52
+#define SMMUV3_ATC_1_ADDR     GENMASK_ULL(63, 12)
 
-#define SMMUV3_PRI_1_PRGINDEX	  GENMASK_ULL(8, 0)
-#define SMMUV3_PRI_1_RESP	  GENMASK_ULL(13, 12)
-#define SMMUV3_PRI_FAILURE	  0
-#define SMMUV3_PRI_INVALID	  1
-#define SMMUV3_PRI_SUCCESS	  2
+#define SMMUV3_PRI_1_PRGINDEX GENMASK_ULL(8, 0)
+#define SMMUV3_PRI_1_RESP     GENMASK_ULL(13, 12)
+#define SMMUV3_PRI_FAILURE    0
+#define SMMUV3_PRI_INVALID    1
+#define SMMUV3_PRI_SUCCESS    2
 
-#define SMMUV3_RESUME_0_AC	  BIT_ULL(12) /* retry; 0: terminate */
-#define SMMUV3_RESUME_0_AB	  BIT_ULL(13) /* when terminating: abort */
-#define SMMUV3_RESUME_1_STAG	  GENMASK_ULL(15, 0)
+#define SMMUV3_RESUME_0_AC    BIT_ULL(12) /* retry; 0: terminate */
+#define SMMUV3_RESUME_0_AB    BIT_ULL(13) /* when terminating: abort */
+#define SMMUV3_RESUME_1_STAG  GENMASK_ULL(15, 0)
 
-#define SMMUV3_SYNC_0_CS	  GENMASK_ULL(13, 12)
-#define SMMUV3_SYNC_CS_NONE	  0
-#define SMMUV3_SYNC_CS_IRQ	  1 /* MSI where MSIADDRESS is not 0 */
-#define SMMUV3_SYNC_CS_SEV	  2
-#define SMMUV3_SYNC_0_MSH	  GENMASK_ULL(23, 22)
-#define SMMUV3_SYNC_0_MSIATTR	  GENMASK_ULL(27, 24)
-#define SMMUV3_SYNC_0_MSIDATA	  GENMASK_ULL(63, 32)
-#define SMMUV3_SYNC_1_MSIADDR	  GENMASK_ULL(55, 2)
+#define SMMUV3_SYNC_0_CS      GENMASK_ULL(13, 12)
+#define SMMUV3_SYNC_CS_NONE   0
+#define SMMUV3_SYNC_CS_IRQ    1 /* MSI where MSIADDRESS is not 0 */
+#define SMMUV3_SYNC_CS_SEV    2
+#define SMMUV3_SYNC_0_MSH     GENMASK_ULL(23, 22)
+#define SMMUV3_SYNC_0_MSIATTR GENMASK_ULL(27, 24)
+#define SMMUV3_SYNC_0_MSIDATA GENMASK_ULL(63, 32)
+#define SMMUV3_SYNC_1_MSIADDR GENMASK_ULL(55, 2)
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SMMUv3 event records, Arm IHI 0070 section 7.3. */
+/* SMMUv3 event records, Arm IHI 0070 section 7.3, page requests, chapter 8 */
 #ifndef HWDEF_SMMUV3_EVENT_H
 #define HWDEF_SMMUV3_EVENT_H
 
@@ -54,5 +54,17 @@ _Static_assert(sizeof(struct smmuv3_evt_rec) == 32, "events are 32 bytes");
 #define SMMUV3_EVT_2_ADDR	      GENMASK_ULL(63, 0)
 #define SMMUV3_EVT_3_IPA	      GENMASK_ULL(55, 12)
 #define SMMUV3_EVT_3_FETCHADDR	      GENMASK_ULL(55, 3)
+
+#define SMMUV3_PRI_SIZE		      16
+#define SMMUV3_PRI_REC_0_SID	      GENMASK_ULL(31, 0)
+#define SMMUV3_PRI_REC_0_SSID	      GENMASK_ULL(51, 32)
+#define SMMUV3_PRI_REC_0_PRIV	      BIT_ULL(58)
+#define SMMUV3_PRI_REC_0_EXEC	      BIT_ULL(59)
+#define SMMUV3_PRI_REC_0_READ	      BIT_ULL(60)
+#define SMMUV3_PRI_REC_0_WRITE	      BIT_ULL(61)
+#define SMMUV3_PRI_REC_0_LAST	      BIT_ULL(62)
+#define SMMUV3_PRI_REC_0_SSV	      BIT_ULL(63)
+#define SMMUV3_PRI_REC_1_PRGINDEX     GENMASK_ULL(8, 0)
+#define SMMUV3_PRI_REC_1_ADDR	      GENMASK_ULL(63, 12)
 
 #endif

@@ -23,6 +23,7 @@
 #define SMMUV3_HTTU_NONE	     0
 #define SMMUV3_HTTU_ACCESS	     1
 #define SMMUV3_HTTU_DIRTY	     2
+#define SMMUV3_HTTU_TABLE	     3 /* dirty, and AF in table descriptors */
 #define SMMUV3_IDR0_DORMHINT	     BIT_ULL(8)
 #define SMMUV3_IDR0_HYP		     BIT_ULL(9)
 #define SMMUV3_IDR0_ATS		     BIT_ULL(10)
@@ -47,6 +48,9 @@
 #define SMMUV3_STALL_FORCED	     2
 #define SMMUV3_IDR0_TERM_MODEL	     BIT_ULL(26)
 #define SMMUV3_IDR0_ST_LEVEL	     GENMASK_ULL(28, 27)
+#define SMMUV3_ST_LEVEL_LINEAR	     0
+#define SMMUV3_ST_LEVEL_2LVL	     1
+#define SMMUV3_IDR0_RME_IMPL	     BIT_ULL(30)
 
 #define SMMUV3_IDR1		     0x0004
 #define SMMUV3_IDR1_SIDSIZE	     GENMASK_ULL(5, 0)
@@ -75,6 +79,9 @@
 #define SMMUV3_IDR3_BBML	     GENMASK_ULL(12, 11)
 #define SMMUV3_IDR3_E0PD	     BIT_ULL(13)
 #define SMMUV3_IDR3_PTWNNC	     BIT_ULL(14)
+#define SMMUV3_IDR3_DPT		     BIT_ULL(15)
+#define SMMUV3_IDR3_PASIDTT	     BIT_ULL(16)
+#define SMMUV3_IDR3_EPAN	     BIT_ULL(17)
 
 #define SMMUV3_IDR4		     0x0010
 
@@ -83,13 +90,17 @@
 #define SMMUV3_IDR5_GRAN4K	     BIT_ULL(4)
 #define SMMUV3_IDR5_GRAN16K	     BIT_ULL(5)
 #define SMMUV3_IDR5_GRAN64K	     BIT_ULL(6)
+#define SMMUV3_IDR5_DS		     BIT_ULL(7) /* 52 bits with 4K, 16K */
+#define SMMUV3_IDR5_D128	     BIT_ULL(8)
 #define SMMUV3_IDR5_VAX		     GENMASK_ULL(11, 10)
 #define SMMUV3_VAX_48		     0
 #define SMMUV3_VAX_52		     1
 #define SMMUV3_IDR5_STALL_MAX	     GENMASK_ULL(31, 16)
 
 #define SMMUV3_IIDR		     0x0018
-#define SMMUV3_AIDR		     0x001c /* 0x00: v3.0, 0x01: v3.1, 0x02: v3.2 ... */
+#define SMMUV3_AIDR		     0x001c
+#define SMMUV3_AIDR_MINOR	     GENMASK_ULL(3, 0) /* n: SMMUv3.n */
+#define SMMUV3_AIDR_MAJOR	     GENMASK_ULL(7, 4) /* 0: SMMUv3 */
 
 #define SMMUV3_CR0		     0x0020
 #define SMMUV3_CR0ACK		     0x0024
@@ -120,7 +131,7 @@
 #define SMMUV3_GBPA_MEMATTR	     GENMASK_ULL(3, 0)
 #define SMMUV3_GBPA_MTCFG	     BIT_ULL(4)
 #define SMMUV3_GBPA_ALLOCCFG	     GENMASK_ULL(11, 8)
-#define SMMUV3_GBPA_SHCFG	     GENMASK_ULL(13, 12)
+#define SMMUV3_GBPA_SHCFG	     GENMASK_ULL(13, 12) /* 1: as incoming */
 #define SMMUV3_GBPA_PRIVCFG	     GENMASK_ULL(17, 16)
 #define SMMUV3_GBPA_INSTCFG	     GENMASK_ULL(19, 18)
 #define SMMUV3_GBPA_ABORT	     BIT_ULL(20)
@@ -151,13 +162,14 @@
 #define SMMUV3_IRQ_CFG0_ADDR	     GENMASK_ULL(55, 2)
 #define SMMUV3_IRQ_CFG2_MEMATTR	     GENMASK_ULL(3, 0)
 #define SMMUV3_IRQ_CFG2_SH	     GENMASK_ULL(5, 4)
+#define SMMUV3_IRQ_CFG2_LO	     BIT_ULL(31) /* PRIQ: at Last only */
 
 #define SMMUV3_STRTAB_BASE	     0x0080
 #define SMMUV3_STRTAB_BASE_ADDR	     GENMASK_ULL(55, 6)
 #define SMMUV3_STRTAB_BASE_RA	     BIT_ULL(62)
 #define SMMUV3_STRTAB_BASE_CFG	     0x0088
 #define SMMUV3_STRTAB_CFG_LOG2SIZE   GENMASK_ULL(5, 0)
-#define SMMUV3_STRTAB_CFG_SPLIT	     GENMASK_ULL(10, 6) /* 6, 8 or 10 */
+#define SMMUV3_STRTAB_CFG_SPLIT	     GENMASK_ULL(10, 6) /* 6 8 10; else 6 */
 #define SMMUV3_STRTAB_CFG_FMT	     GENMASK_ULL(17, 16)
 #define SMMUV3_STRTAB_FMT_LINEAR     0
 #define SMMUV3_STRTAB_FMT_2LVL	     1
@@ -185,12 +197,13 @@
 #define SMMUV3_Q_OVFLG	       BIT_ULL(31) /* PROD.OVFLG, CONS.OVACKFLG */
 #define SMMUV3_CMDQ_CONS_ERR   GENMASK_ULL(30, 24)
 
-/* CMDQ_CONS.ERR, section 4.1.4 */
+/* CMDQ_CONS.ERR, section 7.1 */
 #define SMMUV3_CERROR_NONE	   0
 #define SMMUV3_CERROR_ILL	   1
 #define SMMUV3_CERROR_ABT	   2
 #define SMMUV3_CERROR_ATC_INV_SYNC 3
 
 #define SMMUV3_ID_REGS		   0x0fd0 /* to 0xffc: PIDR, CIDR */
+#define SMMUV3_CIDR0		   0x0ff0
 
 #endif

@@ -11,7 +11,7 @@
 
 /* Level-1 stream table descriptor, 5.1 */
 #define SMMUV3_L1STD_SIZE  8
-#define SMMUV3_L1STD_SPAN  GENMASK_ULL(4, 0)
+#define SMMUV3_L1STD_SPAN  GENMASK_ULL(4, 0) /* n: 2^(n-1) STEs; 12.. as 0 */
 #define SMMUV3_L1STD_L2PTR GENMASK_ULL(55, 6)
 
 /* Stream table entry, 5.2 */

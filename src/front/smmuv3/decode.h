@@ -4,6 +4,12 @@
  * two doublewords and the identification registers. For each command its own
  * text says which bits are RES0 (refused here, CERROR_ILL) and which are
  * IGNORED; operands that a valid bit switches off come out as zero.
+ *
+ * Operands out of the implemented range are no error (4.1.7) and come out as
+ * they are: a StreamID or SubstreamID beyond IDR1's sizes, an ASID or VMID
+ * beyond 8 bits without IDR0.ASID16 or VMID16. They name nothing that exists,
+ * so the command then has no effect. Without IDR0.S2P a VMID is not matched
+ * (4.4.2) and comes out as 0; without SubstreamIDs SSV counts as 0 (4.5.1).
  */
 #ifndef FRONT_SMMUV3_DECODE_H
 #define FRONT_SMMUV3_DECODE_H
@@ -23,11 +29,15 @@ struct smmuv3_cmd {
 	uint32_t ssid;
 	uint16_t vmid;
 	uint16_t asid;
-	uint64_t first;	     /* TLBI by address, ATC_INV, PREFETCH_ADDR */
-	uint64_t last;	     /* inclusive; non-range TLBI: see @granule_lg2 */
+	/*
+	 * TLBI by address, ATC_INV, PREFETCH_ADDR: inclusive. A TLBI without
+	 * a range names the 4 KiB at its address, in leaves of any granule.
+	 */
+	uint64_t first;
+	uint64_t last;
 	uint8_t granule_lg2; /* 12, 14, 16; 0: TG is 0, any granule */
 	uint8_t ttl;	     /* level hint 1-3; 0: none */
-	uint32_t sid_last;   /* CFGI_STE_RANGE: sid..sid_last, inclusive */
+	uint32_t sid_last;   /* CFGI_STE_RANGE: sid..sid_last; others: sid */
 	uint16_t stag;	     /* RESUME */
 	bool retry;	     /* RESUME.Ac */
 	bool abort;	     /* RESUME.Ab */
@@ -42,7 +52,7 @@ struct smmuv3_cmd {
 int smmuv3_decode(const uint64_t dw[2], const struct smmuv3_id *id,
 		  struct smmuv3_cmd *cmd);
 
-/* "TLBI_NH_VA" ...; NULL for an opcode that does not exist */
+/* "TLBI_NH_VA" ...; NULL for an opcode that the Non-secure side has not got */
 const char *smmuv3_op_name(uint8_t op);
 
 #endif

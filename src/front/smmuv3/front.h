@@ -36,7 +36,8 @@ enum smmuv3_change {
 	SMMUV3_CHANGE_SMMUEN, /* CR0.SMMUEN toggled */
 	SMMUV3_CHANGE_GBPA,   /* GBPA updated */
 	SMMUV3_CHANGE_STRTAB, /* STRTAB_BASE or _CFG written */
-	SMMUV3_CHANGE_EVENTQ, /* CR0.EVENTQEN toggled or EVENTQ_CONS moved */
+	/* EVENTQEN toggled, EVENTQ_CONS written or EVENTQ_ABT acknowledged */
+	SMMUV3_CHANGE_EVENTQ,
 };
 
 /* @done commands of the span took effect; if @code, span[done] is at fault. */
