@@ -53,7 +53,7 @@ def include_of(root, text):
     parts = pathlib.PurePosixPath(text).parts
     if parts[0] == "nestfd":
         return "include", None, text
-    if parts[0] == "linux":
+    if (root / "uapi" / text).exists():
         return "uapi", None, text
     if (root / "src" / text).exists():
         if parts[0] == "hwdef":

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls on the backend: objects, and arrays of invalidations whose outcome can
+ * be trusted whether the backend counts exactly or not.
+ */
+#ifndef VIOMMU_RELAY_H
+#define VIOMMU_RELAY_H
+
+#include <stdint.h>
+
+#include "viommu/viommu.h"
+
+#define RELAY_MAX_ENTRIES (1u << 19) /* bound of IOMMU_HWPT_INVALIDATE */
+
+struct relay_array {
+	const void *entries;
+	uint32_t stride;
+	uint32_t count;
+	uint32_t data_type;
+};
+
+/*
+ * Invalidates through the vIOMMU. *@done entries took effect; on failure the
+ * one behind them is at fault. Return: 0, -EIO (the entry is refused),
+ * -ETIMEDOUT (a device did not answer it), or another errno of the backend.
+ */
+int relay_invalidate(struct nestfd_viommu *viommu,
+		     const struct relay_array *array, uint32_t *done);
+
+/* A call that is not an invalidation: counted. 0 or a negative errno */
+int relay_call(struct nestfd_viommu *viommu, unsigned long cmd, void *arg);
+
+/* IOMMU_DESTROY; ids of 0 are ignored. Its failure leaves nothing to do. */
+void relay_destroy(struct nestfd_viommu *viommu, uint32_t id);
+
+/* The vIOMMU object of @type and its event queue of @event_type. */
+int relay_setup(struct nestfd_viommu *viommu, uint32_t type,
+		uint32_t event_type, uint32_t depth);
+void relay_teardown(struct nestfd_viommu *viommu);
+
+#endif

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The sink of the guest's command queue. Invalidations are gathered into a run
+ * and go down in one ioctl; a change of a stream table entry, a refused
+ * command or the end of the doorbell's commands ends a run. CMD_SYNCs complete
+ * in order, each after the ioctl that carried what stands in front of it.
+ *
+ * A device that does not answer an ATC_INV: the commands behind it are still
+ * carried out, and the next CMD_SYNC stops the queue (IHI 0070 4.1.4,
+ * CERROR_ATC_INV_SYNC); acknowledged, that CMD_SYNC runs again and completes.
+ */
+#include <errno.h>
+#include <linux/iommufd.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "front/smmuv3/decode.h"
+#include "hwdef/smmuv3_regs.h"
+#include "viommu/smmuv3/smmuv3.h"
+
+#define RUN_FIRST_ROOM 256u
+#define NO_FAILURE     UINT32_MAX
+
+/* One span on its way: commands before @first are complete. */
+struct span {
+	struct vsmmu *vsmmu;
+	const uint64_t (*cmds)[2];
+	uint32_t first;
+	uint32_t atc_failed_at; /* an ATC_INV of this span, or NO_FAILURE */
+	struct smmuv3_consumed result;
+};
+
+int vsmmu_run_init(struct vsmmu_run *run)
+{
+	run->entries = alloc_array(RUN_FIRST_ROOM, sizeof(*run->entries));
+	run->map = alloc_array(RUN_FIRST_ROOM, sizeof(*run->map));
+	if (!run->entries || !run->map) {
+		vsmmu_run_free(run);
+		return -ENOMEM;
+	}
+	run->room = RUN_FIRST_ROOM;
+	return 0;
+}
+
+void vsmmu_run_free(struct vsmmu_run *run)
+{
+	free(run->entries);
+	free(run->map);
+	*run = (struct vsmmu_run){ 0 };
+}
+
+/* Twice the room, within the ioctl's bound; without memory it stays. */
+static void run_grow(struct vsmmu_run *run)
+{
+	uint32_t room = run->room * 2;
+	void *grown;
+
+	if (room > RELAY_MAX_ENTRIES)
+		return;
+	grown = alloc_grow(run->entries, room, sizeof(*run->entries));
+	if (!grown)
+		return;
+	run->entries = grown;
+	grown = alloc_grow(run->map, room, sizeof(*run->map));
+	if (!grown)
+		return;
+	run->map = grown;
+	run->room = room;
+}
+
+/* Stops the span at command @at. */
+static void stop(struct span *span, uint32_t at, uint32_t code)
+{
+	span->result = (struct smmuv3_consumed){ .done = at, .code = code };
+}
+
+/* An ATC_INV in front of the CMD_SYNC at @at has failed, now or earlier. */
+static bool atc_failed_before(const struct span *span, uint32_t at)
+{
+	return span->vsmmu->atc_failed || span->atc_failed_at < at;
+}
+
+/* Completes the CMD_SYNCs in [first, end); false if one must stop the queue. */
+static bool complete_syncs(struct span *span, uint32_t end)
+{
+	uint32_t i;
+
+	for (i = span->first; i < end; i++) {
+		if (field_get(SMMUV3_CMD_0_OP, span->cmds[i][0]) !=
+		    SMMUV3_OP_SYNC)
+			continue;
+		if (atc_failed_before(span, i)) {
+			span->vsmmu->atc_failed = false;
+			span->atc_failed_at = NO_FAILURE;
+			stop(span, i, SMMUV3_CERROR_ATC_INV_SYNC);
+			return false;
+		}
+		smmuv3_front_sync(span->vsmmu->front, span->cmds[i], i + 1);
+		viommu_count(&span->vsmmu->base.counters.syncs, 1);
+	}
+	span->first = end;
+	return true;
+}
+
+/*
+ * All entries of the run, past devices that do not answer. Returns the command
+ * at which something else failed, its code in *@code; else NO_FAILURE.
+ */
+static uint32_t run_submit(struct span *span, uint32_t *code)
+{
+	struct vsmmu_run *run = &span->vsmmu->run;
+	uint32_t start = 0, done, at;
+	int rc;
+
+	while (start < run->count) {
+		struct relay_array array = {
+			.entries = run->entries + start,
+			.stride = sizeof(*run->entries),
+			.count = run->count - start,
+			.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+		};
+
+		rc = relay_invalidate(&span->vsmmu->base, &array, &done);
+		if (!rc)
+			break;
+		at = start + done < run->count ? start + done : run->count - 1;
+		if (rc != -ETIMEDOUT) {
+			*code = rc == -EIO ? SMMUV3_CERROR_ILL
+					   : SMMUV3_CERROR_ABT;
+			return run->map[at];
+		}
+		if (span->atc_failed_at == NO_FAILURE)
+			span->atc_failed_at = run->map[at];
+		start = at + 1;
+	}
+	return NO_FAILURE;
+}
+
+/* Makes commands [first, end) take effect; false when the span has stopped. */
+static bool flush(struct span *span, uint32_t end, enum nestfd_split why)
+{
+	struct vsmmu_run *run = &span->vsmmu->run;
+	uint32_t failed = NO_FAILURE, code = 0;
+
+	if (run->count) {
+		viommu_count(&span->vsmmu->base.counters.splits[why], 1);
+		failed = run_submit(span, &code);
+		run->count = 0;
+	}
+	if (failed == NO_FAILURE)
+		return complete_syncs(span, end);
+	if (complete_syncs(span, failed))
+		stop(span, failed, code);
+	return false;
+}
+
+/* Adds an entry for command @at; false when the span has stopped. */
+static bool run_add(struct span *span, uint32_t at, uint64_t dw0, uint64_t dw1)
+{
+	struct vsmmu_run *run = &span->vsmmu->run;
+
+	if (run->count == run->room)
+		run_grow(run);
+	if (run->count == run->room && !flush(span, at, NESTFD_SPLIT_LIMIT))
+		return false;
+	run->entries[run->count] = (struct smmuv3_cmd_rec){
+		.dw = { le64_make(dw0), le64_make(dw1) },
+	};
+	run->map[run->count++] = at;
+	return true;
+}
+
+/* One stream whose STE the guest named: follow it, or drop its CDs. */
+static bool refresh_stream(struct span *span, uint32_t at,
+			   struct vsmmu_stream *stream)
+{
+	struct vsmmu *vsmmu = span->vsmmu;
+	struct vsmmu_want want;
+
+	vsmmu_stream_want(vsmmu, stream, &want);
+	if (!vsmmu_stream_differs(stream, &want)) {
+		if (want.kind != VSMMU_NESTED)
+			return true;
+		/* CFGI_STE covers the CDs behind the STE too (4.3.1) */
+		return run_add(span, at,
+			       SMMUV3_OP_CFGI_CD_ALL |
+				       field_prep(SMMUV3_CMD_0_SID,
+						  stream->node.first),
+			       0);
+	}
+	if (!flush(span, at, NESTFD_SPLIT_STE))
+		return false;
+	if (vsmmu_stream_apply(vsmmu, stream, &want)) {
+		stop(span, at, SMMUV3_CERROR_ABT);
+		return false;
+	}
+	return true;
+}
+
+static bool config_streams(struct span *span, uint32_t at, uint32_t first,
+			   uint32_t last)
+{
+	struct itree_node *node;
+	bool going = true;
+
+	pthread_mutex_lock(&span->vsmmu->lock);
+	for (node = itree_first(&span->vsmmu->streams, first, last);
+	     node && going; node = itree_next(node, first, last))
+		going = refresh_stream(
+			span, at,
+			container_of(node, struct vsmmu_stream, node));
+	pthread_mutex_unlock(&span->vsmmu->lock);
+	return going;
+}
+
+/* A command of one stream: without a device behind it there is no cache. */
+static bool stream_command(struct span *span, uint32_t at, uint32_t vsid,
+			   uint64_t dw0, uint64_t dw1)
+{
+	bool known;
+
+	pthread_mutex_lock(&span->vsmmu->lock);
+	known = vsmmu_stream_find(span->vsmmu, vsid);
+	pthread_mutex_unlock(&span->vsmmu->lock);
+	return known ? run_add(span, at, dw0, dw1) : true;
+}
+
+#define TLBI_RANGE_0 (SMMUV3_TLBI_0_NUM | SMMUV3_TLBI_0_SCALE)
+#define TLBI_ADDR_1                                                  \
+	(SMMUV3_TLBI_1_LEAF | SMMUV3_TLBI_1_TTL | SMMUV3_TLBI_1_TG | \
+	 SMMUV3_TLBI_1_VA)
+
+/*
+ * What goes down starts from the fields that the command has; bits that the
+ * architecture ignores never reach a host that refuses them.
+ */
+static bool tlbi(struct span *span, uint32_t at, const uint64_t dw[2])
+{
+	uint64_t dw0 = dw[0] & SMMUV3_CMD_0_OP;
+	uint64_t dw1 = 0;
+
+	switch (dw0) {
+	case SMMUV3_OP_TLBI_NH_ASID:
+		dw0 |= dw[0] & SMMUV3_TLBI_0_ASID;
+		break;
+	case SMMUV3_OP_TLBI_NH_VA:
+		dw0 |= dw[0] & SMMUV3_TLBI_0_ASID;
+		/* fallthrough */
+	case SMMUV3_OP_TLBI_NH_VAA:
+		dw1 = dw[1] & TLBI_ADDR_1;
+		if (!(span->vsmmu->id.idr[3] & SMMUV3_IDR3_RIL))
+			dw1 &= SMMUV3_TLBI_1_LEAF | SMMUV3_TLBI_1_VA;
+		if (dw1 & SMMUV3_TLBI_1_TG)
+			dw0 |= dw[0] & TLBI_RANGE_0;
+		break;
+	default:
+		break;
+	}
+	return run_add(span, at, dw0, dw1);
+}
+
+static bool cfgi_cd(struct span *span, uint32_t at, const uint64_t dw[2],
+		    const struct smmuv3_cmd *cmd)
+{
+	uint64_t dw0 = dw[0] & (SMMUV3_CMD_0_OP | SMMUV3_CMD_0_SID);
+
+	if (cmd->op != SMMUV3_OP_CFGI_CD)
+		return stream_command(span, at, cmd->sid, dw0, 0);
+	dw0 |= dw[0] & SMMUV3_CMD_0_SSID;
+	return stream_command(span, at, cmd->sid, dw0,
+			      dw[1] & SMMUV3_CFGI_1_LEAF);
+}
+
+static bool atc_inv(struct span *span, uint32_t at, const uint64_t dw[2],
+		    const struct smmuv3_cmd *cmd)
+{
+	uint64_t dw0 = dw[0] & (SMMUV3_CMD_0_OP | SMMUV3_CMD_0_SID |
+				SMMUV3_CMD_0_SSV | SMMUV3_ATC_0_G);
+
+	if (cmd->ssv)
+		dw0 |= dw[0] & SMMUV3_CMD_0_SSID;
+	return stream_command(span, at, cmd->sid, dw0,
+			      dw[1] & (SMMUV3_ATC_1_SIZE | SMMUV3_ATC_1_ADDR));
+}
+
+/* One decoded command; false when the span has stopped. */
+static bool execute(struct span *span, uint32_t at,
+		    const struct smmuv3_cmd *cmd)
+{
+	const uint64_t *dw = span->cmds[at];
+
+	switch (cmd->op) {
+	case SMMUV3_OP_CFGI_STE:
+		return config_streams(span, at, cmd->sid, cmd->sid);
+	case SMMUV3_OP_CFGI_STE_RANGE:
+		return config_streams(span, at, cmd->sid, cmd->sid_last);
+	case SMMUV3_OP_CFGI_CD:
+	case SMMUV3_OP_CFGI_CD_ALL:
+		return cfgi_cd(span, at, dw, cmd);
+	case SMMUV3_OP_TLBI_NH_ALL:
+	case SMMUV3_OP_TLBI_NH_ASID:
+	case SMMUV3_OP_TLBI_NH_VA:
+	case SMMUV3_OP_TLBI_NH_VAA:
+	case SMMUV3_OP_TLBI_NSNH_ALL:
+		return tlbi(span, at, dw);
+	case SMMUV3_OP_ATC_INV:
+		return atc_inv(span, at, dw, cmd);
+	default:
+		/* PREFETCH_* is a hint; CMD_SYNC completes with the run */
+		return true;
+	}
+}
+
+struct smmuv3_consumed vsmmu_consume(void *ctx, const uint64_t (*cmds)[2],
+				     uint32_t n)
+{
+	struct vsmmu *vsmmu = ctx;
+	struct span span = {
+		.vsmmu = vsmmu,
+		.cmds = cmds,
+		.atc_failed_at = NO_FAILURE,
+	};
+	struct smmuv3_cmd cmd;
+	uint32_t i;
+
+	viommu_count(&vsmmu->base.counters.doorbells, 1);
+	for (i = 0; i < n; i++) {
+		if (smmuv3_decode(cmds[i], &vsmmu->id, &cmd)) {
+			if (flush(&span, i, NESTFD_SPLIT_ERROR))
+				stop(&span, i, SMMUV3_CERROR_ILL);
+			break;
+		}
+		if (!execute(&span, i, &cmd))
+			break;
+	}
+	if (i == n && flush(&span, n, NESTFD_SPLIT_END))
+		stop(&span, n, SMMUV3_CERROR_NONE);
+	if (span.atc_failed_at != NO_FAILURE)
+		vsmmu->atc_failed = true;
+	viommu_count(&vsmmu->base.counters.commands, span.result.done);
+	return span.result;
+}

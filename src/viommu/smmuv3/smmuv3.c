@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MIT
+/* Making and ending a virtual SMMUv3, its devices, and what the front asks. */
+#include "viommu/smmuv3/smmuv3.h"
+
+#include <errno.h>
+#include <linux/iommufd.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "hwdef/smmuv3_regs.h"
+#include "hwdef/smmuv3_tables.h"
+
+#define DEFAULT_EVENTS 32768u
+
+static int guest_read(void *ctx, uint64_t addr, void *buf, size_t len)
+{
+	struct vsmmu *vsmmu = ctx;
+
+	return vsmmu->base.guest.read(vsmmu->base.guest.ctx, addr, buf, len);
+}
+
+static int guest_write(void *ctx, uint64_t addr, const void *buf, size_t len)
+{
+	struct vsmmu *vsmmu = ctx;
+
+	return vsmmu->base.guest.write(vsmmu->base.guest.ctx, addr, buf, len);
+}
+
+static void guest_irq(void *ctx, enum smmuv3_irq irq)
+{
+	struct vsmmu *vsmmu = ctx;
+
+	if (vsmmu->base.guest.irq)
+		vsmmu->base.guest.irq(vsmmu->base.guest.ctx, irq);
+}
+
+static void changed(void *ctx, enum smmuv3_change what)
+{
+	struct vsmmu *vsmmu = ctx;
+
+	if (what != SMMUV3_CHANGE_SMMUEN && what != SMMUV3_CHANGE_GBPA)
+		return;
+	pthread_mutex_lock(&vsmmu->lock);
+	vsmmu_refresh(vsmmu);
+	pthread_mutex_unlock(&vsmmu->lock);
+}
+
+static const struct smmuv3_front_ops front_ops = {
+	.read = guest_read,
+	.write = guest_write,
+	.consume = vsmmu_consume,
+	.changed = changed,
+	.irq = guest_irq,
+};
+
+static int make_front(struct vsmmu *vsmmu)
+{
+	struct smmuv3_front_config config = { .id = vsmmu->id };
+
+	return smmuv3_front_create(&config, &front_ops, vsmmu, &vsmmu->front);
+}
+
+static uint64_t vsmmu_read(struct nestfd_viommu *viommu, uint32_t offset,
+			   unsigned int bytes)
+{
+	return smmuv3_front_read(to_vsmmu(viommu)->front, offset, bytes);
+}
+
+static void vsmmu_write(struct nestfd_viommu *viommu, uint32_t offset,
+			unsigned int bytes, uint64_t value)
+{
+	smmuv3_front_write(to_vsmmu(viommu)->front, offset, bytes, value);
+}
+
+static bool vsmmu_event(struct nestfd_viommu *viommu, const void *record)
+{
+	const struct smmuv3_evt_rec *rec = record;
+	uint64_t words[SMMUV3_EVT_DWORDS];
+	int i;
+
+	for (i = 0; i < SMMUV3_EVT_DWORDS; i++)
+		words[i] = le64_get(rec->dw[i]);
+	return smmuv3_front_event(to_vsmmu(viommu)->front, words);
+}
+
+static int alloc_vdevice(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
+{
+	struct iommu_vdevice_alloc arg = {
+		.size = sizeof(arg),
+		.viommu_id = vsmmu->base.viommu_id,
+		.dev_id = stream->device.dev_id,
+		.virt_id = stream->device.vsid,
+	};
+	int rc;
+
+	rc = relay_call(&vsmmu->base, IOMMU_VDEVICE_ALLOC, &arg);
+	if (!rc)
+		stream->vdevice_id = arg.out_vdevice_id;
+	return rc;
+}
+
+/* With the lock held: the vDEVICE, then what the guest's tables say now. */
+static int stream_start(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
+{
+	struct vsmmu_want want;
+	int rc;
+
+	rc = alloc_vdevice(vsmmu, stream);
+	if (rc)
+		return rc;
+	vsmmu_stream_want(vsmmu, stream, &want);
+	rc = vsmmu_stream_apply(vsmmu, stream, &want);
+	if (rc) {
+		relay_destroy(&vsmmu->base, stream->vdevice_id);
+		return rc;
+	}
+	itree_insert(&vsmmu->streams, &stream->node);
+	return 0;
+}
+
+static int vsmmu_device_add(struct nestfd_viommu *viommu,
+			    const struct nestfd_viommu_device *device)
+{
+	struct vsmmu *vsmmu = to_vsmmu(viommu);
+	struct vsmmu_stream *stream;
+	int rc;
+
+	stream = alloc_zero(sizeof(*stream));
+	if (!stream)
+		return -ENOMEM;
+	stream->device = *device;
+	stream->node.first = device->vsid;
+	stream->node.last = device->vsid;
+	pthread_mutex_lock(&vsmmu->lock);
+	if (vsmmu_stream_find(vsmmu, device->vsid))
+		rc = -EEXIST;
+	else
+		rc = stream_start(vsmmu, stream);
+	pthread_mutex_unlock(&vsmmu->lock);
+	if (rc)
+		free(stream);
+	return rc;
+}
+
+/* Back to the parent, so that nothing of this vIOMMU is in use any more. */
+static void stream_end(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
+{
+	itree_remove(&vsmmu->streams, &stream->node);
+	viommu_count(&vsmmu->base.counters.other_ioctls, 1);
+	stream->device.attach(stream->device.ctx, vsmmu->base.parent_hwpt);
+	relay_destroy(&vsmmu->base, stream->hwpt_id);
+	relay_destroy(&vsmmu->base, stream->vdevice_id);
+	free(stream);
+}
+
+static int vsmmu_device_remove(struct nestfd_viommu *viommu, uint32_t vsid)
+{
+	struct vsmmu *vsmmu = to_vsmmu(viommu);
+	struct vsmmu_stream *stream;
+
+	pthread_mutex_lock(&vsmmu->lock);
+	stream = vsmmu_stream_find(vsmmu, vsid);
+	if (stream)
+		stream_end(vsmmu, stream);
+	pthread_mutex_unlock(&vsmmu->lock);
+	return stream ? 0 : -ENOENT;
+}
+
+static void vsmmu_destroy(struct nestfd_viommu *viommu)
+{
+	struct vsmmu *vsmmu = to_vsmmu(viommu);
+	struct itree_node *node;
+
+	while ((node = itree_from(&vsmmu->streams, 0)))
+		stream_end(vsmmu,
+			   container_of(node, struct vsmmu_stream, node));
+	smmuv3_front_destroy(vsmmu->front);
+	relay_destroy(&vsmmu->base, vsmmu->bypass_hwpt);
+	relay_destroy(&vsmmu->base, vsmmu->abort_hwpt);
+	relay_teardown(&vsmmu->base);
+	vsmmu_run_free(&vsmmu->run);
+	pthread_mutex_destroy(&vsmmu->lock);
+	free(vsmmu);
+}
+
+static void vsmmu_reset(struct nestfd_viommu *viommu)
+{
+	smmuv3_front_reset(to_vsmmu(viommu)->front);
+}
+
+static const struct viommu_ops vsmmu_ops = {
+	.destroy = vsmmu_destroy,
+	.read = vsmmu_read,
+	.write = vsmmu_write,
+	.device_add = vsmmu_device_add,
+	.device_remove = vsmmu_device_remove,
+	.reset = vsmmu_reset,
+	.event = vsmmu_event,
+	.event_size = SMMUV3_EVT_SIZE,
+};
+
+static int host_id(struct vsmmu *vsmmu, struct smmuv3_id *host)
+{
+	struct iommu_hw_info_arm_smmuv3 hw = { 0 };
+	struct iommu_hw_info info = {
+		.size = sizeof(info),
+		.dev_id = vsmmu->base.dev_id,
+		.data_len = sizeof(hw),
+		.data_uptr = (uintptr_t)&hw,
+	};
+	int i, rc;
+
+	rc = relay_call(&vsmmu->base, IOMMU_GET_HW_INFO, &info);
+	if (rc)
+		return rc;
+	if (info.out_data_type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
+		return -EOPNOTSUPP;
+	for (i = 0; i < 6; i++)
+		host->idr[i] = hw.idr[i];
+	host->iidr = hw.iidr;
+	host->aidr = hw.aidr;
+	/* a guest's stage 1 needs one, and the host's below it */
+	if (!(host->idr[0] & SMMUV3_IDR0_S1P) ||
+	    !(host->idr[0] & SMMUV3_IDR0_S2P))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static int make_hwpts(struct vsmmu *vsmmu)
+{
+	const uint64_t abort[2] = {
+		SMMUV3_STE_0_V | field_prep(SMMUV3_STE_0_CONFIG,
+					    SMMUV3_STE_CONFIG_ABORT),
+		0,
+	};
+	const uint64_t bypass[2] = {
+		SMMUV3_STE_0_V | field_prep(SMMUV3_STE_0_CONFIG,
+					    SMMUV3_STE_CONFIG_BYPASS),
+		0,
+	};
+	int rc;
+
+	rc = vsmmu_hwpt_alloc(vsmmu, vsmmu->base.dev_id, abort,
+			      &vsmmu->abort_hwpt);
+	if (rc)
+		return rc;
+	rc = vsmmu_hwpt_alloc(vsmmu, vsmmu->base.dev_id, bypass,
+			      &vsmmu->bypass_hwpt);
+	if (rc)
+		relay_destroy(&vsmmu->base, vsmmu->abort_hwpt);
+	return rc;
+}
+
+/* Everything that lives on the backend, and the front. */
+static int start(struct vsmmu *vsmmu, const struct nestfd_viommu_config *config)
+{
+	struct smmuv3_id host;
+	int rc;
+
+	rc = host_id(vsmmu, &host);
+	if (rc)
+		return rc;
+	vsmmu_id(&host, config->idr, &vsmmu->id);
+	rc = relay_setup(&vsmmu->base, IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
+			 IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
+			 config->events ? config->events : DEFAULT_EVENTS);
+	if (rc)
+		return rc;
+	rc = make_hwpts(vsmmu);
+	if (rc)
+		goto teardown;
+	rc = make_front(vsmmu);
+	if (rc)
+		goto hwpts;
+	return 0;
+
+hwpts:
+	relay_destroy(&vsmmu->base, vsmmu->bypass_hwpt);
+	relay_destroy(&vsmmu->base, vsmmu->abort_hwpt);
+teardown:
+	relay_teardown(&vsmmu->base);
+	return rc;
+}
+
+int nestfd_viommu_smmuv3_create(const struct nestfd_viommu_config *config,
+				struct nestfd_viommu **viommu)
+{
+	struct vsmmu *vsmmu;
+	int rc;
+
+	if (config->size != sizeof(*config) || !config->backend.ioctl ||
+	    !config->guest.read || !config->guest.write)
+		return -EINVAL;
+	vsmmu = alloc_zero(sizeof(*vsmmu));
+	if (!vsmmu)
+		return -ENOMEM;
+	vsmmu->base.ops = &vsmmu_ops;
+	vsmmu->base.backend = config->backend;
+	vsmmu->base.guest = config->guest;
+	vsmmu->base.dev_id = config->dev_id;
+	vsmmu->base.parent_hwpt = config->parent_hwpt;
+	pthread_mutex_init(&vsmmu->lock, NULL);
+	rc = vsmmu_run_init(&vsmmu->run);
+	if (!rc)
+		rc = start(vsmmu, config);
+	if (rc) {
+		vsmmu_run_free(&vsmmu->run);
+		pthread_mutex_destroy(&vsmmu->lock);
+		free(vsmmu);
+		return rc;
+	}
+	*viommu = &vsmmu->base;
+	return 0;
+}

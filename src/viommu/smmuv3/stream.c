@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+/*
+ * From the guest's stream table to the host's page tables: a stream whose STE
+ * aborts or bypasses uses one of two HWPTs made once, one whose STE translates
+ * has a nested HWPT of its own, made anew when the STE changes.
+ */
+#include <errno.h>
+#include <linux/iommufd.h>
+
+#include "front/smmuv3/strtab.h"
+#include "hwdef/smmuv3_regs.h"
+#include "hwdef/smmuv3_tables.h"
+#include "viommu/smmuv3/smmuv3.h"
+
+/* What struct iommu_hwpt_arm_smmuv3 takes of an STE */
+#define STE_0_DOWN                                                   \
+	(SMMUV3_STE_0_V | SMMUV3_STE_0_CONFIG | SMMUV3_STE_0_S1FMT | \
+	 SMMUV3_STE_0_S1CONTEXTPTR | SMMUV3_STE_0_S1CDMAX)
+#define STE_1_DOWN                                                      \
+	(SMMUV3_STE_1_S1DSS | SMMUV3_STE_1_S1CIR | SMMUV3_STE_1_S1COR | \
+	 SMMUV3_STE_1_S1CSH | SMMUV3_STE_1_S1STALLD | SMMUV3_STE_1_EATS)
+
+struct vsmmu_stream *vsmmu_stream_find(struct vsmmu *vsmmu, uint32_t vsid)
+{
+	struct itree_node *node = itree_first(&vsmmu->streams, vsid, vsid);
+
+	return node ? container_of(node, struct vsmmu_stream, node) : NULL;
+}
+
+int vsmmu_hwpt_alloc(struct vsmmu *vsmmu, uint32_t dev_id,
+		     const uint64_t ste[2], uint32_t *hwpt_id)
+{
+	struct iommu_hwpt_arm_smmuv3 data;
+	struct iommu_hwpt_alloc arg = {
+		.size = sizeof(arg),
+		.dev_id = dev_id,
+		.pt_id = vsmmu->base.viommu_id,
+		.data_type = IOMMU_HWPT_DATA_ARM_SMMUV3,
+		.data_len = sizeof(data),
+		.data_uptr = (uintptr_t)&data,
+	};
+	int rc;
+
+	data.ste[0] = le64_make(ste[0]).raw;
+	data.ste[1] = le64_make(ste[1]).raw;
+	rc = relay_call(&vsmmu->base, IOMMU_HWPT_ALLOC, &arg);
+	if (!rc)
+		*hwpt_id = arg.out_hwpt_id;
+	return rc;
+}
+
+static int read64(void *ctx, uint64_t addr, uint64_t *value)
+{
+	struct vsmmu *vsmmu = ctx;
+	le64 word;
+	int rc;
+
+	rc = vsmmu->base.guest.read(vsmmu->base.guest.ctx, addr, &word,
+				    sizeof(word));
+	if (!rc)
+		*value = le64_get(word);
+	return rc;
+}
+
+/* The guest's STE, judged by what this virtual SMMU offers (5.2). */
+static void want_of_ste(const struct vsmmu *vsmmu, const struct smmuv3_ste *ste,
+			struct vsmmu_want *want)
+{
+	uint64_t dw0 = le64_get(ste->dw[0]);
+	uint64_t dw1 = le64_get(ste->dw[1]);
+
+	*want = (struct vsmmu_want){ .kind = VSMMU_ABORT };
+	if (!(dw0 & SMMUV3_STE_0_V))
+		return;
+	switch (field_get(SMMUV3_STE_0_CONFIG, dw0)) {
+	case SMMUV3_STE_CONFIG_BYPASS:
+		want->kind = VSMMU_BYPASS;
+		break;
+	case SMMUV3_STE_CONFIG_S1:
+		if (!(vsmmu->id.idr[0] & SMMUV3_IDR0_ATS))
+			dw1 &= ~SMMUV3_STE_1_EATS;
+		want->kind = VSMMU_NESTED;
+		want->ste[0] = dw0 & STE_0_DOWN;
+		want->ste[1] = dw1 & STE_1_DOWN;
+		break;
+	default: /* abort; stage 2 is ILLEGAL without IDR0.S2P */
+		break;
+	}
+}
+
+void vsmmu_stream_want(struct vsmmu *vsmmu, const struct vsmmu_stream *stream,
+		       struct vsmmu_want *want)
+{
+	struct smmuv3_ste_at at = { 0 };
+	struct smmuv3_regs regs;
+	struct smmuv3_ste ste;
+
+	smmuv3_front_regs(vsmmu->front, &regs);
+	*want = (struct vsmmu_want){ .kind = VSMMU_ABORT };
+	if (!(regs.cr0 & SMMUV3_CR0_SMMUEN)) {
+		if (!(regs.gbpa & SMMUV3_GBPA_ABORT))
+			want->kind = VSMMU_BYPASS;
+		return;
+	}
+	smmuv3_strtab_find(&regs, &vsmmu->id, (uint32_t)stream->node.first,
+			   read64, vsmmu, &at);
+	if (at.event)
+		return;
+	if (vsmmu->base.guest.read(vsmmu->base.guest.ctx, at.addr, &ste,
+				   sizeof(ste)))
+		return;
+	want_of_ste(vsmmu, &ste, want);
+}
+
+bool vsmmu_stream_differs(const struct vsmmu_stream *stream,
+			  const struct vsmmu_want *want)
+{
+	return stream->now.kind != want->kind ||
+	       stream->now.ste[0] != want->ste[0] ||
+	       stream->now.ste[1] != want->ste[1];
+}
+
+/*
+ * The HWPT for @want; *made is set if it is the stream's own. What the host
+ * calls ILLEGAL aborts, as it would on hardware.
+ */
+static uint32_t hwpt_for(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
+			 const struct vsmmu_want *want, uint32_t *made)
+{
+	*made = 0;
+	if (want->kind == VSMMU_BYPASS)
+		return vsmmu->bypass_hwpt;
+	if (want->kind == VSMMU_NESTED &&
+	    !vsmmu_hwpt_alloc(vsmmu, stream->device.dev_id, want->ste, made))
+		return *made;
+	return vsmmu->abort_hwpt;
+}
+
+int vsmmu_stream_apply(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
+		       const struct vsmmu_want *want)
+{
+	uint32_t hwpt_id, made;
+	int rc;
+
+	hwpt_id = hwpt_for(vsmmu, stream, want, &made);
+	viommu_count(&vsmmu->base.counters.other_ioctls, 1);
+	rc = stream->device.attach(stream->device.ctx, hwpt_id);
+	if (rc) {
+		relay_destroy(&vsmmu->base, made);
+		return rc;
+	}
+	relay_destroy(&vsmmu->base, stream->hwpt_id);
+	stream->hwpt_id = made;
+	stream->now = *want;
+	return 0;
+}
+
+void vsmmu_refresh(struct vsmmu *vsmmu)
+{
+	struct itree_node *node;
+	struct vsmmu_stream *stream;
+	struct vsmmu_want want;
+
+	for (node = itree_from(&vsmmu->streams, 0); node;
+	     node = itree_succ(node)) {
+		stream = container_of(node, struct vsmmu_stream, node);
+		vsmmu_stream_want(vsmmu, stream, &want);
+		if (vsmmu_stream_differs(stream, &want))
+			vsmmu_stream_apply(vsmmu, stream, &want);
+	}
+}

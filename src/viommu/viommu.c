@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+/* The public functions that are the same for every architecture. */
+#include "viommu/viommu.h"
+
+#include <errno.h>
+#include <linux/iommufd.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PUMP_BYTES 4096
+
+void nestfd_viommu_destroy(struct nestfd_viommu *viommu)
+{
+	if (viommu)
+		viommu->ops->destroy(viommu);
+}
+
+uint64_t nestfd_viommu_read(struct nestfd_viommu *viommu, uint32_t offset,
+			    unsigned int bytes)
+{
+	return viommu->ops->read(viommu, offset, bytes);
+}
+
+void nestfd_viommu_write(struct nestfd_viommu *viommu, uint32_t offset,
+			 unsigned int bytes, uint64_t value)
+{
+	viommu->ops->write(viommu, offset, bytes, value);
+}
+
+int nestfd_viommu_device_add(struct nestfd_viommu *viommu,
+			     const struct nestfd_viommu_device *device)
+{
+	if (device->size != sizeof(*device) || !device->attach)
+		return -EINVAL;
+	return viommu->ops->device_add(viommu, device);
+}
+
+int nestfd_viommu_device_remove(struct nestfd_viommu *viommu, uint32_t vsid)
+{
+	return viommu->ops->device_remove(viommu, vsid);
+}
+
+void nestfd_viommu_reset(struct nestfd_viommu *viommu)
+{
+	viommu->ops->reset(viommu);
+}
+
+int nestfd_viommu_event_fd(struct nestfd_viommu *viommu)
+{
+	return viommu->veventq_fd;
+}
+
+/* Sequence numbers run from 0 to 2^31-1 and around; a gap is a loss. */
+static void check_sequence(struct nestfd_viommu *viommu,
+			   const struct iommufd_vevent_header *header)
+{
+	uint32_t gap = (header->sequence - viommu->next_sequence) & INT32_MAX;
+
+	if (gap)
+		viommu_count(&viommu->counters.events_lost, gap);
+	viommu->next_sequence = (header->sequence + 1) & INT32_MAX;
+}
+
+/* The events in one buffer that read() returned; the number delivered. */
+static int deliver(struct nestfd_viommu *viommu, const char *buf, size_t len)
+{
+	struct iommufd_vevent_header header;
+	size_t at = 0;
+	int events = 0;
+
+	while (len - at >= sizeof(header)) {
+		memcpy(&header, buf + at, sizeof(header));
+		at += sizeof(header);
+		check_sequence(viommu, &header);
+		if (header.flags & IOMMU_VEVENTQ_FLAG_LOST_EVENTS)
+			continue;
+		if (len - at < viommu->ops->event_size)
+			return -EPROTO;
+		if (!viommu->ops->event(viommu, buf + at))
+			viommu_count(&viommu->counters.events_lost, 1);
+		at += viommu->ops->event_size;
+		events++;
+	}
+	viommu_count(&viommu->counters.events, (uint64_t)events);
+	return events;
+}
+
+static ssize_t read_events(struct nestfd_viommu *viommu, void *buf, size_t len)
+{
+	ssize_t n;
+
+	if (viommu->backend.read)
+		return viommu->backend.read(viommu->backend.ctx,
+					    viommu->veventq_fd, buf, len);
+	n = read(viommu->veventq_fd, buf, len);
+	return n < 0 ? -errno : n;
+}
+
+int nestfd_viommu_pump(struct nestfd_viommu *viommu)
+{
+	char buf[PUMP_BYTES];
+	int total = 0, events;
+	ssize_t n;
+
+	for (;;) {
+		n = read_events(viommu, buf, sizeof(buf));
+		if (n == -EAGAIN || n == 0)
+			return total;
+		if (n < 0)
+			return (int)n;
+		events = deliver(viommu, buf, (size_t)n);
+		if (events < 0)
+			return events;
+		total += events;
+	}
+}
+
+void nestfd_viommu_stats(struct nestfd_viommu *viommu,
+			 struct nestfd_viommu_stats *stats)
+{
+	struct viommu_counters *c = &viommu->counters;
+	int i;
+
+	stats->commands = c->commands;
+	stats->doorbells = c->doorbells;
+	stats->syncs = c->syncs;
+	stats->invalidate_ioctls = c->invalidate_ioctls;
+	stats->invalidations = c->invalidations;
+	for (i = 0; i < NESTFD_SPLIT_COUNT; i++)
+		stats->splits[i] = c->splits[i];
+	stats->other_ioctls = c->other_ioctls;
+	stats->events = c->events;
+	stats->events_lost = c->events_lost;
+}

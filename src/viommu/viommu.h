@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The neutral half of libviommu: what every virtual IOMMU has, and the table
+ * of operations by which the public functions reach an architecture.
+ */
+#ifndef VIOMMU_VIOMMU_H
+#define VIOMMU_VIOMMU_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nestfd/viommu.h"
+
+struct viommu_ops {
+	void (*destroy)(struct nestfd_viommu *viommu);
+	uint64_t (*read)(struct nestfd_viommu *viommu, uint32_t offset,
+			 unsigned int bytes);
+	void (*write)(struct nestfd_viommu *viommu, uint32_t offset,
+		      unsigned int bytes, uint64_t value);
+	int (*device_add)(struct nestfd_viommu *viommu,
+			  const struct nestfd_viommu_device *device);
+	int (*device_remove)(struct nestfd_viommu *viommu, uint32_t vsid);
+	void (*reset)(struct nestfd_viommu *viommu);
+	/* One record of the event queue, already checked for its length */
+	bool (*event)(struct nestfd_viommu *viommu, const void *record);
+	size_t event_size;
+};
+
+struct viommu_counters {
+	_Atomic uint64_t commands;
+	_Atomic uint64_t doorbells;
+	_Atomic uint64_t syncs;
+	_Atomic uint64_t invalidate_ioctls;
+	_Atomic uint64_t invalidations;
+	_Atomic uint64_t splits[NESTFD_SPLIT_COUNT];
+	_Atomic uint64_t other_ioctls;
+	_Atomic uint64_t events;
+	_Atomic uint64_t events_lost;
+};
+
+/* Embedded first by each architecture. */
+struct nestfd_viommu {
+	const struct viommu_ops *ops;
+	struct nestfd_backend backend;
+	struct nestfd_guest guest;
+	uint32_t dev_id;
+	uint32_t parent_hwpt;
+	uint32_t viommu_id;
+	uint32_t veventq_id;
+	int veventq_fd; /* -1: none */
+	uint32_t next_sequence;
+	struct viommu_counters counters;
+};
+
+/*
+ * Each counter has one writer at a time (the consuming thread, the pumping one,
+ * or who holds the architecture's lock), so no locked addition is needed; the
+ * atomic type is for readers.
+ */
+static inline void viommu_count(_Atomic uint64_t *counter, uint64_t n)
+{
+	uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, now + n, memory_order_relaxed);
+}
+
+#endif
