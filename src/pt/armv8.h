@@ -40,7 +40,7 @@ struct armv8_mem_ops {
 struct armv8_pt_config {
 	unsigned int stage;	  /* 1 or 2 */
 	unsigned int granule_lg2; /* 12, 14 or 16 */
-	unsigned int ias;	  /* bits of an input address, 25..48 */
+	unsigned int ias;	  /* bits of an input address, 32..48 */
 	unsigned int oas;	  /* bits of an output address, 32..48 */
 	/* stage 1: indices into MAIR */
 	unsigned int attr_normal;
