@@ -31,11 +31,11 @@ void *alloc_zero(size_t size)
 /* Of nothing is not NULL, which means failure everywhere here. */
 void *alloc_array(size_t count, size_t size)
 {
-	if (alloc_fault_point())
+	size_t bytes;
+
+	if (alloc_fault_point() || !mul_size(count, size, &bytes))
 		return NULL;
-	if (!count || !size)
-		return calloc(1, 1);
-	return calloc(count, size);
+	return calloc(1, bytes ? bytes : 1);
 }
 
 void *alloc_aligned(size_t align, size_t size)
