@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+/* The table of architectures. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "drv/smmuv3/driver.h"
+#include "hwdef/smmuv3_regs.h"
+#include "lib/machine.h"
+#include "model/smmuv3/model.h"
+
+static void smmuv3_id_of(const struct nestfd_machine_config *config,
+			 struct smmuv3_id *id)
+{
+	if (!config->smmuv3_id) {
+		smmuv3_model_default_id(id);
+		return;
+	}
+	memcpy(id->idr, config->smmuv3_id->idr, sizeof(id->idr));
+	id->iidr = config->smmuv3_id->iidr;
+	id->aidr = config->smmuv3_id->aidr;
+}
+
+static unsigned int smmuv3_oas_bits(const struct nestfd_machine_config *config)
+{
+	static const uint8_t bits[] = { 32, 36, 40, 42, 44, 48, 52, 52 };
+	struct smmuv3_id id;
+
+	smmuv3_id_of(config, &id);
+	return bits[field_get(SMMUV3_IDR5_OAS, id.idr[5])];
+}
+
+static int smmuv3_make_model(const struct nestfd_machine_config *config,
+			     const struct model_host *host,
+			     struct model **model)
+{
+	struct smmuv3_model_config mc = {
+		.policy = config->cache == NESTFD_CACHE_HOSTILE ? IOTLB_HOSTILE
+								: IOTLB_FAST,
+		.iotlb_capacity = config->cache_entries,
+	};
+
+	smmuv3_id_of(config, &mc.id);
+	return smmuv3_model_create(&mc, host, model);
+}
+
+static int smmuv3_make_driver(const struct nestfd_machine_config *config,
+			      const struct core_hwport *port,
+			      struct core_iommu **iommu)
+{
+	struct smmuv3_drv_config dc = { 0 };
+
+	if (config->msi_length) {
+		dc.msi_first = config->msi_first;
+		dc.msi_last = config->msi_first + config->msi_length - 1;
+	}
+	return smmuv3_drv_create(&dc, port, iommu);
+}
+
+static const struct arch archs[] = {
+	{
+		.arch = NESTFD_ARCH_SMMUV3,
+		.oas_bits = smmuv3_oas_bits,
+		.model = smmuv3_make_model,
+		.driver = smmuv3_make_driver,
+	},
+};
+
+const struct arch *arch_find(enum nestfd_arch arch)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(archs); i++)
+		if (archs[i].arch == arch)
+			return &archs[i];
+	return NULL;
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+/* An open /dev/iommu. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "lib/machine.h"
+
+int nestfd_open(struct nestfd_machine *machine, struct nestfd **out)
+{
+	struct nestfd_device *dev;
+	struct nestfd *ctx;
+	int rc;
+
+	ctx = alloc_zero(sizeof(*ctx));
+	if (!ctx)
+		return -ENOMEM;
+	ctx->machine = machine;
+	pthread_mutex_lock(&machine->lock);
+	rc = machine_driver(machine);
+	if (rc)
+		goto unlock;
+	LIST_FOREACH(dev, &machine->devices, link)
+	{
+		rc = device_introduce_locked(dev);
+		if (rc)
+			goto unlock;
+	}
+	rc = core_open(&machine->env, &ctx->core);
+	if (rc)
+		goto unlock;
+	LIST_INSERT_HEAD(&machine->contexts, ctx, link);
+unlock:
+	pthread_mutex_unlock(&machine->lock);
+	if (rc) {
+		free(ctx);
+		return rc;
+	}
+	*out = ctx;
+	return 0;
+}
+
+void context_close_locked(struct nestfd *ctx)
+{
+	struct nestfd_device *dev;
+
+	LIST_FOREACH(dev, &ctx->machine->devices, link)
+	if (dev->ctx == ctx)
+		device_unbind_locked(dev);
+	core_close(ctx->core);
+	LIST_REMOVE(ctx, link);
+	free(ctx);
+}
+
+void nestfd_close(struct nestfd *ctx)
+{
+	struct nestfd_machine *machine;
+
+	if (!ctx)
+		return;
+	machine = ctx->machine;
+	pthread_mutex_lock(&machine->lock);
+	context_close_locked(ctx);
+	pthread_mutex_unlock(&machine->lock);
+}
+
+int nestfd_ioctl(void *ctx, unsigned long cmd, void *arg)
+{
+	return core_ioctl(((struct nestfd *)ctx)->core, cmd, arg);
+}
+
+ssize_t nestfd_read(void *ctx, int fd, void *buf, size_t len)
+{
+	return core_fd_read(((struct nestfd *)ctx)->core, fd, buf, len);
+}
+
+int nestfd_close_fd(void *ctx, int fd)
+{
+	return core_fd_close(((struct nestfd *)ctx)->core, fd);
+}

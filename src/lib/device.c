@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+/* Devices: plugging, binding, attaching, DMA. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "lib/machine.h"
+
+_Static_assert(NESTFD_DMA_WRITE == MODEL_WRITE &&
+		       NESTFD_DMA_PRIV == MODEL_PRIV &&
+		       NESTFD_DMA_EXEC == MODEL_EXEC &&
+		       NESTFD_DMA_TRANSLATED == MODEL_TRANSLATED,
+	       "the flags go down as they are");
+_Static_assert(NESTFD_NO_PASID == MODEL_NO_PASID &&
+		       NESTFD_NO_PASID == CORE_NO_PASID,
+	       "so does no PASID");
+
+#define DMA_FLAGS                                               \
+	(NESTFD_DMA_WRITE | NESTFD_DMA_PRIV | NESTFD_DMA_EXEC | \
+	 NESTFD_DMA_TRANSLATED)
+#define MAX_PASID_BITS 20
+
+static int check_config(const struct nestfd_device_config *config)
+{
+	if (config->size != sizeof(*config) ||
+	    config->pasid_bits > MAX_PASID_BITS)
+		return -EINVAL;
+	return 0;
+}
+
+int device_introduce_locked(struct nestfd_device *dev)
+{
+	int rc;
+
+	if (dev->known)
+		return 0;
+	dev->core.iommu = dev->machine->iommu;
+	rc = dev->core.iommu->ops->device_add(&dev->core);
+	if (!rc)
+		dev->known = true;
+	return rc;
+}
+
+/* At the model's port, and at the driver if there is one already. */
+static int plug_in(struct nestfd_device *dev,
+		   const struct nestfd_device_config *config)
+{
+	struct nestfd_machine *machine = dev->machine;
+	struct model_port_config port = {
+		.stream_id = config->stream_id,
+		.pasid_bits = config->pasid_bits,
+		.ats = config->ats,
+	};
+	int rc;
+
+	rc = machine->model->ops->port_add(machine->model, &port, &dev->port);
+	if (rc)
+		return rc;
+	if (machine->iommu)
+		rc = device_introduce_locked(dev);
+	if (rc)
+		machine->model->ops->port_remove(dev->port);
+	return rc;
+}
+
+int nestfd_device_add(struct nestfd_machine *machine,
+		      const struct nestfd_device_config *config,
+		      struct nestfd_device **out)
+{
+	struct nestfd_device *dev;
+	int rc;
+
+	rc = check_config(config);
+	if (rc)
+		return rc;
+	dev = alloc_zero(sizeof(*dev));
+	if (!dev)
+		return -ENOMEM;
+	dev->machine = machine;
+	dev->core.stream_id = config->stream_id;
+	dev->core.pasid_bits = config->pasid_bits;
+	dev->core.ats = config->ats;
+	dev->core.owner = dev;
+	pthread_mutex_lock(&machine->lock);
+	rc = plug_in(dev, config);
+	if (!rc)
+		LIST_INSERT_HEAD(&machine->devices, dev, link);
+	pthread_mutex_unlock(&machine->lock);
+	if (rc) {
+		free(dev);
+		return rc;
+	}
+	*out = dev;
+	return 0;
+}
+
+void device_unbind_locked(struct nestfd_device *dev)
+{
+	if (!dev->ctx)
+		return;
+	core_unbind(dev->ctx->core, dev->dev_id);
+	dev->ctx = NULL;
+}
+
+void device_remove_locked(struct nestfd_device *dev)
+{
+	device_unbind_locked(dev);
+	if (dev->known)
+		dev->core.iommu->ops->device_remove(&dev->core);
+	dev->machine->model->ops->port_remove(dev->port);
+	LIST_REMOVE(dev, link);
+	free(dev);
+}
+
+void nestfd_device_remove(struct nestfd_device *dev)
+{
+	struct nestfd_machine *machine;
+
+	if (!dev)
+		return;
+	machine = dev->machine;
+	pthread_mutex_lock(&machine->lock);
+	device_remove_locked(dev);
+	pthread_mutex_unlock(&machine->lock);
+}
+
+int nestfd_bind(struct nestfd *ctx, struct nestfd_device *dev, uint32_t *dev_id)
+{
+	int rc;
+
+	if (ctx->machine != dev->machine)
+		return -EXDEV;
+	pthread_mutex_lock(&dev->machine->lock);
+	rc = dev->ctx ? -EBUSY : core_bind(ctx->core, &dev->core, &dev->dev_id);
+	if (!rc) {
+		dev->ctx = ctx;
+		*dev_id = dev->dev_id;
+	}
+	pthread_mutex_unlock(&dev->machine->lock);
+	return rc;
+}
+
+void nestfd_unbind(struct nestfd_device *dev)
+{
+	pthread_mutex_lock(&dev->machine->lock);
+	device_unbind_locked(dev);
+	pthread_mutex_unlock(&dev->machine->lock);
+}
+
+int nestfd_attach(struct nestfd_device *dev, uint32_t pasid, uint32_t *pt_id)
+{
+	int rc = -ENODEV;
+
+	pthread_mutex_lock(&dev->machine->lock);
+	if (dev->ctx)
+		rc = core_set_pt(dev->ctx->core, dev->dev_id, pasid, pt_id);
+	pthread_mutex_unlock(&dev->machine->lock);
+	return rc;
+}
+
+void nestfd_detach(struct nestfd_device *dev, uint32_t pasid)
+{
+	pthread_mutex_lock(&dev->machine->lock);
+	if (dev->ctx)
+		core_detach(dev->ctx->core, dev->dev_id, pasid);
+	pthread_mutex_unlock(&dev->machine->lock);
+}
+
+int nestfd_dma(struct nestfd_device *dev, const struct nestfd_dma *dma)
+{
+	struct model_access access = {
+		.iova = dma->iova,
+		.pasid = dma->pasid,
+		.flags = dma->flags,
+	};
+	uint64_t last;
+
+	if (dma->size != sizeof(*dma) || dma->flags & ~DMA_FLAGS ||
+	    (dma->flags & NESTFD_DMA_WRITE && dma->flags & NESTFD_DMA_EXEC))
+		return -EINVAL;
+	if (!dma->length)
+		return 0;
+	if (__builtin_add_overflow(dma->iova, dma->length - 1, &last))
+		return -EINVAL;
+	return dev->machine->model->ops->dma(dev->port, &access, dma->buf,
+					     dma->length, NULL);
+}
+
+int nestfd_dma_read(struct nestfd_device *dev, uint64_t iova, void *buf,
+		    size_t length)
+{
+	struct nestfd_dma dma = {
+		.size = sizeof(dma),
+		.iova = iova,
+		.pasid = NESTFD_NO_PASID,
+		.buf = buf,
+		.length = length,
+	};
+
+	return nestfd_dma(dev, &dma);
+}
+
+int nestfd_dma_write(struct nestfd_device *dev, uint64_t iova, const void *buf,
+		     size_t length)
+{
+	struct nestfd_dma dma = {
+		.size = sizeof(dma),
+		.iova = iova,
+		.pasid = NESTFD_NO_PASID,
+		.flags = NESTFD_DMA_WRITE,
+		.buf = (void *)(uintptr_t)buf, /* only read */
+		.length = length,
+	};
+
+	return nestfd_dma(dev, &dma);
+}
+
+int nestfd_msi_enable(struct nestfd_device *dev, uint64_t *iova)
+{
+	int rc = -ENODEV;
+	uint64_t page;
+
+	pthread_mutex_lock(&dev->machine->lock);
+	if (dev->ctx)
+		rc = dev->machine->doorbell
+			     ? core_msi_map(dev->ctx->core, dev->dev_id,
+					    MACHINE_DOORBELL_PA, &page)
+			     : -EOPNOTSUPP;
+	pthread_mutex_unlock(&dev->machine->lock);
+	if (!rc)
+		*iova = page + MACHINE_DOORBELL_OFFSET;
+	return rc;
+}

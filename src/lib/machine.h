@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The wiring: what a machine consists of. This room is the only one that names
+ * every architecture, in the table of arch.c.
+ *
+ * @lock guards the lists of contexts and devices and the driver's creation;
+ * it is the outermost lock of all and never held during DMA or an ioctl.
+ */
+#ifndef LIB_MACHINE_H
+#define LIB_MACHINE_H
+
+#include <pthread.h>
+#include <sys/queue.h>
+
+#include "base/log.h"
+#include "core/core.h"
+#include "core/hwport.h"
+#include "lib/pool.h"
+#include "mem/client.h"
+#include "mem/phys.h"
+#include "model/model.h"
+#include "nestfd/model.h"
+#include "nestfd/nestfd.h"
+
+#define MACHINE_LINES 8 /* interrupt lines of an IOMMU */
+
+struct arch;
+
+struct nestfd {
+	struct nestfd_machine *machine;
+	struct core_ctx *core;
+	LIST_ENTRY(nestfd) link;
+};
+
+struct nestfd_device {
+	struct core_device core;
+	struct nestfd_machine *machine;
+	struct model_port *port;
+	struct nestfd *ctx; /* while bound */
+	uint32_t dev_id;
+	bool known; /* to the driver */
+	LIST_ENTRY(nestfd_device) link;
+};
+
+/* One interrupt line: the driver's handler, or whoever watches a bare one. */
+struct machine_line {
+	void (*handler)(void *arg);
+	void *arg;
+};
+
+struct nestfd_machine {
+	struct nestfd_machine_config config;
+	const struct arch *arch;
+	struct phys *phys;
+	struct grace *grace;
+	struct client_maps maps;
+	struct core_env env;
+	struct model *model;
+	struct pool pool;
+	struct core_hwport hwport;
+	struct core_iommu *iommu; /* NULL: nobody has opened it */
+	struct phys_range *doorbell;
+	pthread_rwlock_t lines_lock;
+	struct machine_line lines[MACHINE_LINES];
+	void (*bare_irq)(void *ctx, unsigned int line);
+	void *bare_irq_ctx;
+	pthread_mutex_t lock;
+	LIST_HEAD(, nestfd) contexts;
+	LIST_HEAD(, nestfd_device) devices;
+};
+
+/* One architecture: how its model and its driver are made. */
+struct arch {
+	enum nestfd_arch arch;
+	unsigned int (*oas_bits)(const struct nestfd_machine_config *config);
+	int (*model)(const struct nestfd_machine_config *config,
+		     const struct model_host *host, struct model **model);
+	int (*driver)(const struct nestfd_machine_config *config,
+		      const struct core_hwport *port,
+		      struct core_iommu **iommu);
+};
+
+/* NULL for one that is not there */
+const struct arch *arch_find(enum nestfd_arch arch);
+
+extern const struct core_hwport_ops machine_hwport_ops;
+
+/* Where the platform's MSI doorbell lies */
+#define MACHINE_DOORBELL_PA	0x8090000ULL
+#define MACHINE_DOORBELL_SIZE	0x10000ULL
+#define MACHINE_DOORBELL_OFFSET 0x40ULL /* GITS_TRANSLATER */
+
+/* With the machine's lock held: makes the driver unless it is there. */
+int machine_driver(struct nestfd_machine *machine);
+
+/* With the lock held: the driver learns of @dev unless it knows it. */
+int device_introduce_locked(struct nestfd_device *dev);
+
+/* The device's half of unbinding, with the machine's lock held. */
+void device_unbind_locked(struct nestfd_device *dev);
+void device_remove_locked(struct nestfd_device *dev);
+void context_close_locked(struct nestfd *ctx);
+
+#endif
