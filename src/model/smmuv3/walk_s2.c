@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Stage 2: from an intermediate physical address to a physical one, for a
+ * transaction, for a descriptor of stage 1, or for a CD.
+ */
+#include <errno.h>
+
+#include "model/smmuv3/walk_priv.h"
+
+#define S2_DEVICE_MASK	   GENMASK_ULL(5, 4) /* MemAttr[3:2]: 0 is Device */
+#define S2_DEVICE_MASK_FWB BIT_ULL(4)	     /* MemAttr[2] with FWB */
+
+static __attribute__((cold, noinline)) bool s2_fault(struct smmuv3_fault *fault,
+						     uint8_t event,
+						     unsigned int level,
+						     const struct s2_access *a)
+{
+	*fault = (struct smmuv3_fault){
+		.event = event,
+		.class = a->class,
+		.level = (uint8_t)level,
+		.s2 = true,
+		.ipa = a->ipa,
+	};
+	return false;
+}
+
+static __attribute__((cold, noinline)) bool s2_abort(struct smmuv3_fault *fault,
+						     unsigned int level,
+						     const struct s2_access *a,
+						     uint64_t pa)
+{
+	s2_fault(fault, SMMUV3_EVT_F_WALK_EABT, level, a);
+	fault->ipa = 0;
+	fault->fetch = pa;
+	return false;
+}
+
+static uint8_t s2_exec(const struct smmuv3_s2 *s2, uint64_t d)
+{
+	static const uint8_t by_xn[4] = {
+		SMMUV3_PRIV_X | SMMUV3_UNPRIV_X,
+		SMMUV3_UNPRIV_X,
+		0,
+		SMMUV3_PRIV_X,
+	};
+	unsigned int xn = (unsigned int)field_get(ARMV8_S2_XN, d);
+
+	/* Without XNX bit 53 is RES0 and XN is bit 54 alone. */
+	return by_xn[s2->xnx ? xn : xn & 2];
+}
+
+static bool s2_clean(const struct smmuv3_s2 *s2, uint64_t d)
+{
+	return s2->hd && d & ARMV8_PTE_DBM && !(d & ARMV8_S2_AP_W);
+}
+
+/* Execution and access are independent: execute-only exists (D8.4). */
+static uint8_t s2_allowed(const struct smmuv3_s2 *s2, uint64_t d)
+{
+	uint8_t allowed = s2_exec(s2, d);
+
+	if (d & ARMV8_S2_AP_R)
+		allowed |= ANY_R;
+	if (d & ARMV8_S2_AP_W || s2_clean(s2, d))
+		allowed |= ANY_W;
+	return allowed;
+}
+
+static bool s2_device(const struct smmuv3_s2 *s2, uint64_t d)
+{
+	return !(d & (s2->fwb ? S2_DEVICE_MASK_FWB : S2_DEVICE_MASK));
+}
+
+/* A table or CD in Device memory, where S2PTW forbids that (5.2) */
+static bool s2_protected(const struct smmuv3_s2 *s2, const struct s2_access *a,
+			 const struct smmuv3_page *page)
+{
+	return s2->ptw && page->device && a->class != SMMUV3_CLASS_IN;
+}
+
+static __attribute__((cold, noinline)) bool
+s2_denied(const struct s2_access *a, const struct smmuv3_page *page,
+	  struct smmuv3_fault *fault)
+{
+	s2_fault(fault, SMMUV3_EVT_F_PERMISSION, page->level, a);
+	fault->tt_write = a->need & ANY_W & ~page->allowed;
+	return false;
+}
+
+static void s2_page(const struct smmuv3_s2 *s2, uint64_t ipa, uint64_t d,
+		    unsigned int level, struct smmuv3_page *page)
+{
+	unsigned int lg2 = level_shift(&s2->tt, level);
+
+	*page = (struct smmuv3_page){
+		.first = ipa & ~low_mask(lg2),
+		.out = desc_output(&s2->tt, d, lg2),
+		.size_lg2 = (uint8_t)lg2,
+		.level = (uint8_t)level,
+		.allowed = s2_allowed(s2, d),
+		.device = s2_device(s2, d),
+		.contiguous = d & ARMV8_PTE_CONT,
+	};
+	page->ready = page->allowed;
+}
+
+/* The descriptor as the access leaves it (3.13) */
+static uint64_t s2_updated(const struct smmuv3_s2 *s2,
+			   const struct s2_access *a, uint64_t d)
+{
+	if (s2->ha)
+		d |= ARMV8_PTE_AF;
+	if (a->need & ANY_W && s2_clean(s2, d))
+		d |= ARMV8_S2_AP_W;
+	return d;
+}
+
+/* Judge a leaf: address size, then access flag, then permission (D8.15). */
+static bool s2_leaf(const struct smmuv3_s2 *s2, const struct s2_access *a,
+		    uint64_t d, struct smmuv3_page *page,
+		    struct smmuv3_fault *fault)
+{
+	if (out_of_range(&s2->tt, page->out))
+		return s2_fault(fault, SMMUV3_EVT_F_ADDR_SIZE, page->level, a);
+	if (!(d & ARMV8_PTE_AF) && !s2->ha && !s2->affd)
+		return s2_fault(fault, SMMUV3_EVT_F_ACCESS, page->level, a);
+	if (a->need & ~page->allowed || s2_protected(s2, a, page))
+		return s2_denied(a, page, fault);
+	return true;
+}
+
+/* What the page is ready for when its descriptor reads @d */
+static void s2_ready(const struct smmuv3_s2 *s2, uint64_t d,
+		     struct smmuv3_page *page)
+{
+	if (s2_clean(s2, d))
+		page->ready &= (uint8_t)~ANY_W;
+	if (s2->ha && !(d & ARMV8_PTE_AF))
+		page->ready = 0;
+}
+
+/* 0; -EAGAIN: read the descriptor again; -EFAULT with *fault */
+static int s2_finish(const struct smmuv3_walk_env *env,
+		     const struct smmuv3_s2 *s2, const struct s2_access *a,
+		     const struct descriptor *d, struct smmuv3_page *page,
+		     struct smmuv3_fault *fault)
+{
+	uint64_t to = env->quiet ? d->value : s2_updated(s2, a, d->value);
+	int rc;
+
+	if (to != d->value) {
+		rc = smmuv3_walk_update(env, &s2->tt, d, to);
+		if (rc == -EFAULT)
+			s2_abort(fault, page->level, a, d->pa);
+		if (rc)
+			return rc;
+	}
+	s2_ready(s2, to, page);
+	return 0;
+}
+
+static bool s2_cached(const struct smmuv3_walk_env *env,
+		      const struct smmuv3_s2 *s2, const struct s2_access *a,
+		      struct smmuv3_page *page)
+{
+	struct smmuv3_page found;
+
+	if (!env->cache->ipa_find ||
+	    !env->cache->ipa_find(env->cache_ctx, a->ipa, &found) ||
+	    a->need & ~found.ready || s2_protected(s2, a, &found))
+		return false;
+	*page = found;
+	return true;
+}
+
+static void s2_start(const struct smmuv3_walk_env *env,
+		     const struct smmuv3_s2 *s2, uint64_t ipa,
+		     struct position *at)
+{
+	struct smmuv3_table found;
+
+	at->table = s2->tt.ttb;
+	at->level = s2->tt.start_level;
+	at->attrs = 0;
+	if (env->cache && env->cache->s2_find &&
+	    env->cache->s2_find(env->cache_ctx, ipa, &found)) {
+		at->table = found.table;
+		at->level = found.level;
+	}
+}
+
+static void s2_add_table(const struct smmuv3_walk_env *env, uint64_t ipa,
+			 const struct position *at, unsigned int lg2)
+{
+	struct smmuv3_table table = {
+		.table = at->table,
+		.first = ipa & ~low_mask(lg2),
+		.size_lg2 = (uint8_t)lg2,
+		.level = at->level,
+	};
+
+	if (env->cache->s2_add)
+		env->cache->s2_add(env->cache_ctx, ipa, &table);
+}
+
+/* From @at down to the leaf. */
+static bool s2_descend(const struct smmuv3_walk_env *env,
+		       const struct smmuv3_s2 *s2, const struct s2_access *a,
+		       struct position *at, struct descriptor *leaf,
+		       struct smmuv3_fault *fault)
+{
+	const struct smmuv3_tt *tt = &s2->tt;
+	unsigned int stride = tt->granule_lg2 - 3;
+	unsigned int shift = level_shift(tt, at->level);
+	enum desc_kind kind;
+	uint64_t pa, raw, d;
+
+	for (;;) {
+		pa = desc_address(tt, at, a->ipa, shift);
+		if (phys_cursor_load64(env->phys, &env->cursors->s2, pa, &raw))
+			return s2_abort(fault, at->level, a, pa);
+		d = desc_order(tt, raw);
+		told(env, true, at->level, pa, d);
+		kind = desc_kind(tt, at->level, d);
+		if (kind != DESC_TABLE)
+			break;
+		at->table = desc_output(tt, d, tt->granule_lg2);
+		if (out_of_range(tt, at->table))
+			return s2_fault(fault, SMMUV3_EVT_F_ADDR_SIZE,
+					at->level, a);
+		at->level++;
+		if (adds(env))
+			s2_add_table(env, a->ipa, at, shift);
+		shift -= stride;
+	}
+	if (kind == DESC_INVALID)
+		return s2_fault(fault, SMMUV3_EVT_F_TRANSLATION, at->level, a);
+	leaf->value = d;
+	leaf->addr = pa;
+	leaf->pa = pa;
+	return true;
+}
+
+bool smmuv3_walk_s2(const struct smmuv3_walk_env *env,
+		    const struct smmuv3_s2 *s2, const struct s2_access *a,
+		    struct smmuv3_page *page, struct smmuv3_fault *fault)
+{
+	struct descriptor d = { 0 };
+	struct position at;
+	int rc;
+
+	if (env->cache && s2_cached(env, s2, a, page))
+		return true;
+	if (a->ipa >> s2->tt.in_bits)
+		return s2_fault(fault, SMMUV3_EVT_F_TRANSLATION,
+				s2->tt.start_level, a);
+	s2_start(env, s2, a->ipa, &at);
+	for (int tries = 0; tries < UPDATE_TRIES; tries++) {
+		if (!s2_descend(env, s2, a, &at, &d, fault))
+			return false;
+		s2_page(s2, a->ipa, d.value, at.level, page);
+		if (!s2_leaf(s2, a, d.value, page, fault))
+			return false;
+		rc = s2_finish(env, s2, a, &d, page, fault);
+		if (rc == -EFAULT)
+			return false;
+		if (!rc) {
+			if (adds(env) && env->cache->ipa_add)
+				env->cache->ipa_add(env->cache_ctx, a->ipa,
+						    page);
+			return true;
+		}
+	}
+	return s2_abort(fault, at.level, a, d.pa);
+}
+
+bool smmuv3_walk_cd(const struct smmuv3_walk_env *env,
+		    const struct smmuv3_s2 *s2, uint64_t ipa, uint64_t *pa,
+		    struct smmuv3_fault *fault)
+{
+	struct s2_access a = {
+		.ipa = ipa,
+		.class = SMMUV3_CLASS_CD,
+		.need = SMMUV3_PRIV_R,
+	};
+	struct smmuv3_page page;
+
+	if (!smmuv3_walk_s2(env, s2, &a, &page, fault))
+		return false;
+	*pa = page.out + (ipa - page.first);
+	return true;
+}
