@@ -91,6 +91,16 @@ struct core_iommu_ops {
 	void (*block)(struct core_device *dev, uint32_t pasid);
 
 	void (*destroy)(struct core_iommu *iommu);
+
+	/* True if viommu_alloc() takes this iommu_viommu_type; NULL: core
+	 * learns it from viommu_alloc(), after it has looked at the parent. */
+	bool (*viommu_type)(struct core_device *dev, uint32_t type);
+
+	/* What nested_alloc() gives its domains: must be set if there is one,
+	 * with an invalidate op, else core_iommu_check() refuses the driver. */
+	const struct core_domain_ops *nested_ops;
+	/* What viommu_alloc() gives its vIOMMUs; checked in the same way. */
+	const struct core_viommu_ops *viommu_ops;
 };
 
 /* Embedded by the driver in its unit. */
@@ -121,6 +131,7 @@ struct core_geometry {
 };
 
 struct core_domain_ops {
+	/* Nothing is attached and nothing mapped but MSI doorbells. */
 	void (*free)(struct core_domain *domain);
 
 	/*
@@ -149,6 +160,9 @@ struct core_domain_ops {
 
 	/* Nested domains allocated directly on a parent; else NULL. */
 	int (*invalidate)(struct core_domain *domain, struct core_inval *inv);
+
+	/* True if invalidate() takes arrays of this data_type. */
+	bool (*inval_type)(struct core_domain *domain, uint32_t type);
 };
 
 /* Embedded by the driver. */
@@ -224,6 +238,14 @@ struct core_inval {
  */
 int core_inval_copy(const struct core_inval *inv, uint32_t start, uint32_t n,
 		    void *dst, size_t size, uint32_t *copied);
+
+/*
+ * Looks ahead, for drivers that promise to do nothing if the array is bad: can
+ * all of it be read (-EFAULT), and are bytes behind @size of longer entries
+ * zero (-E2BIG)? Touches each page once. The client may change it afterwards:
+ * what core_inval_copy() gets is what counts.
+ */
+int core_inval_check(const struct core_inval *inv, size_t size);
 
 /*
  * An event of the hardware for the guest behind @viommu: a record of the

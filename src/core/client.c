@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+/* The client's memory: guarded copies, and the copies drivers ask for. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "core/internal.h"
+#include "mem/guard.h"
+
+static void *client_ptr(uint64_t uptr)
+{
+	return (void *)(uintptr_t)uptr;
+}
+
+int core_copy_in(void *dst, uint64_t uptr, size_t len)
+{
+	return len ? guard_read(dst, client_ptr(uptr), len) : 0;
+}
+
+int core_copy_out(uint64_t uptr, const void *src, size_t len)
+{
+	return len ? guard_write(client_ptr(uptr), src, len) : 0;
+}
+
+int core_check_zero(uint64_t uptr, uint64_t len)
+{
+	unsigned char chunk[256];
+
+	while (len) {
+		size_t n = len < sizeof(chunk) ? len : sizeof(chunk);
+		unsigned char any = 0;
+
+		if (core_copy_in(chunk, uptr, n))
+			return -EFAULT;
+		for (size_t i = 0; i < n; i++)
+			any |= chunk[i];
+		if (any)
+			return -E2BIG;
+		uptr += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int core_copy_user_data(const struct core_user_data *data, uint32_t type,
+			size_t min_len, void *dst, size_t size)
+{
+	if (data->type != type)
+		return -EINVAL;
+	if (!data->uptr || data->len < min_len || data->len > size)
+		return -EINVAL;
+	memset(dst, 0, size);
+	return core_copy_in(dst, data->uptr, data->len);
+}
+
+static int copy_entry(const struct core_inval *inv, uint32_t index,
+		      unsigned char *dst, size_t size)
+{
+	uint64_t uptr = inv->uptr + (uint64_t)index * inv->stride;
+	size_t len = inv->stride < size ? inv->stride : size;
+	int rc;
+
+	if (inv->stride > size) {
+		rc = core_check_zero(uptr + size, inv->stride - size);
+		if (rc)
+			return rc;
+	}
+	if (core_copy_in(dst, uptr, len))
+		return -EFAULT;
+	memset(dst + len, 0, size - len);
+	return 0;
+}
+
+int core_inval_copy(const struct core_inval *inv, uint32_t start, uint32_t n,
+		    void *dst, size_t size, uint32_t *copied)
+{
+	uint64_t uptr = inv->uptr + (uint64_t)start * inv->stride;
+	unsigned char *to = dst;
+	uint32_t i = 0;
+	int rc = 0;
+
+	if (inv->stride == size && !core_copy_in(dst, uptr, n * size)) {
+		*copied = n;
+		return 0;
+	}
+	/* Entry by entry: it matters which one cannot be had. */
+	for (; i < n; i++) {
+		rc = copy_entry(inv, start + i, to + i * size, size);
+		if (rc)
+			break;
+	}
+	*copied = i;
+	return rc;
+}
+
+int core_inval_check(const struct core_inval *inv, size_t size)
+{
+	uint64_t bytes = (uint64_t)inv->count * inv->stride;
+	unsigned char byte;
+
+	for (uint64_t at = 0; at < bytes; at += CORE_PAGE_SIZE) {
+		if (core_copy_in(&byte, inv->uptr + at, 1))
+			return -EFAULT;
+	}
+	if (core_copy_in(&byte, inv->uptr + bytes - 1, 1))
+		return -EFAULT;
+	if (inv->stride <= size)
+		return 0;
+	for (uint32_t i = 0; i < inv->count; i++) {
+		uint64_t tail = inv->uptr + (uint64_t)i * inv->stride + size;
+		int rc = core_check_zero(tail, inv->stride - size);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+/*
+ * From ioctl numbers to functions, and Linux's rules for the struct: it may be
+ * shorter than ours down to a minimum, or longer if what we do not know is
+ * zero.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <sys/ioctl.h>
+
+#include "base/bits.h"
+#include "core/internal.h"
+#include "mem/guard.h"
+
+/* Every struct of the ABI fits */
+#define ARG_MAX_SIZE 64
+
+struct core_op {
+	unsigned int cmd;
+	uint16_t size;
+	uint16_t min_size;
+	int (*execute)(struct core_call *call);
+};
+
+static int destroy_ioctl(struct core_call *call)
+{
+	struct iommu_destroy *arg = call->arg;
+
+	return core_destroy_id(call->ctx, arg->id);
+}
+
+#define END_OF(type, member) \
+	(offsetof(type, member) + sizeof(((type *)NULL)->member))
+#define OP(ioctl_cmd, function, type, last)            \
+	[_IOC_NR(ioctl_cmd) - IOMMUFD_CMD_BASE] = {    \
+		.cmd = ioctl_cmd,                      \
+		.size = sizeof(struct type),           \
+		.min_size = END_OF(struct type, last), \
+		.execute = function,                   \
+	}
+
+/* @last: the last member that the oldest client has to know */
+static const struct core_op ops[] = {
+	OP(IOMMU_DESTROY, destroy_ioctl, iommu_destroy, id),
+	OP(IOMMU_IOAS_ALLOC, ioas_ioctl_alloc, iommu_ioas_alloc, out_ioas_id),
+	OP(IOMMU_IOAS_ALLOW_IOVAS, ioas_ioctl_allow_iovas,
+	   iommu_ioas_allow_iovas, allowed_iovas),
+	OP(IOMMU_IOAS_COPY, ioas_ioctl_copy, iommu_ioas_copy, src_iova),
+	OP(IOMMU_IOAS_IOVA_RANGES, ioas_ioctl_iova_ranges,
+	   iommu_ioas_iova_ranges, out_iova_alignment),
+	OP(IOMMU_IOAS_MAP, ioas_ioctl_map, iommu_ioas_map, iova),
+	OP(IOMMU_IOAS_UNMAP, ioas_ioctl_unmap, iommu_ioas_unmap, length),
+	OP(IOMMU_OPTION, option_ioctl, iommu_option, val64),
+	OP(IOMMU_VFIO_IOAS, vfio_ioas_ioctl, iommu_vfio_ioas, __reserved),
+	OP(IOMMU_HWPT_ALLOC, hwpt_ioctl_alloc, iommu_hwpt_alloc, __reserved),
+	OP(IOMMU_GET_HW_INFO, dev_ioctl_hw_info, iommu_hw_info, __reserved),
+	OP(IOMMU_HWPT_SET_DIRTY_TRACKING, hwpt_ioctl_set_dirty_tracking,
+	   iommu_hwpt_set_dirty_tracking, __reserved),
+	OP(IOMMU_HWPT_GET_DIRTY_BITMAP, hwpt_ioctl_get_dirty_bitmap,
+	   iommu_hwpt_get_dirty_bitmap, data),
+	OP(IOMMU_HWPT_INVALIDATE, hwpt_ioctl_invalidate, iommu_hwpt_invalidate,
+	   __reserved),
+	OP(IOMMU_FAULT_QUEUE_ALLOC, fault_ioctl_alloc, iommu_fault_alloc,
+	   out_fault_fd),
+	OP(IOMMU_IOAS_MAP_FILE, ioas_ioctl_map_file, iommu_ioas_map_file, iova),
+	OP(IOMMU_VIOMMU_ALLOC, viommu_ioctl_alloc, iommu_viommu_alloc,
+	   out_viommu_id),
+	OP(IOMMU_VDEVICE_ALLOC, vdevice_ioctl_alloc, iommu_vdevice_alloc,
+	   virt_id),
+	OP(IOMMU_IOAS_CHANGE_PROCESS, ioas_ioctl_change_process,
+	   iommu_ioas_change_process, __reserved),
+	OP(IOMMU_VEVENTQ_ALLOC, veventq_ioctl_alloc, iommu_veventq_alloc,
+	   out_veventq_fd),
+	OP(IOMMU_HW_QUEUE_ALLOC, hw_queue_ioctl_alloc, iommu_hw_queue_alloc,
+	   length),
+};
+
+int core_reply(struct core_call *call, size_t size)
+{
+	if (call->user_size < size)
+		size = call->user_size;
+	return guard_write(call->uptr, call->arg, size) ? -EFAULT : 0;
+}
+
+static int copy_arg(struct core_call *call, const struct core_op *op)
+{
+	uint64_t uptr = (uintptr_t)call->uptr;
+	uint32_t size = op->size;
+	int rc;
+
+	if (call->user_size > op->size) {
+		rc = core_check_zero(uptr + op->size,
+				     call->user_size - op->size);
+		if (rc)
+			return rc;
+	} else {
+		size = call->user_size;
+	}
+	if (guard_read(call->arg, call->uptr, size))
+		return -EFAULT;
+	memset((char *)call->arg + size, 0, op->size - size);
+	/* The copy's own size may have changed since it was judged. */
+	memcpy(call->arg, &call->user_size, sizeof(call->user_size));
+	return 0;
+}
+
+static int run(struct core_ctx *ctx, unsigned int cmd, void *uptr)
+{
+	unsigned int index = _IOC_NR(cmd) - IOMMUFD_CMD_BASE;
+	_Alignas(8) unsigned char arg[ARG_MAX_SIZE];
+	struct core_call call = { .ctx = ctx, .arg = arg, .uptr = uptr };
+	const struct core_op *op;
+	int rc;
+
+	if (index >= ARRAY_SIZE(ops))
+		return -ENOTTY;
+	if (guard_read(&call.user_size, uptr, sizeof(call.user_size)))
+		return -EFAULT;
+	op = &ops[index];
+	if (op->cmd != cmd)
+		return -ENOTTY;
+	if (call.user_size < op->min_size)
+		return -EINVAL;
+	rc = copy_arg(&call, op);
+	return rc ? rc : op->execute(&call);
+}
+
+int core_ioctl(struct core_ctx *ctx, unsigned long cmd, void *arg)
+{
+	int rc;
+
+	atomic_fetch_add_explicit(&ctx->calls, 1, memory_order_relaxed);
+	rc = run(ctx, (unsigned int)cmd, arg); /* the kernel's cmd is 32 bits */
+	/* Pairs with the acquire in core_close(). */
+	atomic_fetch_sub_explicit(&ctx->calls, 1, memory_order_release);
+	return rc;
+}

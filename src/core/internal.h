@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Core's own structs. The order of locks stands in core.h; here each struct
+ * says which lock guards what. "fixed" members never change once the object is
+ * published.
+ */
+#ifndef CORE_INTERNAL_H
+#define CORE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/iommufd.h>
+
+#include "base/ids.h"
+#include "base/itree.h"
+#include "base/reader.h"
+#include "core/core.h"
+#include "mem/client.h"
+
+#define CORE_PAGE_SIZE 4096ULL
+
+/* How long a grace period may take before freeing is left to a later one */
+#define CORE_GRACE_NS 1000000000ULL
+
+struct phys_range;
+
+enum core_type {
+	CORE_ANY,
+	CORE_DEVICE,
+	CORE_IOAS,
+	CORE_HWPT_PAGING,
+	CORE_HWPT_NESTED,
+	CORE_VIOMMU,
+	CORE_VDEVICE,
+	CORE_VEVENTQ,
+	CORE_FAULT,
+	CORE_TYPES,
+};
+
+/* First member of every object. */
+struct core_object {
+	struct core_ctx *ctx; /* fixed */
+	uint32_t id;	      /* fixed */
+	enum core_type type;  /* fixed */
+	_Atomic uint32_t users;
+	struct grace_head grace;
+};
+
+/* A page of doorbells that devices of this context write to. */
+struct core_msi {
+	uint64_t pa;
+	uint64_t iova;
+	uint64_t window; /* first IOVA of the window it lies in */
+};
+
+#define CORE_MSI_MAX 64
+
+struct core_ctx {
+	struct core_env env; /* fixed */
+	_Atomic uint32_t calls;
+	pthread_mutex_t lock; /* all below; ids_get() needs none */
+	struct ids ids;
+	uint32_t objects;    /* ids taken, tombstones included */
+	uint32_t tombstones; /* taken for good, without an object */
+	struct core_ioas *vfio_ioas;
+	struct core_fd_object *fds; /* open ones */
+	bool rlimit_process;
+	struct core_msi msi[CORE_MSI_MAX];
+	uint32_t msi_count;
+};
+
+/* One ioctl: @arg is our copy of the struct, @uptr the client's. */
+struct core_call {
+	struct core_ctx *ctx;
+	void *arg;
+	void *uptr;
+	uint32_t user_size;
+};
+
+/*
+ * Client memory that areas map; shared by IOAS_COPY. Registered in the
+ * machine's physical space while any area lies in a domain (it is "pinned").
+ */
+struct core_pages {
+	_Atomic uint32_t refs;
+	char *host;		 /* fixed: starts at a page boundary */
+	uint64_t length;	 /* fixed: whole pages */
+	bool writable;		 /* fixed */
+	bool is_file;		 /* fixed */
+	struct client_file file; /* fixed, if is_file */
+	pthread_mutex_t lock;	 /* pins, range */
+	uint32_t pins;
+	struct phys_range *range;
+	struct grace_head grace;
+	struct core_pages *next; /* of core_garbage, once refs is 0 */
+};
+
+/* What was unpinned, to be freed after one common grace period. */
+struct core_garbage {
+	struct phys_range *ranges; /* chained by phys_range_link() */
+	struct core_pages *pages;
+};
+
+/* A mapped IOVA range; guarded by its IOAS's lock. */
+struct core_area {
+	struct itree_node node; /* weight: free IOVAs in front of it */
+	struct core_pages *pages;
+	uint64_t offset; /* of the first byte in pages */
+	uint32_t prot;
+};
+
+struct core_ioas {
+	struct core_object obj;
+	pthread_mutex_t hwpt_lock; /* hwpts (with lock); makes auto domains */
+	pthread_mutex_t lock;	   /* all below */
+	struct core_hwpt *hwpts;   /* writers also hold hwpt_lock */
+	struct itree areas;
+	struct itree_node *last_area; /* the highest */
+	struct itree reserved; /* IOVAs some device or domain cannot have */
+	struct itree allowed;  /* IOVAs that cannot become reserved */
+	uint64_t alignment;
+	bool no_large_pages;
+};
+
+struct core_fault;
+
+struct core_hwpt {
+	struct core_object obj;
+	struct core_domain *domain; /* fixed */
+	struct core_fault *fault;   /* fixed */
+	bool pasid_compat;	    /* fixed */
+
+	/* paging */
+	struct core_ioas *ioas; /* fixed */
+	bool nest_parent;	/* fixed */
+	bool auto_domain;	/* fixed: made by attaching an IOAS */
+	struct core_hwpt *prev; /* ioas->hwpts; ioas.lock */
+	struct core_hwpt *next;
+	bool listed;
+	struct itree_node aperture[2]; /* ioas.lock */
+	bool narrowed[2];
+	uint64_t msi_present; /* ctx->msi mapped here; ioas.lock */
+
+	/* nested */
+	struct core_hwpt *parent;	   /* fixed */
+	struct core_viommu_object *viommu; /* fixed; NULL: directly nested */
+};
+
+/* An IOVA range a device keeps for itself, as long as it is attached. */
+struct core_hole {
+	struct itree_node node; /* ioas.lock */
+};
+
+/* A device (its PASID, the key) attached to a HWPT; dev.lock. */
+struct core_attach {
+	struct itree_node node;
+	struct core_hwpt *hwpt;
+	struct core_ioas *holes_in; /* NULL: none reserved */
+	struct core_hole *holes;
+	size_t hole_count;
+};
+
+struct core_dev {
+	struct core_object obj;
+	struct core_device *dev; /* fixed */
+	pthread_mutex_t lock;	 /* all below: Linux's group lock */
+	struct itree attached;	 /* struct core_attach by PASID, 0 for none */
+	struct core_vdev *vdev;
+	bool leaving;
+	uint64_t msi_window[2]; /* first, last; first > last: none */
+	uint64_t msi_required;	/* ctx->msi it uses */
+};
+
+struct core_viommu_object {
+	struct core_object obj;
+	struct core_viommu *drv;  /* fixed */
+	struct core_hwpt *parent; /* fixed */
+	pthread_mutex_t lock;	  /* all below */
+	struct itree vdevs;	  /* struct core_vdev by virt_id */
+	struct core_eventq *eventqs;
+};
+
+struct core_vdev {
+	struct core_object obj;
+	struct itree_node node; /* viommu.lock */
+	struct core_viommu_object *viommu;
+	struct core_dev *dev;
+	struct core_vdevice drv;
+};
+
+struct core_vevent {
+	struct core_vevent *next;
+	uint32_t sequence;
+	uint32_t size;
+	unsigned char data[];
+};
+
+/* What event queues and fault queues have in common: an fd. */
+struct core_fd_object {
+	struct core_object obj;
+	int fd; /* fixed: an eventfd, readable while there is something */
+	struct core_fd_object *next; /* of ctx->fds; ctx.lock */
+};
+
+struct core_eventq {
+	struct core_fd_object base;
+	struct core_viommu_object *viommu; /* fixed */
+	struct core_eventq *next;	   /* viommu.lock */
+	uint32_t type;			   /* fixed */
+	uint32_t depth;			   /* fixed */
+	pthread_mutex_t lock;		   /* all below */
+	struct core_vevent *head;
+	struct core_vevent *tail;
+	uint32_t count; /* events delivered or being read */
+	uint32_t sequence;
+	bool lost; /* a lost-events header is at the tail */
+	uint32_t lost_sequence;
+	bool signalled; /* the eventfd is readable */
+	bool closed;	/* the eventfd is no longer ours */
+};
+
+struct core_fault {
+	struct core_fd_object base;
+};
+
+/* object.c: ids and users */
+
+/* Zeroed, with a reserved id and one user. Abort or publish ends it. */
+int core_object_new(struct core_ctx *ctx, enum core_type type, void *objp);
+void core_object_publish(struct core_object *obj);
+void core_object_abort(struct core_object *obj);
+
+/* -ENOENT: no such id, or another type (CORE_ANY takes all). */
+int core_get(struct core_ctx *ctx, uint32_t id, enum core_type type,
+	     void *objp);
+
+static inline void core_put(struct core_object *obj)
+{
+	atomic_fetch_sub_explicit(&obj->users, 1, memory_order_release);
+}
+
+/* One more user of an object the caller already uses. */
+static inline void core_use(struct core_object *obj)
+{
+	atomic_fetch_add_explicit(&obj->users, 1, memory_order_relaxed);
+}
+
+/* core_put(), and destroy it if nobody else uses it. */
+void core_put_and_destroy(struct core_object *obj);
+
+int core_destroy_id(struct core_ctx *ctx, uint32_t id);
+
+/* Takes away the table's reference, leaving a tombstone; false if used. */
+bool core_object_claim(struct core_object *obj);
+/* Ends an object whose destroy function has run or is not needed. */
+void core_object_free(struct core_object *obj);
+
+/* dispatch.c */
+int core_reply(struct core_call *call, size_t size);
+
+/* client.c: the client's memory */
+int core_copy_in(void *dst, uint64_t uptr, size_t len);
+int core_copy_out(uint64_t uptr, const void *src, size_t len);
+/* 0 if [uptr, uptr + len) is zero, -E2BIG, -EFAULT */
+int core_check_zero(uint64_t uptr, uint64_t len);
+
+/* pages.c */
+int pages_new_user(uint64_t va, uint64_t length, bool writable,
+		   struct core_pages **out, uint64_t *offset);
+int pages_new_file(int fd, uint64_t start, uint64_t length, bool writable,
+		   struct core_pages **out, uint64_t *offset);
+void pages_get(struct core_pages *pages);
+void pages_put(struct core_pages *pages, struct core_garbage *garbage);
+/* @iova maps to the byte at @offset: chooses a PA that lets leaves be large */
+int pages_pin(const struct core_env *env, struct core_pages *pages,
+	      uint64_t offset, uint64_t iova);
+void pages_unpin(struct core_pages *pages, struct core_garbage *garbage);
+uint64_t pages_pa(const struct core_pages *pages);
+void garbage_free(const struct core_env *env, struct core_garbage *garbage);
+
+/* area.c, with ioas->lock held */
+struct core_piece {
+	struct core_piece *next;
+	struct core_pages *pages; /* NULL once an area has it */
+	uint64_t offset;
+	uint64_t length;
+	struct core_area *area;
+};
+
+int ioas_map_pieces(struct core_ioas *ioas, struct core_piece *pieces,
+		    uint64_t length, bool fixed, uint64_t *iova, uint32_t prot);
+int ioas_unmap_range(struct core_ioas *ioas, uint64_t first, uint64_t last,
+		     uint64_t *unmapped, struct core_garbage *garbage);
+int ioas_add_domain(struct core_ioas *ioas, struct core_hwpt *hwpt);
+void ioas_remove_domain(struct core_ioas *ioas, struct core_hwpt *hwpt,
+			struct core_garbage *garbage);
+int ioas_set_large_pages(struct core_ioas *ioas, bool enable);
+int ioas_reserve(struct core_ioas *ioas, struct itree_node *node);
+
+/* iova.c: choosing IOVAs, with ioas->lock held */
+int ioas_choose_iova(struct core_ioas *ioas, uint64_t addr, uint64_t length,
+		     uint64_t *iova);
+void ioas_area_insert(struct core_ioas *ioas, struct core_area *area);
+void ioas_area_remove(struct core_ioas *ioas, struct core_area *area);
+
+/* hwpt.c */
+int hwpt_paging_new(struct core_ctx *ctx, struct core_ioas *ioas,
+		    struct core_dev *dev, uint32_t flags,
+		    struct core_hwpt **out);
+/* The paging HWPT that holds the mappings below @hwpt */
+static inline struct core_hwpt *hwpt_paging(struct core_hwpt *hwpt)
+{
+	return hwpt->obj.type == CORE_HWPT_PAGING ? hwpt : hwpt->parent;
+}
+
+/* attach.c; the device is leaving */
+void core_detach_all(struct core_dev *dev);
+
+/* msi.c, with dev->lock held */
+int msi_install(struct core_dev *dev, struct core_hwpt *paging);
+
+/* viommu.c: with dev->lock held and the vDEVICE claimed */
+void vdevice_end(struct core_vdev *vdev);
+
+/* eventq.c: closes the fds of every queue of the context */
+void core_fd_close_all(struct core_ctx *ctx);
+
+/* Objects' ends: the last user has gone, the id cannot be found. */
+void dev_destroy(struct core_object *obj);
+void ioas_destroy(struct core_object *obj);
+void hwpt_paging_destroy(struct core_object *obj);
+void hwpt_nested_destroy(struct core_object *obj);
+void viommu_destroy(struct core_object *obj);
+void vdevice_destroy(struct core_object *obj);
+void veventq_destroy(struct core_object *obj);
+void fault_destroy(struct core_object *obj);
+
+/* The calls, by the table in dispatch.c */
+int ioas_ioctl_alloc(struct core_call *call);
+int ioas_ioctl_allow_iovas(struct core_call *call);
+int ioas_ioctl_iova_ranges(struct core_call *call);
+int ioas_ioctl_map(struct core_call *call);
+int ioas_ioctl_map_file(struct core_call *call);
+int ioas_ioctl_copy(struct core_call *call);
+int ioas_ioctl_unmap(struct core_call *call);
+int ioas_ioctl_change_process(struct core_call *call);
+int option_ioctl(struct core_call *call);
+int vfio_ioas_ioctl(struct core_call *call);
+int hwpt_ioctl_alloc(struct core_call *call);
+int hwpt_ioctl_invalidate(struct core_call *call);
+int hwpt_ioctl_set_dirty_tracking(struct core_call *call);
+int hwpt_ioctl_get_dirty_bitmap(struct core_call *call);
+int dev_ioctl_hw_info(struct core_call *call);
+int viommu_ioctl_alloc(struct core_call *call);
+int vdevice_ioctl_alloc(struct core_call *call);
+int hw_queue_ioctl_alloc(struct core_call *call);
+int veventq_ioctl_alloc(struct core_call *call);
+int fault_ioctl_alloc(struct core_call *call);
+
+#endif
