@@ -44,20 +44,20 @@ struct iotlb_key {
  * their vmid. @attrs, @level, @granule_lg2, @cookie belong to the model.
  */
 struct iotlb_entry {
-	uint64_t iova;	    /* first input address */
-	uint64_t out;	    /* output address of @iova */
-	void *host;	    /* where @out lies in this process, or NULL */
-	uint64_t leaf;	    /* first input address of the stage-1 leaf */
-	uint64_t ipa;	    /* intermediate address of @iova, if two stages */
-	uint64_t serial;    /* the model's time when it was cached */
+	uint64_t iova;	 /* first input address */
+	uint64_t out;	 /* output address of @iova */
+	void *host;	 /* where @out lies in this process, or NULL */
+	uint64_t leaf;	 /* first input address of the stage-1 leaf */
+	uint64_t ipa;	 /* intermediate address of @iova, if two stages */
+	uint64_t serial; /* the model's time when it was cached */
 	uint64_t cookie;
 	uint32_t asid;
 	uint32_t attrs;
 	uint16_t vmid;
 	uint8_t regime;
 	uint8_t size_lg2;
-	uint8_t leaf_lg2;   /* >= size_lg2 */
-	uint8_t level;	    /* of the leaf: what a TTL hint compares with */
+	uint8_t leaf_lg2; /* >= size_lg2 */
+	uint8_t level;	  /* of the leaf: what a TTL hint compares with */
 	uint8_t granule_lg2;
 	bool global;
 };
@@ -69,6 +69,12 @@ struct iotlb_entry {
 #define IOTLB_BY_LEVEL	 0x08u /* with IOTLB_BY_RANGE only */
 #define IOTLB_BY_GRANULE 0x10u /* with IOTLB_BY_RANGE only */
 #define IOTLB_GLOBALS	 0x20u /* IOTLB_BY_ASID takes global entries too */
+
+/*
+ * Without IOTLB_BY_ASID global entries of the vmid go like all others. A bit
+ * whose condition ("with ... only") does not hold is ignored, which makes the
+ * invalidation wider, never narrower. first > last names nothing.
+ */
 
 struct iotlb_inval {
 	uint64_t first;
@@ -83,19 +89,24 @@ struct iotlb_inval {
 
 struct iotlb_config {
 	enum iotlb_policy policy;
-	uint32_t capacity; /* IOTLB_FAST: entries at most; 0: 65536 */
+	uint32_t capacity;   /* IOTLB_FAST: entries at most; 0: 65536 */
 	struct grace *grace; /* frees removed entries; not owned */
 };
 
 struct iotlb_stats {
-	uint64_t entries; /* valid now (may be an estimate under IOTLB_FAST) */
+	uint64_t entries; /* valid now */
 	uint64_t inserted;
-	uint64_t removed; /* by address; O(1) removals count when swept */
+	uint64_t removed; /* one by one: by address, swept, evicted, replaced */
 	uint64_t dropped; /* inserts refused: raced, or out of memory */
+	uint64_t stale;	  /* dead by an O(1) removal and not yet swept */
+	uint64_t spaces;  /* (regime, vmid, asid) that hold memory now */
+	uint64_t work;	  /* steps invalidations took; to test that it is few */
 };
 
-/* -ENOMEM, -EINVAL */
+/* -ENOMEM; -EINVAL: no such policy, no grace */
 int iotlb_create(const struct iotlb_config *config, struct iotlb **tlb);
+
+/* Frees all entries at once: no reader may be left. NULL is fine. */
 void iotlb_destroy(struct iotlb *tlb);
 
 /*
@@ -115,20 +126,34 @@ const struct iotlb_entry *iotlb_lookup(struct iotlb *tlb,
  */
 uint64_t iotlb_ticket(struct iotlb *tlb);
 
-/* 0, -EAGAIN, -ENOMEM (both harmless: nothing is cached); any thread */
+/*
+ * 0, -EAGAIN, -ENOMEM (both harmless: nothing is cached), -EINVAL (an entry
+ * that is not as struct iotlb_entry says); any thread, inside a read section or
+ * not. An entry with the same tags, address, leaf, level and granule is
+ * replaced. Any other that covers the address stays (a lookup then returns one
+ * of them) and goes with the invalidations that name it.
+ */
 int iotlb_insert(struct iotlb *tlb, uint64_t ticket,
 		 const struct iotlb_entry *entry);
 
 /*
- * Removes what @inval names; any thread. Everything, by vmid, by (vmid, asid)
- * without a range: O(1), with generation numbers. By range: a probe per leaf
- * size present for small ranges, an ordered index per (vmid, asid) for large
- * ones: O(min(pages asked, log n + removed)). Without IOTLB_BY_ASID a range
- * is looked for in every asid of the vmid (O(asids present)).
+ * Removes what @inval names; any thread. Lookups that begin after it returned
+ * do not find it; what a lookup returned before stays readable until its read
+ * section ends, which is what grace_wait() waits for. Never fails, allocates
+ * nothing.
+ *
+ * Everything, by vmid, by (vmid, asid) without a range: O(1), by marking it
+ * dead; later inserts sweep. By range: a probe per leaf size present for small
+ * ranges, an ordered index per (vmid, asid) for large ones: O(min(pages asked,
+ * log n + removed)). Without IOTLB_BY_ASID a range is looked for in every asid
+ * of the vmid (O(asids present)).
  */
 void iotlb_invalidate(struct iotlb *tlb, const struct iotlb_inval *inval);
 
-/* Calls @fn for every valid entry, in no order; not while others write. */
+/*
+ * Calls @fn for every valid entry, in no order; not while others write. @fn may
+ * not write either.
+ */
 void iotlb_for_each(struct iotlb *tlb,
 		    void (*fn)(void *ctx, const struct iotlb_entry *entry),
 		    void *ctx);

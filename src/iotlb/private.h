@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How the translation cache is built. Vocabulary:
+ *
+ * - a *node* is one cached translation, found by lookups in its shard's hash
+ *   table of nodes;
+ * - a *space* is one (regime, vmid, asid), or the globals of one (regime,
+ *   vmid); a *vm* is one (regime, vmid). Both exist only while something is
+ *   cached in them. Forgetting a space or vm marks it dead, which is what makes
+ *   that O(1): lookups check the mark, a later insert makes a new one, and the
+ *   nodes of the dead one are reaped little by little, a few per insert
+ *   (space.c);
+ * - a *shape* is what the leaves of a space have in common: size, level and
+ *   granule, so that a TTL hint chooses shapes and never looks at the others;
+ * - a *chunk* holds the lists of nodes of 16 neighbouring leaves of one shape.
+ *   It is found by hash, for small ranges, and in the order of addresses, for
+ *   large ones (index.c);
+ * - a *shard* owns all spaces of some (vmid, asid) pairs. Its lock is all that
+ *   an insert needs, save for the first one into a space.
+ *
+ * Locks: iotlb.vms_lock, then one shard's lock; grace_defer() under neither.
+ * Lookups take none: what they reach (nodes, spaces, vms, tables) is freed
+ * through struct trash.
+ */
+#ifndef IOTLB_PRIVATE_H
+#define IOTLB_PRIVATE_H
+
+#include "base/itree.h"
+#include "iotlb/iotlb.h"
+#include "iotlb/table.h"
+
+#define SHARDS_LG2   4
+#define SHARDS	     (1u << SHARDS_LG2)
+#define HINTS	     256
+#define CHUNK_LG2    4
+#define CHUNK_LEAVES (1u << CHUNK_LG2)
+
+/* A ring with a head; all that hangs in it is of one type. */
+struct ring {
+	struct ring *next;
+	struct ring *prev;
+};
+
+struct vm {
+	struct trash_head trash;
+	struct ring link;   /* in iotlb.vms[] or iotlb.dead_vms */
+	struct ring spaces; /* space.link */
+	struct iotlb *tlb;
+	uint64_t epoch; /* iotlb.epoch[regime] when it was made */
+	uint32_t key;
+	bool dead; /* atomic */
+};
+
+struct space {
+	struct trash_head trash;
+	struct ring link; /* in vm.spaces; under vms_lock */
+	struct vm *vm;
+	struct shard *shard;
+	uint64_t tag; /* node_tag() of its nodes with size 0 */
+	bool dead;    /* atomic; under the shard's lock */
+
+	/* All below under the shard's lock, or vms_lock where that is said. */
+	bool queued;
+	struct space *next_queued; /* in iotlb.queue or (vms_lock) backlog */
+	struct shape *shapes;
+	uint64_t nodes;
+};
+
+struct shape {
+	struct shape *next;
+	struct space *space;
+	struct itree chunks;
+	uint64_t nodes;
+	uint8_t leaf_lg2;
+	uint8_t level;
+	uint8_t granule_lg2;
+};
+
+struct chunk {
+	struct itree_node range; /* of leaf numbers >> CHUNK_LG2 */
+	struct ring idle;	 /* in shard.idle while it holds nothing */
+	struct shape *shape;
+	uint32_t present; /* bit n: leaf[n] */
+	struct node *leaf[CHUNK_LEAVES];
+};
+
+/* Lookups read @tag and what follows; the rest is under the shard's lock. */
+struct node {
+	union {
+		struct trash_head trash;
+		struct {
+			struct node *next; /* of the same leaf */
+			struct node *prev;
+			struct chunk *chunk;
+		};
+	};
+	uint64_t tag;  /* node_tag(), atomic: NODE_GONE is set at the end */
+	uint64_t page; /* iova >> size_lg2 */
+	struct space *space;
+	struct vm *vm;
+	struct iotlb_entry entry;
+};
+
+/* Sizes that are present, [1] of globals: a bit each, for lookups; counts. */
+struct sizes {
+	uint64_t present[IOTLB_REGIMES][2];
+	uint32_t count[IOTLB_REGIMES][2][64];
+};
+
+struct shard {
+	uint32_t lock;
+	uint32_t idle_count;
+	struct table nodes;
+	struct sizes sizes;
+	struct table spaces;
+	struct table chunks;
+	struct ring idle; /* empty chunks, kept to keep removals cheap */
+	struct trash trash;
+	struct table_hand hand;
+	uint64_t inserted;
+	uint64_t removed;
+	uint64_t work;
+} __attribute__((aligned(128)));
+
+struct iotlb {
+	struct shard shard[SHARDS];
+	uint8_t hint[HINTS]; /* atomic; HINT_* | size last found */
+
+	uint64_t sequence __attribute__((aligned(128))); /* atomic: tickets */
+
+	uint64_t seed[3] __attribute__((aligned(128)));
+	uint64_t epoch[IOTLB_REGIMES]; /* atomic; older vms are dead */
+	bool globals[IOTLB_REGIMES];   /* atomic: there have been some */
+	enum iotlb_policy policy;
+	struct grace *grace;
+	uint64_t capacity;
+
+	uint64_t used __attribute__((aligned(128))); /* atomic, IOTLB_FAST */
+	uint64_t dropped;			     /* atomic */
+	uint32_t owed; /* atomic: reaping that inserts have not done yet */
+	struct space *queue; /* atomic stack of dead or empty spaces */
+	bool behind;	     /* atomic: backlog or dead_vms not empty */
+
+	uint32_t vms_lock;
+	struct table vm_table;
+	struct ring vms[IOTLB_REGIMES];
+	struct ring dead_vms;
+	struct space *backlog; /* taken from queue, not yet reaped */
+};
+
+/* A hint that names globals. */
+#define HINT_GLOBAL 0x80u
+
+/* struct node's @tag: what besides the address identifies a translation */
+#define NODE_GONE	   (1ull << 63)
+#define TAG_GLOBAL	   (1ull << 3)
+#define TAG_SIZE(lg2)	   ((uint64_t)(lg2) << 4)
+#define TAG_VMID(vmid)	   ((uint64_t)(vmid) << 10)
+#define TAG_VMID_OF(tag)   ((uint16_t)((tag) >> 10))
+#define TAG_ASID(asid)	   ((uint64_t)(asid) << 26)
+#define TAG_REGIME_OF(tag) ((tag)&7)
+
+static inline uint64_t space_tag(uint8_t regime, uint16_t vmid, uint32_t asid,
+				 bool global)
+{
+	if (global)
+		return regime | TAG_VMID(vmid) | TAG_GLOBAL;
+	return regime | TAG_VMID(vmid) | TAG_ASID(asid);
+}
+
+/* Seeded, so that a guest cannot choose addresses that collide. */
+static inline uint64_t hash2(const struct iotlb *tlb, uint64_t a, uint64_t b)
+{
+	__extension__ unsigned __int128 product =
+		(unsigned __int128)(a ^ tlb->seed[0]) * (b ^ tlb->seed[1]);
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* All regimes of one (vmid, asid) share a shard: they are invalidated as one */
+static inline struct shard *shard_of(struct iotlb *tlb, uint64_t tag)
+{
+	uint64_t hash = (tag | 7) * tlb->seed[2];
+
+	return &tlb->shard[hash >> (64 - SHARDS_LG2)];
+}
+
+static inline bool space_is_dead(const struct iotlb *tlb,
+				 const struct space *space, const struct vm *vm,
+				 uint64_t tag)
+{
+	return reader_load(&space->dead) || reader_load(&vm->dead) ||
+	       vm->epoch != reader_load(&tlb->epoch[TAG_REGIME_OF(tag)]);
+}
+
+static inline void ring_init(struct ring *ring)
+{
+	ring->next = ring;
+	ring->prev = ring;
+}
+
+static inline bool ring_empty(const struct ring *ring)
+{
+	return ring->next == ring;
+}
+
+static inline void ring_add(struct ring *head, struct ring *ring)
+{
+	ring->next = head;
+	ring->prev = head->prev;
+	head->prev->next = ring;
+	head->prev = ring;
+}
+
+static inline void ring_del(struct ring *ring)
+{
+	ring->prev->next = ring->next;
+	ring->next->prev = ring->prev;
+	ring_init(ring);
+}
+
+/*
+ * A global that is about to be cached is announced before its insert compares
+ * the ticket; an invalidation looks for it after it moved the sequence. All
+ * four in one total order: one of the two sees the other.
+ */
+static inline bool globals_seen(const struct iotlb *tlb, uint8_t regime)
+{
+	return __atomic_load_n(&tlb->globals[regime], __ATOMIC_SEQ_CST);
+}
+
+static inline void globals_announce(struct iotlb *tlb, uint8_t regime)
+{
+	if (!globals_seen(tlb, regime))
+		__atomic_store_n(&tlb->globals[regime], true, __ATOMIC_SEQ_CST);
+}
+
+void lock_slow(uint32_t *lock);
+
+static inline bool lock_try(uint32_t *lock)
+{
+	return !__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE);
+}
+
+/* Held for tens of nanoseconds: a mutex would cost more than the work. */
+static inline void lock_take(uint32_t *lock)
+{
+	if (!lock_try(lock))
+		lock_slow(lock);
+}
+
+static inline void lock_drop(uint32_t *lock)
+{
+	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+}
+
+/* Drops the lock; what waits to be freed joins @trash when it is enough. */
+void shard_unlock(struct shard *shard, struct trash *trash);
+
+/* index.c: nodes in their space; all under the shard's lock */
+
+uint64_t node_hash(const void *item);
+uint64_t chunk_hash(const void *item);
+
+/* -ENOMEM. A node with the same identity is replaced. */
+int index_link(struct iotlb *tlb, struct space *space, struct node *node);
+void index_unlink(struct iotlb *tlb, struct node *node);
+
+/* Remove what @inval's range, level and granule name. */
+void index_remove(struct iotlb *tlb, struct space *space,
+		  const struct iotlb_inval *inval);
+
+/* Free at most @budget nodes, chunks and shapes; returns what is left of it. */
+unsigned int index_reap(struct iotlb *tlb, struct space *space,
+			unsigned int budget);
+
+/* Free some of the empty chunks, if there are many. */
+void index_trim(struct shard *shard);
+
+void index_for_each(struct space *space,
+		    void (*fn)(void *ctx, const struct iotlb_entry *entry),
+		    void *ctx);
+
+/* space.c: spaces and vms, their death and what follows */
+
+uint64_t space_hash(const void *item);
+uint64_t vm_hash(const void *item);
+
+/* Under the shard's lock; NULL if there is none that lives. */
+struct space *space_find(struct iotlb *tlb, struct shard *shard, uint64_t tag);
+
+/* Takes the shard's lock and, on success, keeps it. -ENOMEM */
+int space_get(struct iotlb *tlb, uint64_t tag, struct space **space);
+
+/* It is dead or empty: reap it some time. Under the shard's lock. */
+void space_queue(struct iotlb *tlb, struct space *space);
+
+/* Under the shard's lock. */
+void space_kill(struct iotlb *tlb, struct space *space);
+
+/* Takes vms_lock. */
+void vm_kill(struct iotlb *tlb, uint8_t regime, uint16_t vmid);
+void vm_kill_all(struct iotlb *tlb, uint8_t regime);
+
+/* Under vms_lock; NULL if there is none that lives. */
+struct vm *vm_find(struct iotlb *tlb, uint8_t regime, uint16_t vmid);
+
+/* True if iotlb_reap() would find something. */
+static inline bool iotlb_must_reap(const struct iotlb *tlb)
+{
+	return __atomic_load_n(&tlb->queue, __ATOMIC_RELAXED) ||
+	       __atomic_load_n(&tlb->behind, __ATOMIC_RELAXED);
+}
+
+/* Free some of what dead spaces hold. No lock may be held. */
+void iotlb_reap(struct iotlb *tlb);
+
+/* Free it all; no reader may be left. */
+void iotlb_reap_all(struct iotlb *tlb);
+
+#endif

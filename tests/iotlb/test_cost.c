@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+/*
+ * That invalidations cost what they remove and not what is cached: counted in
+ * steps (struct iotlb_stats), never timed.
+ */
+#include "common.h"
+
+#define MILLION 1000000ull
+#define BASE	0x100000000ull
+
+static uint64_t work_of(struct cache *c, uint32_t by, uint64_t first,
+			uint64_t last)
+{
+	struct iotlb_inval what = {
+		.by = by,
+		.regimes = 1,
+		.vmid = 1,
+		.asid = 1,
+		.level = 3,
+		.granule_lg2 = 12,
+		.first = first,
+		.last = last,
+	};
+	uint64_t before = stats(c).work;
+
+	iotlb_invalidate(c->tlb, &what);
+	return stats(c).work - before;
+}
+
+#define BY_ASID	 (IOTLB_BY_VMID | IOTLB_BY_ASID)
+#define BY_RANGE (BY_ASID | IOTLB_BY_RANGE)
+
+static void put_pages(struct cache *c, uint64_t count)
+{
+	for (uint64_t n = 0; n < count; n++) {
+		struct iotlb_entry entry = page_at(1, 1, BASE + (n << 12));
+
+		assert_int_equal(put(c, &entry), 0);
+	}
+}
+
+static void a_page_costs_the_same_whatever_is_cached(void **state)
+{
+	static const uint64_t counts[] = { 256, 4096, MILLION };
+
+	(void)state;
+	for (int n = 0; n < 3; n++) {
+		uint64_t end = BASE + (counts[n] << 12);
+		struct cache c;
+
+		cache_open(&c, IOTLB_HOSTILE, 0);
+		put_pages(&c, counts[n]);
+		assert_int_equal(stats(&c).entries, counts[n]);
+		for (uint64_t p = 0; p < 255; p++) {
+			uint64_t at = BASE + (p << 12);
+
+			assert_true(has(&c, 1, 1, at));
+			/* space, shape, chunk, entry */
+			assert_int_equal(work_of(&c, BY_RANGE, at, at + 0xfff),
+					 4);
+			assert_false(has(&c, 1, 1, at));
+			assert_int_equal(work_of(&c, BY_RANGE, at, at + 0xfff),
+					 3);
+			assert_int_equal(work_of(&c, BY_RANGE, end, end), 3);
+		}
+		assert_int_equal(stats(&c).entries, counts[n] - 255);
+		cache_close(&c);
+	}
+}
+
+static void ranges_among_a_million_cost_what_they_remove(void **state)
+{
+	struct cache c;
+
+	(void)state;
+	cache_open(&c, IOTLB_HOSTILE, 0);
+	put_pages(&c, MILLION);
+
+	assert_in_range(work_of(&c, BY_RANGE, 0, BASE - 1), 1, 3);
+	assert_in_range(work_of(&c, BY_RANGE, BASE + (MILLION << 12), ~0ull), 1,
+			3);
+	/* 1000 pages lie in at most 64 chunks of 16 */
+	assert_in_range(work_of(&c, BY_RANGE, BASE + (5000 << 12),
+				BASE + (6000 << 12) - 1),
+			1000, 1000 + 64 + 3);
+	assert_int_equal(stats(&c).entries, MILLION - 1000);
+	/* The hole is not walked again. */
+	assert_in_range(work_of(&c, BY_RANGE, BASE + (5000 << 12),
+				BASE + (6000 << 12) - 1),
+			1, 4);
+	assert_true(has(&c, 1, 1, BASE + (4999 << 12)));
+	assert_true(has(&c, 1, 1, BASE + (6000 << 12)));
+
+	assert_in_range(work_of(&c, BY_RANGE, 0, ~0ull), MILLION - 1000,
+			(MILLION - 1000) * 17 / 16 + 8);
+	assert_int_equal(stats(&c).entries, 0);
+	assert_in_range(work_of(&c, BY_RANGE, 0, ~0ull), 1, 4);
+	cache_close(&c);
+}
+
+static void scattered_pages_cost_what_they_remove(void **state)
+{
+	uint64_t state64 = 12345, half = 0, work;
+	struct cache c;
+
+	(void)state;
+	cache_open(&c, IOTLB_HOSTILE, 0);
+	for (int n = 0; n < 100000; n++) {
+		uint64_t iova = next_random(&state64) & ~0xfffull;
+		struct iotlb_entry entry = page_at(1, 1, iova);
+
+		assert_int_equal(put(&c, &entry), 0);
+		half += iova >> 63;
+	}
+	work = work_of(&c, BY_RANGE, 1ull << 63, ~0ull);
+	assert_in_range(work, half, 2 * half + 4);
+	assert_int_equal(stats(&c).entries, 100000 - half);
+	assert_in_range(work_of(&c, BY_RANGE, 1ull << 63, ~0ull), 1, 4);
+	cache_close(&c);
+}
+
+static void pages_removed_one_by_one_do_not_burden_ranges_for_long(void **state)
+{
+	struct cache c;
+
+	(void)state;
+	cache_open(&c, IOTLB_HOSTILE, 0);
+	put_pages(&c, 16000);
+	for (uint64_t n = 0; n < 15999; n++)
+		work_of(&c, BY_RANGE, BASE + (n << 12), BASE + (n << 12));
+	assert_int_equal(stats(&c).entries, 1);
+	assert_in_range(work_of(&c, BY_RANGE, BASE, BASE + 0x3000000), 1, 1004);
+	assert_in_range(work_of(&c, BY_RANGE, BASE, BASE + 0x3000000), 1, 4);
+	cache_close(&c);
+}
+
+/* 100000 pages of stage 2 under one 1 GiB block of stage 1. */
+static void a_leaf_of_many_entries_goes_as_one(void **state)
+{
+	struct cache c;
+	uint64_t work;
+
+	(void)state;
+	cache_open(&c, IOTLB_HOSTILE, 0);
+	for (uint64_t n = 0; n < 200000; n++) {
+		struct iotlb_entry entry = page_at(1, 1, 0);
+
+		entry.leaf = 0x40000000 + (n % 2) * 0x40000000;
+		entry.iova = entry.leaf + (n / 2 << 12);
+		entry.leaf_lg2 = 30;
+		entry.level = 1;
+		assert_int_equal(put(&c, &entry), 0);
+	}
+	work = work_of(&c, BY_RANGE, 0x7ffff000, 0x7fffffff);
+	assert_in_range(work, 100000, 100000 + 3);
+	assert_int_equal(stats(&c).entries, 100000);
+	assert_false(has(&c, 1, 1, 0x40000000));
+	assert_true(has(&c, 1, 1, 0x80000000));
+	cache_close(&c);
+}
+
+static void a_level_that_matches_nothing_costs_nothing(void **state)
+{
+	struct cache c;
+
+	(void)state;
+	cache_open(&c, IOTLB_HOSTILE, 0);
+	for (uint64_t n = 0; n < 10000; n++) {
+		struct iotlb_entry entry = page_at(1, 1, BASE + (n << 12));
+
+		entry.level = 2;
+		assert_int_equal(put(&c, &entry), 0);
+	}
+	assert_in_range(work_of(&c, BY_RANGE | IOTLB_BY_LEVEL, 0, ~0ull), 1, 2);
+	assert_in_range(work_of(&c, BY_RANGE | IOTLB_BY_GRANULE, BASE, BASE), 4,
+			4);
+	assert_int_equal(stats(&c).entries, 9999);
+	cache_close(&c);
+}
+
+static void by_asid_by_vmid_and_all_do_not_look_at_entries(void **state)
+{
+	static const uint32_t bys[] = { BY_ASID, IOTLB_BY_VMID, 0 };
+
+	(void)state;
+	for (int n = 0; n < 3; n++) {
+		struct cache c;
+
+		cache_open(&c, IOTLB_HOSTILE, 0);
+		put_pages(&c, 20000);
+		assert_in_range(work_of(&c, bys[n], 0, 0), 0, 1);
+		assert_int_equal(stats(&c).entries, 0);
+		assert_int_equal(stats(&c).stale, 20000);
+		assert_false(has(&c, 1, 1, BASE));
+		/* As many again sweep them, and then some are left over. */
+		put_pages(&c, 4000);
+		assert_int_equal(stats(&c).entries, 4000);
+		assert_int_equal(stats(&c).stale, 0);
+		cache_close(&c);
+	}
+}
+
+static void a_range_in_one_asid_ignores_a_hundred_thousand_others(void **state)
+{
+	struct cache c;
+
+	(void)state;
+	cache_open(&c, IOTLB_HOSTILE, 0);
+	for (uint32_t asid = 0; asid < 100000; asid++) {
+		struct iotlb_entry entry = page_at(1, asid, BASE);
+
+		assert_int_equal(put(&c, &entry), 0);
+	}
+	assert_int_equal(work_of(&c, BY_RANGE, BASE, BASE), 4);
+	assert_int_equal(stats(&c).entries, 99999);
+	assert_in_range(work_of(&c, IOTLB_BY_VMID, 0, 0), 0, 1);
+	assert_int_equal(stats(&c).entries, 0);
+	cache_close(&c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_page_costs_the_same_whatever_is_cached),
+		cmocka_unit_test(ranges_among_a_million_cost_what_they_remove),
+		cmocka_unit_test(scattered_pages_cost_what_they_remove),
+		cmocka_unit_test(
+			pages_removed_one_by_one_do_not_burden_ranges_for_long),
+		cmocka_unit_test(a_leaf_of_many_entries_goes_as_one),
+		cmocka_unit_test(a_level_that_matches_nothing_costs_nothing),
+		cmocka_unit_test(
+			by_asid_by_vmid_and_all_do_not_look_at_entries),
+		cmocka_unit_test(
+			a_range_in_one_asid_ignores_a_hundred_thousand_others),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
