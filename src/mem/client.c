@@ -210,9 +210,8 @@ static int file_check(int fd, uint64_t last, uint64_t *page_bytes)
 	/* Linux pins whole pages, all of which must lie inside the file. */
 	if ((last | (page - 1)) >= (uint64_t)st.st_size)
 		return -EINVAL;
-	*page_bytes = fs.f_type == HUGETLBFS_MAGIC
-			      ? (uint64_t)fs.f_bsize
-			      : (uint64_t)sysconf(_SC_PAGESIZE);
+	*page_bytes =
+		fs.f_type == HUGETLBFS_MAGIC ? (uint64_t)fs.f_bsize : page;
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -24,15 +25,26 @@ extern const char guard_fault[] __attribute__((visibility("hidden")));
 #define CONTEXT_PC(uc) ((uc)->uc_mcontext.pc)
 #endif
 
-/* Written before the handlers are installed, constant afterwards. */
-static struct {
-	pthread_once_t once;
-	int rc;
-	struct sigaction segv;
-	struct sigaction bus;
-} before = {
-	.once = PTHREAD_ONCE_INIT,
+#define SEEN_MAX 16
+
+/*
+ * Other people's actions for a signal, in order of discovery. Entries are
+ * written once, before next names them, and handlers read them at any time.
+ */
+struct others {
+	struct sigaction seen[SEEN_MAX];
+	int count;
+	int next; /* the latest, to which foreign signals go */
 };
+
+static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct others segv_others, bus_others;
+
+/* The signal that this thread is handing on, if any, and from where. */
+static __thread struct {
+	const siginfo_t *info;
+	uintptr_t frame;
+} handing_on __attribute__((tls_model("initial-exec")));
 
 /* Raised by the instruction at hand, rather than sent by somebody. */
 static bool is_fault(int sig, const siginfo_t *info)
@@ -84,50 +96,106 @@ static void call_handler(const struct sigaction *prev, int sig, siginfo_t *info,
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
+/*
+ * Who chained to us may also be whom we chain to. The same siginfo from deeper
+ * in the stack means that we have come round: then the first handler, which
+ * was there before us, ends it. (After a handler has jumped away, the same
+ * address can come again, but only from the same depth.)
+ */
+static const struct sigaction *whom_to_ask(int sig, const siginfo_t *info,
+					   uintptr_t frame)
+{
+	const struct others *o = sig == SIGBUS ? &bus_others : &segv_others;
+
+	if (handing_on.info == info && frame < handing_on.frame)
+		return &o->seen[0];
+	return &o->seen[__atomic_load_n(&o->next, __ATOMIC_ACQUIRE)];
+}
+
+static void hand_on(int sig, siginfo_t *info, void *context)
+{
+	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+	const struct sigaction *to = whom_to_ask(sig, info, frame);
+	__typeof__(handing_on) outer = handing_on;
+
+	handing_on.info = info;
+	handing_on.frame = frame;
+	if (to->sa_flags & SA_SIGINFO)
+		call_handler(to, sig, info, context);
+	else if (to->sa_handler == SIG_DFL)
+		default_action(sig, info);
+	else if (to->sa_handler != SIG_IGN)
+		call_handler(to, sig, info, context);
+	else if (is_fault(sig, info))
+		default_action(sig, info); /* faults cannot be ignored */
+	handing_on = outer;
+}
+
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
-	const struct sigaction *prev =
-		sig == SIGBUS ? &before.bus : &before.segv;
 	int saved = errno;
 
 	if (fix_up(sig, info, context))
 		return;
-	if (prev->sa_flags & SA_SIGINFO)
-		call_handler(prev, sig, info, context);
-	else if (prev->sa_handler == SIG_DFL)
-		default_action(sig, info);
-	else if (prev->sa_handler != SIG_IGN)
-		call_handler(prev, sig, info, context);
-	else if (is_fault(sig, info))
-		default_action(sig, info); /* faults cannot be ignored */
+	hand_on(sig, info, context);
 	errno = saved;
 }
 
-static int install(int sig, struct sigaction *prev)
+/* Remember whom to ask next, before ours can run. */
+static int others_add(struct others *o, const struct sigaction *sa)
+{
+	int i;
+
+	for (i = 0; i < o->count; i++) {
+		if (o->seen[i].sa_sigaction == sa->sa_sigaction &&
+		    o->seen[i].sa_flags == sa->sa_flags &&
+		    !memcmp(&o->seen[i].sa_mask, &sa->sa_mask,
+			    sizeof(sa->sa_mask)))
+			break;
+	}
+	if (i == SEEN_MAX)
+		return -ENOSPC;
+	if (i == o->count) {
+		o->seen[i] = *sa;
+		o->count++;
+	}
+	__atomic_store_n(&o->next, i, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int install(int sig, struct others *o)
 {
 	struct sigaction sa = {
 		.sa_sigaction = on_signal,
 		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART,
 	};
+	struct sigaction now;
+	int rc;
 
-	/* Known before ours can run, on another thread, for the first time. */
-	sigemptyset(&sa.sa_mask);
-	if (sigaction(sig, NULL, prev) || sigaction(sig, &sa, NULL))
+	if (sigaction(sig, NULL, &now))
 		return -errno;
-	return 0;
-}
-
-static void install_both(void)
-{
-	before.rc = install(SIGSEGV, &before.segv);
-	if (!before.rc)
-		before.rc = install(SIGBUS, &before.bus);
+	if (now.sa_sigaction == on_signal && (now.sa_flags & SA_SIGINFO))
+		return 0;
+	/* Who saves and restores by signal() loses our flags. */
+	if (now.sa_sigaction != on_signal) {
+		rc = others_add(o, &now);
+		if (rc)
+			return rc;
+	}
+	sigemptyset(&sa.sa_mask);
+	return sigaction(sig, &sa, NULL) ? -errno : 0;
 }
 
 int guard_init(void)
 {
-	pthread_once(&before.once, install_both);
-	return before.rc;
+	int rc;
+
+	pthread_mutex_lock(&install_lock);
+	rc = install(SIGSEGV, &segv_others);
+	if (!rc)
+		rc = install(SIGBUS, &bus_others);
+	pthread_mutex_unlock(&install_lock);
+	return rc;
 }
 
 int guard_thread(void)

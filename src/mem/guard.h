@@ -15,10 +15,12 @@
 #include <stdint.h>
 
 /*
- * Install the SIGSEGV and SIGBUS handlers, once for the process and for good
- * (handlers that chain to ours could not be unhooked). Any thread, any number
- * of times. A handler that the process installs later must chain to ours.
- * Return: 0 or the errno of sigaction().
+ * Make ours the process's SIGSEGV and SIGBUS handler, for good: handlers that
+ * chain to ours could not be unhooked. Any thread, any number of times. A
+ * handler that the process installs later must chain to ours with siginfo, or
+ * this be called again after it (test frameworks install theirs per test).
+ * Return: 0, the errno of sigaction(), or -ENOSPC after too many different
+ * handlers of others.
  */
 int guard_init(void);
 
