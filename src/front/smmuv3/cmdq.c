@@ -46,7 +46,7 @@ static void acknowledge_enable(struct smmuv3_front *f)
 static uint32_t pending(struct smmuv3_front *f, uint32_t cons)
 {
 	unsigned int lg2 = front_cmdq_lg2(f);
-	uint32_t n = front_queue_used(load_ordered(&f->cmdq_prod), cons, lg2);
+	uint32_t n = front_queue_used(load_acquire(&f->cmdq_prod), cons, lg2);
 
 	if (n > 1u << lg2)
 		return 0;
@@ -123,7 +123,7 @@ static uint32_t fetch(struct smmuv3_front *f, uint32_t cons, uint32_t n)
 /* CONS and its ERR are visible before the error is (7.1) */
 static void stop(struct smmuv3_front *f, uint32_t cons, uint32_t code)
 {
-	store_ordered(&f->cmdq_cons,
+	store_release(&f->cmdq_cons,
 		      cons | (uint32_t)field_prep(SMMUV3_CMDQ_CONS_ERR, code));
 	front_raise(f, SMMUV3_GERROR_CMDQ);
 }
@@ -153,7 +153,7 @@ static bool consume_span(struct smmuv3_front *f, uint32_t cons, uint32_t n,
 	else if (end.done == got && got < n)
 		stop(f, cons, SMMUV3_CERROR_ABT);
 	else
-		store_ordered(&f->cmdq_cons, cons);
+		store_release(&f->cmdq_cons, cons);
 	return end.done || end.code || got < n;
 }
 
@@ -182,8 +182,9 @@ static bool consume_all(struct smmuv3_front *f, uint64_t *budget)
 }
 
 /*
- * SEQ_CST on both sides: a kicker's store of PROD is before its addition, and
- * the consumer's loads are after the exchange that failed because of it.
+ * Acquire and release on @kicks: a kicker's store of PROD is before its
+ * addition, and the consumer's loads are after the exchange that failed
+ * because of it. Had the exchange succeeded, the kicker would have found 0.
  */
 void front_kick(struct smmuv3_front *f)
 {
@@ -191,7 +192,7 @@ void front_kick(struct smmuv3_front *f)
 	uint64_t budget = PASS_BUDGET;
 	uint64_t seen;
 
-	if (__atomic_fetch_add(&f->kicks, 1, __ATOMIC_SEQ_CST)) {
+	if (__atomic_fetch_add(&f->kicks, 1, __ATOMIC_ACQ_REL)) {
 		if (load_relaxed(&f->consumer) == self)
 			f->self_fed = true;
 		return;
@@ -200,7 +201,7 @@ void front_kick(struct smmuv3_front *f)
 	store_relaxed(&f->starved, false);
 	f->self_fed = false;
 	do {
-		seen = load_ordered(&f->kicks);
+		seen = load_acquire(&f->kicks);
 		if (!consume_all(f, &budget)) {
 			/* left for whoever looks next at the queue */
 			store_relaxed(&f->starved, true);
@@ -210,8 +211,8 @@ void front_kick(struct smmuv3_front *f)
 		}
 		store_relaxed(&f->consumer, NULL);
 		if (__atomic_compare_exchange_n(&f->kicks, &seen, 0, false,
-						__ATOMIC_SEQ_CST,
-						__ATOMIC_SEQ_CST))
+						__ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE))
 			return;
 		store_relaxed(&f->consumer, self);
 	} while (true);

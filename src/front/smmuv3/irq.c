@@ -97,16 +97,11 @@ void front_irq(struct smmuv3_front *f, enum smmuv3_irq irq)
 	msi_ended(f, source);
 }
 
-/*
- * The completion signal of a CMD_SYNC (4.7.3). SIG_SEV wakes PEs from WFE:
- * nothing in this program waits that way.
- */
+/* SIG_IRQ of a CMD_SYNC (4.7.3) */
 static void signal_sync(struct smmuv3_front *f, const uint64_t dw[2])
 {
 	uint64_t addr = dw[1] & SMMUV3_SYNC_1_MSIADDR;
 
-	if (field_get(SMMUV3_SYNC_0_CS, dw[0]) != SMMUV3_SYNC_CS_IRQ)
-		return;
 	if (!(f->id.idr[0] & SMMUV3_IDR0_MSI) || !addr)
 		send_wired(f, SMMUV3_IRQ_CMD_SYNC);
 	else if (!send_msi(f, addr,
@@ -114,12 +109,22 @@ static void signal_sync(struct smmuv3_front *f, const uint64_t dw[2])
 		front_raise(f, SMMUV3_GERROR_MSI_CMDQ_ABT);
 }
 
-/* Consumption is visible before the signal is (3.18). */
+/*
+ * Consumption is visible before the signal is (3.18): no later store passes a
+ * SEQ_CST load that follows a SEQ_CST store.
+ */
 void smmuv3_front_sync(struct smmuv3_front *f, const uint64_t dw[2],
 		       uint32_t done)
 {
 	uint32_t mask = front_index_mask(front_cmdq_lg2(f));
+	uint32_t cons = (f->span_start + done) & mask;
 
-	store_ordered(&f->cmdq_cons, (f->span_start + done) & mask);
+	/* SIG_SEV wakes PEs from WFE: nothing in this program waits so */
+	if (field_get(SMMUV3_SYNC_0_CS, dw[0]) != SMMUV3_SYNC_CS_IRQ) {
+		store_release(&f->cmdq_cons, cons);
+		return;
+	}
+	store_ordered(&f->cmdq_cons, cons);
+	(void)load_ordered(&f->cmdq_cons);
 	signal_sync(f, dw);
 }

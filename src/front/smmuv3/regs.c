@@ -403,6 +403,13 @@ static uint32_t unalias(uint32_t offset)
 	}
 }
 
+static void ring(struct smmuv3_front *f, uint32_t value)
+{
+	/* before the kick, which is its release */
+	store_release(&f->cmdq_prod, value & (uint32_t)SMMUV3_Q_INDEX);
+	front_kick(f);
+}
+
 static void write_word(struct smmuv3_front *f, uint32_t offset, uint32_t value)
 {
 	bool strtab;
@@ -410,8 +417,7 @@ static void write_word(struct smmuv3_front *f, uint32_t offset, uint32_t value)
 	offset = unalias(offset);
 	switch (offset) {
 	case SMMUV3_CMDQ_PROD:
-		store_ordered(&f->cmdq_prod, value & (uint32_t)SMMUV3_Q_INDEX);
-		front_kick(f);
+		ring(f, value);
 		return;
 	case SMMUV3_CR0:
 		write_cr0(f, value);
@@ -442,6 +448,10 @@ static void write_word(struct smmuv3_front *f, uint32_t offset, uint32_t value)
 void smmuv3_front_write(struct smmuv3_front *f, uint32_t offset,
 			unsigned int size, uint64_t value)
 {
+	if (offset == SMMUV3_CMDQ_PROD && size == 4) { /* the busiest one */
+		ring(f, (uint32_t)value);
+		return;
+	}
 	if ((size != 4 && size != 8) || offset % size)
 		return;
 	if (size == 4)
@@ -514,26 +524,34 @@ static uint32_t read_irq_locked(const struct smmuv3_front *f, uint32_t offset)
 	}
 }
 
-static uint32_t read_queue(const struct smmuv3_front *f, uint32_t offset)
+/* The indices, which are polled; false for any other register. */
+static bool read_index(const struct smmuv3_front *f, uint32_t offset,
+		       uint32_t *value)
 {
 	switch (offset) {
 	case SMMUV3_CMDQ_PROD:
-		return load_ordered(&f->cmdq_prod);
+		*value = load_ordered(&f->cmdq_prod);
+		return true;
 	case SMMUV3_CMDQ_CONS:
-		return index_bits(load_ordered(&f->cmdq_cons),
-				  front_cmdq_lg2(f), SMMUV3_CMDQ_CONS_ERR);
+		*value = index_bits(load_ordered(&f->cmdq_cons),
+				    front_cmdq_lg2(f), SMMUV3_CMDQ_CONS_ERR);
+		return true;
 	case SMMUV3_EVENTQ_PROD:
-		return index_bits(load_ordered(&f->eventq.prod),
-				  front_outq_lg2(&f->eventq), SMMUV3_Q_OVFLG);
+		*value = index_bits(load_ordered(&f->eventq.prod),
+				    front_outq_lg2(&f->eventq), SMMUV3_Q_OVFLG);
+		return true;
 	case SMMUV3_EVENTQ_CONS:
-		return load_ordered(&f->eventq.cons);
+		*value = load_ordered(&f->eventq.cons);
+		return true;
 	case SMMUV3_PRIQ_PROD:
-		return index_bits(load_ordered(&f->priq.prod),
-				  front_outq_lg2(&f->priq), SMMUV3_Q_OVFLG);
+		*value = index_bits(load_ordered(&f->priq.prod),
+				    front_outq_lg2(&f->priq), SMMUV3_Q_OVFLG);
+		return true;
 	case SMMUV3_PRIQ_CONS:
-		return load_ordered(&f->priq.cons);
+		*value = load_ordered(&f->priq.cons);
+		return true;
 	default:
-		return 0;
+		return false;
 	}
 }
 
@@ -576,8 +594,7 @@ static uint32_t read_word_locked(struct smmuv3_front *f, uint32_t offset)
 	if (is_wide(offset & ~4u))
 		return (uint32_t)(read_wide_locked(f, offset & ~4u) >>
 				  (offset & 4 ? 32 : 0));
-	return read_control_locked(f, offset) | read_irq_locked(f, offset) |
-	       read_queue(f, offset);
+	return read_control_locked(f, offset) | read_irq_locked(f, offset);
 }
 
 static uint32_t read_word(struct smmuv3_front *f, uint32_t offset)
@@ -587,6 +604,8 @@ static uint32_t read_word(struct smmuv3_front *f, uint32_t offset)
 	offset = unalias(offset);
 	if (offset == SMMUV3_CMDQ_CONS || offset == SMMUV3_CMDQ_PROD)
 		front_unstarve(f);
+	if (read_index(f, offset, &value))
+		return value;
 	pthread_mutex_lock(&f->lock);
 	value = read_word_locked(f, offset);
 	pthread_mutex_unlock(&f->lock);
