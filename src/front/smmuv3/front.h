@@ -81,12 +81,6 @@ int smmuv3_front_create(const struct smmuv3_front_config *config,
 void smmuv3_front_destroy(struct smmuv3_front *front);
 
 /*
- * Back to the reset state of all registers; ends with a change() of SMMUEN if
- * it was set. Nothing may be consumed meanwhile.
- */
-void smmuv3_front_reset(struct smmuv3_front *front);
-
-/*
  * Register access; @size 4 or 8, naturally aligned. Accesses the architecture
  * does not define read 0 and write nothing. 8-byte accesses reach two 4-byte
  * registers where the architecture allows it.

@@ -183,9 +183,42 @@ static void vsmmu_destroy(struct nestfd_viommu *viommu)
 	free(vsmmu);
 }
 
+/*
+ * Reset by the registers' own rules: first everything off, which makes the rest
+ * writable; errors are acknowledged last.
+ */
 static void vsmmu_reset(struct nestfd_viommu *viommu)
 {
-	smmuv3_front_reset(to_vsmmu(viommu)->front);
+	static const struct {
+		uint32_t offset;
+		unsigned int bytes;
+		uint64_t value;
+	} steps[] = {
+		{ SMMUV3_CR0, 4, 0 },
+		{ SMMUV3_IRQ_CTRL, 4, 0 },
+		{ SMMUV3_GBPA, 4,
+		  SMMUV3_GBPA_UPDATE | SMMUV3_SHCFG_INCOMING << 12 },
+		{ SMMUV3_CR1, 4, 0 },
+		{ SMMUV3_CR2, 4, 0 },
+		{ SMMUV3_GERROR_IRQ_CFG0, 8, 0 },
+		{ SMMUV3_EVENTQ_IRQ_CFG0, 8, 0 },
+		{ SMMUV3_STRTAB_BASE, 8, 0 },
+		{ SMMUV3_STRTAB_BASE_CFG, 4, 0 },
+		{ SMMUV3_CMDQ_BASE, 8, 0 },
+		{ SMMUV3_CMDQ_PROD, 4, 0 },
+		{ SMMUV3_CMDQ_CONS, 4, 0 },
+		{ SMMUV3_EVENTQ_BASE, 8, 0 },
+		{ SMMUV3_EVENTQ_PROD, 4, 0 },
+		{ SMMUV3_EVENTQ_CONS, 4, 0 },
+	};
+	struct vsmmu *vsmmu = to_vsmmu(viommu);
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+		vsmmu_write(viommu, steps[i].offset, steps[i].bytes,
+			    steps[i].value);
+	vsmmu_write(viommu, SMMUV3_GERRORN, 4,
+		    vsmmu_read(viommu, SMMUV3_GERROR, 4));
+	vsmmu->atc_failed = false;
 }
 
 static const struct viommu_ops vsmmu_ops = {

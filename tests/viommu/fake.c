@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+/* See fake.h. */
+#include "fake.h"
+
+#include <errno.h>
+#include <linux/iommufd.h>
+#include <string.h>
+
+static bool is_bad(const struct fake *fake, const uint64_t cmd[2])
+{
+	return fake->fail && fake->fail_times && cmd[0] == fake->bad[0] &&
+	       cmd[1] == fake->bad[1];
+}
+
+static void issue(struct fake *fake, const uint64_t (*cmd)[2], uint32_t n)
+{
+	memcpy(fake->issued[fake->nissued], cmd, (size_t)n * 16);
+	fake->nissued += (int)n;
+}
+
+static int invalidate(struct fake *fake, struct iommu_hwpt_invalidate *arg)
+{
+	struct inval_call *call = &fake->calls[fake->ncalls++];
+	const uint64_t(*cmd)[2] = (const void *)(uintptr_t)arg->data_uptr;
+	uint32_t i;
+
+	call->count = arg->entry_num;
+	memcpy(call->cmd, cmd, (size_t)arg->entry_num * 16);
+	for (i = 0; i < arg->entry_num; i++) {
+		if (!is_bad(fake, cmd[i]))
+			continue;
+		if (fake->fail_times > 0)
+			fake->fail_times--;
+		if (!fake->like_linux)
+			issue(fake, cmd, i);
+		arg->entry_num = i;
+		return fake->bad_errno;
+	}
+	issue(fake, cmd, arg->entry_num);
+	return 0;
+}
+
+static int hwpt_alloc(struct fake *fake, struct iommu_hwpt_alloc *arg)
+{
+	const struct iommu_hwpt_arm_smmuv3 *data =
+		(const void *)(uintptr_t)arg->data_uptr;
+
+	if (fake->fail_hwpt) {
+		int rc = fake->fail_hwpt;
+
+		fake->fail_hwpt = 0;
+		return rc;
+	}
+	fake->hwpt_ste[fake->nhwpt][0] = data->ste[0];
+	fake->hwpt_ste[fake->nhwpt][1] = data->ste[1];
+	fake->hwpt_id[fake->nhwpt++] = fake->next_id;
+	arg->out_hwpt_id = fake->next_id++;
+	return 0;
+}
+
+static int hw_info(struct fake *fake, struct iommu_hw_info *arg)
+{
+	struct iommu_hw_info_arm_smmuv3 hw = { 0 };
+
+	memcpy(hw.idr, fake->idr, sizeof(hw.idr));
+	hw.aidr = 2;
+	memcpy((void *)(uintptr_t)arg->data_uptr, &hw, sizeof(hw));
+	arg->out_data_type = 2;
+	return 0;
+}
+
+static int fake_ioctl(void *ctx, unsigned long cmd, void *arg)
+{
+	struct fake *fake = ctx;
+
+	switch (cmd) {
+	case IOMMU_GET_HW_INFO:
+		return hw_info(fake, arg);
+	case IOMMU_VIOMMU_ALLOC:
+		((struct iommu_viommu_alloc *)arg)->out_viommu_id =
+			fake->next_id++;
+		return 0;
+	case IOMMU_VDEVICE_ALLOC:
+		fake->vsid[fake->nvdevice++] =
+			((struct iommu_vdevice_alloc *)arg)->virt_id;
+		((struct iommu_vdevice_alloc *)arg)->out_vdevice_id =
+			fake->next_id++;
+		return 0;
+	case IOMMU_VEVENTQ_ALLOC:
+		((struct iommu_veventq_alloc *)arg)->out_veventq_id =
+			fake->next_id++;
+		((struct iommu_veventq_alloc *)arg)->out_veventq_fd = 1000;
+		return 0;
+	case IOMMU_HWPT_ALLOC:
+		return hwpt_alloc(fake, arg);
+	case IOMMU_HWPT_INVALIDATE:
+		return invalidate(fake, arg);
+	case IOMMU_DESTROY:
+		fake->destroyed[fake->ndestroyed++ % MAX_CALLS] =
+			((struct iommu_destroy *)arg)->id;
+		return 0;
+	default:
+		return -ENOTTY;
+	}
+}
+
+static ssize_t fake_read(void *ctx, int fd, void *buf, size_t len)
+{
+	struct fake *fake = ctx;
+	size_t n = fake->event_bytes < len ? fake->event_bytes : len;
+
+	(void)fd;
+	memcpy(buf, fake->events, n);
+	fake->event_bytes = 0;
+	return (ssize_t)n;
+}
+
+static int fake_close(void *ctx, int fd)
+{
+	(void)ctx;
+	return fd == 1000 ? 0 : -EBADF;
+}
+
+static int mem_read(void *ctx, uint64_t gpa, void *buf, size_t len)
+{
+	struct fake *fake = ctx;
+
+	if (gpa >= GUEST_MEM || len > GUEST_MEM - gpa)
+		return -EFAULT;
+	memcpy(buf, fake->mem + gpa, len);
+	return 0;
+}
+
+static int mem_write(void *ctx, uint64_t gpa, const void *buf, size_t len)
+{
+	struct fake *fake = ctx;
+
+	if (gpa >= GUEST_MEM || len > GUEST_MEM - gpa)
+		return -EFAULT;
+	memcpy(fake->mem + gpa, buf, len);
+	return 0;
+}
+
+static void irq(void *ctx, unsigned int line)
+{
+	struct fake *fake = ctx;
+
+	fake->irqs[line]++;
+}
+
+int fake_attach(void *ctx, uint32_t pt_id)
+{
+	struct fake *fake = ctx;
+
+	fake->attached = pt_id;
+	fake->nattach++;
+	return 0;
+}
+
+void fake_config(struct fake *fake, struct nestfd_viommu_config *config)
+{
+	memset(fake, 0, sizeof(*fake));
+	/* S1P S2P AArch64 COHACC ATS ASID16 MSI VMID16 CD2L LE ST_LEVEL 1 */
+	fake->idr[0] = 0x084c341b | 1u << 10;
+	fake->idr[1] =
+		0x02730510; /* CMDQS EVENTQS 19, SSIDSIZE 20, SIDSIZE 16 */
+	fake->idr[3] = 0x00000404; /* RIL, HAD */
+	fake->idr[5] = 0x00000075; /* 48 bits, all granules */
+	fake->next_id = 100;
+	*config = (struct nestfd_viommu_config){
+		.size = sizeof(*config),
+		.backend = {
+			.ctx = fake,
+			.ioctl = fake_ioctl,
+			.read = fake_read,
+			.close = fake_close,
+			.exact = true,
+		},
+		.guest = {
+			.ctx = fake,
+			.read = mem_read,
+			.write = mem_write,
+			.irq = irq,
+		},
+		.dev_id = 7,
+		.parent_hwpt = 9,
+	};
+}
+
+void guest_boot(struct fake *fake, struct nestfd_viommu *viommu)
+{
+	nestfd_viommu_write(viommu, 0x80, 8, STRTAB_ADDR);
+	nestfd_viommu_write(viommu, 0x88, 4, 6); /* linear, 2^6 */
+	nestfd_viommu_write(viommu, 0x90, 8, CMDQ_ADDR | 8);
+	nestfd_viommu_write(viommu, 0x98, 4, 0);
+	nestfd_viommu_write(viommu, 0x9c, 4, 0);
+	nestfd_viommu_write(viommu, 0xa0, 8, EVENTQ_ADDR | 4);
+	nestfd_viommu_write(viommu, 0x100a8, 4, 0);
+	nestfd_viommu_write(viommu, 0x100ac, 4, 0);
+	nestfd_viommu_write(viommu, 0x50, 4, 5); /* GERROR, EVENTQ interrupts */
+	nestfd_viommu_write(viommu, 0x20, 4, 0xd); /* SMMUEN EVENTQEN CMDQEN */
+	fake->cmdq_prod = 0;
+}
+
+void guest_ste(struct fake *fake, uint32_t sid, uint64_t dw0, uint64_t dw1)
+{
+	uint64_t ste[8] = { dw0, dw1 };
+
+	memcpy(fake->mem + STRTAB_ADDR + sid * 64, ste, sizeof(ste));
+}
+
+void guest_put(struct fake *fake, uint64_t dw0, uint64_t dw1)
+{
+	uint64_t cmd[2] = { dw0, dw1 };
+
+	memcpy(fake->mem + CMDQ_ADDR + (fake->cmdq_prod & 0xff) * 16, cmd, 16);
+	fake->cmdq_prod = (fake->cmdq_prod + 1) & 0x1ff;
+}
+
+void guest_doorbell(struct fake *fake, struct nestfd_viommu *viommu)
+{
+	nestfd_viommu_write(viommu, 0x98, 4, fake->cmdq_prod);
+}
+
+uint64_t guest_word(const struct fake *fake, uint32_t addr)
+{
+	uint64_t word;
+
+	memcpy(&word, fake->mem + addr, sizeof(word));
+	return word;
+}

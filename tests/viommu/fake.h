@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A backend that records what libviommu asks of /dev/iommu and fails on
+ * demand, and a guest with 1 MiB of memory at 0. Words are written by hand
+ * from Arm IHI 0070.
+ */
+#ifndef TESTS_VIOMMU_FAKE_H
+#define TESTS_VIOMMU_FAKE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "nestfd/viommu.h"
+
+#define GUEST_MEM   0x100000u
+#define CMDQ_ADDR   0x10000u
+#define EVENTQ_ADDR 0x20000u
+#define STRTAB_ADDR 0x30000u /* linear, 64 entries */
+#define MAX_CALLS   64
+#define MAX_ENTRIES 4096
+
+struct inval_call {
+	uint32_t count;
+	uint64_t cmd[MAX_ENTRIES][2];
+};
+
+struct fake {
+	uint8_t mem[GUEST_MEM];
+	uint32_t idr[6];
+
+	/* what was asked */
+	struct inval_call calls[MAX_CALLS];
+	int ncalls;
+	int nhwpt;
+	uint64_t hwpt_ste[MAX_CALLS][2];
+	uint32_t hwpt_id[MAX_CALLS];
+	int ndestroyed;
+	uint32_t destroyed[MAX_CALLS];
+	uint32_t attached; /* the last pt_id */
+	int nattach;
+	uint32_t next_id;
+	uint64_t vsid[MAX_CALLS];
+	int nvdevice;
+
+	/* how to fail: an entry equal to bad[0..1] is refused with bad_errno */
+	bool fail;
+	uint64_t bad[2];
+	int bad_errno;
+	int fail_times; /* -1: always */
+	/* like Linux: conversion stops at the bad entry, the piece in front of
+	 * it was never issued although entry_num counts it */
+	bool like_linux;
+	uint64_t issued[MAX_ENTRIES][2];
+	int nissued;
+	int fail_hwpt; /* errno of the next nested HWPT_ALLOC, 0: none */
+
+	/* events to hand out */
+	uint8_t events[4096];
+	size_t event_bytes;
+
+	unsigned int irqs[4];
+	uint32_t cmdq_prod;
+};
+
+void fake_config(struct fake *fake, struct nestfd_viommu_config *config);
+int fake_attach(void *ctx, uint32_t pt_id);
+
+/* Queues of 256 commands and 16 events, SMMU on, stream table linear 64. */
+void guest_boot(struct fake *fake, struct nestfd_viommu *viommu);
+void guest_ste(struct fake *fake, uint32_t sid, uint64_t dw0, uint64_t dw1);
+/* Puts commands behind the last one, without a doorbell. */
+void guest_put(struct fake *fake, uint64_t dw0, uint64_t dw1);
+void guest_doorbell(struct fake *fake, struct nestfd_viommu *viommu);
+uint64_t guest_word(const struct fake *fake, uint32_t addr);
+
+#endif

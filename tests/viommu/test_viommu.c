@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: MIT
+/* The virtual SMMUv3 against a recorded backend: what goes down, what comes up
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "fake.h"
+
+#define CMDQ_CONS 0x9c
+#define GERROR	  0x60
+#define GERRORN	  0x64
+
+/* TLBI_NH_VA, ASID 5, of one 4 KiB page, range form with leaf and TTL 3 */
+#define TLBI_VA(page) 0x0005000000000012ULL, ((uint64_t)(page) << 12) | 0x701
+#define SYNC	      0x46ULL, 0ULL
+/* STE.Config stage 1, CD at 0x40000: V, Config 0b101 */
+#define STE_S1 0x4000bULL
+
+struct state {
+	struct fake fake;
+	struct nestfd_viommu *viommu;
+};
+
+static int setup(void **state)
+{
+	struct state *s = test_calloc(1, sizeof(*s));
+	struct nestfd_viommu_config config;
+	struct nestfd_viommu_device dev = {
+		.size = sizeof(dev),
+		.vsid = 0x10,
+		.dev_id = 7,
+		.attach = fake_attach,
+		.ctx = &s->fake,
+	};
+
+	fake_config(&s->fake, &config);
+	assert_int_equal(nestfd_viommu_smmuv3_create(&config, &s->viommu), 0);
+	assert_int_equal(nestfd_viommu_device_add(s->viommu, &dev), 0);
+	*state = s;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct state *s = *state;
+
+	nestfd_viommu_destroy(s->viommu);
+	test_free(s);
+	return 0;
+}
+
+/* A stream in stage 1, everything recorded so far forgotten. */
+static void boot_nested(struct state *s)
+{
+	guest_boot(&s->fake, s->viommu);
+	guest_ste(&s->fake, 0x10, STE_S1, 0xd6);
+	guest_put(&s->fake, 0x0000001000000003ULL, 1); /* CFGI_STE leaf */
+	guest_put(&s->fake, SYNC);
+	guest_doorbell(&s->fake, s->viommu);
+	s->fake.ncalls = 0;
+	s->fake.nissued = 0;
+}
+
+static uint32_t reg(struct state *s, uint32_t offset)
+{
+	return (uint32_t)nestfd_viommu_read(s->viommu, offset, 4);
+}
+
+static void the_abort_and_bypass_tables_are_made_at_creation(void **state)
+{
+	struct state *s = *state;
+
+	assert_int_equal(s->fake.nhwpt, 2);
+	assert_int_equal(s->fake.hwpt_ste[0][0], 0x1); /* V, abort */
+	assert_int_equal(s->fake.hwpt_ste[1][0], 0x9); /* V, Config 0b100 */
+}
+
+static void a_stream_is_bypassed_while_the_smmu_is_off(void **state)
+{
+	struct state *s = *state;
+
+	assert_int_equal(s->fake.attached, s->fake.hwpt_id[1]);
+	assert_int_equal(s->fake.nvdevice, 1);
+	assert_int_equal(s->fake.vsid[0], 0x10);
+}
+
+static void gbpa_abort_blocks_the_stream(void **state)
+{
+	struct state *s = *state;
+
+	nestfd_viommu_write(s->viommu, 0x44, 4, 0x80100000); /* Update ABORT */
+	assert_int_equal(s->fake.attached, s->fake.hwpt_id[0]);
+	nestfd_viommu_write(s->viommu, 0x44, 4, 0x80000000);
+	assert_int_equal(s->fake.attached, s->fake.hwpt_id[1]);
+}
+
+static void an_invalid_ste_aborts_once_the_smmu_is_on(void **state)
+{
+	struct state *s = *state;
+
+	guest_boot(&s->fake, s->viommu);
+	assert_int_equal(s->fake.attached, s->fake.hwpt_id[0]);
+}
+
+static void a_stage_1_ste_becomes_a_nested_table(void **state)
+{
+	struct state *s = *state;
+
+	boot_nested(s);
+	assert_int_equal(s->fake.nhwpt, 3);
+	assert_int_equal(s->fake.hwpt_ste[2][0], STE_S1);
+	assert_int_equal(s->fake.hwpt_ste[2][1], 0xd6);
+	assert_int_equal(s->fake.attached, s->fake.hwpt_id[2]);
+	assert_int_equal(reg(s, CMDQ_CONS), 2);
+}
+
+static void only_the_fields_of_the_abi_go_down(void **state)
+{
+	struct state *s = *state;
+
+	guest_boot(&s->fake, s->viommu);
+	guest_ste(&s->fake, 0x10, ~0ULL << 4 | 0xb, ~0ULL);
+	guest_put(&s->fake, 0x0000001000000003ULL, 1);
+	guest_doorbell(&s->fake, s->viommu);
+	/* dword 0: V Config S1Fmt S1ContextPtr[55:6] S1CDMax[63:59] */
+	assert_true(s->fake.hwpt_ste[2][0] == 0xf8fffffffffffffbULL);
+	/* dword 1: S1DSS S1CIR S1COR S1CSH, S1STALLD 27, EATS 29:28 */
+	assert_true(s->fake.hwpt_ste[2][1] == 0x380000ffULL);
+}
+
+static void a_replaced_table_is_destroyed(void **state)
+{
+	struct state *s = *state;
+	uint32_t old;
+
+	boot_nested(s);
+	old = s->fake.attached;
+	guest_ste(&s->fake, 0x10, 0x9, 0); /* bypass */
+	guest_put(&s->fake, 0x0000001000000003ULL, 1);
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(s->fake.attached, s->fake.hwpt_id[1]);
+	assert_int_equal(s->fake.destroyed[s->fake.ndestroyed - 1], old);
+}
+
+static void what_the_host_calls_illegal_aborts(void **state)
+{
+	struct state *s = *state;
+
+	guest_boot(&s->fake, s->viommu);
+	guest_ste(&s->fake, 0x10, STE_S1, 0);
+	s->fake.fail_hwpt = -EIO;
+	guest_put(&s->fake, 0x0000001000000003ULL, 1);
+	guest_put(&s->fake, SYNC);
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(s->fake.attached, s->fake.hwpt_id[0]);
+	assert_int_equal(reg(s, CMDQ_CONS), 2);
+}
+
+static void a_doorbell_is_one_ioctl_however_many_commands(void **state)
+{
+	struct state *s = *state;
+	int i;
+
+	boot_nested(s);
+	for (i = 0; i < 100; i++) {
+		guest_put(&s->fake, TLBI_VA(i));
+		guest_put(&s->fake, SYNC);
+	}
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(s->fake.ncalls, 1);
+	assert_int_equal(s->fake.calls[0].count, 100);
+	assert_true(s->fake.calls[0].cmd[99][0] == 0x0005000000000012ULL);
+	assert_true(s->fake.calls[0].cmd[99][1] == 0x63701ULL);
+	assert_int_equal(reg(s, CMDQ_CONS), 202);
+	assert_int_equal(reg(s, GERROR), 0);
+}
+
+static void a_run_larger_than_the_first_buffer_stays_one_ioctl(void **state)
+{
+	struct state *s = *state;
+	struct nestfd_viommu_stats stats = { .size = sizeof(stats) };
+	int i;
+
+	/* 512 commands need a larger queue than guest_boot() makes */
+	nestfd_viommu_write(s->viommu, 0x90, 8, 0x80000 | 10);
+	nestfd_viommu_write(s->viommu, 0x20, 4, 0x8);
+	for (i = 0; i < 1000; i++) {
+		uint64_t cmd[2] = { TLBI_VA(i) };
+
+		memcpy(s->fake.mem + 0x80000 + i * 16, cmd, 16);
+	}
+	nestfd_viommu_write(s->viommu, 0x98, 4, 1000);
+	assert_int_equal(s->fake.ncalls, 1);
+	assert_int_equal(s->fake.calls[0].count, 1000);
+	nestfd_viommu_stats(s->viommu, &stats);
+	assert_int_equal(stats.splits[NESTFD_SPLIT_LIMIT], 0);
+	assert_int_equal(stats.commands, 1000);
+}
+
+static void an_unchanged_ste_splits_nothing_and_drops_its_cds(void **state)
+{
+	struct state *s = *state;
+
+	boot_nested(s);
+	guest_put(&s->fake, TLBI_VA(1));
+	guest_put(&s->fake, 0x0000001000000003ULL, 1);
+	guest_put(&s->fake, TLBI_VA(2));
+	guest_put(&s->fake, SYNC);
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(s->fake.ncalls, 1);
+	assert_int_equal(s->fake.calls[0].count, 3);
+	assert_true(s->fake.calls[0].cmd[1][0] == 0x0000001000000006ULL);
+}
+
+static void a_changed_ste_splits_the_run(void **state)
+{
+	struct nestfd_viommu_stats stats = { .size = sizeof(stats) };
+	struct state *s = *state;
+
+	boot_nested(s);
+	guest_ste(&s->fake, 0x10, 0x9, 0);
+	guest_put(&s->fake, TLBI_VA(1));
+	guest_put(&s->fake, 0x0000001000000003ULL, 1);
+	guest_put(&s->fake, TLBI_VA(2));
+	guest_put(&s->fake, SYNC);
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(s->fake.ncalls, 2);
+	nestfd_viommu_stats(s->viommu, &stats);
+	assert_int_equal(stats.splits[NESTFD_SPLIT_STE], 1);
+	assert_int_equal(stats.splits[NESTFD_SPLIT_END], 1);
+}
+
+static void ignored_bits_never_reach_the_host(void **state)
+{
+	struct state *s = *state;
+
+	boot_nested(s);
+	/* VMID is IGNORED-by-us, TG 0 makes NUM, SCALE and TTL void */
+	guest_put(&s->fake, 0x0005ffff00000012ULL, 0x5001);
+	guest_doorbell(&s->fake, s->viommu);
+	assert_true(s->fake.calls[0].cmd[0][0] == 0x0005000000000012ULL);
+	assert_true(s->fake.calls[0].cmd[0][1] == 0x5001ULL);
+}
+
+static void commands_for_an_unknown_stream_complete_here(void **state)
+{
+	struct state *s = *state;
+
+	boot_nested(s);
+	guest_put(&s->fake, 0x0000001100000005ULL, 1); /* CFGI_CD of 0x11 */
+	guest_put(&s->fake, 0x0000001100000040ULL, 0); /* ATC_INV of 0x11 */
+	guest_put(&s->fake, 0x0000001000000005ULL, 1); /* CFGI_CD of 0x10 */
+	guest_put(&s->fake, SYNC);
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(s->fake.ncalls, 1);
+	assert_int_equal(s->fake.calls[0].count, 1);
+	assert_int_equal(reg(s, CMDQ_CONS), 6);
+}
+
+static void the_msi_of_an_interior_sync_is_written(void **state)
+{
+	struct state *s = *state;
+
+	boot_nested(s);
+	guest_put(&s->fake, TLBI_VA(1));
+	/* CS 1 (bits 13:12), MSIData 0xabcd, MSIAddress 0x50000 */
+	guest_put(&s->fake, 0x0000abcd00001046ULL, 0x50000);
+	guest_put(&s->fake, TLBI_VA(2));
+	guest_put(&s->fake, 0x0000abce00001046ULL, 0x50004);
+	guest_doorbell(&s->fake, s->viommu);
+	assert_true(guest_word(&s->fake, 0x50000) == 0x0000abce0000abcdULL);
+	assert_int_equal(s->fake.ncalls, 1);
+}
+
+static void a_bad_opcode_stops_after_what_precedes_it(void **state)
+{
+	struct state *s = *state;
+
+	boot_nested(s);
+	guest_put(&s->fake, TLBI_VA(1));
+	guest_put(&s->fake, 0xff, 0);
+	guest_put(&s->fake, TLBI_VA(2));
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(s->fake.nissued, 1);
+	assert_int_equal(reg(s, CMDQ_CONS), 0x01000003); /* ERR 1, RD 3 */
+	assert_int_equal(reg(s, GERROR), 1);
+	assert_int_equal(s->fake.irqs[3], 1);
+}
+
+static void the_guest_recovers_by_overwriting_and_acknowledging(void **state)
+{
+	uint64_t sync[2] = { SYNC };
+	struct state *s = *state;
+
+	boot_nested(s);
+	guest_put(&s->fake, 0xff, 0);
+	guest_put(&s->fake, TLBI_VA(2));
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(s->fake.nissued, 0);
+	memcpy(s->fake.mem + CMDQ_ADDR + 2 * 16, sync, 16);
+	guest_doorbell(&s->fake, s->viommu); /* not yet acknowledged */
+	assert_int_equal(s->fake.nissued, 0);
+	nestfd_viommu_write(s->viommu, GERRORN, 4, 1);
+	assert_int_equal(s->fake.nissued, 1);
+	assert_int_equal(reg(s, CMDQ_CONS) & 0xfffff, 4);
+}
+
+static void an_entry_the_host_refuses_is_the_guests_ill(void **state)
+{
+	uint64_t bad[2] = { TLBI_VA(3) };
+	struct state *s = *state;
+	int i;
+
+	boot_nested(s);
+	s->fake.fail = true;
+	s->fake.fail_times = -1;
+	s->fake.bad_errno = -EIO;
+	memcpy(s->fake.bad, bad, 16);
+	for (i = 0; i < 6; i++)
+		guest_put(&s->fake, TLBI_VA(i));
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(reg(s, CMDQ_CONS), 0x01000005); /* 2 + 3 */
+	assert_int_equal(s->fake.nissued, 3);
+}
+
+static void an_unanswered_atc_inv_stops_the_next_sync_only(void **state)
+{
+	uint64_t atc[2] = { 0x0000001000000040ULL, 0x7000 };
+	struct state *s = *state;
+
+	boot_nested(s);
+	s->fake.fail = true;
+	s->fake.fail_times = 1;
+	s->fake.bad_errno = -ETIMEDOUT;
+	memcpy(s->fake.bad, atc, 16);
+	guest_put(&s->fake, SYNC);	     /* 2: in front of it */
+	guest_put(&s->fake, TLBI_VA(1));     /* 3 */
+	guest_put(&s->fake, atc[0], atc[1]); /* 4 */
+	guest_put(&s->fake, TLBI_VA(2));     /* 5: not lost */
+	guest_put(&s->fake, SYNC);	     /* 6: stops here */
+	guest_put(&s->fake, SYNC);	     /* 7 */
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(reg(s, CMDQ_CONS), 0x03000006);
+	assert_int_equal(reg(s, GERROR), 1);
+	assert_int_equal(s->fake.nissued, 2);
+	nestfd_viommu_write(s->viommu, GERRORN, 4, 1);
+	assert_int_equal(reg(s, CMDQ_CONS) & 0xfffff, 8);
+	assert_int_equal(reg(s, GERROR), 1); /* no new error */
+}
+
+static void an_atc_failure_waits_for_the_sync_of_a_later_doorbell(void **state)
+{
+	uint64_t atc[2] = { 0x0000001000000040ULL, 0x7000 };
+	struct state *s = *state;
+
+	boot_nested(s);
+	s->fake.fail = true;
+	s->fake.fail_times = 1;
+	s->fake.bad_errno = -ETIMEDOUT;
+	memcpy(s->fake.bad, atc, 16);
+	guest_put(&s->fake, atc[0], atc[1]);
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(reg(s, CMDQ_CONS), 3);
+	assert_int_equal(reg(s, GERROR), 0);
+	guest_put(&s->fake, TLBI_VA(1));
+	guest_put(&s->fake, SYNC);
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(reg(s, CMDQ_CONS), 0x03000004);
+	assert_int_equal(reg(s, GERROR), 1);
+}
+
+static void another_errno_is_an_abort_the_guest_can_repeat(void **state)
+{
+	uint64_t bad[2] = { TLBI_VA(0) };
+	struct state *s = *state;
+
+	boot_nested(s);
+	s->fake.fail = true;
+	s->fake.fail_times = 1;
+	s->fake.bad_errno = -ENOMEM;
+	memcpy(s->fake.bad, bad, 16);
+	guest_put(&s->fake, TLBI_VA(0));
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(reg(s, CMDQ_CONS), 0x02000002);
+	nestfd_viommu_write(s->viommu, GERRORN, 4, 1);
+	assert_int_equal(reg(s, CMDQ_CONS) & 0xfffff, 3);
+	assert_int_equal(s->fake.nissued, 1);
+}
+
+static void a_backend_that_overcounts_loses_nothing(void **state)
+{
+	struct nestfd_viommu_config config;
+	struct nestfd_viommu *viommu;
+	struct nestfd_viommu_device dev;
+	uint64_t bad[2] = { TLBI_VA(150) };
+	struct fake *fake = test_calloc(1, sizeof(*fake));
+	int i;
+
+	(void)state;
+	fake_config(fake, &config);
+	config.backend.exact = false;
+	assert_int_equal(nestfd_viommu_smmuv3_create(&config, &viommu), 0);
+	dev = (struct nestfd_viommu_device){
+		.size = sizeof(dev),
+		.vsid = 0x10,
+		.dev_id = 7,
+		.attach = fake_attach,
+		.ctx = fake,
+	};
+	assert_int_equal(nestfd_viommu_device_add(viommu, &dev), 0);
+	guest_boot(fake, viommu);
+	fake->like_linux = true;
+	fake->fail = true;
+	fake->fail_times = -1;
+	fake->bad_errno = -EIO;
+	memcpy(fake->bad, bad, 16);
+	for (i = 0; i < 200; i++)
+		guest_put(fake, TLBI_VA(i));
+	guest_doorbell(fake, viommu);
+	assert_int_equal(nestfd_viommu_read(viommu, CMDQ_CONS, 4),
+			 0x01000000 | 150);
+	assert_int_equal(fake->nissued, 150);
+	for (i = 0; i < 150; i++)
+		assert_int_equal(fake->issued[i][1] >> 12, i);
+	nestfd_viommu_destroy(viommu);
+	test_free(fake);
+}
+
+static void an_event_reaches_the_guests_queue_and_interrupts(void **state)
+{
+	/* header: flags 0, sequence 0; F_TRANSLATION of SID 0x10 */
+	uint64_t event[5] = { 0, 0x0000001000000010ULL, 0x0000020800000000ULL,
+			      0x10000, 0 };
+	struct state *s = *state;
+
+	boot_nested(s);
+	memcpy(s->fake.events, event, sizeof(event));
+	s->fake.event_bytes = sizeof(event);
+	assert_int_equal(nestfd_viommu_pump(s->viommu), 1);
+	assert_true(guest_word(&s->fake, EVENTQ_ADDR) == event[1]);
+	assert_true(guest_word(&s->fake, EVENTQ_ADDR + 8) == event[2]);
+	assert_true(guest_word(&s->fake, EVENTQ_ADDR + 16) == event[3]);
+	assert_int_equal(reg(s, 0x100a8), 1);
+	assert_int_equal(s->fake.irqs[0], 1);
+}
+
+static void lost_events_are_counted(void **state)
+{
+	struct nestfd_viommu_stats stats = { .size = sizeof(stats) };
+	uint64_t lost = 0x0000000400000001ULL; /* sequence 4, LOST_EVENTS */
+	struct state *s = *state;
+
+	boot_nested(s);
+	memcpy(s->fake.events, &lost, sizeof(lost));
+	s->fake.event_bytes = sizeof(lost);
+	assert_int_equal(nestfd_viommu_pump(s->viommu), 0);
+	nestfd_viommu_stats(s->viommu, &stats);
+	assert_int_equal(stats.events_lost, 4);
+}
+
+static void the_guest_sees_no_more_than_host_and_vmm_allow(void **state)
+{
+	struct state *s = *state;
+	uint32_t idr0 = reg(s, 0x00);
+
+	assert_int_equal(idr0 & 0x3, 0x2);   /* stage 1 only */
+	assert_int_equal(idr0 >> 24 & 3, 1); /* no stalls */
+	assert_int_equal(idr0 >> 16 & 1, 0); /* no PRI */
+	assert_int_equal(idr0 >> 10 & 1, 1); /* ATS as the host */
+	assert_int_equal(reg(s, 0x04) & 0x3f, 16);
+	assert_int_equal(reg(s, 0x04) >> 6 & 0x1f, 20);
+	assert_int_equal(reg(s, 0x0c) & 0x400, 0x400); /* RIL */
+	assert_int_equal(reg(s, 0x14), 0x75);
+}
+
+static void the_vmm_can_take_features_away(void **state)
+{
+	struct nestfd_viommu_config config;
+	struct nestfd_viommu *viommu;
+	struct fake *fake = test_calloc(1, sizeof(*fake));
+	/* what QEMU 11 shows its guests: IDR0 0x0d44101b ... */
+	const uint32_t qemu[6] = { 0x0d44101b, 0x02730010, 0, 0x1414, 0, 0x74 };
+
+	(void)state;
+	fake_config(fake, &config);
+	memcpy(config.idr, qemu, sizeof(qemu));
+	assert_int_equal(nestfd_viommu_smmuv3_create(&config, &viommu), 0);
+	assert_int_equal(nestfd_viommu_read(viommu, 0, 4) & 0x400, 0);
+	assert_int_equal(nestfd_viommu_read(viommu, 4, 4), 0x02730010);
+	assert_int_equal(nestfd_viommu_read(viommu, 0x14, 4), 0x74);
+	nestfd_viommu_destroy(viommu);
+	test_free(fake);
+}
+
+static void a_second_device_with_the_same_vsid_is_refused(void **state)
+{
+	struct state *s = *state;
+	struct nestfd_viommu_device dev = {
+		.size = sizeof(dev),
+		.vsid = 0x10,
+		.dev_id = 8,
+		.attach = fake_attach,
+		.ctx = &s->fake,
+	};
+
+	assert_int_equal(nestfd_viommu_device_add(s->viommu, &dev), -EEXIST);
+	assert_int_equal(nestfd_viommu_device_remove(s->viommu, 0x11), -ENOENT);
+	assert_int_equal(nestfd_viommu_device_remove(s->viommu, 0x10), 0);
+	assert_int_equal(s->fake.attached, 9); /* the parent */
+}
+
+static void reset_turns_the_smmu_off(void **state)
+{
+	struct state *s = *state;
+
+	boot_nested(s);
+	nestfd_viommu_reset(s->viommu);
+	assert_int_equal(reg(s, 0x20), 0);
+	assert_int_equal(s->fake.attached, s->fake.hwpt_id[1]); /* bypass */
+}
+
+static void every_allocation_may_fail(void **state)
+{
+	struct nestfd_viommu_config config;
+	struct nestfd_viommu *viommu;
+	struct fake *fake = test_calloc(1, sizeof(*fake));
+	uint64_t n;
+	int rc;
+
+	(void)state;
+	for (n = 1;; n++) {
+		struct alloc_plan plan = { .fail_at = n };
+
+		fake_config(fake, &config);
+		alloc_arm(&plan);
+		rc = nestfd_viommu_smmuv3_create(&config, &viommu);
+		alloc_arm(NULL);
+		if (!rc)
+			break;
+		assert_int_equal(rc, -ENOMEM);
+	}
+	nestfd_viommu_destroy(viommu);
+	print_message("%d injection points\n", (int)n - 1);
+	assert_true(n > 3);
+	test_free(fake);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(the_abort_and_bypass_tables_are_made_at_creation),
+		CASE(a_stream_is_bypassed_while_the_smmu_is_off),
+		CASE(gbpa_abort_blocks_the_stream),
+		CASE(an_invalid_ste_aborts_once_the_smmu_is_on),
+		CASE(a_stage_1_ste_becomes_a_nested_table),
+		CASE(only_the_fields_of_the_abi_go_down),
+		CASE(a_replaced_table_is_destroyed),
+		CASE(what_the_host_calls_illegal_aborts),
+		CASE(a_doorbell_is_one_ioctl_however_many_commands),
+		CASE(a_run_larger_than_the_first_buffer_stays_one_ioctl),
+		CASE(an_unchanged_ste_splits_nothing_and_drops_its_cds),
+		CASE(a_changed_ste_splits_the_run),
+		CASE(ignored_bits_never_reach_the_host),
+		CASE(commands_for_an_unknown_stream_complete_here),
+		CASE(the_msi_of_an_interior_sync_is_written),
+		CASE(a_bad_opcode_stops_after_what_precedes_it),
+		CASE(the_guest_recovers_by_overwriting_and_acknowledging),
+		CASE(an_entry_the_host_refuses_is_the_guests_ill),
+		CASE(an_unanswered_atc_inv_stops_the_next_sync_only),
+		CASE(an_atc_failure_waits_for_the_sync_of_a_later_doorbell),
+		CASE(another_errno_is_an_abort_the_guest_can_repeat),
+		CASE(a_backend_that_overcounts_loses_nothing),
+		CASE(an_event_reaches_the_guests_queue_and_interrupts),
+		CASE(lost_events_are_counted),
+		CASE(the_guest_sees_no_more_than_host_and_vmm_allow),
+		CASE(the_vmm_can_take_features_away),
+		CASE(a_second_device_with_the_same_vsid_is_refused),
+		CASE(reset_turns_the_smmu_off),
+		CASE(every_allocation_may_fail),
+	};
+
+	return cmocka_run_group_tests_name("viommu", tests, NULL, NULL);
+}
