@@ -4,6 +4,10 @@
  * the thread can reach through published pointers is freed. Writers unpublish,
  * then wait for a grace period: every section that began before has ended.
  *
+ * The registry is the process's: a reader stuck anywhere delays every machine's
+ * grace periods. A child of fork() without exec() must not use any of this
+ * after a parent that had several readers.
+ *
  * Publish with release and load with acquire (reader_publish, reader_load), or
  * with any C11 atomics of that strength.
  */

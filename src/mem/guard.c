@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -141,18 +140,26 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	errno = saved;
 }
 
+/* The kernel fills in 64 signals of a set that has room for more. */
+static bool same_action(const struct sigaction *a, const struct sigaction *b)
+{
+	if (a->sa_sigaction != b->sa_sigaction || a->sa_flags != b->sa_flags)
+		return false;
+	for (int sig = 1; sig <= 64; sig++) {
+		if (sigismember(&a->sa_mask, sig) !=
+		    sigismember(&b->sa_mask, sig))
+			return false;
+	}
+	return true;
+}
+
 /* Remember whom to ask next, before ours can run. */
 static int others_add(struct others *o, const struct sigaction *sa)
 {
-	int i;
+	int i = 0;
 
-	for (i = 0; i < o->count; i++) {
-		if (o->seen[i].sa_sigaction == sa->sa_sigaction &&
-		    o->seen[i].sa_flags == sa->sa_flags &&
-		    !memcmp(&o->seen[i].sa_mask, &sa->sa_mask,
-			    sizeof(sa->sa_mask)))
-			break;
-	}
+	while (i < o->count && !same_action(&o->seen[i], sa))
+		i++;
 	if (i == SEEN_MAX)
 		return -ENOSPC;
 	if (i == o->count) {

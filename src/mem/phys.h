@@ -132,7 +132,9 @@ int phys_cas64(const struct phys *p, uint64_t pa, uint64_t *expected,
  */
 struct phys_cursor {
 	struct phys_span span;
+	/* private */
 	uint64_t generation;
+	uint64_t loads; /* offsets below it begin 8 bytes of readable memory */
 	bool valid;
 };
 

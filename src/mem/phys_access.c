@@ -214,6 +214,13 @@ int phys_cas64(const struct phys *p, uint64_t pa, uint64_t *expected,
 	return guard_cas64(r->host + (pa - r->first), expected, desired);
 }
 
+/* Readable memory, and the access ends inside the span. */
+static bool span_reads(const struct phys_span *s, uint64_t pa, size_t len)
+{
+	return s && s->host && (s->flags & PHYS_READ) && len &&
+	       len - 1 <= s->last - pa;
+}
+
 /*
  * The generation is loaded before the lookup: if a removal comes in between,
  * the cursor holds an older one and is filled anew next time.
@@ -228,6 +235,9 @@ cursor_fill(const struct phys *p, struct phys_cursor *cursor, uint64_t pa)
 		return NULL;
 	span_of(r, &cursor->span);
 	cursor->generation = generation;
+	cursor->loads = 0;
+	if (span_reads(&cursor->span, r->first, sizeof(uint64_t)))
+		cursor->loads = r->last - r->first - 6;
 	cursor->valid = true;
 	return &cursor->span;
 }
@@ -249,21 +259,25 @@ phys_cursor_find(const struct phys *p, struct phys_cursor *cursor, uint64_t pa)
 	return cursor_fill(p, cursor, pa);
 }
 
-/* Readable memory, and the access ends inside the span. */
-static bool span_reads(const struct phys_span *s, uint64_t pa, size_t len)
+static __attribute__((noinline)) int
+cursor_load64_slow(const struct phys *p, struct phys_cursor *cursor,
+		   uint64_t pa, uint64_t *value)
 {
-	return s && s->host && (s->flags & PHYS_READ) && len &&
-	       len - 1 <= s->last - pa;
+	cursor_fill(p, cursor, pa);
+	return phys_load64(p, pa, value);
 }
 
+/* The hot path of page walks: one comparison for bounds, rights and kind. */
 int phys_cursor_load64(const struct phys *p, struct phys_cursor *cursor,
 		       uint64_t pa, uint64_t *value)
 {
-	const struct phys_span *s = phys_cursor_find(p, cursor, pa);
+	uint64_t offset = pa - cursor->span.first;
 
-	if (__builtin_expect(!span_reads(s, pa, sizeof(*value)) || (pa & 7), 0))
-		return phys_load64(p, pa, value);
-	return guard_load64(s->host + (pa - s->first), value);
+	if (__builtin_expect(offset >= cursor->loads || (pa & 7) ||
+				     cursor->generation != phys_generation(p),
+			     0))
+		return cursor_load64_slow(p, cursor, pa, value);
+	return guard_load64(cursor->span.host + offset, value);
 }
 
 int phys_cursor_read(const struct phys *p, struct phys_cursor *cursor,
