@@ -134,6 +134,26 @@ static void pages_removed_one_by_one_do_not_burden_ranges_for_long(void **state)
 	cache_close(&c);
 }
 
+/* Else a guest that maps and unmaps here and there would fill memory. */
+static void what_removals_leave_behind_is_trimmed(void **state)
+{
+	struct iotlb_entry last = page_at(1, 1, 0xfffffffffffff000);
+	struct cache c;
+
+	(void)state;
+	cache_open(&c, IOTLB_HOSTILE, 0);
+	assert_int_equal(put(&c, &last), 0);
+	for (uint64_t n = 0; n < 20000; n++) {
+		struct iotlb_entry entry = page_at(1, 1, n << 20);
+
+		assert_int_equal(put(&c, &entry), 0);
+		work_of(&c, BY_RANGE, n << 20, n << 20);
+	}
+	assert_int_equal(stats(&c).entries, 1);
+	assert_in_range(work_of(&c, BY_RANGE, 0, ~0ull), 1, 64);
+	cache_close(&c);
+}
+
 /* 100000 pages of stage 2 under one 1 GiB block of stage 1. */
 static void a_leaf_of_many_entries_goes_as_one(void **state)
 {
@@ -226,6 +246,7 @@ int main(void)
 		cmocka_unit_test(scattered_pages_cost_what_they_remove),
 		cmocka_unit_test(
 			pages_removed_one_by_one_do_not_burden_ranges_for_long),
+		cmocka_unit_test(what_removals_leave_behind_is_trimmed),
 		cmocka_unit_test(a_leaf_of_many_entries_goes_as_one),
 		cmocka_unit_test(a_level_that_matches_nothing_costs_nothing),
 		cmocka_unit_test(
