@@ -315,18 +315,6 @@ uint8_t smmuv3_ste_decode(const uint64_t dw[8], const struct smmuv3_id *id,
 	return 0;
 }
 
-bool smmuv3_fetch_fault(struct smmuv3_fault *fault, uint8_t event,
-			uint64_t addr)
-{
-	*fault = (struct smmuv3_fault){ .event = event, .fetch = addr };
-	return false;
-}
-
-bool smmuv3_config_fault(struct smmuv3_fault *fault, uint8_t event)
-{
-	return smmuv3_fetch_fault(fault, event, 0);
-}
-
 bool smmuv3_fetch_words(const struct smmuv3_walk_env *env, uint64_t pa,
 			uint64_t dw[8])
 {
@@ -367,29 +355,41 @@ static uint8_t substream_event(const struct smmuv3_stream *st, uint32_t ssid)
 	return 0;
 }
 
+/* Of one without: 0, or why it is refused */
+static uint8_t default_event(const struct smmuv3_stream *st)
+{
+	return st->s1cdmax && st->s1dss == SMMUV3_S1DSS_TERMINATE
+		       ? SMMUV3_EVT_F_STREAM_DISABLED
+		       : 0;
+}
+
+static enum smmuv3_path path_of(const struct smmuv3_stream *st, bool ssv)
+{
+	bool s1 = st->s1;
+
+	if (!ssv && st->s1cdmax && st->s1dss == SMMUV3_S1DSS_BYPASS)
+		s1 = false;
+	if (st->s2_on)
+		return s1 ? SMMUV3_PATH_NESTED : SMMUV3_PATH_S2;
+	return s1 ? SMMUV3_PATH_S1 : SMMUV3_PATH_BYPASS;
+}
+
 bool smmuv3_stream_route(const struct smmuv3_stream *stream,
 			 const struct smmuv3_input *in,
 			 struct smmuv3_route *route, struct smmuv3_fault *fault)
 {
-	enum smmuv3_path off =
-		stream->s2_on ? SMMUV3_PATH_S2 : SMMUV3_PATH_BYPASS;
-	enum smmuv3_path on =
-		stream->s2_on ? SMMUV3_PATH_NESTED : SMMUV3_PATH_S1;
-	uint8_t event = in->ssv ? substream_event(stream, in->ssid) : 0;
-	bool dss = stream->s1cdmax && !in->ssv;
+	uint8_t event = 0;
 
-	*route = (struct smmuv3_route){ .path = SMMUV3_PATH_ABORT };
-	if (!stream->config)
-		return true;
-	if (dss && stream->s1dss == SMMUV3_S1DSS_TERMINATE)
-		event = SMMUV3_EVT_F_STREAM_DISABLED;
+	if (stream->config)
+		event = in->ssv ? substream_event(stream, in->ssid)
+				: default_event(stream);
 	if (event)
 		return smmuv3_config_fault(fault, event);
-	route->path = stream->s1 ? on : off;
-	if (dss && stream->s1dss == SMMUV3_S1DSS_BYPASS)
-		route->path = off;
-	if (in->ssv)
-		route->ssid = in->ssid;
+	*route = (struct smmuv3_route){
+		.path = stream->config ? path_of(stream, in->ssv)
+				       : SMMUV3_PATH_ABORT,
+		.ssid = in->ssv ? in->ssid : 0,
+	};
 	return true;
 }
 

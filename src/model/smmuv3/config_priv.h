@@ -43,9 +43,17 @@ void smmuv3_tt_complete(struct smmuv3_tt *tt, const struct smmuv3_id *id);
 bool smmuv3_fetch_words(const struct smmuv3_walk_env *env, uint64_t pa,
 			uint64_t dw[8]);
 
-/* Both return false. */
-bool smmuv3_fetch_fault(struct smmuv3_fault *fault, uint8_t event,
-			uint64_t addr);
-bool smmuv3_config_fault(struct smmuv3_fault *fault, uint8_t event);
+static inline bool smmuv3_fetch_fault(struct smmuv3_fault *fault, uint8_t event,
+				      uint64_t addr)
+{
+	*fault = (struct smmuv3_fault){ .event = event, .fetch = addr };
+	return false;
+}
+
+static inline bool smmuv3_config_fault(struct smmuv3_fault *fault,
+				       uint8_t event)
+{
+	return smmuv3_fetch_fault(fault, event, 0);
+}
 
 #endif
