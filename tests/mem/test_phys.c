@@ -498,6 +498,35 @@ static void a_cursor_forgets_what_was_removed(void **state)
 	phys_destroy(p);
 }
 
+static void a_cursor_loads_only_whole_readable_words(void **state)
+{
+	static const struct phys_io_ops ops = { regs_read, regs_write };
+	struct phys *p = create(40);
+	struct phys_cursor cursor = { 0 };
+	uint64_t words[2] = { 1, 2 }, v = 0;
+	struct regs regs = { 0 };
+	struct phys_range *r;
+
+	(void)state;
+	for (uint64_t len = 1; len < 16; len++) {
+		assert_int_equal(phys_add_at(p, 0x1000, words, len, RW, &r), 0);
+		assert_int_equal(phys_cursor_load64(p, &cursor, 0x1000, &v),
+				 len < 8 ? -EFAULT : 0);
+		assert_int_equal(phys_cursor_load64(p, &cursor, 0x1008, &v),
+				 -EFAULT);
+		forget(r);
+	}
+	assert_int_equal(phys_add_at(p, 0x1000, words, 16, PHYS_WRITE, &r), 0);
+	assert_int_equal(phys_add_io(p, 0x2000, 16, &ops, &regs, &r), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(phys_cursor_load64(p, &cursor, 0x1008, &v),
+				 -EFAULT);
+		assert_int_equal(phys_cursor_load64(p, &cursor, 0x2008, &v), 0);
+		assert_true(v == 0x5a5a5a5a5a5a5a5a && regs.offset == 8);
+	}
+	phys_destroy(p);
+}
+
 static void two_machines_live_side_by_side(void **state)
 {
 	struct phys *p = create(40), *q = create(40);
@@ -776,6 +805,7 @@ int main(void)
 		cmocka_unit_test(words_must_be_aligned_and_whole),
 		cmocka_unit_test(vanished_memory_is_efault),
 		cmocka_unit_test(a_cursor_forgets_what_was_removed),
+		cmocka_unit_test(a_cursor_loads_only_whole_readable_words),
 		cmocka_unit_test(two_machines_live_side_by_side),
 		cmocka_unit_test(removed_ranges_can_be_released_later),
 		cmocka_unit_test(a_million_ranges_are_no_trouble),
