@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guests for tests and benchmarks: a host (machine, /dev/iommu, guest RAM in a
+ * nest parent) and any number of guests on it, each with a virtual SMMUv3, one
+ * device and stage-1 tables of 4 KiB pages in its own part of the RAM. Words
+ * are worked out by hand from Arm IHI 0070 and the Arm ARM.
+ */
+#ifndef TESTS_SUPPORT_GUEST_H
+#define TESTS_SUPPORT_GUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nestfd/model.h"
+#include "nestfd/nestfd.h"
+#include "nestfd/viommu.h"
+
+#define HOST_RAM_BASE 0x40000000ULL
+#define GUEST_PART    0x4000000ULL /* 64 MiB of RAM for each guest */
+
+struct host {
+	enum nestfd_cache cache; /* in */
+	unsigned int guests;	 /* in: how many parts of RAM */
+	uint32_t cache_entries;	 /* in: bound of the fast policy, or 0 */
+	bool ats;		 /* in: devices have an ATC */
+	void (*stale)(void *ctx, const struct nestfd_stale *stale); /* in */
+
+	char *ram;
+	uint64_t ram_size;
+	struct nestfd_machine *machine;
+	struct nestfd *ctx;
+	uint32_t ioas;
+	uint32_t parent;
+	uint32_t probe_dev; /* id of the first device, for allocations */
+	struct nestfd_device *probe;
+};
+
+struct guest {
+	struct host *host;
+	unsigned int index;
+	uint64_t base; /* guest physical start of its part */
+	struct nestfd_device *dev;
+	uint32_t dev_id;
+	uint32_t vsid;
+	struct nestfd_viommu *viommu;
+	uint16_t asid;
+	uint32_t cmdq_lg2;
+	uint32_t prod;
+	uint64_t next_table; /* bump allocator for tables */
+};
+
+/* 0 or a negative errno; host_stop() after every success */
+int host_start(struct host *host);
+void host_stop(struct host *host);
+
+/* @index: which part of RAM; @asid: any, guests may use the same */
+int guest_start(struct guest *guest, struct host *host, unsigned int index,
+		uint16_t asid);
+void guest_stop(struct guest *guest);
+
+/* Where guest physical memory lies in this process. */
+void *guest_at(const struct guest *guest, uint64_t gpa);
+
+/* Stage 1: @iova -> @gpa, one page; 0 unmaps. No invalidation. */
+void guest_map(struct guest *guest, uint64_t iova, uint64_t gpa);
+/* @n pages from @iova on, all to the page at @gpa */
+void guest_map_many(struct guest *guest, uint64_t iova, uint64_t gpa,
+		    uint64_t n);
+
+/* A page of the guest for data, number @n (0 to 1023) */
+uint64_t guest_page(const struct guest *guest, unsigned int n);
+
+void guest_command(struct guest *guest, uint64_t dw0, uint64_t dw1);
+void guest_ring(struct guest *guest);
+/* TLBI_NH_VA of one page (range form, leaf, TTL 3) and CMD_SYNC, and ring */
+void guest_invalidate(struct guest *guest, uint64_t iova);
+
+#define GUEST_SYNC 0x46ULL, 0ULL
+static inline uint64_t guest_tlbi_va_0(const struct guest *guest)
+{
+	return 0x12ULL | (uint64_t)guest->asid << 48;
+}
+
+static inline uint64_t guest_tlbi_va_1(uint64_t iova)
+{
+	return (iova & ~0xfffULL) | 0x701; /* TG 4K, TTL 3, leaf */
+}
+
+#endif
