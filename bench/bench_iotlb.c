@@ -18,6 +18,7 @@
 
 struct bench {
 	struct iotlb *tlb;
+	struct grace *grace;
 	uint64_t cached;
 	uint64_t page[OPS]; /* which pages the round asks for, shuffled */
 	uint64_t found;
@@ -144,6 +145,14 @@ static void op_pair(struct bench *b, int n)
 	(void)n;
 }
 
+/* As a guest does that unmaps strictly: a CMD_SYNC after each. */
+static void op_pair_sync(struct bench *b, int n)
+{
+	op_pair(b, n);
+	if (grace_wait(b->grace, 1000000000))
+		exit(1);
+}
+
 static void op_asid_none(struct bench *b, int n)
 {
 	invalidate(b, 3 + (uint32_t)n, 0, 0, 1);
@@ -217,6 +226,7 @@ static void run(uint64_t cached)
 		fprintf(stderr, "bench_iotlb: out of memory\n");
 		exit(1);
 	}
+	b->grace = config.grace;
 	b->cached = cached;
 	choose_pages(b);
 	for (uint64_t page = 0; page < cached; page++)
@@ -232,6 +242,7 @@ static void run(uint64_t cached)
 	measure(b, "invalidate page, miss", op_page_miss, NULL);
 	measure(b, "invalidate page, asid not cached", op_page_other, NULL);
 	measure(b, "insert + invalidate the same page", op_pair, NULL);
+	measure(b, "the same + grace_wait()", op_pair_sync, NULL);
 	measure(b, "invalidate asid, not cached", op_asid_none, NULL);
 	measure(b, "insert + invalidate its asid", op_asid_insert, NULL);
 	measure(b, "invalidate 2^20 pages, none cached", op_range_none, NULL);

@@ -256,7 +256,7 @@ void index_unlink(struct iotlb *tlb, struct node *node)
 	shard->removed++;
 	shard->work++;
 	if (!--space->nodes)
-		space_queue(tlb, space);
+		space_emptied(tlb, space);
 	if (tlb->policy == IOTLB_FAST)
 		__atomic_sub_fetch(&tlb->used, 1, __ATOMIC_RELAXED);
 	/* Last: the links are overwritten. */

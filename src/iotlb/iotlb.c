@@ -222,7 +222,7 @@ static int node_insert(struct iotlb *tlb, uint64_t ticket, struct node *node)
 	if (!rc)
 		rc = index_link(tlb, space, node);
 	if (!space->nodes)
-		space_queue(tlb, space);
+		space_emptied(tlb, space);
 	index_trim(space->shard);
 	shard_unlock(space->shard, &trash);
 	trash_defer(&trash, tlb->grace);

@@ -114,7 +114,8 @@ struct shard {
 	struct sizes sizes;
 	struct table spaces;
 	struct table chunks;
-	struct ring idle; /* empty chunks, kept to keep removals cheap */
+	struct ring idle;    /* empty chunks, kept to keep removals cheap */
+	struct space *spare; /* emptied last and not queued for that, or NULL */
 	struct trash trash;
 	struct table_hand hand;
 	uint64_t inserted;
@@ -294,6 +295,9 @@ int space_get(struct iotlb *tlb, uint64_t tag, struct space **space);
 
 /* It is dead or empty: reap it some time. Under the shard's lock. */
 void space_queue(struct iotlb *tlb, struct space *space);
+
+/* Its last node went, or the first could not be linked. Under shard's lock. */
+void space_emptied(struct iotlb *tlb, struct space *space);
 
 /* Under the shard's lock. */
 void space_kill(struct iotlb *tlb, struct space *space);

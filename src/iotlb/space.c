@@ -26,7 +26,7 @@
 #define REAP_OWED_MAX 1024
 
 /* Removed things pile up in the shard, so that few are handed to grace. */
-#define TRASH_KEEP 64
+#define TRASH_KEEP 16
 
 void lock_slow(uint32_t *lock)
 {
@@ -218,6 +218,20 @@ void space_queue(struct iotlb *tlb, struct space *space)
 		;
 }
 
+/*
+ * A guest that maps and unmaps one page at a time empties its space each time;
+ * so the last one of the shard to become empty is left alone.
+ */
+void space_emptied(struct iotlb *tlb, struct space *space)
+{
+	struct shard *shard = space->shard;
+	struct space *before = shard->spare;
+
+	shard->spare = space;
+	if (before && before != space && !before->nodes)
+		space_queue(tlb, before);
+}
+
 static void space_mark(struct space *space)
 {
 	if (space->dead)
@@ -303,6 +317,8 @@ static unsigned int space_reap(struct iotlb *tlb, struct space *space,
 	budget = index_reap(tlb, space, budget);
 	if (!space->shapes && budget) {
 		ring_del(&space->link);
+		if (shard->spare == space)
+			shard->spare = NULL;
 		trash_add(&shard->trash, &space->trash);
 		freed = true;
 		budget--;
