@@ -24,13 +24,32 @@ void smmuv3_model_default_id(struct smmuv3_id *id);
 int smmuv3_model_create(const struct smmuv3_model_config *config,
 			const struct model_host *host, struct model **model);
 
-/* Regime numbers in cache entries (struct iotlb_entry.regime) */
+/*
+ * A device that does not answer ATS invalidations any more: CMD_ATC_INV to it
+ * makes the next CMD_SYNC end with CERROR_ATC_INV_SYNC.
+ */
+void smmuv3_model_port_mute(struct model_port *port, bool mute);
+
+/*
+ * A device whose DMA was still under way when a CMD_SYNC had waited for a
+ * second is taken off: its DMA aborts until this. Also empties its ATC and
+ * lets it answer again.
+ */
+void smmuv3_model_port_reset(struct model_port *port);
+
+/*
+ * Regime numbers in cache entries (struct iotlb_entry.regime). The walk cache
+ * has one regime per level of table, so that a walk can ask for the deepest.
+ */
 enum smmuv3_regime {
-	SMMUV3_REGIME_S1,	/* stage 1 only, NS-EL1: VA -> PA */
-	SMMUV3_REGIME_S12,	/* nested: VA -> PA */
-	SMMUV3_REGIME_S2,	/* stage 2: IPA -> PA */
-	SMMUV3_REGIME_S1_TABLE, /* VA -> next stage-1 table (walk cache) */
-	SMMUV3_REGIME_S2_TABLE, /* IPA -> next stage-2 table */
+	SMMUV3_REGIME_S1,	   /* stage 1 only, NS-EL1: VA -> PA */
+	SMMUV3_REGIME_S12,	   /* nested: VA -> PA */
+	SMMUV3_REGIME_S2,	   /* stage 2: IPA -> PA */
+	SMMUV3_REGIME_S1_TABLE,	   /* VA -> stage-1 table of level 3 */
+	SMMUV3_REGIME_S2_TABLE,	   /* IPA -> stage-2 table of level 3 */
+	SMMUV3_REGIME_S1_TABLE_L2, /* ... of level 2 */
+	SMMUV3_REGIME_S1_TABLE_L1,
+	SMMUV3_REGIME_S2_TABLE_L2, /* ... of level 2 or 1 */
 };
 
 #endif

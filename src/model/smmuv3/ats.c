@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Address Translation Services, Arm IHI 0070 3.9 and 4.5. Each port that can
+ * do ATS has an ATC, the device's own cache, tagged
+ *	regime	1 for privileged requests
+ *	vmid	1 for requests with a PASID, which @asid holds
+ *
+ * A translation request records no translation fault: the device is told that
+ * it may not. Errors of configuration are recorded if CR2.REC_CFG_ATS asks,
+ * F_BAD_ATS_TREQ always. With split-stage ATS a request goes through both
+ * stages and is answered with the IPA; an address that stage 2 does not map is
+ * thus refused here already, not when it is used.
+ */
+#include "model/smmuv3/engine.h"
+
+#include <errno.h>
+
+#include "hwdef/smmuv3_regs.h"
+#include "hwdef/smmuv3_tables.h"
+
+#define ATC_PAGES_MAX 512u /* of one request */
+#define ATC_PASIDS    1u   /* vmid of requests with a PASID */
+
+static bool config_recorded(struct smmuv3_model *m)
+{
+	struct smmuv3_regs regs;
+
+	if (!(m->id.idr[0] & SMMUV3_IDR0_ATSRECERR))
+		return false;
+	smmuv3_front_regs(m->front, &regs);
+	return regs.cr2 & SMMUV3_CR2_REC_CFG_ATS;
+}
+
+static void record(struct visit *v, const struct smmuv3_fault *fault, bool mev)
+{
+	struct smmuv3_input in;
+	uint64_t rec[4];
+
+	if (v->quiet)
+		return;
+	context_input(v, &in);
+	smmuv3_event_build(&in, fault, NULL, rec);
+	report_event(v->model, v->port, rec, mev);
+}
+
+/* Does the STE forbid it (5.2, EATS)? Of Config 0b0xx nothing is recorded. */
+static uint8_t stream_forbids(const struct smmuv3_stream *stream, uint8_t event)
+{
+	if (stream->config == SMMUV3_STE_CONFIG_ABORT)
+		return 0;
+	if (stream->config == SMMUV3_STE_CONFIG_BYPASS ||
+	    stream->eats == SMMUV3_EATS_ABORT)
+		return event;
+	return 0;
+}
+
+/* CR0.ATSCHK is 0: translated transactions are trusted as they are (6.3.9). */
+static bool unchecked(struct smmuv3_model *m)
+{
+	struct smmuv3_regs regs;
+
+	smmuv3_front_regs(m->front, &regs);
+	return !(regs.cr0 & SMMUV3_CR0_ATSCHK);
+}
+
+static void pass(struct visit *v, struct model_translation *out)
+{
+	struct smmuv3_fault fault = { 0 };
+	struct smmuv3_input in;
+
+	context_input(v, &in);
+	if (!smmuv3_bypass(&v->model->id, &in, &fault))
+		return;
+	*out = (struct model_translation){
+		.result = MODEL_OK,
+		.bypass = true,
+		.read = true,
+		.write = true,
+		.exec = true,
+		.size_lg2 = 12,
+		.pa = in.addr,
+	};
+}
+
+/* EATS split: what the device holds are IPAs. */
+static void pass_stage2(struct visit *v, const struct smmuv3_stream *stream,
+			struct model_translation *out)
+{
+	struct context ctx = { .has_stream = true, .stream = *stream };
+	struct result r = { 0 };
+
+	engine_stage2(v, stream, false, &r);
+	if (!r.ok) {
+		report_fault(v, &ctx, &r.fault, out);
+		return;
+	}
+	out->result = MODEL_OK;
+	out->hit = r.hit;
+	out->read = r.allowed & (SMMUV3_PRIV_R | SMMUV3_UNPRIV_R);
+	out->write = r.allowed & (SMMUV3_PRIV_W | SMMUV3_UNPRIV_W);
+	out->exec = r.allowed & (SMMUV3_PRIV_X | SMMUV3_UNPRIV_X);
+	out->size_lg2 = r.size_lg2;
+	out->pa = r.pa;
+	out->host = r.host;
+}
+
+static void forbidden(struct visit *v, uint8_t event, bool mev,
+		      struct model_translation *out)
+{
+	struct smmuv3_fault fault = { .event = event };
+
+	out->event = event;
+	if (event)
+		record(v, &fault, mev);
+}
+
+void ats_translated(struct visit *v, struct model_translation *out)
+{
+	struct smmuv3_model *m = v->model;
+	struct smmuv3_fault fault = { 0 };
+	struct smmuv3_stream stream;
+	uint64_t serial;
+
+	if (!(m->id.idr[0] & SMMUV3_IDR0_ATS)) {
+		forbidden(v, SMMUV3_EVT_F_TRANSL_FORBIDDEN, false, out);
+		return;
+	}
+	if (unchecked(m)) {
+		pass(v, out);
+		return;
+	}
+	/* Errors of the look-up itself are recorded of no ATS traffic (15.1) */
+	if (!context_stream(v, false, &stream, &serial, &fault))
+		return;
+	if (stream.config == SMMUV3_STE_CONFIG_ABORT)
+		return;
+	if (stream_forbids(&stream, SMMUV3_EVT_F_TRANSL_FORBIDDEN))
+		forbidden(v, SMMUV3_EVT_F_TRANSL_FORBIDDEN, stream.mev, out);
+	else if (stream.eats == SMMUV3_EATS_SPLIT)
+		pass_stage2(v, &stream, out);
+	else
+		pass(v, out);
+}
+
+/* A write that is refused may still be answered: read-only. */
+static void resolve_path(struct visit *v, const struct context *ctx, bool cold,
+			 struct result *r)
+{
+	struct model_access read_only = *v->access;
+	struct visit again = *v;
+
+	engine_path(v, ctx, cold, r);
+	if (r->ok || !(v->access->flags & MODEL_WRITE) ||
+	    r->fault.event != SMMUV3_EVT_F_PERMISSION)
+		return;
+	read_only.flags &= ~MODEL_WRITE;
+	again.access = &read_only;
+	*r = (struct result){ 0 };
+	engine_path(&again, ctx, cold, r);
+}
+
+static uint8_t access_of(const struct context *ctx, unsigned int priv,
+			 uint8_t ready)
+{
+	uint8_t access = 0;
+
+	if (ready & ctx->bits[priv])
+		access |= ATC_READ;
+	if (ready & ctx->bits[priv | MODEL_WRITE])
+		access |= ATC_WRITE;
+	if (ready & ctx->bits[priv | MODEL_EXEC])
+		access |= ATC_EXEC;
+	return access;
+}
+
+void ats_resolve(struct visit *v, bool cold, struct ats_answer *answer)
+{
+	const struct smmuv3_stream *stream;
+	const struct context *ctx;
+	struct context tmp;
+	struct result r = { 0 };
+
+	*answer = (struct ats_answer){ 0 };
+	ctx = context_get(v, cold, &tmp, &answer->fault);
+	stream = ctx ? &ctx->stream : &tmp.stream;
+	if (ctx || tmp.has_stream) {
+		answer->mev = stream->mev;
+		if (stream->config == SMMUV3_STE_CONFIG_ABORT)
+			return;
+		answer->fault.event =
+			stream_forbids(stream, SMMUV3_EVT_F_BAD_ATS_TREQ)
+				?: answer->fault.event;
+	}
+	if (!ctx || answer->fault.event)
+		return;
+	resolve_path(v, ctx, cold, &r);
+	answer->ok = r.ok;
+	answer->fault = r.fault;
+	answer->size_lg2 = r.size_lg2;
+	answer->access = access_of(ctx, v->access->flags & MODEL_PRIV, r.ready);
+	answer->pa = stream->eats == SMMUV3_EATS_SPLIT ? r.ipa : r.pa;
+}
+
+/* Faults of translation are the device's business, not software's (3.9.1) */
+static void refuse(struct visit *v, const struct ats_answer *answer,
+		   struct model_translation *out)
+{
+	uint8_t event = answer->fault.event;
+
+	out->event = event;
+	if (event == SMMUV3_EVT_F_BAD_ATS_TREQ)
+		record(v, &answer->fault, answer->mev);
+	else if (event && event < SMMUV3_EVT_F_WALK_EABT &&
+		 config_recorded(v->model))
+		record(v, &answer->fault, answer->mev);
+}
+
+static void fill(const struct iotlb_entry *e, uint64_t iova, bool found,
+		 struct model_translation *out)
+{
+	*out = (struct model_translation){
+		.result = MODEL_OK,
+		.hit = found,
+		.read = e->attrs & ATC_READ,
+		.write = e->attrs & ATC_WRITE,
+		.exec = e->attrs & ATC_EXEC,
+		.size_lg2 = e->size_lg2,
+		.pa = e->out + (iova - e->iova),
+	};
+}
+
+static struct iotlb_key atc_key(const struct model_access *a)
+{
+	bool pasid = a->pasid != MODEL_NO_PASID;
+
+	return (struct iotlb_key){
+		.iova = a->iova,
+		.asid = pasid ? a->pasid : 0,
+		.vmid = pasid ? ATC_PASIDS : 0,
+		.regime = a->flags & MODEL_PRIV ? 1 : 0,
+	};
+}
+
+static uint32_t wanted(const struct model_access *a)
+{
+	if (a->flags & MODEL_WRITE)
+		return ATC_WRITE;
+	return a->flags & MODEL_EXEC ? ATC_EXEC : ATC_READ;
+}
+
+/* One page: from the ATC, else by a request. */
+static int request(struct visit *v, struct model_translation *out)
+{
+	struct iotlb_key key = atc_key(v->access);
+	uint64_t ticket = iotlb_ticket(v->port->atc);
+	struct ats_answer answer;
+	const struct iotlb_entry *found;
+	struct iotlb_entry e;
+
+	*out = (struct model_translation){ .result = MODEL_ABORTED };
+	found = iotlb_lookup(v->port->atc, &key);
+	if (found && found->attrs & wanted(v->access)) {
+		fill(found, key.iova, true, out);
+		if (v->model->hostile)
+			out->stale = check_atc(v, found, out->pa);
+		return 0;
+	}
+	e = (struct iotlb_entry){ .serial = counted(&v->model->serial) };
+	ats_resolve(v, false, &answer);
+	if (!answer.ok) {
+		refuse(v, &answer, out);
+		return -EIO;
+	}
+	e.iova = key.iova & ~low_mask(answer.size_lg2);
+	e.out = answer.pa & ~low_mask(answer.size_lg2);
+	e.leaf = e.iova;
+	e.asid = key.asid;
+	e.vmid = key.vmid;
+	e.regime = key.regime;
+	e.attrs = answer.access;
+	e.size_lg2 = answer.size_lg2;
+	e.leaf_lg2 = answer.size_lg2;
+	fill(&e, key.iova, false, out);
+	if (!v->quiet)
+		iotlb_insert(v->port->atc, ticket, &e);
+	return 0;
+}
+
+/* The rest of the range, as far as it goes. */
+static void request_rest(struct visit *v, uint64_t len, uint8_t size_lg2)
+{
+	struct model_access a = *v->access;
+	struct model_translation out = { .size_lg2 = size_lg2 };
+	struct visit next = *v;
+
+	next.access = &a;
+	for (unsigned int n = 1; n < ATC_PAGES_MAX; n++) {
+		uint64_t size = BIT_ULL(out.size_lg2);
+		uint64_t step = size - (a.iova & (size - 1));
+
+		if (step >= len || a.iova + step < a.iova)
+			return;
+		a.iova += step;
+		len -= step;
+		if (request(&next, &out))
+			return;
+	}
+}
+
+static int request_all(struct visit *v, uint64_t len,
+		       struct model_translation *out)
+{
+	struct smmuv3_model *m = v->model;
+	int rc;
+
+	if (!(m->id.idr[0] & SMMUV3_IDR0_ATS) ||
+	    __atomic_load_n(&v->port->failed, __ATOMIC_ACQUIRE) ||
+	    __atomic_load_n(&m->mode, __ATOMIC_ACQUIRE) != MODE_TRANSLATE) {
+		*out = (struct model_translation){ .result = MODEL_ABORTED };
+		return -EIO;
+	}
+	rc = request(v, out);
+	if (!rc)
+		request_rest(v, len, out->size_lg2);
+	return rc;
+}
+
+int ats_request(struct model_port *opaque, const struct model_access *access,
+		uint64_t len, struct model_translation *out)
+{
+	struct smmuv3_port *port = to_port(opaque);
+	struct visit v = {
+		.model = port->model,
+		.port = port,
+		.access = access,
+		.quiet = access->flags & MODEL_QUIET,
+	};
+	struct slot spare;
+	int rc;
+
+	if (!port->atc)
+		return -EOPNOTSUPP;
+	reader_enter();
+	v.slot = slot_enter(port, &spare);
+	rc = request_all(&v, len, out);
+	slot_leave(port, v.slot, &spare);
+	reader_exit();
+	return rc;
+}
+
+/* G takes the PASIDs all together; without SSV it is the entries without. */
+static void atc_inval(const struct smmuv3_cmd *cmd, struct iotlb_inval *inval)
+{
+	*inval = (struct iotlb_inval){
+		.first = cmd->first,
+		.last = cmd->last,
+		.by = IOTLB_BY_VMID | IOTLB_BY_RANGE,
+		.regimes = 0x3,
+		.vmid = cmd->ssv ? ATC_PASIDS : 0,
+	};
+	if (!cmd->global) {
+		inval->by |= IOTLB_BY_ASID;
+		inval->asid = cmd->ssid;
+	}
+}
+
+/* To the devices of that StreamID and no others; an answer may be missing. */
+void ats_invalidate(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
+{
+	struct iotlb_inval inval;
+
+	if (__atomic_load_n(&m->mode, __ATOMIC_RELAXED) != MODE_TRANSLATE)
+		return;
+	atc_inval(cmd, &inval);
+	pthread_mutex_lock(&m->ports_lock);
+	for (size_t n = port_find(m, cmd->sid); n < m->port_count; n++) {
+		struct smmuv3_port *port = m->ports[n];
+
+		if (port->config.stream_id != cmd->sid)
+			break;
+		if (__atomic_load_n(&port->atc_mute, __ATOMIC_RELAXED) ||
+		    __atomic_load_n(&port->failed, __ATOMIC_RELAXED))
+			m->atc_failed = true;
+		else if (port->atc)
+			iotlb_invalidate(port->atc, &inval);
+	}
+	pthread_mutex_unlock(&m->ports_lock);
+}

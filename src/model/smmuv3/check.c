@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The coherence checker (policy hostile). Whatever a transaction got with the
+ * help of a cache is compared with what memory says now, looked up with no
+ * cache at all. A difference means that software changed a structure and has
+ * not, or not yet, invalidated what was cached of it.
+ */
+#include "model/smmuv3/engine.h"
+
+#define WHY_SIZE 1024u
+
+/* By memory alone; or with this configuration but no cached translation. */
+static void look_cold(const struct visit *v, const struct context *ctx,
+		      struct result *r)
+{
+	struct visit cold = *v;
+	struct context tmp;
+
+	cold.quiet = true;
+	*r = (struct result){ 0 };
+	if (!ctx)
+		ctx = context_get(&cold, true, &tmp, &r->fault);
+	if (ctx)
+		engine_path(&cold, ctx, true, r);
+}
+
+/* A write through an entry that was dirty, to a page that is clean again */
+static bool misses_dirty(const struct visit *v, const struct context *ctx,
+			 const struct result *now)
+{
+	uint8_t need = ctx->bits[v->access->flags & 7];
+
+	return v->access->flags & MODEL_WRITE && now->ready &&
+	       !(now->ready & need);
+}
+
+static bool differs(const struct visit *v, const struct context *ctx,
+		    const struct result *r, const struct result *now)
+{
+	if (r->ok != now->ok)
+		return true;
+	if (!r->ok)
+		return r->fault.event != now->fault.event;
+	return r->pa != now->pa || (r->hit && misses_dirty(v, ctx, now));
+}
+
+static void tell(struct visit *v, const struct stale_part *part, bool has_pa,
+		 uint64_t pa, bool mapped, uint64_t current)
+{
+	struct smmuv3_model *m = v->model;
+	char why[WHY_SIZE];
+	struct model_stale stale = {
+		.stream_id = v->port->config.stream_id,
+		.pasid = v->access->pasid,
+		.iova = v->access->iova,
+		.cached_pa = has_pa ? pa : 0,
+		.current_pa = mapped ? current : 0,
+		.mapped = mapped,
+		.cached_at = part->serial,
+		.now = counted(&m->serial),
+		.why = why,
+	};
+
+	if (v->quiet)
+		return;
+	count(&m->stale);
+	if (!m->host.stale)
+		return;
+	history_why(m, part, why, sizeof(why));
+	m->host.stale(m->host.ctx, &stale);
+}
+
+bool check_path(struct visit *v, const struct context *ctx,
+		const struct result *r)
+{
+	struct stale_part part = {
+		.port = v->port,
+		.ssid = ctx->ssid,
+		.has_cd = ctx->has_s1,
+		.entry = &r->entry,
+		.serial = r->entry.serial,
+	};
+	struct result now, same_config;
+
+	look_cold(v, NULL, &now);
+	if (!differs(v, ctx, r, &now))
+		return false;
+	part.config = !r->has_entry;
+	if (r->has_entry && ctx->cached) {
+		look_cold(v, ctx, &same_config);
+		part.config = !differs(v, ctx, r, &same_config);
+	}
+	if (part.config)
+		part.serial = ctx->serial;
+	tell(v, &part, r->ok, r->pa, now.ok, now.pa);
+	return true;
+}
+
+bool check_atc(struct visit *v, const struct iotlb_entry *entry, uint64_t pa)
+{
+	const struct stale_part part = {
+		.port = v->port,
+		.ssid = entry->asid,
+		.atc = true,
+		.entry = entry,
+		.serial = entry->serial,
+	};
+	struct visit cold = *v;
+	struct ats_answer now;
+
+	cold.quiet = true;
+	ats_resolve(&cold, true, &now);
+	if (now.ok && now.pa == pa && !(entry->attrs & ~now.access & 0x7u))
+		return false;
+	tell(v, &part, true, pa, now.ok, now.pa);
+	return true;
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Moving data: translate, copy, page by page. All of one access is one read
+ * section, so that a CMD_SYNC waits for it as a whole.
+ */
+#include "model/smmuv3/engine.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "mem/guard.h"
+#include "model/smmuv3/hit.h"
+
+static size_t to_page_end(const struct model_translation *t, uint64_t iova,
+			  size_t len)
+{
+	uint64_t size = BIT_ULL(t->size_lg2);
+	uint64_t left = size - (iova & (size - 1));
+
+	return left < len ? (size_t)left : len;
+}
+
+/* -EFAULT: no memory there, or it refuses */
+static int move(struct visit *v, const struct model_translation *t, void *buf,
+		size_t len)
+{
+	const struct phys *phys = v->model->host.phys;
+	bool write = v->access->flags & MODEL_WRITE;
+
+	if (t->host)
+		return write ? guard_write(t->host, buf, len)
+			     : guard_read(buf, t->host, len);
+	return write ? phys_write(phys, t->pa, buf, len)
+		     : phys_read(phys, t->pa, buf, len);
+}
+
+/* RAZ/WI: the device sees success, zeros, and no effect (3.12, 5.5) */
+static int ignore(struct visit *v, void *buf, size_t len)
+{
+	if (!(v->access->flags & MODEL_WRITE))
+		memset(buf, 0, len);
+	return 0;
+}
+
+static int step(struct visit *v, void *buf, size_t *len,
+		struct model_translation *t)
+{
+	v->raz = false;
+	if (v->quiet || !hit(v->port, v->slot, v->access, t))
+		engine_translate(v, t);
+	if (t->result == MODEL_STALLED)
+		return -EINPROGRESS;
+	if (t->result == MODEL_OK) {
+		*len = to_page_end(t, v->access->iova, *len);
+		return move(v, t, buf, *len);
+	}
+	if (!v->raz)
+		return -EIO;
+	t->size_lg2 = 12;
+	*len = to_page_end(t, v->access->iova, *len);
+	return ignore(v, buf, *len);
+}
+
+static int run(struct visit *v, struct model_access *a, char *buf, size_t len,
+	       struct model_translation *last)
+{
+	struct model_translation t;
+	int rc;
+
+	v->access = a;
+	while (len) {
+		size_t done = len;
+
+		rc = step(v, buf, &done, &t);
+		if (last)
+			*last = t;
+		if (rc)
+			return rc;
+		buf += done;
+		len -= done;
+		a->iova += done;
+		if (len && !a->iova)
+			return -EIO; /* there is nothing behind 2^64 - 1 */
+	}
+	return 0;
+}
+
+int engine_dma(struct model_port *opaque, const struct model_access *access,
+	       void *buf, size_t len, struct model_translation *last)
+{
+	struct smmuv3_port *port = to_port(opaque);
+	struct model_access a = *access;
+	struct visit v = {
+		.model = port->model,
+		.port = port,
+		.quiet = a.flags & MODEL_QUIET,
+	};
+	struct slot spare;
+	int rc;
+
+	reader_enter();
+	v.slot = slot_enter(port, &spare);
+	rc = run(&v, &a, buf, len, last);
+	slot_leave(port, v.slot, &spare);
+	reader_exit();
+	return rc;
+}

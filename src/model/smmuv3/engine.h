@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine of the SMMUv3 model: what its parts share. For model/smmuv3 only.
+ *
+ * Vocabulary: a *context* is the configuration of one (StreamID, SubstreamID)
+ * as a transaction needs it, made of a cached STE and a cached CD; a *visit* is
+ * one transaction on its way; a *slot* is what one thread keeps in a port, so
+ * that threads share nothing while they hit.
+ *
+ * Locks, in this order: model.ports_lock, port.lock; the others (mode, stalls,
+ * events, history) alone. None but mode_lock is held while the front is called,
+ * none at all while memory of clients is read or a grace period is awaited.
+ */
+#ifndef MODEL_SMMUV3_ENGINE_H
+#define MODEL_SMMUV3_ENGINE_H
+
+#include <endian.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bits.h"
+#include "base/reader.h"
+#include "front/smmuv3/decode.h"
+#include "front/smmuv3/front.h"
+#include "iotlb/iotlb.h"
+#include "mem/phys.h"
+#include "model/model.h"
+#include "model/smmuv3/config.h"
+#include "model/smmuv3/event.h"
+#include "model/smmuv3/model.h"
+#include "model/smmuv3/walk.h"
+
+#define PORT_SLOTS    4u
+#define SSID_LEAF     1024u
+#define NO_STAG	      0xffffu /* a stall for which no STAG was left */
+#define REGIME_NONE   0xffu
+#define HISTORY_COUNT 4096u
+
+/* struct iotlb_entry.attrs: sets of SMMUV3_PRIV_R ..., and the rest */
+#define ATTR_READY	GENMASK_ULL(7, 0)
+#define ATTR_ALLOWED	GENMASK_ULL(15, 8)  /* of the leaf at @leaf */
+#define ATTR_ALLOWED_S2 GENMASK_ULL(23, 16) /* of stage 2 below it, or all */
+#define ATTR_HOST_R	BIT_ULL(24)	    /* @host may be read */
+#define ATTR_HOST_W	BIT_ULL(25)
+#define ATTR_CONT	BIT_ULL(26)
+#define ATTR_DEVICE	BIT_ULL(27)
+#define ATTR_TABLE	GENMASK_ULL(7, 0) /* table entries: SMMUV3_TABLE_* */
+
+/* struct smmuv3_model.mode */
+enum engine_mode {
+	MODE_BYPASS, /* SMMUEN is 0: GBPA decides */
+	MODE_ABORT,
+	MODE_TRANSLATE,
+};
+
+struct context {
+	struct grace_head free;
+	struct context *next; /* of the port; under its lock */
+	struct context **link;
+	enum smmuv3_path path;
+	uint8_t regime;	 /* REGIME_NONE: not cached, see path */
+	uint8_t bits[8]; /* access bit by MODEL_WRITE, _PRIV, _EXEC */
+	uint16_t vmid;
+	uint32_t asid;
+	uint32_t pasid; /* MODEL_NO_PASID */
+	uint32_t ssid;	/* of the CD, if has_s1 */
+	bool has_stream;
+	bool has_s1;
+	bool cached;	 /* some of it came from a cache */
+	uint64_t serial; /* the oldest part's */
+	struct smmuv3_stream stream;
+	struct smmuv3_s1 s1;
+};
+
+/* A cached STE. */
+struct stream_entry {
+	struct grace_head free;
+	uint64_t serial;
+	struct smmuv3_stream stream;
+};
+
+/* Of one thread; @owner is its address of a thread-local variable. */
+struct slot {
+	const void *owner; /* atomic */
+	uint32_t seq;	   /* atomic; odd: a DMA is on its way */
+	bool crowd;	   /* a spare one, counted in port.crowd */
+	uint64_t hits;	   /* atomic, this thread's */
+	uint64_t misses;
+	struct phys_cursor data;
+	struct smmuv3_walk_cursors walk;
+} __attribute__((aligned(128)));
+
+struct smmuv3_port {
+	struct smmuv3_model *model;
+	uint32_t failed;     /* atomic: did not answer in time, see exec.c */
+	struct context *ctx; /* RCU: without PASID */
+	struct context ***pasids; /* RCU: [1024] of [1024]; NULL: none */
+	struct slot slot[PORT_SLOTS];
+	uint32_t crowd; /* atomic: DMAs of threads that have no slot */
+
+	struct model_port_config config;
+	struct grace_head free;
+	struct iotlb *atc;   /* NULL: no ATS */
+	uint32_t atc_mute;   /* atomic: does not answer ATS invalidations */
+	uint64_t crowd_hits; /* atomic */
+	uint64_t crowd_misses;
+
+	pthread_mutex_t lock;
+	uint64_t config_seq;	     /* atomic; moved by CFGI under the lock */
+	struct stream_entry *stream; /* RCU */
+	struct context *contexts;
+	struct {
+		bool valid;
+		uint64_t addr;
+		uint64_t value;
+	} l1std;		    /* under the lock; policy hostile */
+	uint32_t noted[PORT_SLOTS]; /* the command consumer's, see exec.c */
+	uint32_t noted_crowd;
+	uint64_t last_event[4]; /* under model.event_lock */
+	uint64_t last_event_epoch;
+};
+
+struct stall {
+	struct smmuv3_port *port; /* NULL: free */
+	bool reported;		  /* its event is in the queue */
+	bool answered;
+	bool retry;
+	uint64_t rec[4];
+};
+
+/* The last commands, for the checker; policy hostile. */
+struct history {
+	pthread_mutex_t lock;
+	uint64_t count; /* record n is [(n - 1) % HISTORY_COUNT], from 1 */
+	struct smmuv3_cmd cmd[HISTORY_COUNT];
+};
+
+struct smmuv3_model {
+	struct model base;
+	struct model_host host;
+	struct smmuv3_id id;
+	struct smmuv3_front *front;
+	struct iotlb *tlb;
+	bool hostile;
+	bool has_s2;
+	uint8_t oas_bits;
+	uint64_t sync_timeout_ns;
+
+	uint32_t mode;	 /* atomic: enum engine_mode */
+	uint64_t serial; /* atomic: commands consumed */
+	uint64_t syncs;	 /* atomic, as all counters */
+	uint64_t events;
+	uint64_t events_lost;
+	uint64_t stale;
+	uint64_t hits_gone; /* of ports that were removed */
+	uint64_t misses_gone;
+
+	/* the thread that consumes commands */
+	bool pending;	 /* something was invalidated since the last wait */
+	bool atc_failed; /* the next sync fails */
+	struct history *history;
+
+	pthread_mutex_t ports_lock;
+	struct smmuv3_port **ports; /* sorted by StreamID */
+	size_t port_count;
+	size_t port_room;
+
+	pthread_mutex_t mode_lock;
+
+	pthread_mutex_t stall_lock;
+	struct stall *stalls; /* [stall_max] */
+	uint32_t stall_max;
+	uint32_t stall_used;
+	uint32_t stall_next;
+
+	pthread_mutex_t event_lock;
+	uint64_t event_epoch; /* atomic; moves with the queue's consumer */
+};
+
+/* What became of a visit. */
+struct result {
+	bool ok;
+	bool hit;
+	bool bypass;
+	bool used;     /* something cached had a part in it */
+	uint8_t ready; /* if ok: SMMUV3_PRIV_R ... */
+	uint8_t allowed;
+	uint8_t size_lg2;
+	uint64_t pa;
+	uint64_t ipa;
+	void *host;		   /* usable for this access */
+	struct smmuv3_fault fault; /* if not ok */
+	bool has_entry;
+	struct iotlb_entry entry; /* the oldest cache entry at work, if any */
+};
+
+struct visit {
+	struct smmuv3_model *model;
+	struct smmuv3_port *port;
+	struct slot *slot;
+	const struct model_access *access;
+	bool quiet;
+	bool raz; /* out: ends as RAZ/WI */
+};
+
+static inline struct smmuv3_model *to_engine(struct model *model)
+{
+	return (struct smmuv3_model *)model;
+}
+
+static inline struct smmuv3_port *to_port(struct model_port *port)
+{
+	return (struct smmuv3_port *)port;
+}
+
+static inline void count(uint64_t *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t counted(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* Counters of the thread that owns the slot: no atomic addition is needed. */
+static inline void count_own(uint64_t *counter)
+{
+	__atomic_store_n(counter, counted(counter) + 1, __ATOMIC_RELAXED);
+}
+
+/* id.c */
+int engine_id_check(const struct smmuv3_id *id);
+
+/* port.c */
+extern __thread char slot_self;
+struct slot *slot_enter_slow(struct smmuv3_port *port, struct slot *spare);
+void slot_leave_spare(struct smmuv3_port *port, const struct slot *slot);
+
+static inline void slot_seq_move(struct slot *slot)
+{
+	uint32_t seq = __atomic_load_n(&slot->seq, __ATOMIC_RELAXED);
+
+	__atomic_store_n(&slot->seq, seq + 1, __ATOMIC_RELAXED);
+}
+
+/* Marks a DMA as under way; @spare is used where no slot is to be had. */
+static inline struct slot *slot_enter(struct smmuv3_port *port,
+				      struct slot *spare)
+{
+	for (unsigned int n = 0; n < PORT_SLOTS; n++) {
+		struct slot *slot = &port->slot[n];
+
+		if (__atomic_load_n(&slot->owner, __ATOMIC_RELAXED) !=
+		    &slot_self)
+			continue;
+		if (__atomic_load_n(&slot->seq, __ATOMIC_RELAXED) & 1)
+			break;
+		slot_seq_move(slot);
+		return slot;
+	}
+	return slot_enter_slow(port, spare);
+}
+
+static inline void slot_leave(struct smmuv3_port *port, struct slot *slot,
+			      const struct slot *spare)
+{
+	if (slot == spare)
+		slot_leave_spare(port, slot);
+	else
+		slot_seq_move(slot);
+}
+
+int port_add(struct model *model, const struct model_port_config *config,
+	     struct model_port **port);
+void port_remove(struct model_port *port);
+/* The index of the first port with a StreamID >= @sid; under ports_lock. */
+size_t port_find(const struct smmuv3_model *m, uint32_t sid);
+void port_free_all(struct smmuv3_model *m);
+uint64_t port_hits(const struct smmuv3_port *port);
+uint64_t port_misses(const struct smmuv3_port *port);
+
+/*
+ * context.c. The context of @pasid: cached, or loaded into *tmp (and cached,
+ * unless the visit is quiet). NULL: *fault says why; then tmp->stream may be
+ * valid (tmp->has_stream). @cold looks at memory only.
+ */
+const struct context *context_get(struct visit *v, bool cold,
+				  struct context *tmp,
+				  struct smmuv3_fault *fault);
+/* The cached STE or a fresh one; false: *fault. *serial: when cached, or ~0 */
+bool context_stream(struct visit *v, bool cold, struct smmuv3_stream *stream,
+		    uint64_t *serial, struct smmuv3_fault *fault);
+void context_input(const struct visit *v, struct smmuv3_input *in);
+
+static inline const struct context *context_cached(struct smmuv3_port *port,
+						   uint32_t pasid)
+{
+	struct context ***top;
+	struct context **leaf;
+
+	if (pasid == MODEL_NO_PASID)
+		return reader_load(&port->ctx);
+	top = reader_load(&port->pasids);
+	if (!top || pasid >= SSID_LEAF * SSID_LEAF)
+		return NULL;
+	leaf = reader_load(&top[pasid / SSID_LEAF]);
+	return leaf ? reader_load(&leaf[pasid % SSID_LEAF]) : NULL;
+}
+
+void context_drop_stream(struct smmuv3_port *port, bool leaf);
+void context_drop_l1std(struct smmuv3_port *port);
+void context_drop_cd(struct smmuv3_port *port, uint32_t ssid);
+void context_drop_cds(struct smmuv3_port *port);
+void context_free_all(struct smmuv3_port *port);
+
+/* translate.c */
+void engine_translate(struct visit *v, struct model_translation *out);
+/* Run @ctx's path for an access; with caches or without. */
+void engine_path(struct visit *v, const struct context *ctx, bool cold,
+		 struct result *r);
+void engine_env(const struct visit *v, struct smmuv3_walk_env *env);
+/* Stage 2 alone for a translated transaction (EATS split). */
+void engine_stage2(struct visit *v, const struct smmuv3_stream *stream,
+		   bool cold, struct result *r);
+void engine_model_translate(struct model_port *port,
+			    const struct model_access *access,
+			    struct model_translation *out);
+
+/* dma.c */
+int engine_dma(struct model_port *port, const struct model_access *access,
+	       void *buf, size_t len, struct model_translation *last);
+
+/* report.c */
+void report_fault(struct visit *v, const struct context *ctx,
+		  const struct smmuv3_fault *fault,
+		  struct model_translation *out);
+void report_event(struct smmuv3_model *m, struct smmuv3_port *port,
+		  const uint64_t rec[4], bool merge);
+
+/* stall.c */
+uint16_t stall_begin(struct visit *v, const struct smmuv3_input *in,
+		     const struct smmuv3_fault *fault);
+int stall_poll(struct model_port *port, uint16_t tag);
+void stall_resume(struct smmuv3_model *m, uint32_t sid, uint16_t stag,
+		  bool retry);
+void stall_terminate(struct smmuv3_model *m, uint32_t sid);
+void stall_terminate_all(struct smmuv3_model *m);
+void stall_forget(struct smmuv3_port *port);
+/* The event queue has room again, perhaps. */
+void stall_report(struct smmuv3_model *m);
+
+/* ats.c */
+void ats_translated(struct visit *v, struct model_translation *out);
+int ats_request(struct model_port *port, const struct model_access *access,
+		uint64_t len, struct model_translation *out);
+void ats_invalidate(struct smmuv3_model *m, const struct smmuv3_cmd *cmd);
+/* What a translation request for the visit's access is answered. */
+#define ATC_READ  0x1u
+#define ATC_WRITE 0x2u
+#define ATC_EXEC  0x4u
+struct ats_answer {
+	bool ok;
+	bool mev;
+	uint8_t access; /* ATC_* */
+	uint8_t size_lg2;
+	uint64_t pa;
+	struct smmuv3_fault fault; /* if not ok */
+};
+void ats_resolve(struct visit *v, bool cold, struct ats_answer *answer);
+
+/* exec.c */
+struct smmuv3_consumed exec_consume(void *ctx, const uint64_t (*cmds)[2],
+				    uint32_t n);
+/* What a TLBI removes: up to two invalidations; returns how many. */
+unsigned int exec_scope(const struct smmuv3_cmd *cmd,
+			struct iotlb_inval inval[2]);
+/* Wait for the DMA in flight, for so long. */
+void exec_wait(struct smmuv3_model *m);
+#define REGIMES_LEAF_S1 (1u << SMMUV3_REGIME_S1 | 1u << SMMUV3_REGIME_S12)
+#define REGIMES_TABLE_S1                                                  \
+	(1u << SMMUV3_REGIME_S1_TABLE | 1u << SMMUV3_REGIME_S1_TABLE_L2 | \
+	 1u << SMMUV3_REGIME_S1_TABLE_L1)
+#define REGIMES_LEAF_S2 (1u << SMMUV3_REGIME_S2)
+#define REGIMES_TABLE_S2 \
+	(1u << SMMUV3_REGIME_S2_TABLE | 1u << SMMUV3_REGIME_S2_TABLE_L2)
+
+/* check.c: compare @r with memory; true: stale. */
+bool check_path(struct visit *v, const struct context *ctx,
+		const struct result *r);
+/* The same for an ATC entry that was hit, with what it says. */
+bool check_atc(struct visit *v, const struct iotlb_entry *entry, uint64_t pa);
+
+/* history.c */
+int history_create(struct history **out);
+void history_destroy(struct history *h);
+void history_add(struct history *h, const struct smmuv3_cmd *cmd);
+/* What was found stale: one of these is its reason. */
+struct stale_part {
+	const struct smmuv3_port *port;
+	uint32_t ssid; /* the CD's or, of the ATC, the PASID */
+	bool config;   /* STE or CD */
+	bool has_cd;   /* config: a CD took part */
+	bool atc;
+	const struct iotlb_entry *entry; /* unless config */
+	uint64_t serial;		 /* when it was cached */
+};
+
+/* Words about the commands since then, and why none of them covered it */
+void history_why(struct smmuv3_model *m, const struct stale_part *part,
+		 char *text, size_t size);
+
+/* explain.c */
+void engine_explain(struct model_port *port, const struct model_access *access,
+		    char *text, size_t size);
+
+#endif

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Executing commands, Arm IHI 0070 chapter 4, one span at a time.
+ *
+ * Invalidations may run ahead of a CMD_SYNC in front of them: they are
+ * idempotent, and nobody can tell. So a *stretch* of invalidations and syncs is
+ * executed as a whole, then the DMA in flight is awaited once, then the syncs
+ * complete in their order.
+ */
+#include "model/smmuv3/engine.h"
+
+#include <errno.h>
+
+#include "hwdef/smmuv3_regs.h"
+
+/* A device busy for this long before a sync ends is looked at (see below). */
+#define FIRST_WAIT_NS 20000000u
+
+#define EVERY_REGIME                                            \
+	(REGIMES_LEAF_S1 | REGIMES_TABLE_S1 | REGIMES_LEAF_S2 | \
+	 REGIMES_TABLE_S2)
+
+/*
+ * By address: leaves by TTL and granule; with Leaf 0 the tables on the way as
+ * well, at whatever level they are, so TTL does not restrict those.
+ */
+static unsigned int scope_address(const struct smmuv3_cmd *cmd, uint32_t by,
+				  uint32_t leaves, uint32_t tables,
+				  struct iotlb_inval inval[2])
+{
+	inval[0] = (struct iotlb_inval){
+		.first = cmd->first,
+		.last = cmd->last,
+		.by = by | IOTLB_BY_VMID | IOTLB_BY_RANGE,
+		.regimes = leaves,
+		.asid = cmd->asid,
+		.vmid = cmd->vmid,
+		.level = cmd->ttl,
+		.granule_lg2 = cmd->granule_lg2,
+	};
+	if (cmd->granule_lg2)
+		inval[0].by |= IOTLB_BY_GRANULE;
+	if (!cmd->leaf && !cmd->ttl)
+		inval[0].regimes |= tables;
+	if (!cmd->ttl)
+		return 1;
+	inval[1] = inval[0];
+	inval[0].by |= IOTLB_BY_LEVEL;
+	inval[1].regimes = tables;
+	return cmd->leaf ? 1 : 2;
+}
+
+static unsigned int scope_tag(const struct smmuv3_cmd *cmd, uint32_t by,
+			      uint32_t regimes, struct iotlb_inval inval[2])
+{
+	inval[0] = (struct iotlb_inval){
+		.by = by,
+		.regimes = regimes,
+		.asid = cmd->asid,
+		.vmid = cmd->vmid,
+	};
+	return 1;
+}
+
+unsigned int exec_scope(const struct smmuv3_cmd *cmd,
+			struct iotlb_inval inval[2])
+{
+	const uint32_t s1 = REGIMES_LEAF_S1 | REGIMES_TABLE_S1;
+
+	switch (cmd->op) {
+	case SMMUV3_OP_TLBI_NH_ALL:
+		return scope_tag(cmd, IOTLB_BY_VMID, s1, inval);
+	case SMMUV3_OP_TLBI_NH_ASID: /* global entries stay (4.4.2) */
+		return scope_tag(cmd, IOTLB_BY_VMID | IOTLB_BY_ASID, s1, inval);
+	case SMMUV3_OP_TLBI_NH_VA:
+		return scope_address(cmd, IOTLB_BY_ASID | IOTLB_GLOBALS,
+				     REGIMES_LEAF_S1, REGIMES_TABLE_S1, inval);
+	case SMMUV3_OP_TLBI_NH_VAA:
+		return scope_address(cmd, 0, REGIMES_LEAF_S1, REGIMES_TABLE_S1,
+				     inval);
+	case SMMUV3_OP_TLBI_S12_VMALL:
+		return scope_tag(cmd, IOTLB_BY_VMID, EVERY_REGIME, inval);
+	case SMMUV3_OP_TLBI_S2_IPA: /* not what stage 1 made of it (4.4.3) */
+		return scope_address(cmd, 0, REGIMES_LEAF_S2, REGIMES_TABLE_S2,
+				     inval);
+	case SMMUV3_OP_TLBI_NSNH_ALL:
+		return scope_tag(cmd, 0, EVERY_REGIME, inval);
+	default:
+		return 0;
+	}
+}
+
+static void exec_tlbi(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
+{
+	struct iotlb_inval inval[2];
+	unsigned int n = exec_scope(cmd, inval);
+
+	for (unsigned int i = 0; i < n; i++)
+		iotlb_invalidate(m->tlb, &inval[i]);
+}
+
+/* Is this port's L1STD the one that leads to the STE of @cmd->sid? */
+static bool same_l1std(const struct smmuv3_regs *regs,
+		       const struct smmuv3_port *port,
+		       const struct smmuv3_cmd *cmd)
+{
+	unsigned int split = (unsigned int)field_get(SMMUV3_STRTAB_CFG_SPLIT,
+						     regs->strtab_cfg);
+
+	return port->config.stream_id >> split == cmd->sid >> split;
+}
+
+/* Leaf 0: the L1STD goes too, which neighbours may have cached (4.3.1). */
+static void cfgi_l1std(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
+{
+	struct smmuv3_regs regs;
+
+	if (!m->hostile)
+		return;
+	smmuv3_front_regs(m->front, &regs);
+	for (size_t n = 0; n < m->port_count; n++) {
+		if (same_l1std(&regs, m->ports[n], cmd))
+			context_drop_l1std(m->ports[n]);
+	}
+}
+
+static void cfgi_port(struct smmuv3_port *port, const struct smmuv3_cmd *cmd)
+{
+	switch (cmd->op) {
+	case SMMUV3_OP_CFGI_STE:
+		context_drop_stream(port, cmd->leaf);
+		return;
+	case SMMUV3_OP_CFGI_STE_RANGE:
+		context_drop_stream(port, false);
+		return;
+	case SMMUV3_OP_CFGI_CD:
+		context_drop_cd(port, cmd->ssid);
+		return;
+	default:
+		context_drop_cds(port);
+		return;
+	}
+}
+
+static void exec_cfgi(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
+{
+	pthread_mutex_lock(&m->ports_lock);
+	if (cmd->op == SMMUV3_OP_CFGI_STE && !cmd->leaf)
+		cfgi_l1std(m, cmd);
+	for (size_t n = port_find(m, cmd->sid); n < m->port_count; n++) {
+		if (m->ports[n]->config.stream_id > cmd->sid_last)
+			break;
+		cfgi_port(m->ports[n], cmd);
+	}
+	pthread_mutex_unlock(&m->ports_lock);
+}
+
+/* True if commands may run ahead of syncs in front of them. */
+static bool runs_ahead(uint8_t op)
+{
+	switch (op) {
+	case SMMUV3_OP_RESUME:
+	case SMMUV3_OP_STALL_TERM:
+	case SMMUV3_OP_PRI_RESP:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static void exec_one(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
+{
+	switch (cmd->op) {
+	case SMMUV3_OP_PREFETCH_CONFIG: /* hints, and not taken */
+	case SMMUV3_OP_PREFETCH_ADDR:
+	case SMMUV3_OP_CFGI_VMS_PIDM: /* there is no VMS to cache */
+		return;
+	case SMMUV3_OP_CFGI_STE:
+	case SMMUV3_OP_CFGI_STE_RANGE:
+	case SMMUV3_OP_CFGI_CD:
+	case SMMUV3_OP_CFGI_CD_ALL:
+		exec_cfgi(m, cmd);
+		m->pending = true;
+		return;
+	case SMMUV3_OP_ATC_INV:
+		ats_invalidate(m, cmd);
+		m->pending = true;
+		return;
+	case SMMUV3_OP_RESUME:
+		stall_resume(m, cmd->sid, cmd->stag, cmd->retry);
+		return;
+	case SMMUV3_OP_STALL_TERM:
+		stall_terminate(m, cmd->sid);
+		return;
+	default:
+		exec_tlbi(m, cmd);
+		m->pending = true;
+		return;
+	}
+}
+
+/* Slots that are busy are noted, or compared with what was noted. */
+static void ports_note(struct smmuv3_model *m)
+{
+	pthread_mutex_lock(&m->ports_lock);
+	for (size_t n = 0; n < m->port_count; n++) {
+		struct smmuv3_port *port = m->ports[n];
+
+		for (unsigned int i = 0; i < PORT_SLOTS; i++)
+			port->noted[i] = __atomic_load_n(&port->slot[i].seq,
+							 __ATOMIC_RELAXED);
+		port->noted_crowd =
+			__atomic_load_n(&port->crowd, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&m->ports_lock);
+}
+
+static bool port_stuck(const struct smmuv3_port *port)
+{
+	for (unsigned int i = 0; i < PORT_SLOTS; i++) {
+		if (port->noted[i] & 1 &&
+		    port->noted[i] == __atomic_load_n(&port->slot[i].seq,
+						      __ATOMIC_RELAXED))
+			return true;
+	}
+	/* of a crowd it cannot be said who: the benefit of the doubt is ours */
+	return port->noted_crowd &&
+	       __atomic_load_n(&port->crowd, __ATOMIC_RELAXED);
+}
+
+static void ports_fail(struct smmuv3_model *m)
+{
+	pthread_mutex_lock(&m->ports_lock);
+	for (size_t n = 0; n < m->port_count; n++) {
+		if (port_stuck(m->ports[n]))
+			__atomic_store_n(&m->ports[n]->failed, 1,
+					 __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&m->ports_lock);
+}
+
+/*
+ * Every DMA begun before has ended, or its device is failed: it may be stuck
+ * in a client's memory, and a queue must not stop for that.
+ */
+void exec_wait(struct smmuv3_model *m)
+{
+	uint64_t first = m->sync_timeout_ns < FIRST_WAIT_NS ? m->sync_timeout_ns
+							    : FIRST_WAIT_NS;
+
+	if (grace_wait(m->host.grace, first) != -ETIMEDOUT)
+		return;
+	ports_note(m);
+	if (grace_wait(m->host.grace, m->sync_timeout_ns - first) == -ETIMEDOUT)
+		ports_fail(m);
+}
+
+/* Where a stretch ends and why */
+struct stretch {
+	uint32_t end;
+	uint32_t syncs;
+	uint32_t code;
+};
+
+static void consumed(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
+{
+	if (m->history)
+		history_add(m->history, cmd);
+	__atomic_fetch_add(&m->serial, 1, __ATOMIC_RELEASE);
+}
+
+static void stretch_run(struct smmuv3_model *m, const uint64_t (*cmds)[2],
+			uint32_t n, struct stretch *s)
+{
+	struct smmuv3_cmd cmd;
+
+	for (; s->end < n; s->end++) {
+		if (smmuv3_decode(cmds[s->end], &m->id, &cmd)) {
+			s->code = SMMUV3_CERROR_ILL;
+			return;
+		}
+		if (s->syncs && !runs_ahead(cmd.op))
+			return;
+		if (cmd.op == SMMUV3_OP_SYNC) {
+			if (m->atc_failed) {
+				m->atc_failed = false;
+				s->code = SMMUV3_CERROR_ATC_INV_SYNC;
+				return;
+			}
+			s->syncs++;
+		} else {
+			exec_one(m, &cmd);
+		}
+		consumed(m, &cmd);
+	}
+}
+
+static void stretch_sync(struct smmuv3_model *m, const uint64_t (*cmds)[2],
+			 uint32_t start, const struct stretch *s)
+{
+	uint32_t left = s->syncs;
+
+	if (!left)
+		return;
+	if (m->pending)
+		exec_wait(m);
+	m->pending = false;
+	for (uint32_t i = start; left; i++) {
+		if ((cmds[i][0] & SMMUV3_CMD_0_OP) != SMMUV3_OP_SYNC)
+			continue;
+		left--;
+		count(&m->syncs);
+		smmuv3_front_sync(m->front, cmds[i], i + 1);
+	}
+}
+
+struct smmuv3_consumed exec_consume(void *ctx, const uint64_t (*cmds)[2],
+				    uint32_t n)
+{
+	struct smmuv3_model *m = ctx;
+	struct stretch s = { 0 };
+	uint32_t start;
+
+	do {
+		start = s.end;
+		s.syncs = 0;
+		stretch_run(m, cmds, n, &s);
+		stretch_sync(m, cmds, start, &s);
+	} while (s.end < n && !s.code);
+	return (struct smmuv3_consumed){ .done = s.end, .code = s.code };
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+/* A fresh walk told in words: what each structure says, and the outcome. */
+#include "model/smmuv3/engine.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+struct story {
+	struct visit *v;
+	char *text;
+	size_t size;
+	size_t at;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+say(struct story *story, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	if (story->at >= story->size)
+		return;
+	va_start(args, format);
+	n = vsnprintf(story->text + story->at, story->size - story->at, format,
+		      args);
+	va_end(args);
+	if (n > 0)
+		story->at += (size_t)n;
+}
+
+typedef unsigned long long ull;
+
+static void say_step(void *ctx, bool s2, uint8_t level, uint64_t pa,
+		     uint64_t descriptor)
+{
+	say(ctx, "%sstage %d level %u: [%#llx] = %#018llx\n",
+	    s2 ? "    " : "  ", s2 ? 2 : 1, level, (ull)pa, (ull)descriptor);
+}
+
+static const char *path_name(enum smmuv3_path path)
+{
+	switch (path) {
+	case SMMUV3_PATH_ABORT:
+		return "abort";
+	case SMMUV3_PATH_BYPASS:
+		return "bypass";
+	case SMMUV3_PATH_S1:
+		return "stage 1";
+	case SMMUV3_PATH_S2:
+		return "stage 2";
+	default:
+		return "stage 1 and 2";
+	}
+}
+
+static void say_fault(struct story *story, const struct smmuv3_fault *fault)
+{
+	if (!fault->event) {
+		say(story, "aborted, nothing is recorded\n");
+		return;
+	}
+	say(story, "fault %s", smmuv3_event_name(fault->event));
+	if (fault->event >= SMMUV3_EVT_F_WALK_EABT) {
+		say(story, ", stage %d, level %u", fault->s2 ? 2 : 1,
+		    fault->level);
+		if (fault->s2)
+			say(story, ", IPA %#llx", (ull)fault->ipa);
+	}
+	if (fault->fetch)
+		say(story, ", reading %#llx", (ull)fault->fetch);
+	say(story, "\n");
+}
+
+static void say_tables(struct story *story, const struct context *ctx)
+{
+	const struct smmuv3_s2 *s2 = &ctx->stream.s2;
+
+	say(story, "STE: %s\n", path_name(ctx->path));
+	if (ctx->has_s1)
+		say(story,
+		    "CD %u: ASID %u, TTB0 %#llx (%u bits), TTB1 %#llx (%u "
+		    "bits)\n",
+		    ctx->ssid, ctx->s1.asid, (ull)ctx->s1.tt[0].ttb,
+		    ctx->s1.tt[0].in_bits, (ull)ctx->s1.tt[1].ttb,
+		    ctx->s1.tt[1].in_bits);
+	if (ctx->path == SMMUV3_PATH_S2 || ctx->path == SMMUV3_PATH_NESTED)
+		say(story, "stage 2: VMID %u, S2TTB %#llx (%u bits)\n",
+		    s2->vmid, (ull)s2->tt.ttb, s2->tt.in_bits);
+}
+
+static void say_walk(struct story *story, const struct context *ctx)
+{
+	const struct smmuv3_walk_cache listener = { .step = say_step };
+	struct smmuv3_walk_env env;
+	struct smmuv3_input in;
+	struct smmuv3_walk w;
+
+	engine_env(story->v, &env);
+	env.cache = &listener;
+	env.cache_ctx = story;
+	context_input(story->v, &in);
+	smmuv3_stream_attrs(&ctx->stream, &story->v->model->id, &in);
+	if (!smmuv3_walk(&env, ctx->has_s1 ? &ctx->s1 : NULL,
+			 ctx->path == SMMUV3_PATH_S1 ? NULL : &ctx->stream.s2,
+			 &in, &w)) {
+		say_fault(story, &w.fault);
+		return;
+	}
+	say(story, "PA %#llx, page of %llu KiB", (ull)w.pa,
+	    (ull)(BIT_ULL(w.page_lg2) >> 10));
+	if (ctx->path == SMMUV3_PATH_NESTED)
+		say(story, ", IPA %#llx", (ull)w.ipa);
+	say(story, "\n");
+}
+
+static void say_path(struct story *story, const struct context *ctx)
+{
+	struct result r = { 0 };
+
+	say_tables(story, ctx);
+	if (ctx->path != SMMUV3_PATH_ABORT && ctx->path != SMMUV3_PATH_BYPASS) {
+		say_walk(story, ctx);
+		return;
+	}
+	engine_path(story->v, ctx, true, &r);
+	if (r.ok)
+		say(story, "PA %#llx, not translated\n", (ull)r.pa);
+	else
+		say_fault(story, &r.fault);
+}
+
+static void explain(struct story *story)
+{
+	struct visit *v = story->v;
+	struct smmuv3_fault fault = { 0 };
+	const struct context *ctx;
+	struct context tmp;
+
+	say(story, "stream %#x", v->port->config.stream_id);
+	if (v->access->pasid != MODEL_NO_PASID)
+		say(story, " substream %u", v->access->pasid);
+	say(story, ", %s %#llx\n",
+	    v->access->flags & MODEL_WRITE ? "write" : "read",
+	    (ull)v->access->iova);
+	if (__atomic_load_n(&v->model->mode, __ATOMIC_ACQUIRE) !=
+	    MODE_TRANSLATE) {
+		say(story, "SMMUEN is 0: %s\n",
+		    __atomic_load_n(&v->model->mode, __ATOMIC_ACQUIRE) ==
+				    MODE_ABORT
+			    ? "GBPA aborts"
+			    : "GBPA bypasses");
+		return;
+	}
+	ctx = context_get(v, true, &tmp, &fault);
+	if (ctx)
+		say_path(story, ctx);
+	else
+		say_fault(story, &fault);
+}
+
+void engine_explain(struct model_port *opaque,
+		    const struct model_access *access, char *text, size_t size)
+{
+	struct smmuv3_port *port = to_port(opaque);
+	struct slot spare;
+	struct visit v = {
+		.model = port->model,
+		.port = port,
+		.access = access,
+		.quiet = true,
+	};
+	struct story story = { .v = &v, .text = text, .size = size };
+
+	if (!size)
+		return;
+	text[0] = '\0';
+	reader_enter();
+	v.slot = slot_enter(port, &spare);
+	explain(&story);
+	slot_leave(port, v.slot, &spare);
+	reader_exit();
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Ports: where devices are connected; and slots, by which a port knows what
+ * is on its way without its threads sharing a cache line.
+ *
+ * A thread claims a slot of a port at its first DMA and keeps it. Its address
+ * of a thread-local variable names it; a thread that comes after its end may
+ * get the same address and inherits the slot, which is as it should be.
+ */
+#include "model/smmuv3/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+#define REMOVE_TIMEOUT_NS 1000000000u
+
+__thread char slot_self;
+
+static bool slot_claim(struct slot *slot)
+{
+	const void *nobody = NULL;
+
+	return __atomic_compare_exchange_n(&slot->owner, &nobody, &slot_self,
+					   false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_RELAXED);
+}
+
+/* A DMA inside a DMA of this thread, its first one, or one thread too many */
+struct slot *slot_enter_slow(struct smmuv3_port *port, struct slot *spare)
+{
+	memset(spare, 0, sizeof(*spare));
+	for (unsigned int n = 0; n < PORT_SLOTS; n++) {
+		struct slot *slot = &port->slot[n];
+
+		if (__atomic_load_n(&slot->owner, __ATOMIC_RELAXED) ==
+		    &slot_self)
+			return spare;
+		if (slot_claim(slot)) {
+			slot_seq_move(slot);
+			return slot;
+		}
+	}
+	spare->crowd = true;
+	__atomic_fetch_add(&port->crowd, 1, __ATOMIC_RELAXED);
+	return spare;
+}
+
+void slot_leave_spare(struct smmuv3_port *port, const struct slot *slot)
+{
+	__atomic_fetch_add(&port->crowd_hits, slot->hits, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&port->crowd_misses, slot->misses, __ATOMIC_RELAXED);
+	if (slot->crowd)
+		__atomic_fetch_sub(&port->crowd, 1, __ATOMIC_RELAXED);
+}
+
+uint64_t port_hits(const struct smmuv3_port *port)
+{
+	uint64_t sum = counted(&port->crowd_hits);
+
+	for (unsigned int n = 0; n < PORT_SLOTS; n++)
+		sum += counted(&port->slot[n].hits);
+	return sum;
+}
+
+uint64_t port_misses(const struct smmuv3_port *port)
+{
+	uint64_t sum = counted(&port->crowd_misses);
+
+	for (unsigned int n = 0; n < PORT_SLOTS; n++)
+		sum += counted(&port->slot[n].misses);
+	return sum;
+}
+
+size_t port_find(const struct smmuv3_model *m, uint32_t sid)
+{
+	size_t start = 0;
+	size_t end = m->port_count;
+
+	while (start < end) {
+		size_t middle = start + (end - start) / 2;
+
+		if (m->ports[middle]->config.stream_id < sid)
+			start = middle + 1;
+		else
+			end = middle;
+	}
+	return start;
+}
+
+static int ports_reserve(struct smmuv3_model *m)
+{
+	struct smmuv3_port **ports;
+	size_t room = m->port_room ? 2 * m->port_room : 16;
+
+	if (m->port_count < m->port_room)
+		return 0;
+	ports = alloc_grow(m->ports, room, sizeof(struct smmuv3_port *));
+	if (!ports)
+		return -ENOMEM;
+	m->ports = ports;
+	m->port_room = room;
+	return 0;
+}
+
+static int ports_insert(struct smmuv3_model *m, struct smmuv3_port *port)
+{
+	size_t at;
+	int rc;
+
+	pthread_mutex_lock(&m->ports_lock);
+	rc = ports_reserve(m);
+	if (!rc) {
+		at = port_find(m, port->config.stream_id);
+		memmove(&m->ports[at + 1], &m->ports[at],
+			(m->port_count - at) * sizeof(struct smmuv3_port *));
+		m->ports[at] = port;
+		m->port_count++;
+	}
+	pthread_mutex_unlock(&m->ports_lock);
+	return rc;
+}
+
+static void ports_erase(struct smmuv3_model *m, struct smmuv3_port *port)
+{
+	size_t at;
+
+	pthread_mutex_lock(&m->ports_lock);
+	at = port_find(m, port->config.stream_id);
+	while (m->ports[at] != port)
+		at++;
+	m->port_count--;
+	memmove(&m->ports[at], &m->ports[at + 1],
+		(m->port_count - at) * sizeof(struct smmuv3_port *));
+	pthread_mutex_unlock(&m->ports_lock);
+}
+
+static void port_free(struct smmuv3_port *port)
+{
+	context_free_all(port);
+	iotlb_destroy(port->atc);
+	pthread_mutex_destroy(&port->lock);
+	free(port);
+}
+
+static void port_free_later(struct grace_head *head)
+{
+	port_free(container_of(head, struct smmuv3_port, free));
+}
+
+static int atc_create(struct smmuv3_port *port)
+{
+	struct iotlb_config config = {
+		.policy = port->model->hostile ? IOTLB_HOSTILE : IOTLB_FAST,
+		.capacity = 4096,
+		.grace = port->model->host.grace,
+	};
+
+	return port->config.ats ? iotlb_create(&config, &port->atc) : 0;
+}
+
+int port_add(struct model *model, const struct model_port_config *config,
+	     struct model_port **out)
+{
+	struct smmuv3_model *m = to_engine(model);
+	struct smmuv3_port *port;
+	int rc;
+
+	port = alloc_aligned(_Alignof(struct smmuv3_port), sizeof(*port));
+	if (!port)
+		return -ENOMEM;
+	port->model = m;
+	port->config = *config;
+	pthread_mutex_init(&port->lock, NULL);
+	rc = atc_create(port);
+	if (!rc)
+		rc = ports_insert(m, port);
+	if (rc) {
+		port_free(port);
+		return rc;
+	}
+	*out = (struct model_port *)port;
+	return 0;
+}
+
+void port_remove(struct model_port *opaque)
+{
+	struct smmuv3_port *port = to_port(opaque);
+	struct smmuv3_model *m = port->model;
+
+	__atomic_store_n(&port->failed, 1, __ATOMIC_RELAXED);
+	ports_erase(m, port);
+	stall_forget(port);
+	/* A DMA stuck in a client's memory must not keep the caller. */
+	if (grace_wait(m->host.grace, REMOVE_TIMEOUT_NS)) {
+		grace_defer(m->host.grace, &port->free, port_free_later);
+		return;
+	}
+	__atomic_fetch_add(&m->hits_gone, port_hits(port), __ATOMIC_RELAXED);
+	__atomic_fetch_add(&m->misses_gone, port_misses(port),
+			   __ATOMIC_RELAXED);
+	port_free(port);
+}
+
+void port_free_all(struct smmuv3_model *m)
+{
+	for (size_t n = 0; n < m->port_count; n++)
+		port_free(m->ports[n]);
+	free(m->ports);
+}
+
+void smmuv3_model_port_mute(struct model_port *port, bool mute)
+{
+	__atomic_store_n(&to_port(port)->atc_mute, mute, __ATOMIC_RELAXED);
+}
+
+void smmuv3_model_port_reset(struct model_port *opaque)
+{
+	struct smmuv3_port *port = to_port(opaque);
+	const struct iotlb_inval all = { .regimes = ~0u };
+
+	if (port->atc)
+		iotlb_invalidate(port->atc, &all);
+	__atomic_store_n(&port->atc_mute, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&port->failed, 0, __ATOMIC_RELEASE);
+}
