@@ -25,7 +25,7 @@
 unsigned int front_cmdq_lg2(const struct smmuv3_front *f)
 {
 	return front_queue_lg2(
-		f->cmdq_base,
+		load_relaxed(&f->cmdq_base),
 		(unsigned int)field_get(SMMUV3_IDR1_CMDQS, f->id.idr[1]));
 }
 

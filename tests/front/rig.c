@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rig.h"
+
+static bool aborts(const struct rig *rig, uint64_t addr, size_t len)
+{
+	if (addr >= RIG_MEM || len > RIG_MEM - addr)
+		return true;
+	return rig->aborting && addr <= rig->abort_last &&
+	       addr + len - 1 >= rig->abort_first;
+}
+
+static int mem_read(void *ctx, uint64_t addr, void *buf, size_t len)
+{
+	struct rig *rig = ctx;
+
+	rig->reads++;
+	if (aborts(rig, addr, len))
+		return -EFAULT;
+	memcpy(buf, rig->mem + addr, len);
+	return 0;
+}
+
+static int mem_write(void *ctx, uint64_t addr, const void *buf, size_t len)
+{
+	struct rig *rig = ctx;
+
+	if (rig->mem_is_regs && addr >= RIG_REGS && addr < RIG_REGS + 0x20000) {
+		for (size_t i = 0; i + 4 <= len; i += 4) {
+			uint32_t word;
+
+			memcpy(&word, (const char *)buf + i, 4);
+			wr(rig, (uint32_t)(addr - RIG_REGS + i), word);
+		}
+		return 0;
+	}
+	if (aborts(rig, addr, len))
+		return -EFAULT;
+	memcpy(rig->mem + addr, buf, len);
+	return 0;
+}
+
+static struct smmuv3_consumed consume(void *ctx, const uint64_t (*cmds)[2],
+				      uint32_t n)
+{
+	struct rig *rig = ctx;
+	struct smmuv3_consumed end = { 0 };
+
+	rig->spans++;
+	if (rig->on_consume)
+		rig->on_consume(rig);
+	for (; end.done < n; end.done++) {
+		uint8_t op = (uint8_t)cmds[end.done][0];
+
+		if (rig->bad_op && op == rig->bad_op) {
+			end.code = rig->bad_code;
+			break;
+		}
+		memcpy(rig->cmds[rig->cmd_count++ % RIG_LOG], cmds[end.done],
+		       16);
+		if (op == 0x46)
+			smmuv3_front_sync(rig->front, cmds[end.done],
+					  end.done + 1);
+	}
+	return end;
+}
+
+static void changed(void *ctx, enum smmuv3_change what)
+{
+	struct rig *rig = ctx;
+
+	rig->changes[what]++;
+	if (rig->on_change)
+		rig->on_change(rig, what);
+}
+
+static void irq(void *ctx, enum smmuv3_irq which)
+{
+	struct rig *rig = ctx;
+
+	rig->irqs[which]++;
+	if (rig->on_irq)
+		rig->on_irq(rig, which);
+}
+
+int rig_create(struct rig *rig, const struct smmuv3_id *id, uint32_t max_span)
+{
+	static const struct smmuv3_front_ops ops = {
+		.read = mem_read,
+		.write = mem_write,
+		.consume = consume,
+		.changed = changed,
+		.irq = irq,
+	};
+	struct smmuv3_front_config config = { .id = *id, .max_span = max_span };
+
+	return smmuv3_front_create(&config, &ops, rig, &rig->front);
+}
+
+void rig_destroy(struct rig *rig)
+{
+	smmuv3_front_destroy(rig->front);
+}
+
+int rig_setup(void **state)
+{
+	struct smmuv3_id id = id_full();
+	struct rig *rig = calloc(1, sizeof(*rig));
+
+	if (!rig)
+		return -1;
+	*state = rig;
+	return rig_create(rig, &id, 0);
+}
+
+int rig_teardown(void **state)
+{
+	rig_destroy(*state);
+	free(*state);
+	return 0;
+}
+
+uint32_t rd(struct rig *rig, uint32_t offset)
+{
+	return (uint32_t)smmuv3_front_read(rig->front, offset, 4);
+}
+
+uint64_t rd64(struct rig *rig, uint32_t offset)
+{
+	return smmuv3_front_read(rig->front, offset, 8);
+}
+
+void wr(struct rig *rig, uint32_t offset, uint32_t value)
+{
+	smmuv3_front_write(rig->front, offset, 4, value);
+}
+
+void wr64(struct rig *rig, uint32_t offset, uint64_t value)
+{
+	smmuv3_front_write(rig->front, offset, 8, value);
+}
+
+/* byte by byte: memory is little-endian whatever the host is */
+static void put(struct rig *rig, uint64_t addr, uint64_t value, int bytes)
+{
+	for (int i = 0; i < bytes; i++)
+		rig->mem[addr + i] = (uint8_t)(value >> 8 * i);
+}
+
+static uint64_t get(const struct rig *rig, uint64_t addr, int bytes)
+{
+	uint64_t value = 0;
+
+	for (int i = 0; i < bytes; i++)
+		value |= (uint64_t)rig->mem[addr + i] << 8 * i;
+	return value;
+}
+
+void mem_put32(struct rig *rig, uint64_t addr, uint32_t value)
+{
+	put(rig, addr, value, 4);
+}
+
+void mem_put64(struct rig *rig, uint64_t addr, uint64_t value)
+{
+	put(rig, addr, value, 8);
+}
+
+uint32_t mem_get32(const struct rig *rig, uint64_t addr)
+{
+	return (uint32_t)get(rig, addr, 4);
+}
+
+uint64_t mem_get64(const struct rig *rig, uint64_t addr)
+{
+	return get(rig, addr, 8);
+}
+
+void abort_at(struct rig *rig, uint64_t first, uint64_t last)
+{
+	rig->abort_first = first;
+	rig->abort_last = last;
+	rig->aborting = true;
+}
