@@ -35,6 +35,7 @@ static int mem_write(void *ctx, uint64_t addr, const void *buf, size_t len)
 			memcpy(&word, (const char *)buf + i, 4);
 			wr(rig, (uint32_t)(addr - RIG_REGS + i), word);
 		}
+		rig->ack_seen = rd(rig, R_IRQ_CTRLACK);
 		return 0;
 	}
 	if (aborts(rig, addr, len))

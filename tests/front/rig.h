@@ -48,7 +48,8 @@ struct rig {
 	uint64_t abort_first; /* reads and writes touching these abort */
 	uint64_t abort_last;
 	bool aborting;
-	bool mem_is_regs; /* RIG_REGS works */
+	bool mem_is_regs;  /* RIG_REGS works */
+	uint32_t ack_seen; /* IRQ_CTRLACK while such a write was under way */
 
 	uint64_t cmds[RIG_LOG][2];
 	unsigned int cmd_count;

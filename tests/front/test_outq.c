@@ -342,6 +342,7 @@ static void an_msi_in_flight_holds_back_the_acknowledgement(void **state)
 	wr(rig, R_IRQ_CTRL, I_EVENTQ);
 	start(rig, 1);
 	event(rig, 0);
+	assert_int_equal(rig->ack_seen, I_EVENTQ);
 	assert_int_equal(rd(rig, R_IRQ_CTRL), 0);
 	assert_int_equal(rd(rig, R_IRQ_CTRLACK), 0);
 }
