@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The ioctl surface: sequences of calls whose structs are partly sensible (ids
+ * that exist, memory that is mapped) and partly the fuzzer's, with devices
+ * bound, attached, doing DMA and leaving in between.
+ */
+#include <linux/iommufd.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "input.h"
+#include "nestfd/nestfd.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define STEPS	   64
+#define DEVICES	   3
+#define CLIENT_MEM 0x100000u
+
+static char *client; /* 1 MiB, every other 64 KiB without access */
+
+struct world {
+	struct nestfd_machine *machine;
+	struct nestfd *ctx[2];
+	struct nestfd_device *dev[DEVICES];
+};
+
+/* Small numbers: ids are dense from 1 */
+static uint32_t an_id(struct input *in)
+{
+	return input_u8(in) & 15;
+}
+
+static uint64_t an_address(struct input *in)
+{
+	uint8_t how = input_u8(in);
+
+	if (how < 200)
+		return (uintptr_t)client + (input_u32(in) & (CLIENT_MEM - 1));
+	return how < 230 ? 0 : input_u64(in);
+}
+
+static uint64_t a_length(struct input *in)
+{
+	return input_u8(in) < 240 ? (uint64_t)(input_u8(in) + 1) << 12
+				  : input_u64(in);
+}
+
+static const unsigned long commands[] = {
+	IOMMU_DESTROY,	     IOMMU_IOAS_ALLOC,	     IOMMU_IOAS_ALLOW_IOVAS,
+	IOMMU_IOAS_COPY,     IOMMU_IOAS_IOVA_RANGES, IOMMU_IOAS_MAP,
+	IOMMU_IOAS_UNMAP,    IOMMU_OPTION,	     IOMMU_HWPT_ALLOC,
+	IOMMU_GET_HW_INFO,   IOMMU_HWPT_INVALIDATE,  IOMMU_VIOMMU_ALLOC,
+	IOMMU_VDEVICE_ALLOC, IOMMU_VEVENTQ_ALLOC,    IOMMU_FAULT_QUEUE_ALLOC,
+};
+
+/* Sizes of the structs, so that most calls get past the first check */
+static const uint32_t sizes[] = {
+	sizeof(struct iommu_destroy),
+	sizeof(struct iommu_ioas_alloc),
+	sizeof(struct iommu_ioas_allow_iovas),
+	sizeof(struct iommu_ioas_copy),
+	sizeof(struct iommu_ioas_iova_ranges),
+	sizeof(struct iommu_ioas_map),
+	sizeof(struct iommu_ioas_unmap),
+	sizeof(struct iommu_option),
+	sizeof(struct iommu_hwpt_alloc),
+	sizeof(struct iommu_hw_info),
+	sizeof(struct iommu_hwpt_invalidate),
+	sizeof(struct iommu_viommu_alloc),
+	sizeof(struct iommu_vdevice_alloc),
+	sizeof(struct iommu_veventq_alloc),
+	sizeof(struct iommu_fault_alloc),
+};
+
+union arg {
+	uint32_t size;
+	uint8_t bytes[128];
+	struct iommu_ioas_map map;
+	struct iommu_ioas_unmap unmap;
+	struct iommu_hwpt_alloc hwpt;
+	struct iommu_hwpt_invalidate inval;
+	struct iommu_viommu_alloc viommu;
+	struct iommu_vdevice_alloc vdevice;
+	struct iommu_ioas_copy copy;
+};
+
+/* Makes a struct plausible; what is not set here is the fuzzer's. */
+static void make_sense(union arg *arg, unsigned long cmd, struct input *in)
+{
+	switch (cmd) {
+	case IOMMU_IOAS_MAP:
+		arg->map.flags &= 7;
+		arg->map.__reserved = 0;
+		arg->map.ioas_id = an_id(in);
+		arg->map.user_va = an_address(in) & ~0xfffULL;
+		arg->map.length = a_length(in);
+		arg->map.iova &= 0xfffff000;
+		break;
+	case IOMMU_IOAS_UNMAP:
+		arg->unmap.ioas_id = an_id(in);
+		arg->unmap.iova &= 0xfffff000;
+		arg->unmap.length = a_length(in);
+		break;
+	case IOMMU_IOAS_COPY:
+		arg->copy.flags &= 7;
+		arg->copy.dst_ioas_id = an_id(in);
+		arg->copy.src_ioas_id = an_id(in);
+		arg->copy.length = a_length(in);
+		arg->copy.dst_iova &= 0xfffff000;
+		arg->copy.src_iova &= 0xfffff000;
+		break;
+	case IOMMU_HWPT_ALLOC:
+		arg->hwpt.flags &= 3;
+		arg->hwpt.dev_id = an_id(in);
+		arg->hwpt.pt_id = an_id(in);
+		arg->hwpt.__reserved = 0;
+		arg->hwpt.__reserved2 = 0;
+		arg->hwpt.data_type &= 3;
+		arg->hwpt.data_len = arg->hwpt.data_type ? 16 : 0;
+		arg->hwpt.data_uptr = an_address(in);
+		break;
+	case IOMMU_VIOMMU_ALLOC:
+		arg->viommu.flags = 0;
+		arg->viommu.type = 1;
+		arg->viommu.dev_id = an_id(in);
+		arg->viommu.hwpt_id = an_id(in);
+		break;
+	case IOMMU_VDEVICE_ALLOC:
+		arg->vdevice.viommu_id = an_id(in);
+		arg->vdevice.dev_id = an_id(in);
+		break;
+	case IOMMU_HWPT_INVALIDATE:
+		arg->inval.hwpt_id = an_id(in);
+		arg->inval.data_type = 1;
+		arg->inval.__reserved = 0;
+		arg->inval.data_uptr = an_address(in);
+		arg->inval.entry_len = input_u8(in) < 200 ? 16 : input_u32(in);
+		arg->inval.entry_num &= 0xffff;
+		break;
+	default:
+		((uint32_t *)arg)[1] &= 15;
+		((uint32_t *)arg)[2] &= 15;
+		break;
+	}
+}
+
+static void call(struct world *w, struct input *in)
+{
+	size_t which = input_u8(in) % (sizeof(commands) / sizeof(commands[0]));
+	uint8_t how = input_u8(in);
+	union arg arg;
+
+	input_bytes(in, &arg, sizeof(arg) / 2);
+	memset(arg.bytes + sizeof(arg) / 2, 0, sizeof(arg) / 2);
+	if (how & 1)
+		arg.size = sizes[which];
+	else
+		arg.size &= 127;
+	if (how & 6)
+		make_sense(&arg, commands[which], in);
+	nestfd_ioctl(w->ctx[how >> 7],
+		     how & 0x78 ? commands[which] : _IO(';', input_u8(in)),
+		     how == 0x55 ? (void *)(uintptr_t)input_u64(in) : &arg);
+}
+
+static void device_step(struct world *w, struct input *in)
+{
+	struct nestfd_device *dev = w->dev[input_u8(in) % DEVICES];
+	uint64_t word = 0;
+	uint32_t id = an_id(in);
+
+	switch (input_u8(in) % 6) {
+	case 0:
+		nestfd_bind(w->ctx[id & 1], dev, &id);
+		break;
+	case 1:
+		nestfd_attach(dev, NESTFD_NO_PASID, &id);
+		break;
+	case 2:
+		nestfd_attach(dev, input_u8(in), &id);
+		break;
+	case 3:
+		nestfd_detach(dev, NESTFD_NO_PASID);
+		break;
+	case 4:
+		nestfd_unbind(dev);
+		break;
+	default:
+		nestfd_dma_write(dev, input_u32(in), &word, sizeof(word));
+		break;
+	}
+}
+
+static void make_client(void)
+{
+	client = mmap(NULL, CLIENT_MEM, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (client == MAP_FAILED)
+		abort();
+	for (uint32_t at = 0x10000; at < CLIENT_MEM; at += 0x40000)
+		mprotect(client + at, 0x10000, PROT_NONE);
+}
+
+static void start(struct world *w, struct input *in)
+{
+	struct nestfd_machine_config config = {
+		.size = sizeof(config),
+		.arch = NESTFD_ARCH_SMMUV3,
+		.msi_first = 0x8000000,
+		.msi_length = 0x100000,
+	};
+	struct nestfd_device_config device = { .size = sizeof(device) };
+
+	config.cache =
+		input_u8(in) & 1 ? NESTFD_CACHE_HOSTILE : NESTFD_CACHE_FAST;
+	if (nestfd_machine_create(&config, &w->machine))
+		abort();
+	for (int i = 0; i < DEVICES; i++) {
+		device.stream_id = 0x10 + i;
+		device.ats = i & 1;
+		device.pasid_bits = i == 2 ? 8 : 0;
+		if (nestfd_device_add(w->machine, &device, &w->dev[i]))
+			abort();
+	}
+	if (nestfd_open(w->machine, &w->ctx[0]) ||
+	    nestfd_open(w->machine, &w->ctx[1]))
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input in = { data, size };
+	struct world w;
+	uint32_t id;
+
+	if (!client)
+		make_client();
+	start(&w, &in);
+	nestfd_bind(w.ctx[0], w.dev[0], &id);
+	nestfd_bind(w.ctx[0], w.dev[1], &id);
+	for (int i = 0; i < STEPS && in.left; i++) {
+		if (input_u8(&in) & 3)
+			call(&w, &in);
+		else
+			device_step(&w, &in);
+	}
+	if (input_u8(&in) & 1)
+		nestfd_close(w.ctx[1]);
+	nestfd_machine_destroy(w.machine);
+	return 0;
+}
