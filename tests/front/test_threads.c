@@ -5,6 +5,7 @@
  * to run under ThreadSanitizer as well.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -144,7 +145,7 @@ static void *ring(void *arg)
 	return NULL;
 }
 
-static void no_doorbell_is_lost(void **state)
+static void commands_of_two_threads_arrive_in_order(void **state)
 {
 	struct many *m = *state;
 	uint64_t next = 0;
@@ -159,6 +160,55 @@ static void no_doorbell_is_lost(void **state)
 	assert_int_equal(read32(m, R_CMDQ_CONS), m->prod);
 	assert_int_equal(m->consumed, RINGERS * CMDS);
 	assert_int_equal(m->bad, 0);
+}
+
+#define ROUNDS 30000u
+
+struct rounds {
+	struct many *m;
+	uint32_t go;   /* the round that may begin; atomic */
+	uint32_t done; /* the last one that the other thread ended; atomic */
+};
+
+static void wait_for(uint32_t *counter, uint32_t value)
+{
+	while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) != value)
+		sched_yield();
+}
+
+/* Looks at the queue for reasons of its own, as an acknowledgement does */
+static void *kick(void *arg)
+{
+	struct rounds *r = arg;
+
+	for (uint32_t round = 1; round <= ROUNDS; round++) {
+		wait_for(&r->go, round);
+		smmuv3_front_write(r->m->front, R_GERRORN, 4, 0);
+		__atomic_store_n(&r->done, round, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/* Ring while the other thread may just be about to stop consuming. */
+static void a_doorbell_at_the_consumers_last_look_is_not_lost(void **state)
+{
+	struct many *m = *state;
+	struct rounds r = { .m = m };
+	pthread_t thread;
+	uint32_t lost = 0;
+
+	pthread_create(&thread, NULL, kick, &r);
+	for (uint32_t round = 1; round <= ROUNDS; round++) {
+		__atomic_store_n(&r.go, round, __ATOMIC_RELEASE);
+		for (volatile uint32_t skew = round % 128; skew; skew--)
+			;
+		post(m, round - 1);
+		wait_for(&r.done, round);
+		lost += read32(m, R_CMDQ_CONS) != m->prod;
+	}
+	pthread_join(thread, NULL);
+	assert_int_equal(lost, 0);
+	assert_int_equal(m->consumed, ROUNDS);
 }
 
 struct recorder {
@@ -227,6 +277,20 @@ static void events_of_two_threads_arrive_beside_doorbells(void **state)
 	assert_int_equal(read32(m, R_EVENTQ_PROD) >> 31, 0);
 }
 
+#define PICTURES 200000u
+
+/* Written in the order base, cfg, cr1, each with the low bits of a number */
+static bool is_torn(const struct smmuv3_regs *regs)
+{
+	uint64_t n = regs->strtab_base >> 16;
+	uint32_t cfg = regs->strtab_cfg;
+	uint32_t cr1 = regs->cr1 >> 6;
+
+	if (cfg != (n & 0x3f))
+		return cfg != ((n - 1) & 0x3f) || cr1 != ((n - 1) & 0x3f);
+	return cr1 != (n & 0x3f) && cr1 != ((n - 1) & 0x3f);
+}
+
 static void *look(void *arg)
 {
 	struct many *m = arg;
@@ -235,12 +299,16 @@ static void *look(void *arg)
 		struct smmuv3_regs regs;
 
 		smmuv3_front_regs(m->front, &regs);
-		/* the halves are only ever written together */
-		if ((regs.strtab_base >> 32 & 0xffff) !=
-		    (regs.strtab_base >> 16 & 0xffff))
-			m->torn++;
+		m->torn += is_torn(&regs);
 	}
 	return NULL;
+}
+
+static void write_number(struct many *m, uint64_t n)
+{
+	smmuv3_front_write(m->front, 0x80, 8, n << 16);
+	smmuv3_front_write(m->front, 0x88, 4, (uint32_t)(n & 0x3f));
+	smmuv3_front_write(m->front, 0x28, 4, (uint32_t)(n & 0x3f) << 6);
 }
 
 static void the_picture_is_never_torn(void **state)
@@ -248,13 +316,10 @@ static void the_picture_is_never_torn(void **state)
 	struct many *m = *state;
 	pthread_t thread;
 
+	write_number(m, 1);
 	pthread_create(&thread, NULL, look, m);
-	for (uint64_t i = 0; i < 20000; i++) {
-		uint64_t v = i & 0x7fff;
-
-		smmuv3_front_write(m->front, 0x80, 8, v << 32 | v << 16);
-		smmuv3_front_write(m->front, 0x88, 4, (uint32_t)(i & 0x3f));
-	}
+	for (uint64_t n = 2; n < PICTURES; n++)
+		write_number(m, n);
 	__atomic_store_n(&m->stop, true, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
 	assert_int_equal(m->torn, 0);
@@ -306,7 +371,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(no_doorbell_is_lost),
+		TEST(commands_of_two_threads_arrive_in_order),
+		TEST(a_doorbell_at_the_consumers_last_look_is_not_lost),
 		TEST(events_of_two_threads_arrive_beside_doorbells),
 		TEST(the_picture_is_never_torn),
 		TEST(queues_can_be_switched_under_load),
