@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Context descriptor tables, Arm IHI 0070 5.3 and 5.4, one per master. A CD
+ * that is in use is replaced together with the table it lies in: a copy is
+ * changed and one doubleword switches over to it (the STE's pointer, or the
+ * level-1 descriptor), so that DMA never meets a half-written CD.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "drv/smmuv3/tlb.h"
+#include "drv/smmuv3/unit.h"
+
+static void store(le64 *word, uint64_t value)
+{
+	__atomic_store_n(&word->raw, htole64(value), __ATOMIC_RELEASE);
+}
+
+static size_t leaf_cds(const struct cdtab *t)
+{
+	return BIT_ULL(t->two_level ? CD_SPLIT : t->bits);
+}
+
+static size_t leaf_bytes(const struct cdtab *t)
+{
+	return leaf_cds(t) * sizeof(struct smmuv3_cd);
+}
+
+static size_t l1_entries(const struct cdtab *t)
+{
+	return BIT_ULL(t->bits - CD_SPLIT);
+}
+
+static struct core_dma_mem *leaf_of(struct cdtab *t, uint32_t ssid)
+{
+	return t->two_level ? &t->l2[ssid >> CD_SPLIT] : &t->top;
+}
+
+static struct smmuv3_cd *cd_in(const struct cdtab *t,
+			       const struct core_dma_mem *leaf, uint32_t ssid)
+{
+	return (struct smmuv3_cd *)leaf->host + (ssid & (leaf_cds(t) - 1));
+}
+
+static bool cd_is_valid(const struct smmuv3_cd *cd)
+{
+	return le64_get(cd->dw[0]) & SMMUV3_CD_0_V;
+}
+
+/* While no STE leads to the table there is nothing to forget. */
+static void sync_cd(struct master *m, uint32_t ssid, bool leaf)
+{
+	struct hostinv h;
+
+	if (m->mode != STE_S1)
+		return;
+	hostinv_init(&h, m->unit);
+	hostinv_cd(&h, m->dev->stream_id, ssid, leaf);
+	hostinv_flush(&h);
+}
+
+/* A linear table beyond one page is used only where two levels do not exist. */
+int cdtab_init(struct master *m)
+{
+	struct cdtab *t = &m->cdtab;
+	struct cdtab fresh = { .bits = m->ssid_bits };
+	size_t bytes;
+	int rc;
+
+	if (t->top.host)
+		return 0;
+	fresh.two_level = fresh.bits > CD_SPLIT && m->unit->feat.cd_2lvl;
+	bytes = leaf_bytes(&fresh);
+	if (fresh.two_level) {
+		bytes = l1_entries(&fresh) * SMMUV3_L1CD_SIZE;
+		fresh.l2 = alloc_array(l1_entries(&fresh), sizeof(fresh.l2[0]));
+		if (!fresh.l2)
+			return -ENOMEM;
+	}
+	rc = unit_mem_alloc(m->unit, bytes, bytes < 64 ? 64 : bytes,
+			    &fresh.top);
+	if (rc) {
+		free(fresh.l2);
+		return rc;
+	}
+	*t = fresh;
+	return 0;
+}
+
+void cdtab_fini(struct master *m)
+{
+	struct cdtab *t = &m->cdtab;
+
+	if (!t->top.host)
+		return;
+	for (size_t i = 0; t->two_level && i < l1_entries(t); i++) {
+		if (t->l2[i].host)
+			unit_mem_free(m->unit, &t->l2[i]);
+	}
+	free(t->l2);
+	unit_mem_free(m->unit, &t->top);
+	memset(t, 0, sizeof(*t));
+}
+
+static void publish_leaf(struct master *m, uint32_t ssid,
+			 const struct core_dma_mem *leaf)
+{
+	le64 *l1 = m->cdtab.top.host;
+
+	store(&l1[ssid >> CD_SPLIT],
+	      (leaf->pa & SMMUV3_L1CD_L2PTR) | SMMUV3_L1CD_V);
+	sync_cd(m, ssid, false);
+}
+
+static int need_leaf(struct master *m, uint32_t ssid)
+{
+	struct core_dma_mem *leaf = leaf_of(&m->cdtab, ssid);
+	int rc;
+
+	if (leaf->host)
+		return 0;
+	rc = unit_mem_alloc(m->unit, leaf_bytes(&m->cdtab),
+			    leaf_bytes(&m->cdtab), leaf);
+	if (!rc)
+		publish_leaf(m, ssid, leaf);
+	return rc;
+}
+
+/* An invalid CD becomes valid, or one that is out of use: V comes last. */
+static void write_in_place(struct master *m, uint32_t ssid,
+			   const uint64_t cd[8])
+{
+	struct smmuv3_cd *live =
+		cd_in(&m->cdtab, leaf_of(&m->cdtab, ssid), ssid);
+
+	for (int i = 7; i > 0; i--)
+		store(&live->dw[i], cd[i]);
+	sync_cd(m, ssid, true);
+	store(&live->dw[0], cd[0]);
+	sync_cd(m, ssid, true);
+}
+
+static int replace_leaf(struct master *m, uint32_t ssid, const uint64_t cd[8])
+{
+	struct cdtab *t = &m->cdtab;
+	struct core_dma_mem *leaf = leaf_of(t, ssid);
+	struct core_dma_mem old = *leaf;
+	struct core_dma_mem copy;
+	size_t bytes = leaf_bytes(t);
+	struct smmuv3_cd *slot;
+	uint64_t ste[8];
+	int rc;
+
+	rc = unit_mem_alloc(m->unit, bytes, bytes < 64 ? 64 : bytes, &copy);
+	if (rc)
+		return rc;
+	memcpy(copy.host, old.host, bytes);
+	slot = cd_in(t, &copy, ssid);
+	for (int i = 0; i < 8; i++)
+		slot->dw[i] = le64_make(cd[i]);
+	*leaf = copy;
+	if (t->two_level) {
+		publish_leaf(m, ssid, leaf);
+	} else if (m->mode == STE_S1) {
+		for (int i = 0; i < 8; i++)
+			ste[i] = le64_get(m->ste->dw[i]);
+		ste[0] &= ~SMMUV3_STE_0_S1CONTEXTPTR;
+		ste[0] |= copy.pa & SMMUV3_STE_0_S1CONTEXTPTR;
+		strtab_install(m, ste);
+	}
+	unit_mem_free(m->unit, &old);
+	return 0;
+}
+
+int cdtab_set(struct master *m, uint32_t ssid, const uint64_t cd[8])
+{
+	struct smmuv3_cd *live;
+	int rc;
+
+	rc = need_leaf(m, ssid);
+	if (rc)
+		return rc;
+	live = cd_in(&m->cdtab, leaf_of(&m->cdtab, ssid), ssid);
+	if (m->mode == STE_S1 && cd_is_valid(live))
+		return replace_leaf(m, ssid, cd);
+	write_in_place(m, ssid, cd);
+	return 0;
+}
+
+void cdtab_clear(struct master *m, uint32_t ssid)
+{
+	struct cdtab *t = &m->cdtab;
+	struct core_dma_mem *leaf;
+
+	if (!t->top.host)
+		return;
+	leaf = leaf_of(t, ssid);
+	if (!leaf->host)
+		return;
+	store(&cd_in(t, leaf, ssid)->dw[0], 0);
+	sync_cd(m, ssid, true);
+}

@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: MIT
+/* The host's command queue; vocabulary and contract in cmdq.h. */
+#include "drv/smmuv3/cmdq.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/le.h"
+#include "hwdef/smmuv3_cmd.h"
+#include "hwdef/smmuv3_regs.h"
+
+#define SPINS_BEFORE_YIELD 256
+#define SPINS_BEFORE_SLEEP 4096
+#define ABORT_RETRIES	   3
+#define BATCH_MAX	   1024
+
+/* One batch on its way. Indices count from its first command. */
+struct batch {
+	const uint64_t (*cmds)[2];
+	uint32_t n;
+	uint32_t first;	 /* queue index, with wrap bit */
+	uint32_t limit;	 /* the command that was illegal, or n */
+	bool atc_failed; /* some CMD_ATC_INV was not answered */
+	uint32_t errors;
+	uint32_t aborts;
+};
+
+static uint32_t reg_read(const struct cmdq *q, uint32_t offset)
+{
+	return (uint32_t)q->port->ops->read(q->port->ctx, offset, 4);
+}
+
+static void reg_write(const struct cmdq *q, uint32_t offset, uint32_t value)
+{
+	q->port->ops->write(q->port->ctx, offset, 4, value);
+}
+
+/* Indices run over twice the queue: the top bit is the wrap flag. */
+static uint32_t index_mask(const struct cmdq *q)
+{
+	return (uint32_t)BIT_ULL(q->lg2 + 1) - 1;
+}
+
+static uint32_t index_sub(const struct cmdq *q, uint32_t a, uint32_t b)
+{
+	return (a - b) & index_mask(q);
+}
+
+static void ring_put(struct cmdq *q, uint32_t index, uint64_t dw0, uint64_t dw1)
+{
+	struct smmuv3_cmd_rec *ring = q->mem.host;
+	struct smmuv3_cmd_rec *rec = &ring[index & (index_mask(q) >> 1)];
+
+	rec->dw[0] = le64_make(dw0);
+	rec->dw[1] = le64_make(dw1);
+}
+
+static void ring_put_sync(struct cmdq *q, uint32_t index)
+{
+	/* CS = SIG_NONE; shareability and attributes matter to MSIs only */
+	ring_put(q, index, SMMUV3_OP_SYNC, 0);
+}
+
+/* Orders the commands before PROD for hardware on another core. */
+static void ring_doorbell(struct cmdq *q)
+{
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	reg_write(q, SMMUV3_CMDQ_PROD, q->prod);
+}
+
+/*
+ * The queue cannot be trusted any more, so nothing can be invalidated: stop
+ * all translation, so that no promise about old pages is broken.
+ */
+static void kill_unit(struct cmdq *q, const char *why)
+{
+	if (q->dead)
+		return;
+	logger_log(q->logger, LOGGER_ERROR,
+		   "smmuv3: %s; the unit is dead and all DMA aborts", why);
+	__atomic_store_n(&q->dead, true, __ATOMIC_RELEASE);
+	reg_write(q, SMMUV3_GBPA, SMMUV3_GBPA_UPDATE | SMMUV3_GBPA_ABORT);
+	reg_write(q, SMMUV3_CR0, 0);
+}
+
+static void ack(struct cmdq *q, uint32_t errors)
+{
+	__atomic_store_n(&q->gerrorn, q->gerrorn ^ errors, __ATOMIC_RELAXED);
+	/* replaced commands before the restart that fetches them */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	reg_write(q, SMMUV3_GERRORN, q->gerrorn);
+}
+
+static uint32_t active_errors(const struct cmdq *q)
+{
+	return reg_read(q, SMMUV3_GERROR) ^
+	       __atomic_load_n(&q->gerrorn, __ATOMIC_RELAXED);
+}
+
+/* ---- waiting and errors ---- */
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* 7.1: the illegal command at CONS and all behind it become CMD_SYNCs. */
+static void error_ill(struct cmdq *q, struct batch *b, uint32_t at)
+{
+	if (at >= b->limit) {
+		kill_unit(q, "CMD_SYNC is called illegal");
+		return;
+	}
+	b->limit = at;
+	for (uint32_t i = at; i < b->n; i++)
+		ring_put_sync(q, b->first + i);
+}
+
+static void handle_error(struct cmdq *q, struct batch *b, uint32_t cons)
+{
+	uint32_t code = (uint32_t)field_get(SMMUV3_CMDQ_CONS_ERR, cons);
+	uint32_t at = index_sub(q, cons, b->first);
+
+	if (++b->errors > b->n + 2 * CMDQ_POSTED_MAX) {
+		kill_unit(q, "command queue errors without end");
+		return;
+	}
+	if (code == SMMUV3_CERROR_ILL && at > b->n) {
+		/* not of this batch: one that was posted */
+		logger_log(q->logger, LOGGER_ERROR,
+			   "smmuv3: a posted command was illegal");
+		ring_put_sync(q, cons);
+	} else if (code == SMMUV3_CERROR_ILL) {
+		error_ill(q, b, at);
+	} else if (code == SMMUV3_CERROR_ATC_INV_SYNC) {
+		/* the sync runs again and finds nothing outstanding */
+		b->atc_failed = true;
+	} else if (code != SMMUV3_CERROR_ABT) {
+		kill_unit(q, "unknown command queue error");
+	} else if (++b->aborts > ABORT_RETRIES) {
+		kill_unit(q, "the command queue cannot be fetched");
+	}
+	if (!q->dead)
+		ack(q, SMMUV3_GERROR_CMDQ);
+}
+
+static void relax(uint32_t spins)
+{
+	if (spins < SPINS_BEFORE_YIELD)
+		return;
+	if (spins < SPINS_BEFORE_SLEEP)
+		sched_yield();
+	else
+		nanosleep(&(struct timespec){ .tv_nsec = 50000 }, NULL);
+}
+
+/* Until hardware has consumed everything, or the unit is dead. */
+static void wait_consumed(struct cmdq *q, struct batch *b)
+{
+	uint64_t deadline = 0;
+	uint32_t spins = 0;
+	uint32_t cons;
+
+	while (!q->dead) {
+		cons = reg_read(q, SMMUV3_CMDQ_CONS);
+		if (!index_sub(q, cons, q->prod)) {
+			q->cons = q->prod;
+			return;
+		}
+		if (active_errors(q) & SMMUV3_GERROR_CMDQ) {
+			/* CONS.ERR is valid from here on */
+			handle_error(q, b, reg_read(q, SMMUV3_CMDQ_CONS));
+			spins = 0;
+			continue;
+		}
+		if (index_sub(q, cons, q->cons) || !spins)
+			deadline = now_ms() + q->timeout_ms;
+		else if (spins >= SPINS_BEFORE_YIELD && now_ms() > deadline)
+			kill_unit(q, "the command queue does not move");
+		q->cons = cons & index_mask(q);
+		relax(spins++);
+	}
+}
+
+static bool make_room(struct cmdq *q, uint32_t n)
+{
+	struct batch none = { .first = q->prod };
+
+	if (index_sub(q, q->prod, q->cons) + n > index_mask(q) / 2 + 1)
+		wait_consumed(q, &none);
+	return !q->dead;
+}
+
+/* Writes the batch and one sync, and waits. -EIO: the unit is dead. */
+static int run(struct cmdq *q, struct batch *b)
+{
+	b->limit = b->n;
+	if (q->dead || !make_room(q, b->n + 1))
+		return -EIO;
+	b->first = q->prod;
+	for (uint32_t i = 0; i < b->n; i++)
+		ring_put(q, b->first + i, b->cmds[i][0], b->cmds[i][1]);
+	ring_put_sync(q, b->first + b->n);
+	q->prod = (q->prod + b->n + 1) & index_mask(q);
+	ring_doorbell(q);
+	wait_consumed(q, b);
+	return q->dead ? -EIO : 0;
+}
+
+/* ---- which CMD_ATC_INV was not answered ---- */
+
+/* Repeats the ATC_INVs numbered [@start, @end) of @atc; true if all answer. */
+static bool atc_answers(struct cmdq *q, const struct batch *b,
+			const uint16_t *atc, uint32_t start, uint32_t end)
+{
+	uint64_t cmds[BATCH_MAX][2];
+	struct batch again = { .cmds = cmds, .n = end - start };
+
+	for (uint32_t i = start; i < end; i++) {
+		cmds[i - start][0] = b->cmds[atc[i]][0];
+		cmds[i - start][1] = b->cmds[atc[i]][1];
+	}
+	return !run(q, &again) && again.limit == again.n && !again.atc_failed;
+}
+
+/*
+ * The first CMD_ATC_INV without an answer, found by halving; @b->limit if all
+ * answer when asked again (then nothing is stale). Invalidating twice does no
+ * harm.
+ */
+static uint32_t atc_culprit(struct cmdq *q, const struct batch *b)
+{
+	uint16_t atc[BATCH_MAX];
+	uint32_t start = 0;
+	uint32_t end = 0;
+
+	for (uint32_t i = 0; i < b->limit; i++) {
+		if ((b->cmds[i][0] & SMMUV3_CMD_0_OP) == SMMUV3_OP_ATC_INV)
+			atc[end++] = (uint16_t)i;
+	}
+	if (!end || (end > 1 && atc_answers(q, b, atc, 0, end)))
+		return b->limit;
+	while (end - start > 1 && !q->dead) {
+		uint32_t mid = start + (end - start) / 2;
+
+		if (atc_answers(q, b, atc, start, mid))
+			start = mid;
+		else
+			end = mid;
+	}
+	return atc[start];
+}
+
+static int run_and_judge(struct cmdq *q, struct batch *b,
+			 struct cmdq_result *res)
+{
+	uint32_t culprit;
+
+	if (run(q, b))
+		goto dead;
+	if (b->atc_failed) {
+		culprit = atc_culprit(q, b);
+		if (q->dead)
+			goto dead;
+		if (culprit < b->limit) {
+			res->done = culprit;
+			res->code = SMMUV3_CERROR_ATC_INV_SYNC;
+			return -ETIMEDOUT;
+		}
+	}
+	res->done = b->limit;
+	if (b->limit == b->n)
+		return 0;
+	res->code = SMMUV3_CERROR_ILL;
+	return -EIO;
+dead:
+	res->done = 0;
+	res->code = SMMUV3_CERROR_ABT;
+	return -EIO;
+}
+
+/* ---- the lock, and work left by those who could not take it ---- */
+
+/* GERROR bits other than CMDQ: nothing to repair, but they must be taken. */
+static void take_gerrors(struct cmdq *q)
+{
+	uint32_t errors = active_errors(q) & ~(uint32_t)SMMUV3_GERROR_CMDQ;
+
+	if (!errors)
+		return;
+	logger_log(q->logger, LOGGER_WARN, "smmuv3: global errors %#x", errors);
+	if (errors & SMMUV3_GERROR_SFM)
+		kill_unit(q, "service failure mode");
+	else
+		ack(q, errors);
+}
+
+static void do_pending(struct cmdq *q)
+{
+	uint64_t cmds[CMDQ_POSTED_MAX][2];
+	uint32_t n;
+
+	if (!__atomic_exchange_n(&q->pending, false, __ATOMIC_ACQ_REL))
+		return;
+	pthread_mutex_lock(&q->posted_lock);
+	n = q->posted_n;
+	memcpy(cmds, q->posted, n * sizeof(cmds[0]));
+	q->posted_n = 0;
+	pthread_mutex_unlock(&q->posted_lock);
+
+	for (uint32_t i = 0; i < n && !q->dead && make_room(q, 1); i++) {
+		ring_put(q, q->prod, cmds[i][0], cmds[i][1]);
+		q->prod = (q->prod + 1) & index_mask(q);
+		ring_doorbell(q);
+	}
+	take_gerrors(q);
+}
+
+/*
+ * Handlers set @pending, then try the lock; the holder releases the lock, then
+ * looks at @pending. With both in one total order one of them sees the other.
+ */
+static void unlock(struct cmdq *q)
+{
+	for (;;) {
+		if (__atomic_load_n(&q->pending, __ATOMIC_RELAXED))
+			do_pending(q);
+		pthread_mutex_unlock(&q->lock);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		if (__builtin_expect(
+			    !__atomic_load_n(&q->pending, __ATOMIC_RELAXED), 1))
+			return;
+		if (pthread_mutex_trylock(&q->lock))
+			return;
+	}
+}
+
+static void kick(struct cmdq *q)
+{
+	__atomic_store_n(&q->pending, true, __ATOMIC_SEQ_CST);
+	if (!pthread_mutex_trylock(&q->lock))
+		unlock(q);
+}
+
+void cmdq_post(struct cmdq *q, uint64_t dw0, uint64_t dw1)
+{
+	bool full;
+
+	pthread_mutex_lock(&q->posted_lock);
+	full = q->posted_n == CMDQ_POSTED_MAX;
+	if (!full) {
+		q->posted[q->posted_n][0] = dw0;
+		q->posted[q->posted_n++][1] = dw1;
+	}
+	pthread_mutex_unlock(&q->posted_lock);
+	if (full)
+		logger_log(q->logger, LOGGER_ERROR,
+			   "smmuv3: too many posted commands, one is lost");
+	kick(q);
+}
+
+void cmdq_gerror(struct cmdq *q)
+{
+	/* CMDQ_ERR belongs to whoever waits for the queue */
+	if (active_errors(q) & ~(uint32_t)SMMUV3_GERROR_CMDQ)
+		kick(q);
+}
+
+/* ---- entry points ---- */
+
+uint32_t cmdq_capacity(const struct cmdq *q)
+{
+	uint32_t room = (uint32_t)BIT_ULL(q->lg2) - 1;
+
+	return room < BATCH_MAX ? room : BATCH_MAX;
+}
+
+int cmdq_issue(struct cmdq *q, const uint64_t (*cmds)[2], uint32_t n,
+	       struct cmdq_result *res)
+{
+	uint32_t capacity = cmdq_capacity(q);
+	int rc = 0;
+
+	res->done = 0;
+	res->code = 0;
+	for (uint32_t start = 0; start < n && !rc; start += capacity) {
+		struct cmdq_result part = { 0, 0 };
+		struct batch b = { .cmds = cmds + start, .n = n - start };
+
+		if (b.n > capacity)
+			b.n = capacity;
+		pthread_mutex_lock(&q->lock);
+		rc = run_and_judge(q, &b, &part);
+		unlock(q);
+		res->done = start + part.done;
+		res->code = part.code;
+	}
+	return rc;
+}
+
+int cmdq_init(struct cmdq *q, const struct core_hwport *port,
+	      const struct logger *logger, unsigned int lg2,
+	      unsigned int timeout_ms)
+{
+	size_t bytes = SMMUV3_CMD_SIZE * BIT_ULL(lg2);
+	int rc;
+
+	memset(q, 0, sizeof(*q));
+	q->port = port;
+	q->logger = logger;
+	q->lg2 = lg2;
+	q->timeout_ms = timeout_ms;
+	rc = port->ops->mem_alloc(port->ctx, bytes, bytes, &q->mem);
+	if (rc)
+		return rc;
+	pthread_mutex_init(&q->lock, NULL);
+	pthread_mutex_init(&q->posted_lock, NULL);
+	/* nothing of the time before is our error */
+	q->gerrorn = reg_read(q, SMMUV3_GERROR);
+	reg_write(q, SMMUV3_GERRORN, q->gerrorn);
+	port->ops->write(port->ctx, SMMUV3_CMDQ_BASE, 8,
+			 SMMUV3_Q_BASE_HINT | (q->mem.pa & SMMUV3_Q_BASE_ADDR) |
+				 lg2);
+	reg_write(q, SMMUV3_CMDQ_PROD, 0);
+	reg_write(q, SMMUV3_CMDQ_CONS, 0);
+	return 0;
+}
+
+void cmdq_fini(struct cmdq *q)
+{
+	pthread_mutex_destroy(&q->lock);
+	pthread_mutex_destroy(&q->posted_lock);
+	q->port->ops->mem_free(q->port->ctx, &q->mem);
+}

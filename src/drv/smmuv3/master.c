@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Devices behind the unit and what they are attached to. Attaching builds the
+ * wanted STE from scratch and installs it; whatever can fail comes before.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "drv/smmuv3/tlb.h"
+#include "drv/smmuv3/unit.h"
+
+bool master_can_ats(const struct master *m)
+{
+	return m->dev->ats && m->unit->feat.ats && !m->ats_broken;
+}
+
+static struct master *master_find(struct unit *u, uint32_t sid)
+{
+	struct itree_node *node = itree_first(&u->masters, sid, sid);
+
+	return node ? container_of(node, struct master, sid_node) : NULL;
+}
+
+void master_mark_broken(struct unit *u, uint32_t sid)
+{
+	struct master *m;
+
+	pthread_mutex_lock(&u->sid_lock);
+	m = master_find(u, sid);
+	if (m) {
+		m->ats_broken = true;
+		__atomic_store_n(&u->ats_broken, true, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&u->sid_lock);
+}
+
+/*
+ * The ATC may hold translations that were to be forgotten; with EATS = 0 the
+ * SMMU refuses requests that come already translated (CR0.ATSCHK).
+ */
+void masters_quarantine(struct unit *u)
+{
+	struct itree_node *node;
+
+	if (!__atomic_load_n(&u->ats_broken, __ATOMIC_RELAXED))
+		return;
+	__atomic_store_n(&u->ats_broken, false, __ATOMIC_RELAXED);
+	for (node = itree_from(&u->masters, 0); node; node = itree_succ(node)) {
+		struct master *m = container_of(node, struct master, sid_node);
+		uint64_t ste[8];
+
+		if (!m->ats_broken || !m->ats_on)
+			continue;
+		logger_log(u->cfg.logger, LOGGER_ERROR,
+			   "smmuv3: stream %#x does not answer invalidations; "
+			   "its ATS is off",
+			   m->dev->stream_id);
+		for (int i = 0; i < 8; i++)
+			ste[i] = le64_get(m->ste->dw[i]);
+		ste[1] &= ~SMMUV3_STE_1_EATS;
+		strtab_install(m, ste);
+		m->ats_on = false;
+	}
+}
+
+/* ---- changing over ---- */
+
+static void set_vmaster(struct master *m, struct viommu *v, uint32_t vsid)
+{
+	pthread_mutex_lock(&m->unit->sid_lock);
+	m->vmaster = v;
+	m->vsid = vsid;
+	pthread_mutex_unlock(&m->unit->sid_lock);
+}
+
+/* What the ATC holds belongs to what was; nothing of it may stay. */
+static void forget_atc(struct master *m)
+{
+	struct hostinv h;
+
+	hostinv_init(&h, m->unit);
+	hostinv_atc_all(&h, m);
+	hostinv_flush(&h);
+	masters_quarantine(m->unit);
+}
+
+static void change_over(struct master *m, const uint64_t ste[8],
+			enum ste_mode mode, bool ats)
+{
+	bool had_ats = m->ats_on;
+
+	strtab_install(m, ste);
+	m->mode = mode;
+	m->ats_on = ats;
+	if (had_ats || ats)
+		forget_atc(m);
+}
+
+static void now_under(struct master *m, struct domain *d, struct nested *n)
+{
+	link_del(&m->link);
+	m->domain = d;
+	m->nested = n;
+	if (d)
+		link_add(&d->masters, &m->link);
+	else if (n)
+		link_add(&n->viommu->masters, &m->link);
+	if (!n)
+		set_vmaster(m, NULL, 0);
+}
+
+static int attach_s1(struct domain *d, struct master *m)
+{
+	bool ats = master_can_ats(m);
+	uint64_t ste[8];
+	uint64_t cd[8];
+	int rc;
+
+	rc = cdtab_init(m);
+	if (rc)
+		return rc;
+	cd_make(d, cd);
+	rc = cdtab_set(m, 0, cd);
+	if (rc)
+		return rc;
+	ste_s1(m, SMMUV3_S1DSS_SSID0, ats, ste);
+	change_over(m, ste, STE_S1, ats);
+	return 0;
+}
+
+static int attach_s2(struct domain *d, struct master *m)
+{
+	bool ats = master_can_ats(m);
+	uint64_t ste[8];
+
+	/* SSIDs need a CD table of the host's */
+	if (!itree_empty(&m->pasids))
+		return -EBUSY;
+	ste_s2(d, d->vmid, ats, ste);
+	change_over(m, ste, STE_S2, ats);
+	return 0;
+}
+
+int master_attach(struct domain *d, struct master *m)
+{
+	struct unit *u = m->unit;
+	int rc;
+
+	pthread_mutex_lock(&u->cfg_lock);
+	rc = d->stage == 1 ? attach_s1(d, m) : attach_s2(d, m);
+	if (!rc)
+		now_under(m, d, NULL);
+	pthread_mutex_unlock(&u->cfg_lock);
+	return rc;
+}
+
+static int vdev_of(struct viommu *v, const struct core_device *dev,
+		   uint64_t *virt_id)
+{
+	int rc = -ENOENT;
+
+	pthread_rwlock_rdlock(&v->lock);
+	for (size_t i = 0; i < v->vdevs_n; i++) {
+		if (v->vdevs[i].dev != dev)
+			continue;
+		*virt_id = v->vdevs[i].virt_id;
+		rc = 0;
+		break;
+	}
+	pthread_rwlock_unlock(&v->lock);
+	return rc;
+}
+
+/*
+ * The vSID that events carry is the one of this moment: a vDEVICE that goes or
+ * comes later changes nothing before the next attach.
+ */
+int master_attach_nested(struct nested *n, struct master *m)
+{
+	struct unit *u = m->unit;
+	bool ats = n->ats && master_can_ats(m);
+	bool translates = nested_translates(n);
+	uint64_t virt_id = 0;
+	uint64_t ste[8];
+	int rc = 0;
+
+	if (translates)
+		rc = vdev_of(n->viommu, m->dev, &virt_id);
+	if (rc)
+		return rc;
+	pthread_mutex_lock(&u->cfg_lock);
+	if (!itree_empty(&m->pasids)) {
+		pthread_mutex_unlock(&u->cfg_lock);
+		return -EBUSY;
+	}
+	set_vmaster(m, translates ? n->viommu : NULL, (uint32_t)virt_id);
+	ste_nested(n, ats, ste);
+	change_over(m, ste, STE_NESTED, ats);
+	now_under(m, NULL, n);
+	pthread_mutex_unlock(&u->cfg_lock);
+	return 0;
+}
+
+/* ---- PASIDs ---- */
+
+static struct pasid *pasid_find(struct master *m, uint32_t number)
+{
+	struct itree_node *node = itree_first(&m->pasids, number, number);
+
+	return node ? container_of(node, struct pasid, node) : NULL;
+}
+
+static struct pasid *pasid_new(struct master *m, uint32_t number)
+{
+	struct pasid *p = alloc_zero(sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->master = m;
+	p->node.first = number;
+	p->node.last = number;
+	link_init(&p->link);
+	return p;
+}
+
+/* SSIDs may be used while transactions without one are blocked. */
+static void terminate_default(struct master *m)
+{
+	bool ats = master_can_ats(m);
+	uint64_t ste[8];
+
+	ste_s1(m, SMMUV3_S1DSS_TERMINATE, ats, ste);
+	change_over(m, ste, STE_S1, ats);
+}
+
+static void forget_pasid_atc(struct master *m, uint32_t pasid)
+{
+	struct hostinv h;
+
+	if (!m->ats_on)
+		return;
+	hostinv_init(&h, m->unit);
+	hostinv_atc(&h, m, pasid, 0, UINT64_MAX);
+	hostinv_flush(&h);
+	masters_quarantine(m->unit);
+}
+
+static int attach_pasid(struct domain *d, struct master *m, uint32_t number)
+{
+	struct pasid *p = pasid_find(m, number);
+	struct pasid *fresh = NULL;
+	uint64_t cd[8];
+	int rc;
+
+	if (m->mode == STE_S2 || m->mode == STE_NESTED)
+		return -EINVAL;
+	if (!p) {
+		fresh = pasid_new(m, number);
+		if (!fresh)
+			return -ENOMEM;
+		p = fresh;
+	}
+	cd_make(d, cd);
+	rc = cdtab_init(m);
+	if (!rc)
+		rc = cdtab_set(m, number, cd);
+	if (rc) {
+		free(fresh);
+		return rc;
+	}
+	if (fresh)
+		itree_insert(&m->pasids, &p->node);
+	if (m->mode == STE_ABORT)
+		terminate_default(m);
+	link_del(&p->link);
+	p->domain = d;
+	link_add(&d->pasids, &p->link);
+	forget_pasid_atc(m, number);
+	return 0;
+}
+
+int master_attach_pasid(struct domain *d, struct master *m, uint32_t pasid)
+{
+	struct unit *u = m->unit;
+	int rc;
+
+	/* SSID 0 is where transactions without one go (S1DSS) */
+	if (d->stage != 1 || !pasid || pasid > low_mask(m->ssid_bits))
+		return -EINVAL;
+	pthread_mutex_lock(&u->cfg_lock);
+	rc = attach_pasid(d, m, pasid);
+	pthread_mutex_unlock(&u->cfg_lock);
+	return rc;
+}
+
+/* ---- blocking ---- */
+
+static void abort_all(struct master *m)
+{
+	uint64_t ste[8];
+
+	ste_abort(ste);
+	change_over(m, ste, STE_ABORT, false);
+}
+
+static void block_default(struct master *m)
+{
+	if (m->mode == STE_S1 && !itree_empty(&m->pasids))
+		terminate_default(m);
+	else
+		abort_all(m);
+	cdtab_clear(m, 0);
+	now_under(m, NULL, NULL);
+}
+
+static void block_pasid(struct master *m, struct pasid *p)
+{
+	uint32_t number = (uint32_t)p->node.first;
+
+	cdtab_clear(m, number);
+	forget_pasid_atc(m, number);
+	itree_remove(&m->pasids, &p->node);
+	link_del(&p->link);
+	free(p);
+	if (itree_empty(&m->pasids) && !m->domain)
+		abort_all(m);
+}
+
+void master_block(struct core_device *dev, uint32_t pasid)
+{
+	struct master *m = dev->drv;
+	struct pasid *p;
+
+	pthread_mutex_lock(&m->unit->cfg_lock);
+	if (pasid == CORE_NO_PASID) {
+		block_default(m);
+	} else {
+		p = pasid_find(m, pasid);
+		if (p)
+			block_pasid(m, p);
+	}
+	pthread_mutex_unlock(&m->unit->cfg_lock);
+}
+
+/* ---- coming and going ---- */
+
+static int master_insert(struct master *m)
+{
+	struct unit *u = m->unit;
+	uint32_t sid = m->dev->stream_id;
+	int rc;
+
+	if (master_find(u, sid))
+		return -EEXIST;
+	rc = strtab_entry(u, sid, &m->ste);
+	if (rc)
+		return rc;
+	m->sid_node.first = sid;
+	m->sid_node.last = sid;
+	pthread_mutex_lock(&u->sid_lock);
+	itree_insert(&u->masters, &m->sid_node);
+	pthread_mutex_unlock(&u->sid_lock);
+	m->dev->drv = m;
+	return 0;
+}
+
+int master_add(struct core_device *dev)
+{
+	struct unit *u = to_unit(dev->iommu);
+	struct master *m = alloc_zero(sizeof(*m));
+	int rc;
+
+	if (!m)
+		return -ENOMEM;
+	m->dev = dev;
+	m->unit = u;
+	m->ssid_bits = dev->pasid_bits;
+	if (m->ssid_bits > u->feat.ssid_bits)
+		m->ssid_bits = (uint8_t)u->feat.ssid_bits;
+	link_init(&m->link);
+	pthread_mutex_lock(&u->cfg_lock);
+	rc = master_insert(m);
+	pthread_mutex_unlock(&u->cfg_lock);
+	if (rc)
+		free(m);
+	return rc;
+}
+
+void master_remove(struct core_device *dev)
+{
+	struct master *m = dev->drv;
+	struct unit *u = m->unit;
+	struct itree_node *node;
+
+	pthread_mutex_lock(&u->cfg_lock);
+	while ((node = itree_from(&m->pasids, 0)))
+		block_pasid(m, container_of(node, struct pasid, node));
+	block_default(m);
+	pthread_mutex_lock(&u->sid_lock);
+	itree_remove(&u->masters, &m->sid_node);
+	pthread_mutex_unlock(&u->sid_lock);
+	cdtab_fini(m);
+	pthread_mutex_unlock(&u->cfg_lock);
+	dev->drv = NULL;
+	free(m);
+}

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MIT
+/* Bringing a unit up and down, Arm IHI 0070 6.3 and 3.11 (reset). */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "drv/smmuv3/tlb.h"
+#include "drv/smmuv3/unit.h"
+#include "hwdef/smmuv3_regs.h"
+
+#define TIMEOUT_MS_DEFAULT 1000
+#define CACHE_WB	   1
+#define SHARE_INNER	   3
+
+uint32_t unit_read(const struct unit *u, uint32_t offset)
+{
+	return (uint32_t)u->port.ops->read(u->port.ctx, offset, 4);
+}
+
+void unit_write(const struct unit *u, uint32_t offset, uint32_t value)
+{
+	u->port.ops->write(u->port.ctx, offset, 4, value);
+}
+
+void unit_write64(const struct unit *u, uint32_t offset, uint64_t value)
+{
+	u->port.ops->write(u->port.ctx, offset, 8, value);
+}
+
+int unit_mem_alloc(struct unit *u, size_t size, size_t align,
+		   struct core_dma_mem *mem)
+{
+	struct core_dma_mem got = { 0 };
+	int rc;
+
+	rc = u->port.ops->mem_alloc(u->port.ctx, size, align, &got);
+	if (!rc)
+		*mem = got;
+	return rc;
+}
+
+void unit_mem_free(struct unit *u, struct core_dma_mem *mem)
+{
+	u->port.ops->mem_free(u->port.ctx, mem);
+	memset(mem, 0, sizeof(*mem));
+}
+
+int unit_id_get(struct unit *u, struct ids *ids, uint16_t *id)
+{
+	uint32_t got;
+	int rc;
+
+	pthread_mutex_lock(&u->id_lock);
+	rc = ids_reserve(ids, &got);
+	pthread_mutex_unlock(&u->id_lock);
+	if (!rc)
+		*id = (uint16_t)got;
+	return rc;
+}
+
+void unit_id_put(struct unit *u, struct ids *ids, uint16_t id)
+{
+	pthread_mutex_lock(&u->id_lock);
+	(void)ids_remove(ids, id);
+	pthread_mutex_unlock(&u->id_lock);
+}
+
+/* Until (register & mask) == want; -EIO if that does not come. */
+static int wait_register(const struct unit *u, uint32_t offset, uint32_t mask,
+			 uint32_t want)
+{
+	struct timespec nap = { .tv_nsec = 100000 };
+
+	for (unsigned int tries = 0; tries < u->cfg.timeout_ms * 10; tries++) {
+		if ((unit_read(u, offset) & mask) == want)
+			return 0;
+		nanosleep(&nap, NULL);
+	}
+	logger_log(u->cfg.logger, LOGGER_ERROR,
+		   "smmuv3: register %#x does not respond", offset);
+	return -EIO;
+}
+
+static int set_cr0(struct unit *u, uint32_t value)
+{
+	u->cr0 = value;
+	unit_write(u, SMMUV3_CR0, value);
+	return wait_register(u, SMMUV3_CR0ACK, value | 0x1ff, value);
+}
+
+/* Without translation everything aborts; 6.3.14: UPDATE comes back as 0. */
+static int set_abort(struct unit *u)
+{
+	int rc;
+
+	rc = wait_register(u, SMMUV3_GBPA, SMMUV3_GBPA_UPDATE, 0);
+	if (rc)
+		return rc;
+	unit_write(u, SMMUV3_GBPA, SMMUV3_GBPA_UPDATE | SMMUV3_GBPA_ABORT);
+	return wait_register(u, SMMUV3_GBPA,
+			     SMMUV3_GBPA_UPDATE | SMMUV3_GBPA_ABORT,
+			     SMMUV3_GBPA_ABORT);
+}
+
+static int reset(struct unit *u)
+{
+	int rc;
+
+	rc = set_abort(u);
+	if (!rc)
+		rc = set_cr0(u, 0);
+	if (rc)
+		return rc;
+	unit_write(u, SMMUV3_IRQ_CTRL, 0);
+	rc = wait_register(u, SMMUV3_IRQ_CTRLACK, 0x7, 0);
+	if (rc)
+		return rc;
+	unit_write(u, SMMUV3_CR1,
+		   (uint32_t)(field_prep(SMMUV3_CR1_TABLE_SH, SHARE_INNER) |
+			      field_prep(SMMUV3_CR1_TABLE_OC, CACHE_WB) |
+			      field_prep(SMMUV3_CR1_TABLE_IC, CACHE_WB) |
+			      field_prep(SMMUV3_CR1_QUEUE_SH, SHARE_INNER) |
+			      field_prep(SMMUV3_CR1_QUEUE_OC, CACHE_WB) |
+			      field_prep(SMMUV3_CR1_QUEUE_IC, CACHE_WB)));
+	unit_write(u, SMMUV3_CR2, SMMUV3_CR2_PTM | SMMUV3_CR2_RECINVSID);
+	return 0;
+}
+
+/* What was cached before this driver came. */
+static int forget_all(struct unit *u)
+{
+	uint64_t cmds[3][2] = {
+		{ SMMUV3_OP_CFGI_STE_RANGE, SMMUV3_CFGI_1_RANGE },
+		{ SMMUV3_OP_TLBI_NSNH_ALL, 0 },
+		{ SMMUV3_OP_TLBI_EL2_ALL, 0 },
+	};
+	struct cmdq_result res;
+
+	return cmdq_issue(&u->cmdq, cmds, u->feat.hyp ? 3 : 2, &res);
+}
+
+static void gerror_handle(void *arg)
+{
+	struct unit *u = arg;
+
+	cmdq_gerror(&u->cmdq);
+}
+
+/* Wired interrupts: an MSI address of 0 means none. */
+static int irqs_on(struct unit *u)
+{
+	uint32_t irqs = SMMUV3_IRQ_CTRL_EVENTQ | SMMUV3_IRQ_CTRL_GERROR;
+
+	if (u->info.idr[0] & SMMUV3_IDR0_MSI) {
+		unit_write64(u, SMMUV3_GERROR_IRQ_CFG0, 0);
+		unit_write64(u, SMMUV3_EVENTQ_IRQ_CFG0, 0);
+	}
+	u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_EVENTQ, evtq_handle, u);
+	u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_GERROR, gerror_handle, u);
+	unit_write(u, SMMUV3_IRQ_CTRL, irqs);
+	return wait_register(u, SMMUV3_IRQ_CTRLACK, irqs, irqs);
+}
+
+static int enable(struct unit *u)
+{
+	uint32_t cr0 = SMMUV3_CR0_CMDQEN;
+	int rc;
+
+	rc = set_cr0(u, cr0);
+	if (!rc)
+		rc = forget_all(u);
+	if (rc)
+		return rc;
+	cr0 |= SMMUV3_CR0_EVENTQEN;
+	rc = set_cr0(u, cr0);
+	if (!rc)
+		rc = irqs_on(u);
+	if (!rc && u->feat.ats) {
+		/* translated requests are checked against EATS */
+		cr0 |= SMMUV3_CR0_ATSCHK;
+		rc = set_cr0(u, cr0);
+	}
+	return rc ? rc : set_cr0(u, cr0 | SMMUV3_CR0_SMMUEN);
+}
+
+/* GBPA stays: without this driver DMA aborts. */
+static void disable(struct unit *u)
+{
+	unit_write(u, SMMUV3_IRQ_CTRL, 0);
+	u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_EVENTQ, NULL, NULL);
+	u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_GERROR, NULL, NULL);
+	(void)set_cr0(u, 0);
+}
+
+/* ---- operations of core ---- */
+
+static int unit_hw_info(struct core_device *dev, uint32_t type,
+			uint32_t *out_type, const void **data, uint32_t *len)
+{
+	struct unit *u = to_unit(dev->iommu);
+
+	if (type != IOMMU_HW_INFO_TYPE_DEFAULT &&
+	    type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
+		return -EOPNOTSUPP;
+	*out_type = IOMMU_HW_INFO_TYPE_ARM_SMMUV3;
+	*data = &u->info;
+	*len = sizeof(u->info);
+	return 0;
+}
+
+static uint64_t unit_capabilities(struct core_device *dev,
+				  uint8_t *max_pasid_log2)
+{
+	struct unit *u = to_unit(dev->iommu);
+	uint64_t caps = 0;
+
+	*max_pasid_log2 = dev->pasid_bits < u->feat.ssid_bits
+				  ? dev->pasid_bits
+				  : (uint8_t)u->feat.ssid_bits;
+	if (!dev->ats || !u->feat.ats)
+		caps |= IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
+	return caps;
+}
+
+static size_t unit_reserved(struct core_device *dev, struct core_resv *resv,
+			    size_t max)
+{
+	const struct smmuv3_drv_config *cfg = &to_unit(dev->iommu)->cfg;
+
+	if (!max || (!cfg->msi_first && !cfg->msi_last))
+		return 0;
+	resv[0] = (struct core_resv){ .first = cfg->msi_first,
+				      .last = cfg->msi_last,
+				      .msi = true };
+	return 1;
+}
+
+static void locks_fini(struct unit *u)
+{
+	pthread_mutex_destroy(&u->cfg_lock);
+	pthread_mutex_destroy(&u->sid_lock);
+	pthread_mutex_destroy(&u->id_lock);
+	ids_fini(&u->asids);
+	ids_fini(&u->vmids);
+}
+
+static void unit_destroy(struct core_iommu *iommu)
+{
+	struct unit *u = to_unit(iommu);
+
+	disable(u);
+	evtq_fini(u);
+	strtab_fini(u);
+	cmdq_fini(&u->cmdq);
+	locks_fini(u);
+	free(u);
+}
+
+static const struct core_iommu_ops unit_ops = {
+	.name = "smmuv3",
+	.hw_info = unit_hw_info,
+	.capabilities = unit_capabilities,
+	.device_add = master_add,
+	.device_remove = master_remove,
+	.reserved = unit_reserved,
+	.domain_alloc = domain_alloc,
+	.viommu_alloc = viommu_alloc,
+	.block = master_block,
+	.destroy = unit_destroy,
+};
+
+static int bring_up(struct unit *u)
+{
+	int rc;
+
+	rc = reset(u);
+	if (rc)
+		return rc;
+	rc = cmdq_init(&u->cmdq, &u->port, u->cfg.logger, u->feat.cmdq_lg2,
+		       u->cfg.timeout_ms);
+	if (rc)
+		return rc;
+	rc = strtab_init(u);
+	if (rc)
+		goto out_cmdq;
+	rc = evtq_init(u);
+	if (rc)
+		goto out_strtab;
+	rc = enable(u);
+	if (!rc)
+		return 0;
+	disable(u);
+	evtq_fini(u);
+out_strtab:
+	strtab_fini(u);
+out_cmdq:
+	cmdq_fini(&u->cmdq);
+	return rc;
+}
+
+int smmuv3_drv_create(const struct smmuv3_drv_config *config,
+		      const struct core_hwport *port, struct core_iommu **out)
+{
+	struct unit *u;
+	int rc;
+
+	if (config->msi_first > config->msi_last)
+		return -EINVAL;
+	u = alloc_zero(sizeof(*u));
+	if (!u)
+		return -ENOMEM;
+	u->core.ops = &unit_ops;
+	u->port = *port;
+	u->cfg = *config;
+	if (!u->cfg.timeout_ms)
+		u->cfg.timeout_ms = TIMEOUT_MS_DEFAULT;
+	rc = features_read(u);
+	if (rc)
+		goto out_free;
+	pthread_mutex_init(&u->cfg_lock, NULL);
+	pthread_mutex_init(&u->sid_lock, NULL);
+	pthread_mutex_init(&u->id_lock, NULL);
+	ids_init(&u->asids, (uint32_t)low_mask(u->feat.asid_bits));
+	ids_init(&u->vmids, (uint32_t)low_mask(u->feat.vmid_bits));
+	rc = bring_up(u);
+	if (!rc) {
+		*out = &u->core;
+		return 0;
+	}
+	locks_fini(u);
+out_free:
+	free(u);
+	return rc;
+}
