@@ -234,18 +234,16 @@ static bool stream_command(struct span *span, uint32_t at, uint32_t vsid,
  * What goes down starts from the fields that the command has; bits that the
  * architecture ignores never reach a host that refuses them.
  */
-static bool tlbi(struct span *span, uint32_t at, const uint64_t dw[2])
+static bool tlbi(struct span *span, uint32_t at, const uint64_t dw[2],
+		 const struct smmuv3_cmd *cmd)
 {
 	uint64_t dw0 = dw[0] & SMMUV3_CMD_0_OP;
 	uint64_t dw1 = 0;
 
-	switch (dw0) {
-	case SMMUV3_OP_TLBI_NH_ASID:
+	if (dw0 == SMMUV3_OP_TLBI_NH_ASID || dw0 == SMMUV3_OP_TLBI_NH_VA)
 		dw0 |= dw[0] & SMMUV3_TLBI_0_ASID;
-		break;
+	switch (cmd->op) {
 	case SMMUV3_OP_TLBI_NH_VA:
-		dw0 |= dw[0] & SMMUV3_TLBI_0_ASID;
-		/* fallthrough */
 	case SMMUV3_OP_TLBI_NH_VAA:
 		dw1 = dw[1] & TLBI_ADDR_1;
 		if (!(span->vsmmu->id.idr[3] & SMMUV3_IDR3_RIL))
@@ -302,7 +300,7 @@ static bool execute(struct span *span, uint32_t at,
 	case SMMUV3_OP_TLBI_NH_VA:
 	case SMMUV3_OP_TLBI_NH_VAA:
 	case SMMUV3_OP_TLBI_NSNH_ALL:
-		return tlbi(span, at, dw);
+		return tlbi(span, at, dw, cmd);
 	case SMMUV3_OP_ATC_INV:
 		return atc_inv(span, at, dw, cmd);
 	default:
