@@ -113,13 +113,15 @@ int main(void)
 	if (va == MAP_FAILED)
 		return 1;
 	bench_heading("IOAS_MAP and IOAS_UNMAP with one HWPT, ns per call");
-	measure("4 KiB", (struct map_job){ va, IOVA, 4096 });
-	measure("2 MiB, aligned", (struct map_job){ va, IOVA, 2ULL << 20 });
+	measure("4 KiB", (struct map_job){ va, IOVA, 4096, false });
+	measure("2 MiB, aligned",
+		(struct map_job){ va, IOVA, 2ULL << 20, false });
 	measure("2 MiB, misaligned by 4 KiB",
-		(struct map_job){ va, IOVA + 4096, 2ULL << 20 });
-	measure("1 GiB, aligned", (struct map_job){ va, IOVA, 1ULL << 30 });
+		(struct map_job){ va, IOVA + 4096, 2ULL << 20, false });
+	measure("1 GiB, aligned",
+		(struct map_job){ va, IOVA, 1ULL << 30, false });
 	measure("1 GiB, misaligned by 4 KiB",
-		(struct map_job){ va, IOVA + 4096, 1ULL << 30 });
+		(struct map_job){ va, IOVA + 4096, 1ULL << 30, false });
 	host_stop(&host);
 	munmap(va, room);
 	return 0;

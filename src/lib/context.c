@@ -8,7 +8,6 @@
 
 int nestfd_open(struct nestfd_machine *machine, struct nestfd **out)
 {
-	struct nestfd_device *dev;
 	struct nestfd *ctx;
 	int rc;
 
@@ -20,12 +19,6 @@ int nestfd_open(struct nestfd_machine *machine, struct nestfd **out)
 	rc = machine_driver(machine);
 	if (rc)
 		goto unlock;
-	LIST_FOREACH(dev, &machine->devices, link)
-	{
-		rc = device_introduce_locked(dev);
-		if (rc)
-			goto unlock;
-	}
 	rc = core_open(&machine->env, &ctx->core);
 	if (rc)
 		goto unlock;
@@ -44,9 +37,9 @@ void context_close_locked(struct nestfd *ctx)
 {
 	struct nestfd_device *dev;
 
-	LIST_FOREACH(dev, &ctx->machine->devices, link)
-	if (dev->ctx == ctx)
-		device_unbind_locked(dev);
+	LIST_FOREACH (dev, &ctx->machine->devices, link)
+		if (dev->ctx == ctx)
+			device_unbind_locked(dev);
 	core_close(ctx->core);
 	LIST_REMOVE(ctx, link);
 	free(ctx);

@@ -28,45 +28,15 @@ static int check_config(const struct nestfd_device_config *config)
 	return 0;
 }
 
-int device_introduce_locked(struct nestfd_device *dev)
+int nestfd_device_add(struct nestfd_machine *machine,
+		      const struct nestfd_device_config *config,
+		      struct nestfd_device **out)
 {
-	int rc;
-
-	if (dev->known)
-		return 0;
-	dev->core.iommu = dev->machine->iommu;
-	rc = dev->core.iommu->ops->device_add(&dev->core);
-	if (!rc)
-		dev->known = true;
-	return rc;
-}
-
-/* At the model's port, and at the driver if there is one already. */
-static int plug_in(struct nestfd_device *dev,
-		   const struct nestfd_device_config *config)
-{
-	struct nestfd_machine *machine = dev->machine;
 	struct model_port_config port = {
 		.stream_id = config->stream_id,
 		.pasid_bits = config->pasid_bits,
 		.ats = config->ats,
 	};
-	int rc;
-
-	rc = machine->model->ops->port_add(machine->model, &port, &dev->port);
-	if (rc)
-		return rc;
-	if (machine->iommu)
-		rc = device_introduce_locked(dev);
-	if (rc)
-		machine->model->ops->port_remove(dev->port);
-	return rc;
-}
-
-int nestfd_device_add(struct nestfd_machine *machine,
-		      const struct nestfd_device_config *config,
-		      struct nestfd_device **out)
-{
 	struct nestfd_device *dev;
 	int rc;
 
@@ -82,7 +52,7 @@ int nestfd_device_add(struct nestfd_machine *machine,
 	dev->core.ats = config->ats;
 	dev->core.owner = dev;
 	pthread_mutex_lock(&machine->lock);
-	rc = plug_in(dev, config);
+	rc = machine->model->ops->port_add(machine->model, &port, &dev->port);
 	if (!rc)
 		LIST_INSERT_HEAD(&machine->devices, dev, link);
 	pthread_mutex_unlock(&machine->lock);
@@ -105,8 +75,6 @@ void device_unbind_locked(struct nestfd_device *dev)
 void device_remove_locked(struct nestfd_device *dev)
 {
 	device_unbind_locked(dev);
-	if (dev->known)
-		dev->core.iommu->ops->device_remove(&dev->core);
 	dev->machine->model->ops->port_remove(dev->port);
 	LIST_REMOVE(dev, link);
 	free(dev);
@@ -131,6 +99,7 @@ int nestfd_bind(struct nestfd *ctx, struct nestfd_device *dev, uint32_t *dev_id)
 	if (ctx->machine != dev->machine)
 		return -EXDEV;
 	pthread_mutex_lock(&dev->machine->lock);
+	dev->core.iommu = dev->machine->iommu;
 	rc = dev->ctx ? -EBUSY : core_bind(ctx->core, &dev->core, &dev->dev_id);
 	if (!rc) {
 		dev->ctx = ctx;

@@ -38,7 +38,6 @@ struct nestfd_device {
 	struct model_port *port;
 	struct nestfd *ctx; /* while bound */
 	uint32_t dev_id;
-	bool known; /* to the driver */
 	LIST_ENTRY(nestfd_device) link;
 };
 
@@ -92,9 +91,6 @@ extern const struct core_hwport_ops machine_hwport_ops;
 
 /* With the machine's lock held: makes the driver unless it is there. */
 int machine_driver(struct nestfd_machine *machine);
-
-/* With the lock held: the driver learns of @dev unless it knows it. */
-int device_introduce_locked(struct nestfd_device *dev);
 
 /* The device's half of unbinding, with the machine's lock held. */
 void device_unbind_locked(struct nestfd_device *dev);
