@@ -10,7 +10,7 @@
 
 #include "model/smmuv3/walk_priv.h"
 
-/* Everything that stays the same during one walk of stage 1 */
+/* One walk of stage 1: all but @memo stays as it is. */
 struct s1_walk {
 	const struct smmuv3_walk_env *env;
 	const struct smmuv3_s1 *s1;
@@ -19,6 +19,7 @@ struct s1_walk {
 	uint64_t va;	/* effective */
 	uint64_t index; /* the bits of it that index tables */
 	uint8_t need;
+	struct s2_memo memo;
 	struct smmuv3_fault *fault;
 };
 
@@ -53,7 +54,7 @@ s1_abort(const struct s1_walk *w, unsigned int level, uint64_t pa)
 }
 
 /* Where a descriptor of stage 1 lies. */
-static bool s1_locate(const struct s1_walk *w, uint64_t addr, uint8_t need,
+static bool s1_locate(struct s1_walk *w, uint64_t addr, uint8_t need,
 		      uint64_t *pa)
 {
 	struct s2_access a = {
@@ -61,23 +62,24 @@ static bool s1_locate(const struct s1_walk *w, uint64_t addr, uint8_t need,
 		.class = SMMUV3_CLASS_TT,
 		.need = need,
 	};
-	struct smmuv3_page page;
 
 	if (!w->s2) {
 		*pa = addr;
 		return true;
 	}
-	if (!smmuv3_walk_s2(w->env, w->s2, &a, &page, w->fault))
+	if (!smmuv3_walk_s2(w->env, w->s2, &a, &w->memo, w->fault))
 		return false;
-	*pa = page.out + (addr - page.first);
+	*pa = w->memo.page.out + (addr - w->memo.page.first);
 	return true;
 }
 
 static uint8_t s1_table_attrs(const struct smmuv3_tt *tt, uint64_t d)
 {
+	const uint64_t any = ARMV8_TABLE_AP_RO | ARMV8_TABLE_AP_EL0 |
+			     ARMV8_TABLE_UXN | ARMV8_TABLE_PXN;
 	uint8_t attrs = 0;
 
-	if (tt->had)
+	if (!(d & any) || tt->had)
 		return 0;
 	if (d & ARMV8_TABLE_AP_RO)
 		attrs |= SMMUV3_TABLE_RO;
@@ -130,7 +132,7 @@ static void s1_page(const struct s1_walk *w, const struct position *at,
 	unsigned int lg2 = level_shift(w->tt, at->level);
 
 	*page = (struct smmuv3_page){
-		.first = w->va & ~low_mask(lg2),
+		.first = w->va & ~below(lg2),
 		.out = desc_output(w->tt, d, lg2),
 		.size_lg2 = (uint8_t)lg2,
 		.level = at->level,
@@ -154,11 +156,10 @@ static bool s1_leaf(const struct s1_walk *w, uint64_t d,
 	return true;
 }
 
-/* The descriptor as the access leaves it (3.13) */
+/* The descriptor as the access leaves it, with HA (3.13) */
 static uint64_t s1_updated(const struct s1_walk *w, uint64_t d, uint8_t attrs)
 {
-	if (w->s1->ha)
-		d |= ARMV8_PTE_AF;
+	d |= ARMV8_PTE_AF;
 	if (w->need & ANY_W && s1_clean(w->s1, d, attrs))
 		d &= ~ARMV8_S1_AP_RO;
 	return d;
@@ -170,19 +171,20 @@ static void s1_ready(const struct s1_walk *w, uint64_t d, uint8_t attrs,
 {
 	if (s1_clean(w->s1, d, attrs))
 		page->ready &= (uint8_t)~ANY_W;
-	if (w->s1->ha && !(d & ARMV8_PTE_AF))
+	if (!(d & ARMV8_PTE_AF))
 		page->ready = 0;
 }
 
 /* 0; -EAGAIN: read the descriptor again; -EFAULT with the fault */
-static int s1_finish(const struct s1_walk *w, uint8_t attrs,
-		     struct descriptor *d, struct smmuv3_page *page)
+static int s1_finish(struct s1_walk *w, uint8_t attrs, struct descriptor *d,
+		     struct smmuv3_page *page)
 {
-	uint64_t to = d->value;
+	uint64_t to;
 	int rc;
 
-	if (!w->env->quiet)
-		to = s1_updated(w, d->value, attrs);
+	if (!w->s1->ha)
+		return 0;
+	to = w->env->quiet ? d->value : s1_updated(w, d->value, attrs);
 	if (to != d->value) {
 		if (!s1_locate(w, d->addr, SMMUV3_PRIV_R | SMMUV3_PRIV_W,
 			       &d->pa))
@@ -218,52 +220,51 @@ static void s1_add_table(const struct s1_walk *w, const struct position *at,
 {
 	struct smmuv3_table table = {
 		.table = at->table,
-		.first = w->va & ~low_mask(lg2),
+		.first = w->va & ~below(lg2),
 		.size_lg2 = (uint8_t)lg2,
 		.level = at->level,
 		.attrs = at->attrs,
 	};
 
-	if (w->env->cache->s1_add)
+	if (!w->env->quiet && w->env->cache->s1_add)
 		w->env->cache->s1_add(w->env->cache_ctx, w->va, &table);
 }
 
 /* From @at down to the leaf. */
-static bool s1_descend(const struct s1_walk *w, struct position *at,
+static bool s1_descend(struct s1_walk *w, struct position *at,
 		       struct descriptor *leaf)
 {
 	const struct smmuv3_walk_env *env = w->env;
 	const struct smmuv3_tt *tt = w->tt;
-	unsigned int stride = tt->granule_lg2 - 3;
+	const unsigned int stride = tt->granule_lg2 - 3u;
 	unsigned int shift = level_shift(tt, at->level);
+	uint64_t index = first_index(tt, at, w->index, shift);
 	uint64_t addr, pa, raw, d;
-	enum desc_kind kind;
 
 	for (;;) {
-		addr = desc_address(tt, at, w->index, shift);
+		addr = at->table + index * 8;
 		if (!s1_locate(w, addr, SMMUV3_PRIV_R, &pa))
 			return false;
 		if (phys_cursor_load64(env->phys, &env->cursors->s1, pa, &raw))
 			return s1_abort(w, at->level, pa);
 		d = desc_order(tt, raw);
-		told(env, false, at->level, pa, d);
-		kind = desc_kind(tt, at->level, d);
-		if (kind != DESC_TABLE)
+		if (env->cache)
+			tell(env, false, at->level, pa, d);
+		if (!is_table(at->level, d))
 			break;
 		at->table = desc_output(tt, d, tt->granule_lg2);
 		if (out_of_range(tt, at->table))
 			return s1_fault(w, SMMUV3_EVT_F_ADDR_SIZE, at->level);
 		at->attrs |= s1_table_attrs(tt, d);
 		at->level++;
-		if (adds(env))
+		if (env->cache)
 			s1_add_table(w, at, shift);
 		shift -= stride;
+		index = (w->index >> shift) & below(stride);
 	}
-	if (kind == DESC_INVALID)
+	if (!is_leaf(tt, at->level, d))
 		return s1_fault(w, SMMUV3_EVT_F_TRANSLATION, at->level);
-	leaf->value = d;
-	leaf->addr = addr;
-	leaf->pa = pa;
+	*leaf = (struct descriptor){ d, addr, pa };
 	return true;
 }
 
@@ -286,7 +287,7 @@ static bool s1_walk(struct s1_walk *w, bool priv, struct smmuv3_page *page)
 
 	if (!s1_in_range(w, priv))
 		return false;
-	w->index = w->va & low_mask(w->tt->in_bits);
+	w->index = w->va & below(w->tt->in_bits);
 	s1_start(w, &at);
 	for (int tries = 0; tries < UPDATE_TRIES; tries++) {
 		if (!s1_descend(w, &at, &d))
@@ -315,15 +316,15 @@ static void combine(struct smmuv3_walk *out, uint64_t va, bool s1, bool s2)
 			lg2 = out->s2.size_lg2;
 	}
 	out->page_lg2 = lg2;
-	out->page_first = va & ~low_mask(lg2);
-	out->page_pa = out->pa & ~low_mask(lg2);
-	out->page_ipa = out->ipa & ~low_mask(lg2);
+	out->page_first = va & ~below(lg2);
+	out->page_pa = out->pa & ~below(lg2);
+	out->page_ipa = out->ipa & ~below(lg2);
 	out->global = s1 && out->leaf.global;
 }
 
 static bool walk_s2_last(const struct smmuv3_walk_env *env,
 			 const struct smmuv3_s2 *s2, uint64_t ipa, uint8_t need,
-			 struct smmuv3_walk *out)
+			 struct s2_memo *memo, struct smmuv3_walk *out)
 {
 	struct s2_access a = {
 		.ipa = ipa,
@@ -331,8 +332,9 @@ static bool walk_s2_last(const struct smmuv3_walk_env *env,
 		.need = need,
 	};
 
-	if (!smmuv3_walk_s2(env, s2, &a, &out->s2, &out->fault))
+	if (!smmuv3_walk_s2(env, s2, &a, memo, &out->fault))
 		return false;
+	out->s2 = memo->page;
 	out->ipa = ipa;
 	out->pa = out->s2.out + (ipa - out->s2.first);
 	return true;
@@ -343,6 +345,8 @@ static bool walk_s2_only(const struct smmuv3_walk_env *env,
 			 const struct smmuv3_s2 *s2,
 			 const struct smmuv3_input *in, struct smmuv3_walk *out)
 {
+	struct s2_memo memo = { 0 };
+
 	if (in->addr >> env->oas_bits) { /* IAS is OAS; marked as stage 1 */
 		out->fault = (struct smmuv3_fault){
 			.event = SMMUV3_EVT_F_ADDR_SIZE,
@@ -350,7 +354,7 @@ static bool walk_s2_only(const struct smmuv3_walk_env *env,
 		};
 		return false;
 	}
-	if (!walk_s2_last(env, s2, in->addr, smmuv3_access_bit(in), out))
+	if (!walk_s2_last(env, s2, in->addr, smmuv3_access_bit(in), &memo, out))
 		return false;
 	out->leaf = out->s2;
 	out->granule_lg2 = s2->tt.granule_lg2;
@@ -379,7 +383,7 @@ bool smmuv3_walk(const struct smmuv3_walk_env *env, const struct smmuv3_s1 *s1,
 		return false;
 	ipa = out->leaf.out + (w.va - out->leaf.first);
 	if (s2) {
-		if (!walk_s2_last(env, s2, ipa, w.need, out))
+		if (!walk_s2_last(env, s2, ipa, w.need, &w.memo, out))
 			return false;
 	} else {
 		out->ipa = 0;

@@ -17,12 +17,6 @@
 #define ANY_R	     (SMMUV3_PRIV_R | SMMUV3_UNPRIV_R)
 #define ANY_W	     (SMMUV3_PRIV_W | SMMUV3_UNPRIV_W)
 
-enum desc_kind {
-	DESC_INVALID,
-	DESC_TABLE,
-	DESC_LEAF,
-};
-
 /* Where a walk stands: the next descriptor is one of this table's. */
 struct position {
 	uint64_t table;
@@ -37,6 +31,12 @@ struct descriptor {
 	uint64_t pa;
 };
 
+/* low_mask() for sizes of pages, which are below 64 */
+static inline uint64_t below(unsigned int lg2)
+{
+	return (1ULL << lg2) - 1;
+}
+
 static inline unsigned int level_shift(const struct smmuv3_tt *tt,
 				       unsigned int level)
 {
@@ -46,18 +46,18 @@ static inline unsigned int level_shift(const struct smmuv3_tt *tt,
 }
 
 /*
- * The descriptor of @addr, which is already cut to in_bits: so at the first
- * level, where tables may be concatenated or small, the index needs no mask.
+ * The index of @addr, which is already cut to in_bits, into the table at @at:
+ * the first level, where tables may be concatenated or small, needs no mask.
  */
-static inline uint64_t desc_address(const struct smmuv3_tt *tt,
-				    const struct position *at, uint64_t addr,
-				    unsigned int shift)
+static inline uint64_t first_index(const struct smmuv3_tt *tt,
+				   const struct position *at, uint64_t addr,
+				   unsigned int shift)
 {
 	uint64_t index = addr >> shift;
 
 	if (at->level != tt->start_level)
-		index &= low_mask(tt->granule_lg2 - 3);
-	return at->table + index * 8;
+		index &= below(tt->granule_lg2 - 3u);
+	return index;
 }
 
 static inline uint64_t desc_order(const struct smmuv3_tt *tt, uint64_t raw)
@@ -65,23 +65,28 @@ static inline uint64_t desc_order(const struct smmuv3_tt *tt, uint64_t raw)
 	return tt->big_endian ? be64toh(raw) : le64toh(raw);
 }
 
-static inline enum desc_kind desc_kind(const struct smmuv3_tt *tt,
-				       unsigned int level, uint64_t d)
+static inline bool is_table(unsigned int level, uint64_t d)
+{
+	const uint64_t both = ARMV8_PTE_VALID | ARMV8_PTE_TABLE;
+
+	return level < LEAF_LEVEL && (d & both) == both;
+}
+
+/* Of what is no table: a page or a block, where there are any? */
+static inline bool is_leaf(const struct smmuv3_tt *tt, unsigned int level,
+			   uint64_t d)
 {
 	if (!(d & ARMV8_PTE_VALID))
-		return DESC_INVALID;
-	if (level == LEAF_LEVEL)
-		return d & ARMV8_PTE_TABLE ? DESC_LEAF : DESC_INVALID;
-	if (d & ARMV8_PTE_TABLE)
-		return DESC_TABLE;
-	return level >= tt->block_level ? DESC_LEAF : DESC_INVALID;
+		return false;
+	return level == LEAF_LEVEL ? !!(d & ARMV8_PTE_TABLE)
+				   : level >= tt->block_level;
 }
 
 /* The address in a descriptor of something of 2^@lg2 bytes */
 static inline uint64_t desc_output(const struct smmuv3_tt *tt, uint64_t d,
 				   unsigned int lg2)
 {
-	uint64_t out = d & ARMV8_PTE_ADDR & ~low_mask(lg2);
+	uint64_t out = d & ARMV8_PTE_ADDR & ~below(lg2);
 
 	if (tt->high_bits)
 		out |= field_get(ARMV8_PTE_ADDR_HIGH, d) << 48;
@@ -93,7 +98,7 @@ static inline bool out_of_range(const struct smmuv3_tt *tt, uint64_t out)
 	return out >> tt->out_bits;
 }
 
-static inline void told(const struct smmuv3_walk_env *env, bool s2,
+static inline void tell(const struct smmuv3_walk_env *env, bool s2,
 			uint8_t level, uint64_t pa, uint64_t d)
 {
 	if (env->cache && env->cache->step)
@@ -112,10 +117,30 @@ struct s2_access {
 	uint8_t need;  /* all of these SMMUV3_PRIV_R ... */
 };
 
-/* The page of @a->ipa; it permits what is needed, its flags are updated. */
+/*
+ * What one walk remembers of stage 2 from its last use, for the next: tables
+ * of stage 1 often lie together. It never outlives the walk, so there is
+ * nothing to invalidate. All zero is empty.
+ */
+struct s2_memo {
+	struct smmuv3_page page; /* size_lg2 0: none */
+	struct position at;	 /* the table that the leaf was in ... */
+	uint64_t first;		 /* ... and what it maps; span_lg2 0: none */
+	uint8_t span_lg2;
+};
+
+static inline bool covers(uint64_t first, unsigned int lg2, uint64_t addr)
+{
+	return lg2 && !((first ^ addr) >> lg2);
+}
+
+/*
+ * The page of @a->ipa in @memo->page; it permits what is needed, its flags are
+ * updated.
+ */
 bool smmuv3_walk_s2(const struct smmuv3_walk_env *env,
 		    const struct smmuv3_s2 *s2, const struct s2_access *a,
-		    struct smmuv3_page *page, struct smmuv3_fault *fault);
+		    struct s2_memo *memo, struct smmuv3_fault *fault);
 
 /*
  * Make @d read @to. 0; -EAGAIN: it is another one by now; -EFAULT: it cannot

@@ -36,20 +36,6 @@ static __attribute__((cold, noinline)) bool s2_abort(struct smmuv3_fault *fault,
 	return false;
 }
 
-static uint8_t s2_exec(const struct smmuv3_s2 *s2, uint64_t d)
-{
-	static const uint8_t by_xn[4] = {
-		SMMUV3_PRIV_X | SMMUV3_UNPRIV_X,
-		SMMUV3_UNPRIV_X,
-		0,
-		SMMUV3_PRIV_X,
-	};
-	unsigned int xn = (unsigned int)field_get(ARMV8_S2_XN, d);
-
-	/* Without XNX bit 53 is RES0 and XN is bit 54 alone. */
-	return by_xn[s2->xnx ? xn : xn & 2];
-}
-
 static bool s2_clean(const struct smmuv3_s2 *s2, uint64_t d)
 {
 	return s2->hd && d & ARMV8_PTE_DBM && !(d & ARMV8_S2_AP_W);
@@ -58,13 +44,20 @@ static bool s2_clean(const struct smmuv3_s2 *s2, uint64_t d)
 /* Execution and access are independent: execute-only exists (D8.4). */
 static uint8_t s2_allowed(const struct smmuv3_s2 *s2, uint64_t d)
 {
-	uint8_t allowed = s2_exec(s2, d);
+	static const uint8_t by_ap[4] = { 0, ANY_R, ANY_W, ANY_R | ANY_W };
+	static const uint8_t by_xn[4] = {
+		SMMUV3_PRIV_X | SMMUV3_UNPRIV_X,
+		SMMUV3_UNPRIV_X,
+		0,
+		SMMUV3_PRIV_X,
+	};
+	uint64_t xn = field_get(ARMV8_S2_XN, d);
 
-	if (d & ARMV8_S2_AP_R)
-		allowed |= ANY_R;
-	if (d & ARMV8_S2_AP_W || s2_clean(s2, d))
-		allowed |= ANY_W;
-	return allowed;
+	if (!s2->xnx)
+		xn &= 2; /* bit 53 is RES0 then, and XN is bit 54 alone */
+	if (s2_clean(s2, d))
+		d |= ARMV8_S2_AP_W;
+	return by_ap[field_get(ARMV8_S2_AP_R | ARMV8_S2_AP_W, d)] | by_xn[xn];
 }
 
 static bool s2_device(const struct smmuv3_s2 *s2, uint64_t d)
@@ -94,7 +87,7 @@ static void s2_page(const struct smmuv3_s2 *s2, uint64_t ipa, uint64_t d,
 	unsigned int lg2 = level_shift(&s2->tt, level);
 
 	*page = (struct smmuv3_page){
-		.first = ipa & ~low_mask(lg2),
+		.first = ipa & ~below(lg2),
 		.out = desc_output(&s2->tt, d, lg2),
 		.size_lg2 = (uint8_t)lg2,
 		.level = (uint8_t)level,
@@ -105,12 +98,11 @@ static void s2_page(const struct smmuv3_s2 *s2, uint64_t ipa, uint64_t d,
 	page->ready = page->allowed;
 }
 
-/* The descriptor as the access leaves it (3.13) */
+/* The descriptor as the access leaves it, with HA (3.13) */
 static uint64_t s2_updated(const struct smmuv3_s2 *s2,
 			   const struct s2_access *a, uint64_t d)
 {
-	if (s2->ha)
-		d |= ARMV8_PTE_AF;
+	d |= ARMV8_PTE_AF;
 	if (a->need & ANY_W && s2_clean(s2, d))
 		d |= ARMV8_S2_AP_W;
 	return d;
@@ -136,7 +128,7 @@ static void s2_ready(const struct smmuv3_s2 *s2, uint64_t d,
 {
 	if (s2_clean(s2, d))
 		page->ready &= (uint8_t)~ANY_W;
-	if (s2->ha && !(d & ARMV8_PTE_AF))
+	if (!(d & ARMV8_PTE_AF))
 		page->ready = 0;
 }
 
@@ -146,9 +138,12 @@ static int s2_finish(const struct smmuv3_walk_env *env,
 		     const struct descriptor *d, struct smmuv3_page *page,
 		     struct smmuv3_fault *fault)
 {
-	uint64_t to = env->quiet ? d->value : s2_updated(s2, a, d->value);
+	uint64_t to;
 	int rc;
 
+	if (!s2->ha)
+		return 0;
+	to = env->quiet ? d->value : s2_updated(s2, a, d->value);
 	if (to != d->value) {
 		rc = smmuv3_walk_update(env, &s2->tt, d, to);
 		if (rc == -EFAULT)
@@ -160,6 +155,13 @@ static int s2_finish(const struct smmuv3_walk_env *env,
 	return 0;
 }
 
+/* Does a page known already do for this access? */
+static bool s2_suits(const struct smmuv3_s2 *s2, const struct s2_access *a,
+		     const struct smmuv3_page *page)
+{
+	return !(a->need & ~page->ready) && !s2_protected(s2, a, page);
+}
+
 static bool s2_cached(const struct smmuv3_walk_env *env,
 		      const struct smmuv3_s2 *s2, const struct s2_access *a,
 		      struct smmuv3_page *page)
@@ -168,7 +170,7 @@ static bool s2_cached(const struct smmuv3_walk_env *env,
 
 	if (!env->cache->ipa_find ||
 	    !env->cache->ipa_find(env->cache_ctx, a->ipa, &found) ||
-	    a->need & ~found.ready || s2_protected(s2, a, &found))
+	    !s2_suits(s2, a, &found))
 		return false;
 	*page = found;
 	return true;
@@ -176,10 +178,14 @@ static bool s2_cached(const struct smmuv3_walk_env *env,
 
 static void s2_start(const struct smmuv3_walk_env *env,
 		     const struct smmuv3_s2 *s2, uint64_t ipa,
-		     struct position *at)
+		     const struct s2_memo *memo, struct position *at)
 {
 	struct smmuv3_table found;
 
+	if (covers(memo->first, memo->span_lg2, ipa)) {
+		*at = memo->at;
+		return;
+	}
 	at->table = s2->tt.ttb;
 	at->level = s2->tt.start_level;
 	at->attrs = 0;
@@ -190,17 +196,29 @@ static void s2_start(const struct smmuv3_walk_env *env,
 	}
 }
 
+static void s2_remember(const struct smmuv3_s2 *s2, uint64_t ipa,
+			const struct position *at, struct s2_memo *memo)
+{
+	unsigned int lg2 = level_shift(&s2->tt, at->level - 1u);
+
+	if (at->level == s2->tt.start_level)
+		return; /* nothing gained; and it may be concatenated */
+	memo->at = *at;
+	memo->first = ipa & ~below(lg2);
+	memo->span_lg2 = (uint8_t)lg2;
+}
+
 static void s2_add_table(const struct smmuv3_walk_env *env, uint64_t ipa,
 			 const struct position *at, unsigned int lg2)
 {
 	struct smmuv3_table table = {
 		.table = at->table,
-		.first = ipa & ~low_mask(lg2),
+		.first = ipa & ~below(lg2),
 		.size_lg2 = (uint8_t)lg2,
 		.level = at->level,
 	};
 
-	if (env->cache->s2_add)
+	if (!env->quiet && env->cache->s2_add)
 		env->cache->s2_add(env->cache_ctx, ipa, &table);
 }
 
@@ -211,68 +229,80 @@ static bool s2_descend(const struct smmuv3_walk_env *env,
 		       struct smmuv3_fault *fault)
 {
 	const struct smmuv3_tt *tt = &s2->tt;
-	unsigned int stride = tt->granule_lg2 - 3;
+	const unsigned int stride = tt->granule_lg2 - 3u;
 	unsigned int shift = level_shift(tt, at->level);
-	enum desc_kind kind;
+	uint64_t index = first_index(tt, at, a->ipa, shift);
 	uint64_t pa, raw, d;
 
 	for (;;) {
-		pa = desc_address(tt, at, a->ipa, shift);
+		pa = at->table + index * 8;
 		if (phys_cursor_load64(env->phys, &env->cursors->s2, pa, &raw))
 			return s2_abort(fault, at->level, a, pa);
 		d = desc_order(tt, raw);
-		told(env, true, at->level, pa, d);
-		kind = desc_kind(tt, at->level, d);
-		if (kind != DESC_TABLE)
+		if (env->cache)
+			tell(env, true, at->level, pa, d);
+		if (!is_table(at->level, d))
 			break;
 		at->table = desc_output(tt, d, tt->granule_lg2);
 		if (out_of_range(tt, at->table))
 			return s2_fault(fault, SMMUV3_EVT_F_ADDR_SIZE,
 					at->level, a);
 		at->level++;
-		if (adds(env))
+		if (env->cache)
 			s2_add_table(env, a->ipa, at, shift);
 		shift -= stride;
+		index = (a->ipa >> shift) & below(stride);
 	}
-	if (kind == DESC_INVALID)
+	if (!is_leaf(tt, at->level, d))
 		return s2_fault(fault, SMMUV3_EVT_F_TRANSLATION, at->level, a);
-	leaf->value = d;
-	leaf->addr = pa;
-	leaf->pa = pa;
+	*leaf = (struct descriptor){ d, pa, pa };
 	return true;
+}
+
+/* From a position to a leaf that permits the access; updates its flags. */
+static bool s2_walk_from(const struct smmuv3_walk_env *env,
+			 const struct smmuv3_s2 *s2, const struct s2_access *a,
+			 struct position *at, struct smmuv3_page *page,
+			 struct smmuv3_fault *fault)
+{
+	struct descriptor d = { 0 };
+	int rc;
+
+	for (int tries = 0; tries < UPDATE_TRIES; tries++) {
+		if (!s2_descend(env, s2, a, at, &d, fault))
+			return false;
+		s2_page(s2, a->ipa, d.value, at->level, page);
+		if (!s2_leaf(s2, a, d.value, page, fault))
+			return false;
+		rc = s2_finish(env, s2, a, &d, page, fault);
+		if (rc != -EAGAIN)
+			return !rc;
+	}
+	return s2_abort(fault, at->level, a, d.pa);
 }
 
 bool smmuv3_walk_s2(const struct smmuv3_walk_env *env,
 		    const struct smmuv3_s2 *s2, const struct s2_access *a,
-		    struct smmuv3_page *page, struct smmuv3_fault *fault)
+		    struct s2_memo *memo, struct smmuv3_fault *fault)
 {
-	struct descriptor d = { 0 };
+	struct smmuv3_page *page = &memo->page;
 	struct position at;
-	int rc;
 
+	if (covers(page->first, page->size_lg2, a->ipa) &&
+	    s2_suits(s2, a, page))
+		return true;
 	if (env->cache && s2_cached(env, s2, a, page))
 		return true;
 	if (a->ipa >> s2->tt.in_bits)
 		return s2_fault(fault, SMMUV3_EVT_F_TRANSLATION,
 				s2->tt.start_level, a);
-	s2_start(env, s2, a->ipa, &at);
-	for (int tries = 0; tries < UPDATE_TRIES; tries++) {
-		if (!s2_descend(env, s2, a, &at, &d, fault))
-			return false;
-		s2_page(s2, a->ipa, d.value, at.level, page);
-		if (!s2_leaf(s2, a, d.value, page, fault))
-			return false;
-		rc = s2_finish(env, s2, a, &d, page, fault);
-		if (rc == -EFAULT)
-			return false;
-		if (!rc) {
-			if (adds(env) && env->cache->ipa_add)
-				env->cache->ipa_add(env->cache_ctx, a->ipa,
-						    page);
-			return true;
-		}
-	}
-	return s2_abort(fault, at.level, a, d.pa);
+	s2_start(env, s2, a->ipa, memo, &at);
+	if (!s2_walk_from(env, s2, a, &at, page, fault))
+		return false;
+	s2_remember(s2, a->ipa, &at, memo);
+	if (adds(env) && env->cache->ipa_add)
+		env->cache->ipa_add(env->cache_ctx, a->ipa, page);
+	return true;
 }
 
 bool smmuv3_walk_cd(const struct smmuv3_walk_env *env,
@@ -284,10 +314,10 @@ bool smmuv3_walk_cd(const struct smmuv3_walk_env *env,
 		.class = SMMUV3_CLASS_CD,
 		.need = SMMUV3_PRIV_R,
 	};
-	struct smmuv3_page page;
+	struct s2_memo memo = { 0 };
 
-	if (!smmuv3_walk_s2(env, s2, &a, &page, fault))
+	if (!smmuv3_walk_s2(env, s2, &a, &memo, fault))
 		return false;
-	*pa = page.out + (ipa - page.first);
+	*pa = memo.page.out + (ipa - memo.page.first);
 	return true;
 }
