@@ -43,17 +43,6 @@ static void record(struct visit *v, const struct smmuv3_fault *fault, bool mev)
 	report_event(v->model, v->port, rec, mev);
 }
 
-/* Does the STE forbid it (5.2, EATS)? Of Config 0b0xx nothing is recorded. */
-static uint8_t stream_forbids(const struct smmuv3_stream *stream, uint8_t event)
-{
-	if (stream->config == SMMUV3_STE_CONFIG_ABORT)
-		return 0;
-	if (stream->config == SMMUV3_STE_CONFIG_BYPASS ||
-	    stream->eats == SMMUV3_EATS_ABORT)
-		return event;
-	return 0;
-}
-
 /* CR0.ATSCHK is 0: translated transactions are trusted as they are (6.3.9). */
 static bool unchecked(struct smmuv3_model *m)
 {
@@ -61,6 +50,16 @@ static bool unchecked(struct smmuv3_model *m)
 
 	smmuv3_front_regs(m->front, &regs);
 	return !(regs.cr0 & SMMUV3_CR0_ATSCHK);
+}
+
+/* Does the STE forbid it (5.2)? Split-stage ATS needs checked transactions. */
+static bool stream_forbids(struct smmuv3_model *m,
+			   const struct smmuv3_stream *stream)
+{
+	if (stream->config == SMMUV3_STE_CONFIG_BYPASS ||
+	    stream->eats == SMMUV3_EATS_ABORT)
+		return true;
+	return stream->eats == SMMUV3_EATS_SPLIT && unchecked(m);
 }
 
 static void pass(struct visit *v, struct model_translation *out)
@@ -134,7 +133,7 @@ void ats_translated(struct visit *v, struct model_translation *out)
 		return;
 	if (stream.config == SMMUV3_STE_CONFIG_ABORT)
 		return;
-	if (stream_forbids(&stream, SMMUV3_EVT_F_TRANSL_FORBIDDEN))
+	if (stream_forbids(m, &stream))
 		forbidden(v, SMMUV3_EVT_F_TRANSL_FORBIDDEN, stream.mev, out);
 	else if (stream.eats == SMMUV3_EATS_SPLIT)
 		pass_stage2(v, &stream, out);
@@ -187,9 +186,8 @@ void ats_resolve(struct visit *v, bool cold, struct ats_answer *answer)
 		answer->mev = stream->mev;
 		if (stream->config == SMMUV3_STE_CONFIG_ABORT)
 			return;
-		answer->fault.event =
-			stream_forbids(stream, SMMUV3_EVT_F_BAD_ATS_TREQ)
-				?: answer->fault.event;
+		if (stream_forbids(v->model, stream))
+			answer->fault.event = SMMUV3_EVT_F_BAD_ATS_TREQ;
 	}
 	if (!ctx || answer->fault.event)
 		return;

@@ -203,6 +203,8 @@ static void context_tags(const struct visit *v, struct context *ctx)
 		ctx->regime = SMMUV3_REGIME_S2;
 	else if (ctx->path == SMMUV3_PATH_NESTED)
 		ctx->regime = SMMUV3_REGIME_S12;
+	ctx->tag = (uint64_t)ctx->asid << 32 | (uint64_t)ctx->vmid << 8 |
+		   (ctx->regime + 1u);
 	context_bits(v, ctx);
 }
 

@@ -32,6 +32,8 @@
 #include "model/smmuv3/walk.h"
 
 #define PORT_SLOTS    4u
+#define RECENT	      16u
+#define RECENT_TABLES 4u
 #define SSID_LEAF     1024u
 #define NO_STAG	      0xffffu /* a stall for which no STAG was left */
 #define REGIME_NONE   0xffu
@@ -63,6 +65,7 @@ struct context {
 	uint8_t bits[8]; /* access bit by MODEL_WRITE, _PRIV, _EXEC */
 	uint16_t vmid;
 	uint32_t asid;
+	uint64_t tag;	/* regime, vmid and asid in one; not 0 */
 	uint32_t pasid; /* MODEL_NO_PASID */
 	uint32_t ssid;	/* of the CD, if has_s1 */
 	bool has_stream;
@@ -80,6 +83,28 @@ struct stream_entry {
 	struct smmuv3_stream stream;
 };
 
+/*
+ * A translation the thread has lately used: what iotlb_lookup() would find, as
+ * long as the cache's ticket is still the same. All zero is empty.
+ */
+struct recent {
+	uint64_t tag; /* context.tag */
+	uint64_t ticket;
+	uint64_t iova;
+	uint64_t out;
+	char *host;
+	uint64_t cookie;
+	uint32_t attrs;
+	uint8_t size_lg2;
+};
+
+/* The same of table pointers, for the walks that follow each other */
+struct recent_table {
+	uint64_t tag;
+	uint64_t ticket;
+	struct smmuv3_table table;
+};
+
 /* Of one thread; @owner is its address of a thread-local variable. */
 struct slot {
 	const void *owner; /* atomic */
@@ -87,6 +112,8 @@ struct slot {
 	bool crowd;	   /* a spare one, counted in port.crowd */
 	uint64_t hits;	   /* atomic, this thread's */
 	uint64_t misses;
+	struct recent recent[RECENT];
+	struct recent_table tables[2][RECENT_TABLES]; /* of stage 1, 2 */
 	struct phys_cursor data;
 	struct smmuv3_walk_cursors walk;
 } __attribute__((aligned(128)));

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way of a hit: one load of the context, one probe of the cache. It takes
- * no lock, writes nothing that another port's threads write, and gives up
- * wherever there is something to think about. Never under policy hostile,
- * where the checker looks at each hit.
+ * The way of a hit: one load of the context, one probe of the cache, or none
+ * for what the thread has just used. It takes no lock, writes nothing that
+ * another thread writes, and gives up wherever there is something to think
+ * about. Never under policy hostile, where the checker looks at each hit.
+ *
+ * Remembering translations per thread is sound: a ticket loaded before the
+ * entry was found and equal to the one loaded now says that nothing was
+ * invalidated in between; and an invalidation after that waits for this
+ * section.
  */
 #ifndef MODEL_SMMUV3_HIT_H
 #define MODEL_SMMUV3_HIT_H
@@ -30,10 +35,10 @@ static inline const struct iotlb_entry *hit_lookup(const struct smmuv3_model *m,
 }
 
 /* What the tables permit, dirty flags that are still to be set included */
-static inline uint8_t hit_allowed(const struct iotlb_entry *e)
+static inline uint8_t attrs_allowed(uint32_t attrs)
 {
-	return (uint8_t)(field_get(ATTR_ALLOWED, e->attrs) &
-			 field_get(ATTR_ALLOWED_S2, e->attrs));
+	return (uint8_t)(field_get(ATTR_ALLOWED, attrs) &
+			 field_get(ATTR_ALLOWED_S2, attrs));
 }
 
 /* Where the entry's memory lies, if it still does and permits the access */
@@ -47,42 +52,99 @@ static inline void *hit_host(const struct smmuv3_model *m,
 	return (char *)e->host + offset;
 }
 
+/* What the thread has lately used, or the cache's answer put in its place. */
+static inline struct recent *hit_recent(const struct smmuv3_model *m,
+					struct slot *slot,
+					const struct context *ctx,
+					uint64_t addr)
+{
+	struct recent *recent = &slot->recent[(addr >> 12) % RECENT];
+	uint64_t ticket = iotlb_ticket(m->tlb);
+	const struct iotlb_entry *e;
+
+	if (recent->ticket == ticket && recent->tag == ctx->tag &&
+	    (addr ^ recent->iova) >> recent->size_lg2 == 0)
+		return recent;
+	e = hit_lookup(m, ctx, addr);
+	if (!e)
+		return NULL;
+	recent->tag = ctx->tag;
+	recent->ticket = ticket;
+	recent->iova = e->iova;
+	recent->out = e->out;
+	recent->host = e->host;
+	recent->cookie = e->cookie;
+	recent->attrs = e->attrs;
+	recent->size_lg2 = e->size_lg2;
+	return recent;
+}
+
+/* NULL: look closer. *addr: the effective address */
+static inline const struct recent *hit_find(struct smmuv3_port *port,
+					    struct slot *slot,
+					    const struct model_access *access,
+					    const struct context **context,
+					    uint64_t *addr)
+{
+	const struct smmuv3_model *m = port->model;
+	const struct context *ctx;
+	struct recent *recent;
+
+	if (__atomic_load_n(&m->mode, __ATOMIC_ACQUIRE) != MODE_TRANSLATE ||
+	    m->hostile || (access->flags & (MODEL_TRANSLATED | MODEL_QUIET)) ||
+	    __atomic_load_n(&port->failed, __ATOMIC_RELAXED))
+		return NULL;
+	ctx = context_cached(port, access->pasid);
+	if (!ctx || ctx->regime == REGIME_NONE)
+		return NULL;
+	*addr = smmuv3_addr(ctx, access->iova);
+	recent = hit_recent(m, slot, ctx, *addr);
+	if (!recent)
+		return NULL;
+	/* ATTR_READY is at bit 0 */
+	if (!(recent->attrs & ctx->bits[access->flags & 7])) {
+		recent->tag = 0; /* the cache may soon know more */
+		return NULL;
+	}
+	*context = ctx;
+	return recent;
+}
+
+static inline void *recent_host(const struct smmuv3_model *m,
+				const struct recent *recent, bool write,
+				uint64_t offset)
+{
+	if (!(recent->attrs & (write ? ATTR_HOST_W : ATTR_HOST_R)) ||
+	    recent->cookie != phys_generation(m->host.phys))
+		return NULL;
+	return recent->host + offset;
+}
+
 static inline bool hit(struct smmuv3_port *port, struct slot *slot,
 		       const struct model_access *access,
 		       struct model_translation *out)
 {
-	const struct smmuv3_model *m = port->model;
-	const struct iotlb_entry *e;
+	unsigned int priv = access->flags & MODEL_PRIV;
+	const struct recent *recent;
 	const struct context *ctx;
-	unsigned int flags = access->flags & 7;
 	uint64_t addr, offset;
 	uint8_t allowed;
 
-	if (__atomic_load_n(&m->mode, __ATOMIC_ACQUIRE) != MODE_TRANSLATE ||
-	    m->hostile || (access->flags & MODEL_TRANSLATED) ||
-	    __atomic_load_n(&port->failed, __ATOMIC_RELAXED))
+	recent = hit_find(port, slot, access, &ctx, &addr);
+	if (!recent)
 		return false;
-	ctx = context_cached(port, access->pasid);
-	if (!ctx || ctx->regime == REGIME_NONE)
-		return false;
-	addr = smmuv3_addr(ctx, access->iova);
-	e = hit_lookup(m, ctx, addr);
-	if (!e)
-		return false;
-	if (!(e->attrs & ctx->bits[flags])) /* ATTR_READY is at bit 0 */
-		return false;
-	allowed = hit_allowed(e);
-	offset = addr - e->iova;
+	allowed = attrs_allowed(recent->attrs);
+	offset = addr - recent->iova;
 	*out = (struct model_translation){
 		.result = MODEL_OK,
 		.hit = true,
-		.read = allowed & ctx->bits[flags & MODEL_PRIV],
-		.write =
-			allowed & ctx->bits[(flags & MODEL_PRIV) | MODEL_WRITE],
-		.exec = allowed & ctx->bits[(flags & MODEL_PRIV) | MODEL_EXEC],
-		.size_lg2 = e->size_lg2,
-		.pa = e->out + offset,
-		.host = hit_host(m, e, flags & MODEL_WRITE, offset),
+		.read = allowed & ctx->bits[priv],
+		.write = allowed & ctx->bits[priv | MODEL_WRITE],
+		.exec = allowed & ctx->bits[priv | MODEL_EXEC],
+		.size_lg2 = recent->size_lg2,
+		.pa = recent->out + offset,
+		.host = recent_host(port->model, recent,
+				    access->flags & MODEL_WRITE, offset),
 	};
 	count_own(&slot->hits);
 	return true;

@@ -91,6 +91,51 @@ static void table_add(struct walk_tags *t, const struct smmuv3_table *table,
 	iotlb_insert(t->v->model->tlb, t->ticket, &e);
 }
 
+/*
+ * What this thread's last walks went through, by the rule of struct recent:
+ * NULL under hostile, where the entry itself is wanted.
+ */
+static struct recent_table *recent_table(struct walk_tags *t, uint64_t addr,
+					 unsigned int stage,
+					 const struct smmuv3_tt *tt)
+{
+	if (t->v->model->hostile)
+		return NULL;
+	return &t->v->slot->tables[stage - 1]
+				  [(addr >> (2 * tt->granule_lg2 - 3)) %
+				   RECENT_TABLES];
+}
+
+static uint64_t table_tag(const struct walk_tags *t, uint32_t asid,
+			  const struct smmuv3_tt *tt)
+{
+	return (uint64_t)asid << 32 | (uint64_t)t->vmid << 8 | 0x80u |
+	       tt->granule_lg2;
+}
+
+static bool recent_find(const struct walk_tags *t, uint64_t addr, uint64_t tag,
+			const struct recent_table *recent,
+			const struct smmuv3_tt *tt, struct smmuv3_table *table)
+{
+	if (!recent || recent->ticket != t->ticket || recent->tag != tag ||
+	    (addr ^ recent->table.first) >> recent->table.size_lg2 ||
+	    recent->table.level <= tt->start_level)
+		return false;
+	*table = recent->table;
+	return true;
+}
+
+static void recent_keep(const struct walk_tags *t, uint64_t tag,
+			struct recent_table *recent,
+			const struct smmuv3_table *table)
+{
+	if (!recent || table->level != 3)
+		return; /* there may come a deeper one */
+	recent->tag = tag;
+	recent->ticket = t->ticket;
+	recent->table = *table;
+}
+
 /* Deepest first: the nearer to the leaf, the shorter the walk. */
 static bool s1_find(void *ctx, uint64_t addr, struct smmuv3_table *table)
 {
@@ -99,10 +144,17 @@ static bool s1_find(void *ctx, uint64_t addr, struct smmuv3_table *table)
 					   SMMUV3_REGIME_S1_TABLE_L1 };
 	struct walk_tags *t = ctx;
 	const struct smmuv3_tt *tt = &t->s1->tt[(addr >> 55) & 1];
+	struct recent_table *recent = recent_table(t, addr, 1, tt);
+	uint64_t tag = table_tag(t, t->asid, tt);
+	size_t levels = t->v->model->hostile ? ARRAY_SIZE(regimes) : 2;
 
-	for (size_t n = 0; n < ARRAY_SIZE(regimes); n++) {
-		if (table_find(t, addr, regimes[n], t->asid, tt, table))
-			return true;
+	if (recent_find(t, addr, tag, recent, tt, table))
+		return true;
+	for (size_t n = 0; n < levels; n++) {
+		if (!table_find(t, addr, regimes[n], t->asid, tt, table))
+			continue;
+		recent_keep(t, tag, recent, table);
+		return true;
 	}
 	return false;
 }
@@ -114,8 +166,8 @@ static void s1_add(void *ctx, uint64_t addr, const struct smmuv3_table *table)
 					   [3] = SMMUV3_REGIME_S1_TABLE };
 	struct walk_tags *t = ctx;
 
-	/* fast: upper tables save too little to be worth their insertion */
-	if (table->level < (t->v->model->hostile ? 1 : 3) || table->level > 3)
+	/* fast: the upper ones save too little to be worth their insertion */
+	if (table->level < (t->v->model->hostile ? 1 : 2) || table->level > 3)
 		return;
 	table_add(t, table, regimes[table->level], t->asid,
 		  t->s1->tt[(addr >> 55) & 1].granule_lg2);
@@ -125,9 +177,16 @@ static bool s2_find(void *ctx, uint64_t ipa, struct smmuv3_table *table)
 {
 	struct walk_tags *t = ctx;
 	const struct smmuv3_tt *tt = &t->s2->tt;
+	struct recent_table *recent = recent_table(t, ipa, 2, tt);
+	uint64_t tag = table_tag(t, 0, tt);
 
-	return table_find(t, ipa, SMMUV3_REGIME_S2_TABLE, 0, tt, table) ||
-	       table_find(t, ipa, SMMUV3_REGIME_S2_TABLE_L2, 0, tt, table);
+	if (recent_find(t, ipa, tag, recent, tt, table))
+		return true;
+	if (!table_find(t, ipa, SMMUV3_REGIME_S2_TABLE, 0, tt, table) &&
+	    !table_find(t, ipa, SMMUV3_REGIME_S2_TABLE_L2, 0, tt, table))
+		return false;
+	recent_keep(t, tag, recent, table);
+	return true;
 }
 
 static void s2_add(void *ctx, uint64_t ipa, const struct smmuv3_table *table)
@@ -272,7 +331,7 @@ static void result_entry(struct visit *v, const struct iotlb_entry *e,
 
 	r->ok = true;
 	r->ready = (uint8_t)field_get(ATTR_READY, e->attrs);
-	r->allowed = hit_allowed(e);
+	r->allowed = attrs_allowed(e->attrs);
 	r->size_lg2 = e->size_lg2;
 	r->pa = e->out + offset;
 	r->ipa = e->ipa + offset;
@@ -344,7 +403,7 @@ static bool path_lookup(struct visit *v, const struct context *ctx,
 	e = hit_lookup(v->model, ctx, addr);
 	if (!e)
 		return false;
-	if (!(e->attrs & need) && (hit_allowed(e) & need))
+	if (!(e->attrs & need) && (attrs_allowed(e->attrs) & need))
 		return false; /* a flag is to be set in memory first */
 	result_used(r, e);
 	r->hit = true;
