@@ -443,6 +443,25 @@ static void test_ttbs_must_lie_in_the_output_range(void **state)
 	expect_cd(cd, &id, &stream, true);
 }
 
+/* Two descriptors need 16 bytes; where outputs have 52 bits, 64 are taken. */
+static void test_first_tables_are_aligned_to_64_bytes_at_52_bits(void **state)
+{
+	const struct smmuv3_stream stream = { .s1 = true };
+	/* T0SZ 34, TG0 64 KB: one bit at level 2 */
+	uint64_t cd[8] = { 0x00076206c0000062ULL, 0x10000030 };
+	struct smmuv3_id id = all;
+	struct smmuv3_s1 s1;
+
+	(void)state;
+	id.idr[5] = IDR5_52;
+	assert_int_equal(smmuv3_cd_decode(cd, &id, &stream, &s1), 0);
+	assert_int_equal(s1.tt[0].start_level, 2);
+	assert_int_equal(s1.tt[0].ttb, 0x10000000);
+	cd[0] = 0x00076205c0000062ULL; /* IPS 48 bits */
+	assert_int_equal(smmuv3_cd_decode(cd, &id, &stream, &s1), 0);
+	assert_int_equal(s1.tt[0].ttb, 0x10000030);
+}
+
 static void test_what_a_nested_ste_says(void **state)
 {
 	/* S1ContextPtr, S1CDMax 5, S1Fmt 1; S1DSS 2, PPAR, MEV, S1STALLD,
@@ -878,6 +897,8 @@ int main(void)
 		cmocka_unit_test(
 			test_cds_against_what_the_smmu_and_the_ste_offer),
 		cmocka_unit_test(test_ttbs_must_lie_in_the_output_range),
+		cmocka_unit_test(
+			test_first_tables_are_aligned_to_64_bytes_at_52_bits),
 		cmocka_unit_test(test_what_a_nested_ste_says),
 		cmocka_unit_test(test_what_a_cd_says),
 		cmocka_unit_test(

@@ -202,7 +202,7 @@ static void s2_remember(const struct smmuv3_s2 *s2, uint64_t ipa,
 	unsigned int lg2 = level_shift(&s2->tt, at->level - 1u);
 
 	if (at->level == s2->tt.start_level)
-		return; /* nothing gained; and it may be concatenated */
+		return; /* nothing gained */
 	memo->at = *at;
 	memo->first = ipa & ~below(lg2);
 	memo->span_lg2 = (uint8_t)lg2;
