@@ -24,5 +24,7 @@ struct tool_command {
 };
 
 int tool_dump(int argc, char **argv);
+int tool_probe(int argc, char **argv);
+int tool_replay(int argc, char **argv);
 
 #endif

@@ -11,6 +11,9 @@
 
 static const struct tool_command commands[] = {
 	{ "dump", "print a recording for people", tool_dump },
+	{ "probe", "say what a /dev/iommu offers", tool_probe },
+	{ "replay", "follow a recording through nested translation",
+	  tool_replay },
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

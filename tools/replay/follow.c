@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: MIT
+/* Following a recording line by line. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "replay.h"
+
+#define PROGRESS_LINES	  4096
+
+#define STE_CONFIG(w0)	  ((w0) >> 1 & 7)
+#define STE_CONFIG_STAGE2 6 /* and 7: both stages */
+#define CR0_MASK	  0xfu
+
+int run_fail(struct run *run, int rc, const char *format, ...)
+{
+	char what[300];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	snprintf(run->err.text, sizeof(run->err.text),
+		 "%.180s/log.txt.xz:%" PRIu64 ": %s", run->trace->path,
+		 run->line, what);
+	return rc;
+}
+
+int run_fail_world(struct run *run, int rc)
+{
+	char what[300];
+
+	snprintf(what, sizeof(what), "%.290s", run->world->err.text);
+	return run_fail(run, rc, "%s", what);
+}
+
+static int store(struct run *run, uint64_t addr, const uint64_t *words,
+		 unsigned int nr)
+{
+	void *to = world_memory(run->world, addr, nr * sizeof(*words));
+	int rc = 0;
+
+	if (run->cmdq.deferred)
+		rc = cmdq_flush(run);
+	if (rc)
+		return rc;
+	if (!to)
+		return run_fail(run, -EBADMSG,
+				"%#" PRIx64 " is not in the guest's memory",
+				addr);
+	memcpy(to, words, nr * sizeof(*words)); /* both are little-endian */
+	return 0;
+}
+
+/* The recorder left out which page the queues' registers are in (6.2). */
+static uint32_t offset_of(uint64_t logged)
+{
+	switch (logged) {
+	case 0xa8:
+	case 0xac:
+	case 0xc8:
+	case 0xcc:
+		return 0x10000 | (uint32_t)logged;
+	default:
+		return (uint32_t)logged;
+	}
+}
+
+static void expect_register(struct run *run, uint32_t offset, uint32_t mask,
+			    uint32_t expected)
+{
+	uint32_t got = world_read32(run->world, offset);
+
+	if ((got ^ expected) & mask)
+		run_wrong(run, WRONG_REGISTER, NULL,
+			  "register %#x is %#x, expected %#x", offset, got,
+			  expected);
+}
+
+static void note_register(struct run *run, uint32_t offset, uint64_t value)
+{
+	switch (offset) {
+	case REG_CMDQ_BASE:
+		run->cmdq.base = value & QUEUE_BASE_ADDR;
+		run->cmdq.lg2 = value & QUEUE_BASE_LOG2;
+		break;
+	case REG_EVENTQ_BASE:
+		run->eventq_base = value & QUEUE_BASE_ADDR;
+		run->eventq_lg2 = value & QUEUE_BASE_LOG2;
+		break;
+	case REG_IRQ_CTRL:
+		run->irq_ctrl = (uint32_t)value;
+		break;
+	case REG_CR0:
+		run->cmdq.enabled = value & CR0_CMDQEN;
+		break;
+	default:
+		break;
+	}
+}
+
+static int on_register(struct run *run, uint64_t logged, unsigned int bytes,
+		       uint64_t value)
+{
+	uint32_t offset = offset_of(logged);
+	int rc;
+
+	run->report->registers++;
+	if (logged >= NESTFD_VIOMMU_SMMUV3_SIZE || (bytes != 4 && bytes != 8) ||
+	    offset & (bytes - 1))
+		return run_fail(run, -EBADMSG, "there is no such register");
+	if ((offset == REG_CMDQ_BASE || offset == REG_EVENTQ_BASE) &&
+	    (value & QUEUE_BASE_LOG2) > 19)
+		return run_fail(run, -EBADMSG, "no queue is this large");
+	if (offset == REG_CMDQ_PROD)
+		return cmdq_doorbell(run, (uint32_t)value);
+	rc = cmdq_flush(run);
+	if (rc)
+		return rc;
+	note_register(run, offset, value);
+	world_write(run->world, offset, bytes, value);
+	if (offset == REG_CR0)
+		expect_register(run, REG_CR0ACK, CR0_MASK, (uint32_t)value);
+	return 0;
+}
+
+static int on_snapshot(struct run *run, uint64_t index)
+{
+	if (!run->options->snapshots || run->altered)
+		return 0;
+	return snapshot_check(run, index);
+}
+
+static void on_irq(struct run *run, uint64_t number)
+{
+	run->report->recorded_interrupts++;
+	if (!number && !run->raised)
+		run->report->deviations[DEV_INTERRUPT]++;
+}
+
+static int follow_event(struct run *run, const struct trace_event *ev)
+{
+	int rc;
+
+	switch (ev->type) {
+	case TRACE_EV_SNAPSHOT:
+		return on_snapshot(run, ev->snapshot.index);
+	case TRACE_EV_REGISTER:
+		return on_register(run, ev->reg.addr, ev->reg.size,
+				   ev->reg.value);
+	case TRACE_EV_COMMAND:
+		return cmdq_place(run, ev->command.index);
+	case TRACE_EV_WORD:
+		return store(run, ev->word.addr, &ev->word.value, 1);
+	case TRACE_EV_RECORD:
+		return store(run, ev->record.addr, ev->record.words,
+			     ev->record.nr);
+	case TRACE_EV_TRANSLATE:
+		return access_translate(run, &ev->translate);
+	case TRACE_EV_BYPASS:
+	case TRACE_EV_DISABLED:
+	case TRACE_EV_ABORT:
+		return access_untranslated(run, ev->type, ev->access.stream,
+					   ev->access.iova, ev->access.write);
+	case TRACE_EV_FAULT:
+		return fault_repeat(run);
+	case TRACE_EV_IRQ:
+		on_irq(run, ev->irq.number);
+		return 0;
+	case TRACE_EV_GERROR:
+		rc = cmdq_flush(run);
+		expect_register(run, REG_GERROR, UINT32_MAX,
+				(uint32_t)ev->gerror.now);
+		return rc;
+	case TRACE_EV_ERROR:
+		run->report->recorded_errors++;
+		return 0;
+	case TRACE_EV_STE:
+	case TRACE_EV_CD:
+		run->report->fetches++;
+		return 0;
+	default:
+		return run_fail(run, -EBADMSG, "no line of an SMMUv3");
+	}
+}
+
+/* On a terminal, and out of the way again at the end */
+static void show_progress(const struct run *run)
+{
+	fprintf(stderr, "\r%.60s: %3.0f%%\033[K", run->report->path,
+		100.0 * (double)run->report->translated /
+			(double)(run->trace->meta.translations + 1));
+}
+
+static int follow_log(struct run *run, struct trace_log *log)
+{
+	struct trace_event ev;
+	int rc;
+
+	while ((rc = trace_log_next(log, &ev)) > 0) {
+		run->line = ev.line;
+		run->report->events++;
+		if (run->progress && !(run->report->events % PROGRESS_LINES))
+			show_progress(run);
+		rc = follow_event(run, &ev);
+		if (rc)
+			break;
+	}
+	if (!rc)
+		rc = cmdq_flush(run);
+	if (run->progress)
+		fputs("\r\033[K", stderr);
+	return rc;
+}
+
+static bool guest_uses_stage2(const struct trace *trace)
+{
+	for (size_t i = 0; i < trace->meta.nr_snapshots; i++) {
+		const struct trace_snapshot *snap = &trace->meta.snapshots[i];
+
+		for (size_t j = 0; j < snap->nr_records; j++)
+			if (!strcmp(snap->records[j].name, "ste") &&
+			    STE_CONFIG(snap->records[j].words[0]) >=
+				    STE_CONFIG_STAGE2)
+				return true;
+	}
+	return false;
+}
+
+static int check_recording(struct run *run)
+{
+	const struct trace_meta *meta = &run->trace->meta;
+
+	if (meta->iommu != TRACE_SMMUV3) {
+		snprintf(run->err.text, sizeof(run->err.text),
+			 "%.200s: a recording of %.60s; only Arm SMMUv3 can be "
+			 "replayed",
+			 run->trace->path, meta->iommu_name);
+		return -EBADMSG;
+	}
+	if (!run->options->direct && guest_uses_stage2(run->trace)) {
+		snprintf(
+			run->err.text, sizeof(run->err.text),
+			"%.200s: this guest uses stage 2, which a nested world "
+			"keeps for the host: use --direct",
+			run->trace->path);
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+/* What the checker says; called by the machine in the middle of a DMA */
+static void on_stale(void *ctx, const struct nestfd_stale *stale)
+{
+	struct run *run = ctx;
+	struct culprit c = { NULL, stale->stream_id, stale->iova, 0 };
+	char now[64] = "unmapped";
+
+	if (stale->mapped)
+		snprintf(now, sizeof(now), "%#" PRIx64, stale->current_pa);
+	run_wrong(run, WRONG_STALE, &c,
+		  "a stale translation to %#" PRIx64 " (now %s): %s",
+		  stale->cached_pa, now, stale->why ? stale->why : "");
+}
+
+/* The devices that the guest has are there from the start. */
+static int plug_devices(struct run *run)
+{
+	const struct trace_counts *streams;
+	struct world_stream *stream;
+	int rc = 0;
+
+	streams = &run->trace->meta.translations_by_stream;
+	for (size_t i = 0; i < streams->nr && !rc; i++) {
+		unsigned long sid = strtoul(streams->entries[i].name, NULL, 16);
+
+		if (sid <= WORLD_MAX_STREAM)
+			rc = world_stream(run->world, (uint32_t)sid, &stream);
+	}
+	return rc ? run_fail_world(run, rc) : 0;
+}
+
+static void keep_stats(struct run *run)
+{
+	struct report *report = run->report;
+
+	report->iommu.size = sizeof(report->iommu);
+	nestfd_iommu_stats(run->world->machine, &report->iommu);
+	for (unsigned int i = 0; i < WORLD_LINES; i++)
+		report->interrupts += run->world->irqs[i];
+	if (!run->world->viommu)
+		return;
+	report->viommu.size = sizeof(report->viommu);
+	nestfd_viommu_stats(run->world->viommu, &report->viommu);
+}
+
+int run_follow(struct run *run)
+{
+	struct world_config config = {
+		.meta = &run->trace->meta,
+		.direct = run->options->direct,
+		.cache = run->options->cache,
+		.stale = on_stale,
+		.ctx = run,
+	};
+	struct trace_log *log;
+	int rc = check_recording(run);
+
+	if (rc)
+		return rc;
+	rc = world_create(&config, &run->world, &run->err);
+	if (rc)
+		return rc;
+	for (uint32_t i = 0; i < 6; i++)
+		run->report->idr[i] =
+			world_read32(run->world, REG_IDR0 + i * 4);
+	rc = plug_devices(run);
+	if (rc)
+		goto destroy;
+	rc = trace_log_open(run->trace, &log, &run->err);
+	if (rc)
+		goto destroy;
+	rc = follow_log(run, log);
+	trace_log_close(log);
+	keep_stats(run);
+destroy:
+	world_destroy(run->world);
+	run->world = NULL;
+	return rc;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * nestfd replay: one run follows one recording in its order (follow.c) in one
+ * world (world.h). What the run sees and what the recording says differ: that
+ * is "wrong", counted by kind, and the first few are told (report.c). With
+ * altered commands (mutate.c) it is instead laid at the door of the alteration.
+ *
+ * Functions return 0, or a negative errno with a line in the run's error;
+ * -EBADMSG says that the recording is at fault.
+ */
+#ifndef TOOLS_REPLAY_REPLAY_H
+#define TOOLS_REPLAY_REPLAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "mutate.h"
+#include "world.h"
+
+#define WRONG_SHOWN 5
+#define WRONG_TEXT  2048
+
+enum wrong_kind {
+	WRONG_TRANSLATION, /* result, address, permission or data */
+	WRONG_HIT,	   /* the recording hit its cache, we did not */
+	WRONG_STALE,	   /* the checker's verdict */
+	WRONG_FAULT,
+	WRONG_INTERRUPT,
+	WRONG_COMMAND, /* not consumed, or GERROR */
+	WRONG_REGISTER,
+	WRONG_SNAPSHOT,
+	WRONG_KINDS,
+};
+
+/* What QEMU does differently from the architecture; counted, never silent. */
+enum deviation {
+	DEV_IPA_OFFSET,	 /* the IPA of a stage-2 fault with its offset */
+	DEV_S2_CLEAR,	 /* stage-2 fault of a stage-1 table: S2=0 */
+	DEV_WALK_EABT,	 /* a table beyond the OAS: F_WALK_EABT */
+	DEV_ADDR_SIZE,	 /* F_ACCESS or F_PERMISSION before F_ADDR_SIZE */
+	DEV_INPUT_RANGE, /* stage-2 input beyond the IAS: no event */
+	DEV_INTERRUPT,	 /* an interrupt for each record */
+	DEV_COUNT,
+};
+
+extern const char *const wrong_names[WRONG_KINDS];
+extern const char *const deviation_names[DEV_COUNT];
+
+struct replay_options {
+	bool direct;
+	bool json;
+	bool snapshots;
+	bool cache_chosen;
+	uint32_t batch;
+	enum nestfd_cache cache;
+	enum mutation_kind mutate;
+	uint64_t seed;
+	uint32_t mutations;
+	char **paths;
+	size_t nr_paths;
+};
+
+struct report {
+	const char *path;
+	uint64_t events; /* lines of the log */
+	uint64_t opcodes[256];
+	uint64_t commands;
+	uint64_t doorbells; /* recorded */
+	uint64_t rung;
+	uint64_t rung_early;
+	uint64_t translated;
+	uint64_t bypassed;
+	uint64_t disabled;
+	uint64_t aborted;
+	uint64_t reads;
+	uint64_t writes;
+	uint64_t hits;
+	uint64_t misses;
+	uint64_t recorded_hits;
+	uint64_t recorded_misses;
+	uint64_t faults;
+	uint64_t interrupts;
+	uint64_t recorded_interrupts;
+	uint64_t recorded_errors;
+	uint64_t fetches; /* S and D lines */
+	uint64_t registers;
+	uint64_t snapshots;
+	uint64_t rows;
+	uint64_t gaps;
+	uint64_t deviations[DEV_COUNT];
+	uint64_t command_ns;
+	uint64_t translate_ns;
+	uint32_t idr[6]; /* what the guest saw */
+	struct nestfd_viommu_stats viommu;
+	struct nestfd_iommu_stats iommu;
+	uint64_t wrong[WRONG_KINDS];
+	unsigned int nr_shown;
+	char *shown[WRONG_SHOWN];
+};
+
+/*
+ * The guest's command queue. Commands are placed in its memory when the log
+ * names them; the doorbell follows.
+ */
+struct cmdq {
+	uint64_t base;
+	unsigned int lg2;
+	uint32_t tail;		/* behind the last command placed */
+	uint32_t waiting;	/* placed, not rung */
+	uint32_t deferred;	/* doorbells of the recording held back */
+	uint64_t first_waiting; /* index of a command */
+	bool enabled;
+};
+
+struct run {
+	const struct replay_options *options;
+	const struct trace *trace;
+	struct world *world;
+	struct report *report;
+	struct mutation_set *altered; /* NULL */
+	unsigned int group;
+	struct cmdq cmdq;
+	uint64_t eventq_base;
+	unsigned int eventq_lg2;
+	uint32_t irq_ctrl;
+	bool raised; /* the last fault made an interrupt */
+	uint64_t line;
+	uint64_t next_event; /* of events.bin */
+	bool progress;
+	struct trace_error err;
+};
+
+uint64_t replay_clock_ns(void);
+int run_fail(struct run *run, int rc, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The world said why */
+int run_fail_world(struct run *run, int rc);
+
+/* One access, for explanations; dev NULL: none is wanted */
+struct culprit {
+	struct nestfd_device *dev;
+	uint32_t stream;
+	uint64_t iova;
+	uint32_t flags;
+};
+
+void run_wrong(struct run *run, enum wrong_kind kind,
+	       const struct culprit *culprit, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+uint64_t report_wrong(const struct report *report);
+void report_free(struct report *report);
+
+/* queue.c */
+int cmdq_place(struct run *run, uint64_t index);
+int cmdq_doorbell(struct run *run, uint32_t prod);
+int cmdq_flush(struct run *run);
+
+/* access.c */
+int access_translate(struct run *run, const struct trace_translation *t);
+int access_untranslated(struct run *run, enum trace_event_type type,
+			uint32_t stream, uint64_t iova, bool write);
+
+/* fault.c */
+int fault_repeat(struct run *run);
+
+/* snapshot.c */
+int snapshot_check(struct run *run, size_t snapshot);
+
+/* follow.c */
+int run_follow(struct run *run);
+
+/* text.c, json.c */
+void report_text(const struct replay_options *options,
+		 const struct trace *trace, const struct report *report);
+void mutation_text(const struct replay_options *options,
+		   const struct trace *trace, const struct mutation_set *set);
+json_t *report_json(const struct replay_options *options,
+		    const struct trace *trace, const struct report *report);
+json_t *mutation_json(const struct replay_options *options,
+		      const struct mutation_set *set);
+void opcode_name(unsigned int opcode, char *text, size_t size);
+
+#endif

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+/* What both worlds share: memory, devices, making and ending. */
+#include "world.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/*
+ * The GIC's interrupt translation service of QEMU's "virt" board, where devices
+ * write their interrupts.
+ */
+#define ITS_FIRST  0x08080000ull
+#define ITS_LENGTH 0x20000ull
+
+#define HUGE_PAGE  (2ull << 20)
+
+int world_fail(struct world *world, int rc, const char *what)
+{
+	snprintf(world->err.text, sizeof(world->err.text), "%s: %s", what,
+		 strerror(-rc));
+	return rc;
+}
+
+static int region_map(struct world *world, struct world_region *region,
+		      uint64_t first, uint64_t length)
+{
+	void *host = mmap(NULL, length, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (host == MAP_FAILED)
+		return world_fail(world, -errno, "the guest's memory");
+	*region = (struct world_region){ first, length, host };
+	return 0;
+}
+
+static int map_memory(struct world *world)
+{
+	const struct trace_meta *meta = world->config.meta;
+	uint64_t length = meta->ram_mib << 20;
+	int rc;
+
+	if (!length || meta->ram_mib > 1ull << 24 ||
+	    meta->ram_base & (HUGE_PAGE - 1) ||
+	    meta->ram_base < ITS_FIRST + ITS_LENGTH ||
+	    meta->ram_base > 1ull << 47)
+		return world_fail(world, -EBADMSG,
+				  "ram_base and ram_mib of meta.json");
+	rc = region_map(world, &world->regions[0], meta->ram_base, length);
+	if (rc)
+		return rc;
+	return region_map(world, &world->regions[1], ITS_FIRST, ITS_LENGTH);
+}
+
+/* The registers stand in the snapshots, and never change. */
+static int read_id(struct world *world)
+{
+	static const char *const names[] = { "IDR0", "IDR1", "IDR2",
+					     "IDR3", "IDR4", "IDR5" };
+	const struct trace_meta *meta = world->config.meta;
+	const struct trace_counts *regs;
+	uint64_t value;
+
+	if (!meta->nr_snapshots)
+		return world_fail(world, -EBADMSG,
+				  "no snapshot in meta.json has the SMMU's "
+				  "registers");
+	regs = &meta->snapshots[0].registers;
+	for (size_t i = 0; i < 6; i++) {
+		if (trace_count_get(regs, names[i], &value))
+			return world_fail(world, -EBADMSG,
+					  "IDR0 to IDR5 in meta.json");
+		world->idr[i] = (uint32_t)value;
+	}
+	if (!trace_count_get(regs, "IIDR", &value))
+		world->iidr = (uint32_t)value;
+	if (!trace_count_get(regs, "AIDR", &value))
+		world->aidr = (uint32_t)value;
+	return 0;
+}
+
+int world_create(const struct world_config *config, struct world **out,
+		 struct trace_error *err)
+{
+	struct world *world = calloc(1, sizeof(*world));
+	int rc;
+
+	if (!world) {
+		snprintf(err->text, sizeof(err->text), "no memory");
+		return -ENOMEM;
+	}
+	world->config = *config;
+	world->ops = config->direct ? &world_direct_ops : &world_nested_ops;
+	rc = read_id(world);
+	if (!rc)
+		rc = map_memory(world);
+	if (!rc)
+		rc = world->ops->start(world);
+	if (rc) {
+		*err = world->err;
+		world_destroy(world);
+		return rc;
+	}
+	*out = world;
+	return 0;
+}
+
+void world_destroy(struct world *world)
+{
+	if (!world)
+		return;
+	world->ops->stop(world);
+	nestfd_machine_destroy(world->machine);
+	for (size_t i = 0; i < world->nr_streams; i++)
+		free(world->streams[i]);
+	for (size_t i = 0; i < WORLD_REGIONS; i++)
+		if (world->regions[i].host)
+			munmap(world->regions[i].host,
+			       world->regions[i].length);
+	free(world);
+}
+
+void *world_memory(struct world *world, uint64_t gpa, uint64_t length)
+{
+	for (size_t i = 0; i < WORLD_REGIONS; i++) {
+		const struct world_region *region = &world->regions[i];
+		uint64_t at = gpa - region->first;
+
+		if (at < region->length && length <= region->length - at)
+			return region->host + at;
+	}
+	return NULL;
+}
+
+static int stream_add(struct world *world, uint32_t sid,
+		      struct world_stream **out)
+{
+	struct world_stream *stream;
+	int rc;
+
+	if (sid > WORLD_MAX_STREAM || world->nr_streams == WORLD_STREAMS)
+		return world_fail(world, -EBADMSG, "too many streams");
+	stream = calloc(1, sizeof(*stream));
+	if (!stream)
+		return world_fail(world, -ENOMEM, "a device");
+	stream->world = world;
+	stream->sid = sid;
+	rc = world->ops->plug(world, stream);
+	if (rc) {
+		free(stream);
+		return rc;
+	}
+	world->streams[world->nr_streams++] = stream;
+	*out = stream;
+	return 0;
+}
+
+int world_stream(struct world *world, uint32_t sid, struct world_stream **out)
+{
+	if (!world->last || world->last->sid != sid) {
+		struct world_stream *found = NULL;
+		int rc = 0;
+
+		for (size_t i = 0; i < world->nr_streams && !found; i++)
+			if (world->streams[i]->sid == sid)
+				found = world->streams[i];
+		if (!found)
+			rc = stream_add(world, sid, &found);
+		if (rc)
+			return rc;
+		world->last = found;
+	}
+	*out = world->last;
+	return 0;
+}
