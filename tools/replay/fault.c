@@ -208,6 +208,9 @@ int fault_repeat(struct run *run)
 	if (rc)
 		return run_fail_world(run, rc);
 	c.dev = stream->dev;
+	/* what wrong accesses left behind is not this one's */
+	if (run->world->ops->pump(run->world))
+		return run_fail_world(run, -EIO);
 	prod = eventq_prod(run);
 	empty = !((prod ^ world_read32(run->world, REG_EVENTQ_CONS)) &
 		  QUEUE_INDEX);

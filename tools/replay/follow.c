@@ -102,6 +102,18 @@ static void note_register(struct run *run, uint32_t offset, uint64_t value)
 	}
 }
 
+/*
+ * How far behind its event queue the guest was is what the recording says; the
+ * same distance from our PROD differs only where something has gone wrong.
+ */
+static uint32_t event_cons(const struct run *run, uint32_t logged)
+{
+	uint32_t mask = (2u << run->eventq_lg2) - 1;
+	uint32_t behind = (uint32_t)run->next_event - logged;
+
+	return (world_read32(run->world, REG_EVENTQ_PROD) - behind) & mask;
+}
+
 static int on_register(struct run *run, uint64_t logged, unsigned int bytes,
 		       uint64_t value)
 {
@@ -121,6 +133,8 @@ static int on_register(struct run *run, uint64_t logged, unsigned int bytes,
 	if (rc)
 		return rc;
 	note_register(run, offset, value);
+	if (offset == REG_EVENTQ_CONS)
+		value = event_cons(run, (uint32_t)value);
 	world_write(run->world, offset, bytes, value);
 	if (offset == REG_CR0)
 		expect_register(run, REG_CR0ACK, CR0_MASK, (uint32_t)value);
@@ -256,7 +270,9 @@ static int check_recording(struct run *run)
 static void on_stale(void *ctx, const struct nestfd_stale *stale)
 {
 	struct run *run = ctx;
-	struct culprit c = { NULL, stale->stream_id, stale->iova, 0 };
+	struct culprit c = { NULL,
+			     world_guest_stream(run->world, stale->stream_id),
+			     stale->iova, 0 };
 	char now[64] = "unmapped";
 
 	if (stale->mapped)

@@ -81,6 +81,14 @@ static unsigned int granule(const uint64_t w[2])
 	return by_address(opcode(w)) ? lg2[w[1] >> W1_TG_SHIFT & 3] : 0;
 }
 
+/* log2 of the size of a level-2 leaf */
+static unsigned int leaf_lg2(const uint64_t w[2])
+{
+	unsigned int lg2 = granule(w) ? granule(w) : 12;
+
+	return lg2 + (lg2 - 3);
+}
+
 /* The addresses a command names */
 static struct mutation_range named(const uint64_t w[2])
 {
@@ -202,6 +210,7 @@ static void make(const struct trace *trace, enum mutation_kind kind,
 	m->words[0] = trace_command_word(trace, index, 0);
 	m->words[1] = trace_command_word(trace, index, 1);
 	m->before = named(m->words);
+	m->leaf_lg2 = leaf_lg2(m->words);
 	alter(kind, m->words, rng);
 	m->after = kind == MUTATE_DROP ? m->before : named(m->words);
 }
@@ -296,10 +305,10 @@ const uint64_t *mutation_words(const struct mutation_set *set,
 	return m && m->group == group ? m->words : NULL;
 }
 
-/* Naming any page of a large leaf removes all of it. */
+/* Naming any page of a large leaf (level 2) removes all of it. */
 static bool may_have(const struct mutation *m, uint64_t iova, bool leaf)
 {
-	uint64_t around = leaf ? LARGEST_LEAF - 1 : 0;
+	uint64_t around = leaf ? (1ull << m->leaf_lg2) - 1 : 0;
 
 	return iova >= (m->before.first & ~around) &&
 	       iova <= (m->before.last | around);

@@ -32,6 +32,7 @@ struct mutation {
 	uint64_t words[2];
 	struct mutation_range before;
 	struct mutation_range after;
+	unsigned int leaf_lg2;
 	unsigned int group;
 	bool flagged;
 	uint64_t uses; /* wrong accesses laid at its door */

@@ -190,10 +190,11 @@ static int nested_plug(struct world *world, struct world_stream *stream)
 		.attach = attach,
 		.ctx = stream,
 	};
-	uint32_t host_sid = HOST_STREAM_FIRST + (uint32_t)world->nr_streams;
 	int rc;
 
-	rc = plug_and_bind(world, host_sid, &stream->dev, &device.dev_id);
+	stream->host_sid = HOST_STREAM_FIRST + (uint32_t)world->nr_streams;
+	rc = plug_and_bind(world, stream->host_sid, &stream->dev,
+			   &device.dev_id);
 	if (rc)
 		return rc;
 	stream->dev_id = device.dev_id;

@@ -147,6 +147,7 @@ static int stream_add(struct world *world, uint32_t sid,
 		return world_fail(world, -ENOMEM, "a device");
 	stream->world = world;
 	stream->sid = sid;
+	stream->host_sid = sid;
 	rc = world->ops->plug(world, stream);
 	if (rc) {
 		free(stream);
@@ -174,4 +175,12 @@ int world_stream(struct world *world, uint32_t sid, struct world_stream **out)
 	}
 	*out = world->last;
 	return 0;
+}
+
+uint32_t world_guest_stream(const struct world *world, uint32_t host_sid)
+{
+	for (size_t i = 0; i < world->nr_streams; i++)
+		if (world->streams[i]->host_sid == host_sid)
+			return world->streams[i]->sid;
+	return host_sid;
 }

@@ -63,6 +63,7 @@ struct world;
 struct world_stream {
 	struct world *world;
 	uint32_t sid;
+	uint32_t host_sid;
 	uint32_t dev_id;
 	struct nestfd_device *dev;
 };
@@ -132,6 +133,9 @@ void *world_memory(struct world *world, uint64_t gpa, uint64_t length);
 
 /* The device that is @sid, plugged in if the world has not seen it. */
 int world_stream(struct world *world, uint32_t sid, struct world_stream **out);
+
+/* What the guest calls the machine's StreamID */
+uint32_t world_guest_stream(const struct world *world, uint32_t host_sid);
 
 static inline uint32_t world_read32(struct world *world, uint32_t offset)
 {
