@@ -17,7 +17,7 @@
 #define IOVA_CACHED 0x40000000ULL /* where cached pages start */
 
 static struct host host;
-static struct guest guest;
+static struct guest guest; /* the one whose cache is filled */
 static struct bench_machine machine;
 
 static void die(const char *what, int rc)
@@ -70,11 +70,11 @@ static void touch(uint64_t iova)
 		die("DMA", rc);
 }
 
+static uint64_t mapped; /* pages from IOVA_CACHED on */
+
 /* Fills the IOTLB with @n translations of 4 KiB. */
 static void fill(uint64_t n)
 {
-	static uint64_t mapped;
-
 	if (n > mapped) {
 		guest_map_many(&guest, IOVA_CACHED + mapped * 4096,
 			       guest_page(&guest, 1), n - mapped);
@@ -306,15 +306,15 @@ static void syncs(void)
 	guest_stop(&others[1]);
 }
 
-int main(void)
+/* A host with one guest, nothing cached yet. */
+static void world_start(void)
 {
-	static const uint64_t cached[] = { 0, 256, 4096, 1000000 };
-	struct bench_row row;
 	int rc;
 
+	memset(&host, 0, sizeof(host));
 	host.guests = 3;
-	host.cache_entries = 1u << 21; /* so that 10^6 stay */
 	host.cache = NESTFD_CACHE_FAST;
+	host.cache_entries = 1u << 21; /* so that 10^6 stay */
 	rc = host_start(&host);
 	if (rc)
 		die("host", rc);
@@ -322,18 +322,33 @@ int main(void)
 	if (rc)
 		die("guest", rc);
 	guest_map(&guest, IOVA_HOT, guest_page(&guest, 0));
+	mapped = 0;
+}
+
+static void world_stop(void)
+{
+	guest_stop(&guest);
+	host_stop(&host);
+}
+
+int main(void)
+{
+	static const uint64_t cached[] = { 0, 256, 4096, 1000000 };
+	struct bench_row row;
 
 	bench_machine(&machine);
-	for (size_t i = 0; i < sizeof(cached) / sizeof(cached[0]); i++)
-		commands_with(cached[i]);
+	world_start();
+	translations();
 	bench_heading("map, DMA, unmap: a miss, a hit's removal, one doorbell");
 	bench_measure(unmap_cycle, NULL, NULL, 1024, &row);
 	bench_print("nested miss + TLBI_NH_VA + CMD_SYNC", &row,
 		    machine.validate);
 	ioctls();
-	translations();
 	syncs();
-	guest_stop(&guest);
-	host_stop(&host);
+	world_stop();
+	world_start();
+	for (size_t i = 0; i < sizeof(cached) / sizeof(cached[0]); i++)
+		commands_with(cached[i]);
+	world_stop();
 	return 0;
 }
