@@ -28,6 +28,17 @@ static int check_config(const struct nestfd_device_config *config)
 	return 0;
 }
 
+static bool stream_is_taken_locked(const struct nestfd_machine *machine,
+				   uint32_t stream_id)
+{
+	const struct nestfd_device *dev;
+
+	LIST_FOREACH (dev, &machine->devices, link)
+		if (dev->core.stream_id == stream_id)
+			return true;
+	return false;
+}
+
 int nestfd_device_add(struct nestfd_machine *machine,
 		      const struct nestfd_device_config *config,
 		      struct nestfd_device **out)
@@ -52,7 +63,11 @@ int nestfd_device_add(struct nestfd_machine *machine,
 	dev->core.ats = config->ats;
 	dev->core.owner = dev;
 	pthread_mutex_lock(&machine->lock);
-	rc = machine->model->ops->port_add(machine->model, &port, &dev->port);
+	if (stream_is_taken_locked(machine, config->stream_id))
+		rc = -EEXIST;
+	else
+		rc = machine->model->ops->port_add(machine->model, &port,
+						   &dev->port);
 	if (!rc)
 		LIST_INSERT_HEAD(&machine->devices, dev, link);
 	pthread_mutex_unlock(&machine->lock);
