@@ -8,6 +8,7 @@
 #define TESTS_MODEL_ENGINE_RIG_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -94,19 +95,23 @@ struct rig {
 	uint64_t used;
 	uint32_t cmd_prod;
 	uint32_t event_cons;
+	pthread_mutex_t lock;
 	struct model_stale stale;
 	char why[1024];
 	unsigned int stales;
 	unsigned int irqs;
 };
 
+/* Threads may report at the same time. */
 static void rig_stale(void *ctx, const struct model_stale *stale)
 {
 	struct rig *g = ctx;
 
+	pthread_mutex_lock(&g->lock);
 	g->stale = *stale;
 	snprintf(g->why, sizeof(g->why), "%s", stale->why);
 	g->stales++;
+	pthread_mutex_unlock(&g->lock);
 }
 
 static void rig_irq(void *ctx, unsigned int line)
@@ -298,6 +303,7 @@ static inline int rig_try(struct rig *g, enum iotlb_policy policy,
 	int rc;
 
 	memset(g, 0, sizeof(*g));
+	pthread_mutex_init(&g->lock, NULL);
 	if (id)
 		config.id = *id;
 	else

@@ -338,6 +338,10 @@ static void contexts_defer(struct smmuv3_port *port, struct context *gone)
 	}
 }
 
+/*
+ * Last, with the lock still held: who sees the new number does not find what
+ * was dropped any more, and cannot make a context of it.
+ */
 static void config_moves(struct smmuv3_port *port)
 {
 	__atomic_store_n(&port->config_seq, port->config_seq + 1,
@@ -350,13 +354,13 @@ void context_drop_stream(struct smmuv3_port *port, bool leaf)
 	struct stream_entry *entry;
 
 	pthread_mutex_lock(&port->lock);
-	config_moves(port);
 	if (!leaf)
 		port->l1std.valid = false;
 	entry = port->stream;
 	reader_publish(&port->stream, NULL);
 	while (port->contexts)
 		context_drop(port, port->contexts, &gone);
+	config_moves(port);
 	pthread_mutex_unlock(&port->lock);
 	if (entry)
 		grace_defer(port->model->host.grace, &entry->free, free_stream);
@@ -366,8 +370,8 @@ void context_drop_stream(struct smmuv3_port *port, bool leaf)
 void context_drop_l1std(struct smmuv3_port *port)
 {
 	pthread_mutex_lock(&port->lock);
-	config_moves(port);
 	port->l1std.valid = false;
+	config_moves(port);
 	pthread_mutex_unlock(&port->lock);
 }
 
@@ -378,13 +382,13 @@ void context_drop_cd(struct smmuv3_port *port, uint32_t ssid)
 	struct context *ctx;
 
 	pthread_mutex_lock(&port->lock);
-	config_moves(port);
 	ctx = port->ctx;
 	if (ctx && ctx->has_s1 && ctx->ssid == ssid)
 		context_drop(port, ctx, &gone);
 	ctx = (struct context *)context_cached(port, ssid);
 	if (ctx && ctx->has_s1)
 		context_drop(port, ctx, &gone);
+	config_moves(port);
 	pthread_mutex_unlock(&port->lock);
 	contexts_defer(port, gone);
 }
@@ -395,12 +399,12 @@ void context_drop_cds(struct smmuv3_port *port)
 	struct context *ctx, *next;
 
 	pthread_mutex_lock(&port->lock);
-	config_moves(port);
 	for (ctx = port->contexts; ctx; ctx = next) {
 		next = ctx->next;
 		if (ctx->has_s1)
 			context_drop(port, ctx, &gone);
 	}
+	config_moves(port);
 	pthread_mutex_unlock(&port->lock);
 	contexts_defer(port, gone);
 }

@@ -85,11 +85,11 @@ struct stream_entry {
 
 /*
  * A translation the thread has lately used: what iotlb_lookup() would find, as
- * long as the cache's ticket is still the same. All zero is empty.
+ * long as model.forgotten is still the same. All zero is empty.
  */
 struct recent {
 	uint64_t tag; /* context.tag */
-	uint64_t ticket;
+	uint64_t forgotten;
 	uint64_t iova;
 	uint64_t out;
 	char *host;
@@ -101,7 +101,7 @@ struct recent {
 /* The same of table pointers, for the walks that follow each other */
 struct recent_table {
 	uint64_t tag;
-	uint64_t ticket;
+	uint64_t forgotten;
 	struct smmuv3_table table;
 };
 
@@ -174,7 +174,14 @@ struct smmuv3_model {
 	uint8_t oas_bits;
 	uint64_t sync_timeout_ns;
 
-	uint32_t mode;	 /* atomic: enum engine_mode */
+	uint32_t mode; /* atomic: enum engine_mode */
+	/*
+	 * Atomic: odd while a TLBI removes entries, then even and new. What is
+	 * found in the cache may be remembered, or serve to make other entries,
+	 * only if this was even before it was looked for: otherwise it may be
+	 * about to be removed, and what is made of it would outlive it.
+	 */
+	uint64_t forgotten;
 	uint64_t serial; /* atomic: commands consumed */
 	uint64_t syncs;	 /* atomic, as all counters */
 	uint64_t events;

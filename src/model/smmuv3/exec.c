@@ -95,8 +95,10 @@ static void exec_tlbi(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 	struct iotlb_inval inval[2];
 	unsigned int n = exec_scope(cmd, inval);
 
+	__atomic_store_n(&m->forgotten, m->forgotten + 1, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < n; i++)
 		iotlb_invalidate(m->tlb, &inval[i]);
+	__atomic_store_n(&m->forgotten, m->forgotten + 1, __ATOMIC_RELEASE);
 }
 
 /* Is this port's L1STD the one that leads to the STE of @cmd->sid? */

@@ -92,6 +92,26 @@ static bool is_table(uint8_t regime)
 	return 1u << regime & (REGIMES_TABLE_S1 | REGIMES_TABLE_S2);
 }
 
+static bool of_stage2(uint32_t regimes)
+{
+	return regimes & (REGIMES_LEAF_S2 | REGIMES_TABLE_S2);
+}
+
+/*
+ * A command for the other stage. What stage 1 made of an IPA survives its
+ * TLBI_S2_IPA, which is worth telling when it named that very IPA.
+ */
+static enum nearness judge_kind(const struct iotlb_inval *i,
+				const struct iotlb_entry *e, struct near *near)
+{
+	bool here = e->regime == SMMUV3_REGIME_S12 && i->vmid == e->vmid &&
+		    (i->by & IOTLB_BY_RANGE) && e->ipa <= i->last &&
+		    e->ipa + low_mask(e->size_lg2) >= i->first;
+
+	return because(near, here ? NEAR_TAG : NEAR_KIND,
+		       "it does not reach %s", kind_name(e->regime));
+}
+
 /* What @i lacks to remove @e; the address first, then tags, then the rest. */
 static enum nearness judge_scope(const struct iotlb_inval *i,
 				 const struct smmuv3_cmd *cmd,
@@ -99,6 +119,9 @@ static enum nearness judge_scope(const struct iotlb_inval *i,
 {
 	bool any_asid = e->global && (i->by & IOTLB_GLOBALS);
 
+	if (!(i->regimes & 1u << e->regime) &&
+	    of_stage2(i->regimes) != of_stage2(1u << e->regime))
+		return judge_kind(i, e, near);
 	if ((i->by & IOTLB_BY_RANGE) &&
 	    (e->leaf > i->last || e->leaf + low_mask(e->leaf_lg2) < i->first))
 		return because(near, NEAR_ADDRESS, "address outside");

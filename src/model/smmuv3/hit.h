@@ -59,17 +59,17 @@ static inline struct recent *hit_recent(const struct smmuv3_model *m,
 					uint64_t addr)
 {
 	struct recent *recent = &slot->recent[(addr >> 12) % RECENT];
-	uint64_t ticket = iotlb_ticket(m->tlb);
+	uint64_t forgotten = __atomic_load_n(&m->forgotten, __ATOMIC_ACQUIRE);
 	const struct iotlb_entry *e;
 
-	if (recent->ticket == ticket && recent->tag == ctx->tag &&
+	if (recent->forgotten == forgotten && recent->tag == ctx->tag &&
 	    (addr ^ recent->iova) >> recent->size_lg2 == 0)
 		return recent;
 	e = hit_lookup(m, ctx, addr);
 	if (!e)
 		return NULL;
-	recent->tag = ctx->tag;
-	recent->ticket = ticket;
+	recent->tag = forgotten & 1 ? 0 : ctx->tag;
+	recent->forgotten = forgotten;
 	recent->iova = e->iova;
 	recent->out = e->out;
 	recent->host = e->host;

@@ -18,6 +18,7 @@ struct walk_tags {
 	const struct smmuv3_s2 *s2; /* NULL: stage 1 alone */
 	struct result *r;
 	uint64_t ticket;
+	uint64_t forgotten;
 	uint64_t serial; /* when the walk began */
 	uint32_t asid;
 	uint16_t vmid;
@@ -117,7 +118,8 @@ static bool recent_find(const struct walk_tags *t, uint64_t addr, uint64_t tag,
 			const struct recent_table *recent,
 			const struct smmuv3_tt *tt, struct smmuv3_table *table)
 {
-	if (!recent || recent->ticket != t->ticket || recent->tag != tag ||
+	if (!recent || recent->forgotten != t->forgotten ||
+	    recent->tag != tag ||
 	    (addr ^ recent->table.first) >> recent->table.size_lg2 ||
 	    recent->table.level <= tt->start_level)
 		return false;
@@ -132,7 +134,7 @@ static void recent_keep(const struct walk_tags *t, uint64_t tag,
 	if (!recent || table->level != 3)
 		return; /* there may come a deeper one */
 	recent->tag = tag;
-	recent->ticket = t->ticket;
+	recent->forgotten = t->forgotten;
 	recent->table = *table;
 }
 
@@ -338,6 +340,23 @@ static void result_entry(struct visit *v, const struct iotlb_entry *e,
 	r->host = hit_host(v->model, e, write, offset);
 }
 
+/*
+ * The ticket first: if no TLBI was at work after that, one that is still to
+ * come will make the ticket worthless, whatever the caches contribute now.
+ * While one is at work only memory counts, which was changed before it.
+ */
+static void walk_begin(struct walk_tags *t, struct smmuv3_walk_env *env)
+{
+	struct smmuv3_model *m = t->v->model;
+
+	t->serial = counted(&m->serial);
+	t->ticket = iotlb_ticket(m->tlb);
+	t->forgotten = __atomic_load_n(&m->forgotten, __ATOMIC_ACQUIRE);
+	env->cache_ctx = t;
+	if (!(t->forgotten & 1))
+		env->cache = m->hostile ? &cache_hostile : &cache_fast;
+}
+
 static void path_walk(struct visit *v, const struct context *ctx, bool cold,
 		      const struct smmuv3_input *in, struct result *r)
 {
@@ -354,12 +373,8 @@ static void path_walk(struct visit *v, const struct context *ctx, bool cold,
 	struct iotlb_entry e;
 
 	engine_env(v, &env);
-	if (!cold) {
-		t.serial = counted(&v->model->serial);
-		t.ticket = iotlb_ticket(v->model->tlb);
-		env.cache = v->model->hostile ? &cache_hostile : &cache_fast;
-		env.cache_ctx = &t;
-	}
+	if (!cold)
+		walk_begin(&t, &env);
 	if (!smmuv3_walk(&env, t.s1, t.s2, in, &w)) {
 		r->fault = w.fault;
 		return;
