@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/reader.h"
 #include "lib/machine.h"
 
 _Static_assert(NESTFD_DMA_WRITE == MODEL_WRITE &&
@@ -150,6 +151,61 @@ void nestfd_detach(struct nestfd_device *dev, uint32_t pasid)
 	pthread_mutex_unlock(&dev->machine->lock);
 }
 
+/* What the device may do by what its cache says. */
+static bool atc_allows(const struct model_translation *t, uint32_t flags)
+{
+	if (flags & MODEL_WRITE)
+		return t->write;
+	return flags & MODEL_EXEC ? t->exec : t->read;
+}
+
+/* One page of it; *len: in, what is left; out, what was moved */
+static int dma_by_atc(struct nestfd_device *dev,
+		      const struct model_access *access, void *buf, size_t *len)
+{
+	const struct model_ops *ops = dev->machine->model->ops;
+	struct model_access ask = *access;
+	struct model_access translated = *access;
+	struct model_translation t;
+	uint64_t size, left;
+	int rc;
+
+	ask.flags &= ~MODEL_TRANSLATED;
+	rc = ops->ats_request(dev->port, &ask, 1, &t);
+	if (rc)
+		return rc;
+	if (!atc_allows(&t, ask.flags))
+		return -EIO;
+	size = 1ULL << t.size_lg2;
+	left = size - (access->iova & (size - 1));
+	if (*len > left)
+		*len = left;
+	translated.iova = t.pa;
+	return ops->dma(dev->port, &translated, buf, *len, NULL);
+}
+
+/*
+ * A device with an ATC answers an invalidation when no DMA uses what it took
+ * from there any more: one read section, for which the CMD_SYNC waits.
+ */
+static int dma_translated(struct nestfd_device *dev,
+			  struct model_access *access, char *buf, size_t len)
+{
+	int rc = 0;
+
+	reader_enter();
+	while (len && !rc) {
+		size_t done = len;
+
+		rc = dma_by_atc(dev, access, buf, &done);
+		access->iova += done;
+		buf += done;
+		len -= done;
+	}
+	reader_exit();
+	return rc;
+}
+
 int nestfd_dma(struct nestfd_device *dev, const struct nestfd_dma *dma)
 {
 	struct model_access access = {
@@ -166,6 +222,10 @@ int nestfd_dma(struct nestfd_device *dev, const struct nestfd_dma *dma)
 		return 0;
 	if (__builtin_add_overflow(dma->iova, dma->length - 1, &last))
 		return -EINVAL;
+	if (dma->flags & NESTFD_DMA_TRANSLATED)
+		return dev->core.ats ? dma_translated(dev, &access, dma->buf,
+						      dma->length)
+				     : -EINVAL;
 	return dev->machine->model->ops->dma(dev->port, &access, dma->buf,
 					     dma->length, NULL);
 }

@@ -441,6 +441,8 @@ static void dma_arguments_are_checked(void **state)
 	}
 	dma.flags = NESTFD_DMA_WRITE | NESTFD_DMA_EXEC;
 	assert_int_equal(nestfd_dma(rig.dev, &dma), -EINVAL);
+	dma.flags = NESTFD_DMA_TRANSLATED; /* it has no ATC */
+	assert_int_equal(nestfd_dma(rig.dev, &dma), -EINVAL);
 	dma.flags = 0;
 	dma.iova = UINT64_MAX - 6;
 	assert_int_equal(nestfd_dma(rig.dev, &dma), -EINVAL);

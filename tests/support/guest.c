@@ -106,11 +106,18 @@ void host_stop(struct host *host)
 	munmap(host->ram, host->ram_size);
 }
 
+static bool in_ram(const struct host *host, uint64_t gpa, size_t len)
+{
+	if (gpa < HOST_RAM_BASE || gpa - HOST_RAM_BASE > host->ram_size - len)
+		return false;
+	return gpa >= host->hole_end || gpa + len <= host->hole_start;
+}
+
 static int ram_read(void *ctx, uint64_t gpa, void *buf, size_t len)
 {
 	struct host *host = ctx;
 
-	if (gpa < HOST_RAM_BASE || gpa - HOST_RAM_BASE > host->ram_size - len)
+	if (!in_ram(host, gpa, len))
 		return -EFAULT;
 	memcpy(buf, host->ram + (gpa - HOST_RAM_BASE), len);
 	return 0;
@@ -120,7 +127,7 @@ static int ram_write(void *ctx, uint64_t gpa, const void *buf, size_t len)
 {
 	struct host *host = ctx;
 
-	if (gpa < HOST_RAM_BASE || gpa - HOST_RAM_BASE > host->ram_size - len)
+	if (!in_ram(host, gpa, len))
 		return -EFAULT;
 	memcpy(host->ram + (gpa - HOST_RAM_BASE), buf, len);
 	return 0;
@@ -136,14 +143,14 @@ void *guest_at(const struct guest *guest, uint64_t gpa)
 	return guest->host->ram + (gpa - HOST_RAM_BASE);
 }
 
-static void put(const struct guest *guest, uint64_t gpa, uint64_t word)
+void guest_put(const struct guest *guest, uint64_t gpa, uint64_t word)
 {
 	/* hardware may be reading it: one store */
 	__atomic_store_n((uint64_t *)guest_at(guest, gpa), word,
 			 __ATOMIC_RELEASE);
 }
 
-static uint64_t get(const struct guest *guest, uint64_t gpa)
+uint64_t guest_get(const struct guest *guest, uint64_t gpa)
 {
 	return __atomic_load_n((uint64_t *)guest_at(guest, gpa),
 			       __ATOMIC_ACQUIRE);
@@ -154,19 +161,28 @@ uint64_t guest_page(const struct guest *guest, unsigned int n)
 	return guest->base + AT_DATA + (uint64_t)n * 4096;
 }
 
+static void write_ste(struct guest *guest, enum guest_stream what)
+{
+	uint64_t at = guest->base + AT_STRTAB + guest->vsid * 64;
+
+	/* S1DSS 2, WB, inner shareable; EATS 1 */
+	guest_put(guest, at + 8, guest->host->ats ? 0x100000d6 : 0xd6);
+	/* V; Config 0 abort, 4 bypass, 5 stage 1 */
+	if (what == GUEST_NESTED)
+		guest_put(guest, at, (guest->base + AT_CD) | 0xb);
+	else
+		guest_put(guest, at, what == GUEST_BYPASS ? 0x9 : 0x1);
+}
+
 static void write_tables(struct guest *guest)
 {
 	/* T0SZ 25, inner shareable WB, EPD1, V, IPS 48 bits, AA64, R, A */
-	put(guest, guest->base + AT_CD,
-	    (uint64_t)guest->asid << 48 | 3ULL << 45 | 1ULL << 41 | 5ULL << 32 |
-		    1ULL << 31 | 1ULL << 30 | 0x3500 | 25);
-	put(guest, guest->base + AT_CD + 8, guest->base + AT_L1);
-	put(guest, guest->base + AT_CD + 24, 0xff);
-	/* V, stage 1; S1DSS 2, WB, inner shareable */
-	put(guest, guest->base + AT_STRTAB + guest->vsid * 64 + 8,
-	    guest->host->ats ? 0x100000d6 : 0xd6);
-	put(guest, guest->base + AT_STRTAB + guest->vsid * 64,
-	    (guest->base + AT_CD) | 0xb);
+	guest_put(guest, guest->base + AT_CD,
+		  (uint64_t)guest->asid << 48 | 3ULL << 45 | 1ULL << 41 |
+			  5ULL << 32 | 1ULL << 31 | 1ULL << 30 | 0x3500 | 25);
+	guest_put(guest, guest->base + AT_CD + 8, guest->base + AT_L1);
+	guest_put(guest, guest->base + AT_CD + 24, 0xff);
+	write_ste(guest, GUEST_NESTED);
 }
 
 static void boot(struct guest *guest)
@@ -228,8 +244,8 @@ remove:
 	return rc;
 }
 
-int guest_start(struct guest *guest, struct host *host, unsigned int index,
-		uint16_t asid)
+int guest_start_as(struct guest *guest, struct host *host, unsigned int index,
+		   uint16_t asid, uint32_t vsid)
 {
 	int rc;
 
@@ -237,15 +253,21 @@ int guest_start(struct guest *guest, struct host *host, unsigned int index,
 		.host = host,
 		.index = index,
 		.base = HOST_RAM_BASE + index * GUEST_PART,
-		.vsid = 0x10,
+		.vsid = vsid,
 		.asid = asid,
-		.cmdq_lg2 = 16,
+		.cmdq_lg2 = host->cmdq_lg2 ? host->cmdq_lg2 : 16,
 	};
 	guest->next_table = guest->base + AT_TABLES;
 	rc = plug_in(guest);
 	if (!rc)
 		boot(guest);
 	return rc;
+}
+
+int guest_start(struct guest *guest, struct host *host, unsigned int index,
+		uint16_t asid)
+{
+	return guest_start_as(guest, host, index, asid, 0x10);
 }
 
 void guest_stop(struct guest *guest)
@@ -257,12 +279,12 @@ void guest_stop(struct guest *guest)
 /* The next table below the word at @gpa, made if it is not there */
 static uint64_t descend(struct guest *guest, uint64_t gpa)
 {
-	uint64_t word = get(guest, gpa);
+	uint64_t word = guest_get(guest, gpa);
 
 	if (!word) {
 		word = guest->next_table | 3;
 		guest->next_table += 4096;
-		put(guest, gpa, word);
+		guest_put(guest, gpa, word);
 	}
 	return word & 0xfffffffff000ULL;
 }
@@ -279,7 +301,7 @@ static uint64_t leaf_at(struct guest *guest, uint64_t iova)
 void guest_map(struct guest *guest, uint64_t iova, uint64_t gpa)
 {
 	/* nG, AF, inner shareable, AP EL0 RW, page */
-	put(guest, leaf_at(guest, iova), gpa ? gpa | 0xf43 : 0);
+	guest_put(guest, leaf_at(guest, iova), gpa ? gpa | 0xf43 : 0);
 }
 
 void guest_map_many(struct guest *guest, uint64_t iova, uint64_t gpa,
@@ -289,19 +311,34 @@ void guest_map_many(struct guest *guest, uint64_t iova, uint64_t gpa,
 		guest_map(guest, iova + i * 4096, gpa);
 }
 
+uint64_t guest_command_at(const struct guest *guest, uint32_t index)
+{
+	uint32_t mask = (1u << guest->cmdq_lg2) - 1;
+
+	return guest->base + AT_CMDQ + (index & mask) * 16;
+}
+
 void guest_command(struct guest *guest, uint64_t dw0, uint64_t dw1)
 {
 	uint32_t mask = (1u << guest->cmdq_lg2) - 1;
-	uint64_t at = guest->base + AT_CMDQ + (guest->prod & mask) * 16;
+	uint64_t at = guest_command_at(guest, guest->prod);
 
-	put(guest, at, dw0);
-	put(guest, at + 8, dw1);
+	guest_put(guest, at, dw0);
+	guest_put(guest, at + 8, dw1);
 	guest->prod = (guest->prod + 1) & (mask << 1 | 1);
 }
 
 void guest_ring(struct guest *guest)
 {
 	nestfd_viommu_write(guest->viommu, 0x98, 4, guest->prod);
+}
+
+void guest_set_stream(struct guest *guest, enum guest_stream what)
+{
+	write_ste(guest, what);
+	guest_command(guest, 0x03 | (uint64_t)guest->vsid << 32, 1);
+	guest_command(guest, GUEST_SYNC);
+	guest_ring(guest);
 }
 
 void guest_invalidate(struct guest *guest, uint64_t iova)

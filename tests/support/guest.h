@@ -23,7 +23,11 @@ struct host {
 	unsigned int guests;	 /* in: how many parts of RAM */
 	uint32_t cache_entries;	 /* in: bound of the fast policy, or 0 */
 	bool ats;		 /* in: devices have an ATC */
+	uint32_t cmdq_lg2;	 /* in: of guests' command queues, 0: 16 */
 	void (*stale)(void *ctx, const struct nestfd_stale *stale); /* in */
+	/* The VMM finds no RAM here: guest physical, half-open; any time */
+	uint64_t hole_start;
+	uint64_t hole_end;
 
 	char *ram;
 	uint64_t ram_size;
@@ -56,6 +60,9 @@ void host_stop(struct host *host);
 /* @index: which part of RAM; @asid: any, guests may use the same */
 int guest_start(struct guest *guest, struct host *host, unsigned int index,
 		uint16_t asid);
+/* The same with another vSID than 0x10, below 64 */
+int guest_start_as(struct guest *guest, struct host *host, unsigned int index,
+		   uint16_t asid, uint32_t vsid);
 void guest_stop(struct guest *guest);
 
 /* Where guest physical memory lies in this process. */
@@ -72,6 +79,14 @@ uint64_t guest_page(const struct guest *guest, unsigned int n);
 
 void guest_command(struct guest *guest, uint64_t dw0, uint64_t dw1);
 void guest_ring(struct guest *guest);
+/* What the guest lets its stream do: rewrites the STE, CFGI_STE, CMD_SYNC */
+enum guest_stream { GUEST_ABORT, GUEST_BYPASS, GUEST_NESTED };
+void guest_set_stream(struct guest *guest, enum guest_stream what);
+/* Where command number @index lies */
+uint64_t guest_command_at(const struct guest *guest, uint32_t index);
+/* One word of guest memory, in a single access */
+void guest_put(const struct guest *guest, uint64_t gpa, uint64_t word);
+uint64_t guest_get(const struct guest *guest, uint64_t gpa);
 /* TLBI_NH_VA of one page (range form, leaf, TTL 3) and CMD_SYNC, and ring */
 void guest_invalidate(struct guest *guest, uint64_t iova);
 
