@@ -260,6 +260,63 @@ static void stale_atc_entries_are_found(void **state)
 	rig_down(&g);
 }
 
+static void an_atc_filled_from_a_stale_entry_is_told(void **state)
+{
+	struct model_access a = { .iova = 0x1000,
+				  .pasid = MODEL_NO_PASID,
+				  .flags = MODEL_WRITE };
+	struct model_translation t;
+	uint64_t root, cds;
+	struct rig g;
+
+	(void)state;
+	root = up(&g);
+	cds = *at(&g, STRTAB + 64 * 8) & 0xfffff000;
+	ste(&g, 8, STE_S1 | cds, STE1 | STE1_ATS, 5, 0);
+	cmd(&g, CFGI_STE | SID(8), LEAF);
+	map(&g, root, 0x1000, 3, 0, (DATA + 0x5000) | PAGE_NG);
+	assert_int_equal(g.model->ops->ats_request(g.port[0], &a, 1, &t), 0);
+	assert_true(t.stale && !t.hit);
+	assert_int_equal(g.stales, 1);
+	assert_non_null(strstr(g.why, "stage-1 translations"));
+	/* a read-only answer to a write is no difference */
+	map(&g, root, 0x2000, 3, 0, DATA | PAGE_RO);
+	a.iova = 0x2000;
+	for (int n = 0; n < 2; n++) {
+		assert_int_equal(
+			g.model->ops->ats_request(g.port[0], &a, 1, &t), 0);
+		assert_true(!t.stale && t.read && !t.write);
+	}
+	assert_int_equal(g.stales, 1);
+	rig_down(&g);
+}
+
+/* A page made clean again must be written through a walk; AF is a hint. */
+static void
+a_lost_dirty_flag_is_stale_and_a_lost_access_flag_is_not(void **state)
+{
+	const uint64_t clean = DATA | PAGE_RO | 1ULL << 51; /* DBM */
+	uint64_t root, cds;
+	struct rig g;
+
+	(void)state;
+	rig_up(&g, IOTLB_HOSTILE);
+	root = page(&g);
+	cds = page(&g);
+	cd(&g, cds, CD0 | CD0_HA | CD0_HD | CD_ASID(1), root);
+	ste(&g, 8, STE_S1 | cds, STE1, 0, 0);
+	map(&g, root, 0x1000, 3, 0, clean);
+	look(&g, 0, MODEL_NO_PASID, 0x1000, MODEL_WRITE);
+	look(&g, 0, MODEL_NO_PASID, 0x1000, MODEL_WRITE);
+	assert_int_equal(g.stales, 0);
+	map(&g, root, 0x1000, 3, 0, clean);
+	assert_false(see(&g, 0, 0x1000).stale);
+	assert_true(look(&g, 0, MODEL_NO_PASID, 0x1000, MODEL_WRITE).stale);
+	map(&g, root, 0x1000, 3, 0, (clean & ~0x480ULL));
+	assert_false(look(&g, 0, MODEL_NO_PASID, 0x1000, MODEL_WRITE).stale);
+	rig_down(&g);
+}
+
 /* Random changes, each followed by its exact invalidation: never a word. */
 static void correct_software_is_never_blamed(void **state)
 {
@@ -314,6 +371,9 @@ int main(void)
 		cmocka_unit_test(stale_configuration_is_told_apart),
 		cmocka_unit_test(a_moved_level_2_stream_table_needs_leaf_0),
 		cmocka_unit_test(stale_atc_entries_are_found),
+		cmocka_unit_test(an_atc_filled_from_a_stale_entry_is_told),
+		cmocka_unit_test(
+			a_lost_dirty_flag_is_stale_and_a_lost_access_flag_is_not),
 		cmocka_unit_test(correct_software_is_never_blamed),
 	};
 

@@ -141,21 +141,29 @@ void ats_translated(struct visit *v, struct model_translation *out)
 		pass(v, out);
 }
 
+static void path_checked(struct visit *v, const struct context *ctx, bool cold,
+			 struct result *r, bool *stale)
+{
+	*r = (struct result){ 0 };
+	engine_path(v, ctx, cold, r);
+	if (v->model->hostile && !cold && r->used)
+		*stale |= check_path(v, ctx, r);
+}
+
 /* A write that is refused may still be answered: read-only. */
 static void resolve_path(struct visit *v, const struct context *ctx, bool cold,
-			 struct result *r)
+			 struct result *r, bool *stale)
 {
 	struct model_access read_only = *v->access;
 	struct visit again = *v;
 
-	engine_path(v, ctx, cold, r);
+	path_checked(v, ctx, cold, r, stale);
 	if (r->ok || !(v->access->flags & MODEL_WRITE) ||
 	    r->fault.event != SMMUV3_EVT_F_PERMISSION)
 		return;
 	read_only.flags &= ~MODEL_WRITE;
 	again.access = &read_only;
-	*r = (struct result){ 0 };
-	engine_path(&again, ctx, cold, r);
+	path_checked(&again, ctx, cold, r, stale);
 }
 
 static uint8_t access_of(const struct context *ctx, unsigned int priv,
@@ -177,7 +185,7 @@ void ats_resolve(struct visit *v, bool cold, struct ats_answer *answer)
 	const struct smmuv3_stream *stream;
 	const struct context *ctx;
 	struct context tmp;
-	struct result r = { 0 };
+	struct result r;
 
 	*answer = (struct ats_answer){ 0 };
 	ctx = context_get(v, cold, &tmp, &answer->fault);
@@ -191,7 +199,7 @@ void ats_resolve(struct visit *v, bool cold, struct ats_answer *answer)
 	}
 	if (!ctx || answer->fault.event)
 		return;
-	resolve_path(v, ctx, cold, &r);
+	resolve_path(v, ctx, cold, &r, &answer->stale);
 	answer->ok = r.ok;
 	answer->fault = r.fault;
 	answer->size_lg2 = r.size_lg2;
@@ -265,6 +273,7 @@ static int request(struct visit *v, struct model_translation *out)
 	}
 	e = (struct iotlb_entry){ .serial = counted(&v->model->serial) };
 	ats_resolve(v, false, &answer);
+	out->stale = answer.stale;
 	if (!answer.ok) {
 		refuse(v, &answer, out);
 		return -EIO;
@@ -279,6 +288,7 @@ static int request(struct visit *v, struct model_translation *out)
 	e.size_lg2 = answer.size_lg2;
 	e.leaf_lg2 = answer.size_lg2;
 	fill(&e, key.iova, false, out);
+	out->stale = answer.stale;
 	if (!v->quiet)
 		iotlb_insert(v->port->atc, ticket, &e);
 	return 0;

@@ -20,7 +20,6 @@
 struct strtab_reader {
 	struct visit *v;
 	bool use_cache;
-	bool has_l1; /* the first word read is the L1STD of a 2-level table */
 	unsigned int reads;
 	uint64_t addr;
 	uint64_t value;

@@ -396,6 +396,7 @@ void ats_invalidate(struct smmuv3_model *m, const struct smmuv3_cmd *cmd);
 #define ATC_EXEC  0x4u
 struct ats_answer {
 	bool ok;
+	bool stale; /* by the checker */
 	bool mev;
 	uint8_t access; /* ATC_* */
 	uint8_t size_lg2;

@@ -243,7 +243,9 @@ static void ports_fail(struct smmuv3_model *m)
 
 /*
  * Every DMA begun before has ended, or its device is failed: it may be stuck
- * in a client's memory, and a queue must not stop for that.
+ * in a client's memory, and a queue must not stop for that. A DMA that rings
+ * the doorbell itself (-EDEADLK: its target is our own registers) cannot wait
+ * for its own end, and goes on.
  */
 void exec_wait(struct smmuv3_model *m)
 {
