@@ -14,6 +14,7 @@
 #ifndef TESTS_ABI_ROWS_H
 #define TESTS_ABI_ROWS_H
 
+#include <endian.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
