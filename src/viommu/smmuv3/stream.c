@@ -120,20 +120,54 @@ bool vsmmu_stream_differs(const struct vsmmu_stream *stream,
 	       stream->now.ste[1] != want->ste[1];
 }
 
+/* These the host answers to an STE, others tell of the host's own trouble. */
+static bool is_illegal(int rc)
+{
+	return rc == -EIO || rc == -EINVAL || rc == -EOPNOTSUPP;
+}
+
 /*
  * The HWPT for @want; *made is set if it is the stream's own. What the host
  * calls ILLEGAL aborts, as it would on hardware.
  */
-static uint32_t hwpt_for(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
-			 const struct vsmmu_want *want, uint32_t *made)
+static int hwpt_for(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
+		    const struct vsmmu_want *want, uint32_t *hwpt_id,
+		    uint32_t *made)
 {
+	int rc;
+
 	*made = 0;
+	*hwpt_id = vsmmu->abort_hwpt;
 	if (want->kind == VSMMU_BYPASS)
-		return vsmmu->bypass_hwpt;
-	if (want->kind == VSMMU_NESTED &&
-	    !vsmmu_hwpt_alloc(vsmmu, stream->device.dev_id, want->ste, made))
-		return *made;
-	return vsmmu->abort_hwpt;
+		*hwpt_id = vsmmu->bypass_hwpt;
+	if (want->kind != VSMMU_NESTED)
+		return 0;
+	rc = vsmmu_hwpt_alloc(vsmmu, stream->device.dev_id, want->ste, made);
+	if (!rc)
+		*hwpt_id = *made;
+	return is_illegal(rc) ? 0 : rc;
+}
+
+static int stream_attach(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
+			 uint32_t hwpt_id)
+{
+	viommu_count(&vsmmu->base.counters.other_ioctls, 1);
+	return stream->device.attach(stream->device.ctx, hwpt_id);
+}
+
+/*
+ * The host could not do it now: what the guest has given up must not go on,
+ * so all aborts until the guest names the stream again.
+ */
+static void stream_block(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
+{
+	if (stream->now.kind == VSMMU_NOTHING)
+		return;
+	stream->now.kind = VSMMU_NOTHING;
+	if (stream_attach(vsmmu, stream, vsmmu->abort_hwpt))
+		return;
+	relay_destroy(&vsmmu->base, stream->hwpt_id);
+	stream->hwpt_id = 0;
 }
 
 int vsmmu_stream_apply(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
@@ -142,11 +176,12 @@ int vsmmu_stream_apply(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
 	uint32_t hwpt_id, made;
 	int rc;
 
-	hwpt_id = hwpt_for(vsmmu, stream, want, &made);
-	viommu_count(&vsmmu->base.counters.other_ioctls, 1);
-	rc = stream->device.attach(stream->device.ctx, hwpt_id);
+	rc = hwpt_for(vsmmu, stream, want, &hwpt_id, &made);
+	if (!rc)
+		rc = stream_attach(vsmmu, stream, hwpt_id);
 	if (rc) {
 		relay_destroy(&vsmmu->base, made);
+		stream_block(vsmmu, stream);
 		return rc;
 	}
 	relay_destroy(&vsmmu->base, stream->hwpt_id);
