@@ -160,6 +160,7 @@ static bool next_record(struct run *run, uint64_t want[EVENT_WORDS])
 	for (unsigned int i = 0; i < EVENT_WORDS; i++)
 		want[i] = trace_event_word(trace, run->next_event, i);
 	run->next_event++;
+	run->recorded_prod++;
 	return true;
 }
 

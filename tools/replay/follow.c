@@ -91,6 +91,9 @@ static void note_register(struct run *run, uint32_t offset, uint64_t value)
 		run->eventq_base = value & QUEUE_BASE_ADDR;
 		run->eventq_lg2 = value & QUEUE_BASE_LOG2;
 		break;
+	case REG_EVENTQ_PROD:
+		run->recorded_prod = (uint32_t)value;
+		break;
 	case REG_IRQ_CTRL:
 		run->irq_ctrl = (uint32_t)value;
 		break;
@@ -109,7 +112,7 @@ static void note_register(struct run *run, uint32_t offset, uint64_t value)
 static uint32_t event_cons(const struct run *run, uint32_t logged)
 {
 	uint32_t mask = (2u << run->eventq_lg2) - 1;
-	uint32_t behind = (uint32_t)run->next_event - logged;
+	uint32_t behind = run->recorded_prod - logged;
 
 	return (world_read32(run->world, REG_EVENTQ_PROD) - behind) & mask;
 }

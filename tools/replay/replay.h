@@ -129,7 +129,8 @@ struct run {
 	uint32_t irq_ctrl;
 	bool raised; /* the last fault made an interrupt */
 	uint64_t line;
-	uint64_t next_event; /* of events.bin */
+	uint64_t next_event;	/* of events.bin */
+	uint32_t recorded_prod; /* of the event queue */
 	bool progress;
 	struct trace_error err;
 };
