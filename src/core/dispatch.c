@@ -83,26 +83,43 @@ int core_reply(struct core_call *call, size_t size)
 	return guard_write(call->uptr, call->arg, size) ? -EFAULT : 0;
 }
 
-static int copy_arg(struct core_call *call, const struct core_op *op)
+/* Behind the minimum, which has been copied: what both sides know, or zeros */
+static int copy_rest(struct core_call *call, const struct core_op *op)
 {
 	uint64_t uptr = (uintptr_t)call->uptr;
-	uint32_t size = op->size;
+	uint32_t known = call->user_size;
 	int rc;
 
 	if (call->user_size > op->size) {
-		rc = core_check_zero(uptr + op->size,
-				     call->user_size - op->size);
+		known = op->size;
+		rc = core_check_zero(uptr + known, call->user_size - known);
 		if (rc)
 			return rc;
-	} else {
-		size = call->user_size;
 	}
-	if (guard_read(call->arg, call->uptr, size))
+	if (core_copy_in((char *)call->arg + op->min_size, uptr + op->min_size,
+			 known - op->min_size))
 		return -EFAULT;
-	memset((char *)call->arg + size, 0, op->size - size);
-	/* The copy's own size may have changed since it was judged. */
-	memcpy(call->arg, &call->user_size, sizeof(call->user_size));
+	memset((char *)call->arg + known, 0, op->size - known);
 	return 0;
+}
+
+/* Each byte is read once: what is judged is what is used. */
+static int copy_arg(struct core_call *call, const struct core_op *op)
+{
+	uint32_t size;
+
+	if (guard_read(call->arg, call->uptr, op->min_size)) {
+		/* Too short comes before what cannot be read. */
+		if (guard_read(&size, call->uptr, sizeof(size)))
+			return -EFAULT;
+		return size < op->min_size ? -EINVAL : -EFAULT;
+	}
+	memcpy(&call->user_size, call->arg, sizeof(call->user_size));
+	if (call->user_size < op->min_size)
+		return -EINVAL;
+	if (call->user_size == op->size && op->size == op->min_size)
+		return 0;
+	return copy_rest(call, op);
 }
 
 static int run(struct core_ctx *ctx, unsigned int cmd, void *uptr)
@@ -111,17 +128,15 @@ static int run(struct core_ctx *ctx, unsigned int cmd, void *uptr)
 	_Alignas(8) unsigned char arg[ARG_MAX_SIZE];
 	struct core_call call = { .ctx = ctx, .arg = arg, .uptr = uptr };
 	const struct core_op *op;
+	uint32_t size;
 	int rc;
 
 	if (index >= ARRAY_SIZE(ops))
 		return -ENOTTY;
-	if (guard_read(&call.user_size, uptr, sizeof(call.user_size)))
-		return -EFAULT;
 	op = &ops[index];
 	if (op->cmd != cmd)
-		return -ENOTTY;
-	if (call.user_size < op->min_size)
-		return -EINVAL;
+		return guard_read(&size, uptr, sizeof(size)) ? -EFAULT
+							     : -ENOTTY;
 	rc = copy_arg(&call, op);
 	return rc ? rc : op->execute(&call);
 }

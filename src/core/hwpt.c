@@ -56,6 +56,7 @@ int hwpt_paging_new(struct core_ctx *ctx, struct core_ioas *ioas,
 		dev->dev, flags & ~IOMMU_HWPT_FAULT_ID_VALID, &hwpt->domain);
 	if (rc)
 		goto abort;
+	hwpt->domain->iommu = iommu;
 
 	pthread_mutex_lock(&ioas->lock);
 	rc = ioas_add_domain(ioas, hwpt);
@@ -115,8 +116,10 @@ static bool can_invalidate(const struct core_hwpt *hwpt)
 }
 
 /* The part that is common to both kinds of nested HWPT: @hwpt is complete. */
-static int nested_finish(struct core_hwpt *hwpt, struct core_hwpt **out)
+static int nested_finish(struct core_hwpt *hwpt, struct core_iommu *iommu,
+			 struct core_hwpt **out)
 {
+	hwpt->domain->iommu = iommu;
 	hwpt->domain->nested = true;
 	if (!can_invalidate(hwpt)) {
 		hwpt->domain->ops->free(hwpt->domain);
@@ -154,7 +157,7 @@ static int nested_on_parent(struct core_ctx *ctx, struct core_hwpt *parent,
 		core_object_abort(&hwpt->obj);
 		return rc;
 	}
-	return nested_finish(hwpt, out);
+	return nested_finish(hwpt, dev->dev->iommu, out);
 }
 
 static int nested_on_viommu(struct core_ctx *ctx,
@@ -183,7 +186,7 @@ static int nested_on_viommu(struct core_ctx *ctx,
 		core_object_abort(&hwpt->obj);
 		return rc;
 	}
-	return nested_finish(hwpt, out);
+	return nested_finish(hwpt, dev->dev->iommu, out);
 }
 
 /* Dispatches on what pt_id names. *@ioas: whose hwpt_lock is now held */

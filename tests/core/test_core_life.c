@@ -415,6 +415,13 @@ struct storm {
 	char *mem;
 };
 
+/* An answer that no order of the threads explains */
+static void unexpected(struct storm *s, const char *what, int rc)
+{
+	s->wrong++;
+	fprintf(stderr, "%s: %d\n", what, rc);
+}
+
 static void *storm_objects(void *arg)
 {
 	struct storm *s = arg;
@@ -423,21 +430,22 @@ static void *storm_objects(void *arg)
 		struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
 		int rc;
 
-		if (ioctl_on(s->w, IOMMU_IOAS_ALLOC, &ioas)) {
-			s->wrong++;
+		rc = ioctl_on(s->w, IOMMU_IOAS_ALLOC, &ioas);
+		if (rc) {
+			unexpected(s, "IOAS_ALLOC", rc);
 			continue;
 		}
 		rc = try_map(s->w, ioas.out_ioas_id, s->mem, 4096, 0);
-		/* somebody else may have destroyed it already */
-		if (rc && rc != -ENOENT)
-			s->wrong++;
+		/* the other thread may have destroyed it, and own its id */
+		if (rc && rc != -ENOENT && rc != -EEXIST)
+			unexpected(s, "MAP", rc);
 		/* now and then the other thread's; never what is shared */
 		ioas.out_ioas_id -= i & 1;
 		if (ioas.out_ioas_id <= s->w->viommu)
 			continue;
 		rc = try_destroy(s->w, ioas.out_ioas_id);
 		if (rc && rc != -EBUSY && rc != -ENOENT)
-			s->wrong++;
+			unexpected(s, "DESTROY", rc);
 	}
 	return NULL;
 }
@@ -451,8 +459,8 @@ static void *storm_invalidate(void *arg)
 		uint32_t n = 4;
 		int rc = try_invalidate(s->w, s->w->viommu, entries, 16, &n);
 
-		if (rc ? rc != -ENOENT || n : n != 4)
-			s->wrong++;
+		if (rc || n != 4)
+			unexpected(s, "HWPT_INVALIDATE", rc);
 	}
 	return NULL;
 }
@@ -466,9 +474,10 @@ static void *storm_attach(void *arg)
 		int rc = core_set_pt(s->w->ctx, s->w->dev_id[1], NONE, &pt);
 
 		if (rc && rc != -EBUSY && rc != -EINVAL)
-			s->wrong++;
-		if (core_detach(s->w->ctx, s->w->dev_id[1], NONE))
-			s->wrong++;
+			unexpected(s, "set_pt", rc);
+		rc = core_detach(s->w->ctx, s->w->dev_id[1], NONE);
+		if (rc)
+			unexpected(s, "detach", rc);
 	}
 	return NULL;
 }
@@ -482,10 +491,10 @@ static void *storm_map(void *arg)
 		int rc = try_map(s->w, s->w->ioas, s->mem, 4096, iova);
 
 		if (rc && rc != -EEXIST)
-			s->wrong++;
+			unexpected(s, "MAP", rc);
 		rc = try_unmap(s->w, s->w->ioas, iova, 4096, NULL);
 		if (rc && rc != -ENOENT)
-			s->wrong++;
+			unexpected(s, "UNMAP", rc);
 	}
 	return NULL;
 }
