@@ -117,8 +117,8 @@ int core_detach(struct core_ctx *ctx, uint32_t dev_id, uint32_t pasid);
  * mapped in the device's MSI window, in the domain it is attached to now and in
  * each later one. *@iova: where the device must write instead of @doorbell.
  * Return: 0; -ENOENT; -EINVAL if the device itself is not attached; -EOPNOTSUPP
- * without a window; -EOVERFLOW for a 65th page
- * or one beyond the window; the driver's.
+ * without a window; -EOVERFLOW for a 65th page or one beyond the window; the
+ * driver's.
  */
 int core_msi_map(struct core_ctx *ctx, uint32_t dev_id, uint64_t doorbell,
 		 uint64_t *iova);
