@@ -62,6 +62,7 @@ struct context {
 	struct context **link;
 	enum smmuv3_path path;
 	uint8_t regime;	 /* REGIME_NONE: not cached, see path */
+	bool plain;	 /* a cached page is all there is to a hit (hit.h) */
 	uint8_t bits[8]; /* access bit by MODEL_WRITE, _PRIV, _EXEC */
 	uint16_t vmid;
 	uint32_t asid;

@@ -101,18 +101,19 @@ static void exec_tlbi(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 	__atomic_store_n(&m->forgotten, m->forgotten + 1, __ATOMIC_RELEASE);
 }
 
-/* Is this port's L1STD the one that leads to the STE of @cmd->sid? */
+/* Does this port's L1STD lead to an STE that @cmd names? */
 static bool same_l1std(const struct smmuv3_regs *regs,
 		       const struct smmuv3_port *port,
 		       const struct smmuv3_cmd *cmd)
 {
 	unsigned int split = (unsigned int)field_get(SMMUV3_STRTAB_CFG_SPLIT,
 						     regs->strtab_cfg);
+	uint32_t index = port->config.stream_id >> split;
 
-	return port->config.stream_id >> split == cmd->sid >> split;
+	return index >= cmd->sid >> split && index <= cmd->sid_last >> split;
 }
 
-/* Leaf 0: the L1STD goes too, which neighbours may have cached (4.3.1). */
+/* The L1STDs go too, which neighbours may have cached (4.3.1, 4.3.2). */
 static void cfgi_l1std(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 {
 	struct smmuv3_regs regs;
@@ -147,7 +148,8 @@ static void cfgi_port(struct smmuv3_port *port, const struct smmuv3_cmd *cmd)
 static void exec_cfgi(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 {
 	pthread_mutex_lock(&m->ports_lock);
-	if (cmd->op == SMMUV3_OP_CFGI_STE && !cmd->leaf)
+	if (cmd->op == SMMUV3_OP_CFGI_STE_RANGE ||
+	    (cmd->op == SMMUV3_OP_CFGI_STE && !cmd->leaf))
 		cfgi_l1std(m, cmd);
 	for (size_t n = port_find(m, cmd->sid); n < m->port_count; n++) {
 		if (m->ports[n]->config.stream_id > cmd->sid_last)

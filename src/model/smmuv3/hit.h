@@ -95,7 +95,7 @@ static inline const struct recent *hit_find(struct smmuv3_port *port,
 	    __atomic_load_n(&port->failed, __ATOMIC_RELAXED))
 		return NULL;
 	ctx = context_cached(port, access->pasid);
-	if (!ctx || ctx->regime == REGIME_NONE)
+	if (!ctx || !ctx->plain)
 		return NULL;
 	*addr = smmuv3_addr(ctx, access->iova);
 	recent = hit_recent(m, slot, ctx, *addr);

@@ -415,6 +415,9 @@ static bool path_lookup(struct visit *v, const struct context *ctx,
 	uint8_t need = smmuv3_access_bit(in);
 	const struct iotlb_entry *e;
 
+	/* E0PD keeps the unprivileged out whatever is cached (5.4) */
+	if (ctx->has_s1 && ctx->s1.tt[(addr >> 55) & 1].e0pd && !in->priv)
+		return false;
 	e = hit_lookup(v->model, ctx, addr);
 	if (!e)
 		return false;
