@@ -57,12 +57,27 @@ static int smmuv3_make_driver(const struct nestfd_machine_config *config,
 	return smmuv3_drv_create(&dc, port, iommu);
 }
 
+/* The model has a regime for each level of table; people need not know. */
+static uint32_t smmuv3_entry_kind(uint8_t regime)
+{
+	switch (regime) {
+	case SMMUV3_REGIME_S1_TABLE_L2:
+	case SMMUV3_REGIME_S1_TABLE_L1:
+		return SMMUV3_REGIME_S1_TABLE;
+	case SMMUV3_REGIME_S2_TABLE_L2:
+		return SMMUV3_REGIME_S2_TABLE;
+	default:
+		return regime;
+	}
+}
+
 static const struct arch archs[] = {
 	{
 		.arch = NESTFD_ARCH_SMMUV3,
 		.oas_bits = smmuv3_oas_bits,
 		.model = smmuv3_make_model,
 		.driver = smmuv3_make_driver,
+		.entry_kind = smmuv3_entry_kind,
 	},
 };
 

@@ -132,6 +132,7 @@ void nestfd_iommu_stats(struct nestfd_machine *machine,
 }
 
 struct entry_visit {
+	const struct arch *arch;
 	void (*fn)(void *ctx, const struct nestfd_cache_entry *entry);
 	void *ctx;
 };
@@ -141,7 +142,7 @@ static void visit_entry(void *ctx, const struct iotlb_entry *entry)
 	struct entry_visit *visit = ctx;
 	struct nestfd_cache_entry told = {
 		.size = sizeof(told),
-		.kind = entry->regime,
+		.kind = visit->arch->entry_kind(entry->regime),
 		.vmid = entry->vmid,
 		.asid = entry->asid,
 		.global = entry->global,
@@ -161,7 +162,7 @@ void nestfd_iommu_entries(struct nestfd_machine *machine,
 				     const struct nestfd_cache_entry *entry),
 			  void *ctx)
 {
-	struct entry_visit visit = { fn, ctx };
+	struct entry_visit visit = { machine->arch, fn, ctx };
 
 	machine->model->ops->for_each_entry(machine->model, visit_entry,
 					    &visit);

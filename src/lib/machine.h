@@ -77,6 +77,8 @@ struct arch {
 	int (*driver)(const struct nestfd_machine_config *config,
 		      const struct core_hwport *port,
 		      struct core_iommu **iommu);
+	/* nestfd_cache_entry.kind of a model's regime */
+	uint32_t (*entry_kind)(uint8_t regime);
 };
 
 /* NULL for one that is not there */
