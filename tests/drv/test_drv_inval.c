@@ -463,7 +463,7 @@ static void test_H7_H8_other_types_are_refused(void **state)
 
 static void test_H16_to_H20_entries_of_other_lengths(void **state)
 {
-	static unsigned char raw[4][4096];
+	static unsigned char raw[4 * 4096];
 	struct core_inval inv;
 	struct guest g;
 
@@ -472,7 +472,7 @@ static void test_H16_to_H20_entries_of_other_lengths(void **state)
 	for (uint32_t stride = 8; stride <= 4096; stride *= 2) {
 		memset(raw, 0, sizeof(raw));
 		for (uint32_t i = 0; i < 4; i++)
-			raw[0][i * stride] = 0x11;
+			raw[i * stride] = 0x11;
 		inv = (struct core_inval){ .uptr = (uintptr_t)raw,
 					   .type = 1,
 					   .stride = stride,

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/le.h"
+#include "drv/smmuv3/barrier.h"
 #include "hwdef/smmuv3_cmd.h"
 #include "hwdef/smmuv3_regs.h"
 
@@ -66,7 +67,7 @@ static void ring_put_sync(struct cmdq *q, uint32_t index)
 /* Orders the commands before PROD for hardware on another core. */
 static void ring_doorbell(struct cmdq *q)
 {
-	__atomic_thread_fence(__ATOMIC_RELEASE);
+	barrier_before_doorbell();
 	reg_write(q, SMMUV3_CMDQ_PROD, q->prod);
 }
 
@@ -89,7 +90,7 @@ static void ack(struct cmdq *q, uint32_t errors)
 {
 	__atomic_store_n(&q->gerrorn, q->gerrorn ^ errors, __ATOMIC_RELAXED);
 	/* replaced commands before the restart that fetches them */
-	__atomic_thread_fence(__ATOMIC_RELEASE);
+	barrier_before_doorbell();
 	reg_write(q, SMMUV3_GERRORN, q->gerrorn);
 }
 
@@ -305,7 +306,7 @@ static void do_pending(struct cmdq *q)
 	uint64_t cmds[CMDQ_POSTED_MAX][2];
 	uint32_t n;
 
-	if (!__atomic_exchange_n(&q->pending, false, __ATOMIC_ACQ_REL))
+	if (!__atomic_exchange_n(&q->pending, 0, __ATOMIC_ACQ_REL))
 		return;
 	pthread_mutex_lock(&q->posted_lock);
 	n = q->posted_n;
@@ -323,26 +324,25 @@ static void do_pending(struct cmdq *q)
 
 /*
  * Handlers set @pending, then try the lock; the holder releases the lock, then
- * looks at @pending. With both in one total order one of them sees the other.
+ * looks at @pending. Both are read-modify-writes (acquire and release), so one
+ * comes first: either the holder sees the work, or the handler sees the lock
+ * released.
  */
 static void unlock(struct cmdq *q)
 {
-	for (;;) {
+	do {
 		if (__atomic_load_n(&q->pending, __ATOMIC_RELAXED))
 			do_pending(q);
 		pthread_mutex_unlock(&q->lock);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		if (__builtin_expect(
-			    !__atomic_load_n(&q->pending, __ATOMIC_RELAXED), 1))
-			return;
-		if (pthread_mutex_trylock(&q->lock))
-			return;
-	}
+	} while (__builtin_expect(
+			 __atomic_fetch_or(&q->pending, 0, __ATOMIC_ACQ_REL),
+			 0) &&
+		 !pthread_mutex_trylock(&q->lock));
 }
 
 static void kick(struct cmdq *q)
 {
-	__atomic_store_n(&q->pending, true, __ATOMIC_SEQ_CST);
+	__atomic_exchange_n(&q->pending, 1, __ATOMIC_ACQ_REL);
 	if (!pthread_mutex_trylock(&q->lock))
 		unlock(q);
 }

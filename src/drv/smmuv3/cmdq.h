@@ -36,7 +36,7 @@ struct cmdq {
 	pthread_mutex_t posted_lock;
 	uint64_t posted[CMDQ_POSTED_MAX][2];
 	uint32_t posted_n;
-	bool pending;
+	uint32_t pending; /* 1: there is some */
 };
 
 struct cmdq_result {

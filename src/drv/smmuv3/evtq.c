@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "drv/smmuv3/barrier.h"
 #include "drv/smmuv3/unit.h"
 #include "hwdef/smmuv3_event.h"
 #include "hwdef/smmuv3_regs.h"
@@ -109,7 +110,7 @@ static bool drain(struct unit *u)
 	if (!n && !overflowed)
 		return false;
 	/* PROD before the records that it covers; hardware wrote them first */
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	barrier_after_index();
 	if (n > BIT_ULL(q->lg2))
 		n = (uint32_t)BIT_ULL(q->lg2);
 	for (uint32_t i = 0; i < n; i++) {
@@ -138,14 +139,14 @@ void evtq_handle(void *arg)
 	struct unit *u = arg;
 	struct evtq *q = &u->evtq;
 
-	__atomic_store_n(&q->pending, true, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&q->pending, __ATOMIC_SEQ_CST) &&
+	/* read-modify-writes, for the reason given at cmdq.c's unlock() */
+	__atomic_exchange_n(&q->pending, 1, __ATOMIC_ACQ_REL);
+	while (__atomic_fetch_or(&q->pending, 0, __ATOMIC_ACQ_REL) &&
 	       !pthread_mutex_trylock(&q->lock)) {
-		__atomic_store_n(&q->pending, false, __ATOMIC_SEQ_CST);
+		__atomic_exchange_n(&q->pending, 0, __ATOMIC_ACQ_REL);
 		while (drain(u))
 			;
 		pthread_mutex_unlock(&q->lock);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	}
 }
 

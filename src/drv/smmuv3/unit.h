@@ -52,7 +52,7 @@ struct evtq {
 	unsigned int lg2;
 	pthread_mutex_t lock; /* cons */
 	uint32_t cons;
-	bool pending;
+	uint32_t pending; /* 1: an interrupt not yet looked at */
 };
 
 struct strtab {
