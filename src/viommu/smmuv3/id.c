@@ -10,7 +10,7 @@
 /* Yes/no features that come from the host */
 #define IDR0_HOST                                                    \
 	(SMMUV3_IDR0_COHACC | SMMUV3_IDR0_ATS | SMMUV3_IDR0_NS1ATS | \
-	 SMMUV3_IDR0_ASID16 | SMMUV3_IDR0_CD2L | SMMUV3_IDR0_TERM_MODEL)
+	 SMMUV3_IDR0_ASID16 | SMMUV3_IDR0_CD2L)
 #define IDR1_HOST (SMMUV3_IDR1_ATTR_TYPES_OVR | SMMUV3_IDR1_ATTR_PERMS_OVR)
 #define IDR3_HOST (SMMUV3_IDR3_HAD | SMMUV3_IDR3_XNX | SMMUV3_IDR3_RIL)
 #define IDR5_HOST \
@@ -30,6 +30,8 @@ static uint64_t least(uint64_t mask, uint64_t a, uint64_t b)
 static uint64_t idr0(uint64_t host, uint64_t wanted)
 {
 	return SMMUV3_IDR0_S1P | (host & wanted & IDR0_HOST) |
+	       /* a restriction (no CD.A = 0): in force if either has it */
+	       ((host | wanted) & SMMUV3_IDR0_TERM_MODEL) |
 	       (wanted & SMMUV3_IDR0_MSI) |
 	       least(SMMUV3_IDR0_HTTU, host, wanted) |
 	       field_prep(SMMUV3_IDR0_TTF, SMMUV3_TTF_AARCH64) |
@@ -64,9 +66,12 @@ void vsmmu_id(const struct smmuv3_id *host, const uint32_t wanted[6],
 	      struct smmuv3_id *id)
 {
 	static const uint32_t any[6] = {
-		UINT32_MAX, (uint32_t)~SMMUV3_IDR1_SIDSIZE | 16,
-		UINT32_MAX, UINT32_MAX,
-		UINT32_MAX, UINT32_MAX,
+		(uint32_t)~SMMUV3_IDR0_TERM_MODEL,
+		(uint32_t)~SMMUV3_IDR1_SIDSIZE | 16,
+		UINT32_MAX,
+		UINT32_MAX,
+		UINT32_MAX,
+		UINT32_MAX,
 	};
 	uint32_t all = 0;
 
