@@ -35,7 +35,7 @@ struct grace {
 	pthread_mutex_t lock; /* the backlog */
 	struct grace_head *head;
 	struct grace_head **tail;
-	size_t backlog;
+	size_t backlog; /* atomic: read without the lock for 0 */
 	size_t help_at; /* backlog at which grace_defer() waits itself */
 };
 
@@ -157,15 +157,23 @@ static int wait_readers(struct grace *g, uint64_t timeout_ns)
 	return rc && rc != -ETIMEDOUT ? poll_wait(deadline) : rc;
 }
 
+static void backlog_count(struct grace *g, size_t count)
+{
+	__atomic_store_n(&g->backlog, count, __ATOMIC_RELAXED);
+}
+
 static struct grace_head *backlog_take(struct grace *g)
 {
 	struct grace_head *head;
 
+	/* What the caller knows to be deferred, it sees counted. */
+	if (!__atomic_load_n(&g->backlog, __ATOMIC_RELAXED))
+		return NULL;
 	pthread_mutex_lock(&g->lock);
 	head = g->head;
 	g->head = NULL;
 	g->tail = &g->head;
-	g->backlog = 0;
+	backlog_count(g, 0);
 	g->help_at = BACKLOG_MAX;
 	pthread_mutex_unlock(&g->lock);
 	return head;
@@ -186,7 +194,7 @@ static void backlog_return(struct grace *g, struct grace_head *head)
 	if (!g->head)
 		g->tail = &last->next;
 	g->head = head;
-	g->backlog += count;
+	backlog_count(g, g->backlog + count);
 	g->help_at = g->backlog + BACKLOG_MAX;
 	pthread_mutex_unlock(&g->lock);
 }
@@ -271,7 +279,8 @@ void grace_defer(struct grace *g, struct grace_head *head,
 	pthread_mutex_lock(&g->lock);
 	*g->tail = head;
 	g->tail = &head->next;
-	help = ++g->backlog >= g->help_at;
+	backlog_count(g, g->backlog + 1);
+	help = g->backlog >= g->help_at;
 	pthread_mutex_unlock(&g->lock);
 	if (help && !reader_inside())
 		grace_wait(g, BACKLOG_TIMEOUT_NS);

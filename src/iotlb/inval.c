@@ -13,28 +13,53 @@ static void space_apply(struct iotlb *tlb, struct space *space,
 		space_kill(tlb, space);
 }
 
-static void inval_tag(struct iotlb *tlb, uint64_t tag,
-		      const struct iotlb_inval *inval, struct trash *trash)
+/* One that is not there has nothing, and a shard without nodes has none. */
+static void inval_tag(struct iotlb *tlb, struct shard *shard, uint64_t tag,
+		      const struct iotlb_inval *inval)
 {
-	struct shard *shard = shard_of(tlb, tag);
 	struct space *space;
 
-	lock_take(&shard->lock);
-	shard->work++;
+	if (!shard->sizes.present[TAG_REGIME_OF(tag)][!!(tag & TAG_GLOBAL)])
+		return;
 	space = space_find(tlb, shard, tag);
 	if (space)
 		space_apply(tlb, space, inval);
+}
+
+static void inval_globals(struct iotlb *tlb, uint8_t regime,
+			  const struct iotlb_inval *inval, struct trash *trash)
+{
+	uint64_t tag = space_tag(regime, inval->vmid, 0, true);
+	struct shard *shard = shard_of(tlb, tag);
+
+	spin_take(&shard->lock);
+	shard->work++;
+	inval_tag(tlb, shard, tag, inval);
 	shard_unlock(shard, trash);
 }
 
-static void inval_asid(struct iotlb *tlb, uint8_t regime,
+/* All regimes of one (vmid, asid) share a shard: see shard_of(). */
+static void inval_asid(struct iotlb *tlb, uint32_t regimes,
 		       const struct iotlb_inval *inval, struct trash *trash)
 {
-	inval_tag(tlb, space_tag(regime, inval->vmid, inval->asid, false),
-		  inval, trash);
-	if ((inval->by & IOTLB_GLOBALS) && globals_seen(tlb, regime))
-		inval_tag(tlb, space_tag(regime, inval->vmid, 0, true), inval,
-			  trash);
+	uint64_t tag = space_tag(0, inval->vmid, inval->asid, false);
+	struct shard *shard = shard_of(tlb, tag);
+
+	spin_take(&shard->lock);
+	shard->work++;
+	for (uint32_t left = regimes; left; left &= left - 1)
+		inval_tag(tlb, shard, tag | (uint64_t)__builtin_ctz(left),
+			  inval);
+	shard_unlock(shard, trash);
+
+	if (!(inval->by & IOTLB_GLOBALS))
+		return;
+	for (uint32_t left = regimes; left; left &= left - 1) {
+		uint8_t regime = (uint8_t)__builtin_ctz(left);
+
+		if (globals_seen(tlb, regime))
+			inval_globals(tlb, regime, inval, trash);
+	}
 }
 
 /* A range in all spaces of @vm; under vms_lock. */
@@ -46,7 +71,7 @@ static void range_vm(struct iotlb *tlb, struct vm *vm,
 	for (; s != &vm->spaces; s = s->next) {
 		struct space *space = container_of(s, struct space, link);
 
-		lock_take(&space->shard->lock);
+		spin_take(&space->shard->lock);
 		space->shard->work++;
 		if (!space->dead)
 			index_remove(tlb, space, inval);
@@ -59,11 +84,11 @@ static void range_vmid(struct iotlb *tlb, uint8_t regime,
 {
 	struct vm *vm;
 
-	lock_take(&tlb->vms_lock);
+	spin_take(&tlb->vms_lock);
 	vm = vm_find(tlb, regime, inval->vmid);
 	if (vm)
 		range_vm(tlb, vm, inval, trash);
-	lock_drop(&tlb->vms_lock);
+	spin_drop(&tlb->vms_lock);
 }
 
 static void range_all(struct iotlb *tlb, uint8_t regime,
@@ -71,10 +96,10 @@ static void range_all(struct iotlb *tlb, uint8_t regime,
 {
 	struct ring *v;
 
-	lock_take(&tlb->vms_lock);
+	spin_take(&tlb->vms_lock);
 	for (v = tlb->vms[regime].next; v != &tlb->vms[regime]; v = v->next)
 		range_vm(tlb, container_of(v, struct vm, link), inval, trash);
-	lock_drop(&tlb->vms_lock);
+	spin_drop(&tlb->vms_lock);
 }
 
 static void inval_regime(struct iotlb *tlb, uint8_t regime,
@@ -87,8 +112,6 @@ static void inval_regime(struct iotlb *tlb, uint8_t regime,
 			range_all(tlb, regime, inval, trash);
 		else
 			vm_kill_all(tlb, regime);
-	} else if (inval->by & IOTLB_BY_ASID) {
-		inval_asid(tlb, regime, inval, trash);
 	} else if (range) {
 		range_vmid(tlb, regime, inval, trash);
 	} else {
@@ -98,6 +121,7 @@ static void inval_regime(struct iotlb *tlb, uint8_t regime,
 
 void iotlb_invalidate(struct iotlb *tlb, const struct iotlb_inval *inval)
 {
+	const uint32_t one = IOTLB_BY_VMID | IOTLB_BY_ASID;
 	uint32_t regimes = inval->regimes & (uint32_t)low_mask(IOTLB_REGIMES);
 	struct trash trash = { 0 };
 
@@ -105,8 +129,12 @@ void iotlb_invalidate(struct iotlb *tlb, const struct iotlb_inval *inval)
 	__atomic_add_fetch(&tlb->sequence, 1, __ATOMIC_SEQ_CST);
 	if ((inval->by & IOTLB_BY_RANGE) && inval->first > inval->last)
 		return;
-	for (; regimes; regimes &= regimes - 1)
-		inval_regime(tlb, (uint8_t)__builtin_ctz(regimes), inval,
-			     &trash);
+	if ((inval->by & one) == one) {
+		inval_asid(tlb, regimes, inval, &trash);
+	} else {
+		for (; regimes; regimes &= regimes - 1)
+			inval_regime(tlb, (uint8_t)__builtin_ctz(regimes),
+				     inval, &trash);
+	}
 	trash_defer(&trash, tlb->grace);
 }

@@ -160,7 +160,7 @@ static bool evict_from(struct iotlb *tlb, struct shard *shard)
 	struct trash trash = { 0 };
 	struct node *node;
 
-	lock_take(&shard->lock);
+	spin_take(&shard->lock);
 	node = table_pick(&shard->nodes, &shard->hand);
 	if (node)
 		index_unlink(tlb, node);
@@ -300,13 +300,13 @@ static void stats_add(struct ring *vms, bool dead, struct iotlb_stats *stats)
 			struct space *space =
 				container_of(s, struct space, link);
 
-			lock_take(&space->shard->lock);
+			spin_take(&space->shard->lock);
 			stats->spaces++;
 			if (dead || space->dead)
 				stats->stale += space->nodes;
 			else
 				stats->entries += space->nodes;
-			lock_drop(&space->shard->lock);
+			spin_drop(&space->shard->lock);
 		}
 	}
 }
@@ -318,19 +318,19 @@ void iotlb_stats(struct iotlb *tlb, struct iotlb_stats *stats)
 	for (unsigned int n = 0; n < SHARDS; n++) {
 		struct shard *shard = &tlb->shard[n];
 
-		lock_take(&shard->lock);
+		spin_take(&shard->lock);
 		sum.inserted += shard->inserted;
 		sum.removed += shard->removed;
 		sum.work += shard->work;
-		lock_drop(&shard->lock);
+		spin_drop(&shard->lock);
 	}
 	sum.dropped = __atomic_load_n(&tlb->dropped, __ATOMIC_RELAXED);
 
-	lock_take(&tlb->vms_lock);
+	spin_take(&tlb->vms_lock);
 	for (int regime = 0; regime < IOTLB_REGIMES; regime++)
 		stats_add(&tlb->vms[regime], false, &sum);
 	stats_add(&tlb->dead_vms, true, &sum);
-	lock_drop(&tlb->vms_lock);
+	spin_drop(&tlb->vms_lock);
 	*stats = sum;
 }
 

@@ -26,6 +26,7 @@
 #define IOTLB_PRIVATE_H
 
 #include "base/itree.h"
+#include "base/spin.h"
 #include "iotlb/iotlb.h"
 #include "iotlb/table.h"
 
@@ -234,25 +235,6 @@ static inline void globals_announce(struct iotlb *tlb, uint8_t regime)
 {
 	if (!globals_seen(tlb, regime))
 		__atomic_store_n(&tlb->globals[regime], true, __ATOMIC_SEQ_CST);
-}
-
-void lock_slow(uint32_t *lock);
-
-static inline bool lock_try(uint32_t *lock)
-{
-	return !__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE);
-}
-
-/* Held for tens of nanoseconds: a mutex would cost more than the work. */
-static inline void lock_take(uint32_t *lock)
-{
-	if (!lock_try(lock))
-		lock_slow(lock);
-}
-
-static inline void lock_drop(uint32_t *lock)
-{
-	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
 }
 
 /* Drops the lock; what waits to be freed joins @trash when it is enough. */

@@ -13,7 +13,6 @@
 #include "iotlb/private.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -28,18 +27,6 @@
 /* Removed things pile up in the shard, so that few are handed to grace. */
 #define TRASH_KEEP 16
 
-void lock_slow(uint32_t *lock)
-{
-	unsigned int spins = 0;
-
-	do {
-		while (__atomic_load_n(lock, __ATOMIC_RELAXED)) {
-			if (++spins % 128 == 0)
-				sched_yield();
-		}
-	} while (!lock_try(lock));
-}
-
 void shard_unlock(struct shard *shard, struct trash *trash)
 {
 	if (shard->trash.count >= TRASH_KEEP) {
@@ -50,7 +37,7 @@ void shard_unlock(struct shard *shard, struct trash *trash)
 			shard->trash = (struct trash){ 0 };
 		}
 	}
-	lock_drop(&shard->lock);
+	spin_drop(&shard->lock);
 }
 
 uint64_t space_hash(const void *item)
@@ -173,12 +160,12 @@ static int space_get_slow(struct iotlb *tlb, struct shard *shard, uint64_t tag,
 	if (rc)
 		return rc;
 
-	lock_take(&shard->lock);
+	spin_take(&shard->lock);
 	*out = space_find(tlb, shard, tag);
 	if (!*out)
 		rc = space_create(vm, shard, tag, out);
 	if (rc)
-		lock_drop(&shard->lock);
+		spin_drop(&shard->lock);
 	if (ring_empty(&vm->spaces))
 		vm_free(vm, trash);
 	return rc;
@@ -190,15 +177,15 @@ int space_get(struct iotlb *tlb, uint64_t tag, struct space **space)
 	struct trash trash = { 0 };
 	int rc;
 
-	lock_take(&shard->lock);
+	spin_take(&shard->lock);
 	*space = space_find(tlb, shard, tag);
 	if (*space)
 		return 0;
-	lock_drop(&shard->lock);
+	spin_drop(&shard->lock);
 
-	lock_take(&tlb->vms_lock);
+	spin_take(&tlb->vms_lock);
 	rc = space_get_slow(tlb, shard, tag, space, &trash);
-	lock_drop(&tlb->vms_lock);
+	spin_drop(&tlb->vms_lock);
 	if (rc)
 		trash_defer(&trash, tlb->grace);
 	else
@@ -251,7 +238,7 @@ void vm_kill(struct iotlb *tlb, uint8_t regime, uint16_t vmid)
 {
 	struct vm *vm;
 
-	lock_take(&tlb->vms_lock);
+	spin_take(&tlb->vms_lock);
 	vm = vm_find(tlb, regime, vmid);
 	if (vm) {
 		reader_publish(&vm->dead, true);
@@ -259,14 +246,14 @@ void vm_kill(struct iotlb *tlb, uint8_t regime, uint16_t vmid)
 		ring_add(&tlb->dead_vms, &vm->link);
 		__atomic_store_n(&tlb->behind, true, __ATOMIC_RELAXED);
 	}
-	lock_drop(&tlb->vms_lock);
+	spin_drop(&tlb->vms_lock);
 }
 
 void vm_kill_all(struct iotlb *tlb, uint8_t regime)
 {
 	struct ring *from = &tlb->vms[regime], *to = &tlb->dead_vms;
 
-	lock_take(&tlb->vms_lock);
+	spin_take(&tlb->vms_lock);
 	reader_publish(&tlb->epoch[regime], tlb->epoch[regime] + 1);
 	if (!ring_empty(from)) {
 		from->next->prev = to->prev;
@@ -276,7 +263,7 @@ void vm_kill_all(struct iotlb *tlb, uint8_t regime)
 		ring_init(from);
 		__atomic_store_n(&tlb->behind, true, __ATOMIC_RELAXED);
 	}
-	lock_drop(&tlb->vms_lock);
+	spin_drop(&tlb->vms_lock);
 }
 
 /* All from here on under vms_lock. */
@@ -307,7 +294,7 @@ static unsigned int space_reap(struct iotlb *tlb, struct space *space,
 	struct vm *vm = space->vm;
 	bool freed = false;
 
-	lock_take(&shard->lock);
+	spin_take(&shard->lock);
 	if (space->nodes && !space_is_dead(tlb, space, vm, space->tag)) {
 		space->queued = false; /* was empty for a while only */
 		shard_unlock(shard, trash);
@@ -343,7 +330,7 @@ static unsigned int vm_reap(struct iotlb *tlb, struct vm *vm,
 		return budget - 1;
 	}
 	space = container_of(vm->spaces.next, struct space, link);
-	lock_take(&space->shard->lock);
+	spin_take(&space->shard->lock);
 	if (!space->queued) { /* otherwise the queue brings it in a moment */
 		space->queued = true;
 		backlog_push(tlb, space);
@@ -378,14 +365,14 @@ void iotlb_reap(struct iotlb *tlb)
 					       __ATOMIC_RELAXED);
 	struct trash trash = { 0 };
 
-	if (!lock_try(&tlb->vms_lock)) {
+	if (!spin_try(&tlb->vms_lock)) {
 		if (owed < REAP_OWED_MAX)
 			return;
-		lock_take(&tlb->vms_lock);
+		spin_take(&tlb->vms_lock);
 	}
 	owed = __atomic_exchange_n(&tlb->owed, 0, __ATOMIC_RELAXED);
 	reap(tlb, owed, &trash);
-	lock_drop(&tlb->vms_lock);
+	spin_drop(&tlb->vms_lock);
 	trash_defer(&trash, tlb->grace);
 }
 
@@ -393,9 +380,9 @@ void iotlb_reap_all(struct iotlb *tlb)
 {
 	struct trash trash = { 0 };
 
-	lock_take(&tlb->vms_lock);
+	spin_take(&tlb->vms_lock);
 	while (tlb->behind || tlb->queue)
 		reap(tlb, 1024, &trash);
-	lock_drop(&tlb->vms_lock);
+	spin_drop(&tlb->vms_lock);
 	trash_free(&trash);
 }
