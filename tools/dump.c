@@ -159,7 +159,7 @@ static int show_commands(struct dump *d, uint64_t limit)
 	if (d->trace->meta.iommu != TRACE_SMMUV3)
 		return show_named_commands(d, count);
 	for (uint64_t i = 0; i < count && writing(); i++)
-		show_command(d->trace, i, NULL);
+		show_command(d->trace, i, "");
 	return 0;
 }
 

@@ -117,7 +117,7 @@ static int probe_inside(void)
 	};
 	struct nestfd_machine *machine = NULL;
 	struct nestfd *ctx = NULL;
-	uint32_t dev_id;
+	uint32_t dev_id = 0;
 	int rc = nestfd_machine_create(&config, &machine);
 
 	if (!rc)

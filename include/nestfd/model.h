@@ -82,8 +82,9 @@ struct nestfd_translation {
 	uint32_t page_lg2;
 };
 
-#define NESTFD_TRANSLATE_QUIET 0x100u /* look only: no event, nothing cached \
-				       */
+#define NESTFD_TRANSLATE_QUIET                        \
+	0x100u /* look only: no event, nothing cached \
+		*/
 
 /**
  * nestfd_translate() - translate one address without moving data

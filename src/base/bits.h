@@ -7,11 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BIT_ULL(n)	   (1ULL << (n))
-#define GENMASK_ULL(h, l)  ((~0ULL >> (63 - (h))) & (~0ULL << (l)))
-#define ARRAY_SIZE(a)	   (sizeof(a) / sizeof((a)[0]))
-#define container_of(p, type, member)                                          \
-	((type *)((char *)(p) - offsetof(type, member)))
+#define BIT_ULL(n)	  (1ULL << (n))
+#define GENMASK_ULL(h, l) ((~0ULL >> (63 - (h))) & (~0ULL << (l)))
+#define ARRAY_SIZE(a)	  (sizeof(a) / sizeof((a)[0]))
+#define container_of(p, type, member) \
+	((type *)((char *)(p)-offsetof(type, member)))
 
 /* The value of the field that @mask marks in @word. */
 static inline uint64_t field_get(uint64_t mask, uint64_t word)

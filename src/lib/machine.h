@@ -64,8 +64,8 @@ struct nestfd_machine {
 	void (*bare_irq)(void *ctx, unsigned int line);
 	void *bare_irq_ctx;
 	pthread_mutex_t lock;
-	LIST_HEAD(, nestfd) contexts;
-	LIST_HEAD(, nestfd_device) devices;
+	LIST_HEAD(machine_contexts, nestfd) contexts;
+	LIST_HEAD(machine_devices, nestfd_device) devices;
 };
 
 /* One architecture: how its model and its driver are made. */

@@ -26,7 +26,7 @@ struct pool {
 	struct phys *phys;
 	struct grace *grace;
 	pthread_mutex_t lock;
-	LIST_HEAD(, pool_chunk) chunks;
+	LIST_HEAD(pool_chunks, pool_chunk) chunks;
 	struct pool_chunk *current;
 	/* freed blocks of 2^(12+n) bytes; linked through the blocks */
 	void *freed[POOL_CLASSES];

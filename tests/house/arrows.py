@@ -25,6 +25,7 @@ ALLOWED = {
                  "include", "uapi"},
     "viommu": {"viommu", "base", "include", "uapi"},
     "device": {"device", "base", "include"},
+    "shim": {"shim", "include", "uapi"},
     "tools": {"tools", "include", "uapi"},
     "examples": {"include", "uapi"},
 }
