@@ -31,7 +31,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/access.h"
 #include "core/driver.h"
+#include "core/private.h"
 
 struct client_maps;
 struct core_ctx;
@@ -39,12 +41,22 @@ struct grace;
 struct logger;
 struct phys;
 
-/* What a machine lends its contexts; all must outlive them. @log may be NULL */
+/* Pages that count against RLIMIT_MEMLOCK; one for all contexts of a user */
+struct core_account {
+	_Atomic uint64_t pages;
+};
+
+/*
+ * What a machine lends its contexts; all must outlive them. NULL is fine from
+ * @log on.
+ */
 struct core_env {
 	struct phys *phys;
 	struct grace *grace;
 	const struct client_maps *maps;
 	const struct logger *log;
+	const struct core_private *private_op;
+	struct core_account *account; /* NULL: each context has its own */
 };
 
 /*
@@ -64,7 +76,10 @@ int core_open(const struct core_env *env, struct core_ctx **out);
  */
 void core_close(struct core_ctx *ctx);
 
-/* One ioctl: 0 or a negative errno. @arg is the client's, anything at all. */
+/*
+ * One ioctl: 0, a positive answer (only of VFIO's calls), or a negative errno.
+ * @arg is the client's, anything at all.
+ */
 int core_ioctl(struct core_ctx *ctx, unsigned long cmd, void *arg);
 
 /*
@@ -79,6 +94,15 @@ ssize_t core_fd_read(struct core_ctx *ctx, int fd, void *buf, size_t len);
 ssize_t core_fd_write(struct core_ctx *ctx, int fd, const void *buf,
 		      size_t len);
 int core_fd_close(struct core_ctx *ctx, int fd);
+
+/*
+ * mmap(2) on /dev/iommu, shared and not executable: what to map instead.
+ * Counts as a user of the vIOMMU until core_mmap_put(), once munmap(2) has
+ * undone all of it. Return: 0; -ENXIO if nothing of just that @length is there.
+ */
+int core_mmap_get(struct core_ctx *ctx, uint64_t offset, uint64_t length,
+		  int *fd, uint64_t *fd_offset);
+void core_mmap_put(struct core_ctx *ctx, uint64_t offset);
 
 /*
  * VFIO_DEVICE_BIND_IOMMUFD. Return: 0, -EBUSY if bound already (in whatever

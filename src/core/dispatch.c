@@ -13,8 +13,8 @@
 #include "core/internal.h"
 #include "mem/guard.h"
 
-/* Every struct of the ABI fits */
-#define ARG_MAX_SIZE 64
+/* Every struct of the ABI fits, and private ones */
+#define ARG_MAX_SIZE CORE_PRIVATE_SIZE
 
 struct core_op {
 	unsigned int cmd;
@@ -122,6 +122,24 @@ static int copy_arg(struct core_call *call, const struct core_op *op)
 	return copy_rest(call, op);
 }
 
+/* The machine's own command, by the same rules */
+static int run_private(const struct core_private *private,
+		       struct core_call *call)
+{
+	const struct core_op op = {
+		.cmd = private->cmd,
+		.size = private->size,
+		.min_size = private->min_size,
+	};
+	int rc;
+
+	if (private->size > ARG_MAX_SIZE || private->min_size > private->size ||
+	    private->min_size < sizeof(uint32_t))
+		return -ENOTTY;
+	rc = copy_arg(call, &op);
+	return rc ? rc : private->execute(private->ctx, call);
+}
+
 static int run(struct core_ctx *ctx, unsigned int cmd, void *uptr)
 {
 	unsigned int index = _IOC_NR(cmd) - IOMMUFD_CMD_BASE;
@@ -131,8 +149,13 @@ static int run(struct core_ctx *ctx, unsigned int cmd, void *uptr)
 	uint32_t size;
 	int rc;
 
-	if (index >= ARRAY_SIZE(ops))
+	if (index >= ARRAY_SIZE(ops)) {
+		const struct core_private *private = ctx->env.private_op;
+
+		if (private && private->cmd == cmd)
+			return run_private(private, &call);
 		return -ENOTTY;
+	}
 	op = &ops[index];
 	if (op->cmd != cmd)
 		return guard_read(&size, uptr, sizeof(size)) ? -EFAULT

@@ -15,6 +15,7 @@
 
 struct core_device;
 struct core_domain;
+struct core_hw_queue;
 struct core_inval;
 struct core_iommu;
 struct core_vdevice;
@@ -35,6 +36,10 @@ struct core_user_data {
 int core_copy_user_data(const struct core_user_data *data, uint32_t type,
 			size_t min_len, void *dst, size_t size);
 
+/* The other way: writes @size bytes over the user data. -EFAULT, -EINVAL */
+int core_copy_back(const struct core_user_data *data, const void *src,
+		   size_t size);
+
 /* An IOVA range the hardware or platform keeps for itself. */
 struct core_resv {
 	uint64_t first;
@@ -47,6 +52,18 @@ struct core_resv {
 #define CORE_PROT_READ	0x1u
 #define CORE_PROT_WRITE 0x2u
 #define CORE_PROT_MMIO	0x4u /* not memory: an MSI doorbell */
+
+/*
+ * A page request of a device (PRI), or a stalled transaction. @flags and @perm
+ * are the ABI's (enum iommu_hwpt_pgfault_flags, _perm).
+ */
+struct core_page_request {
+	uint32_t flags;
+	uint32_t pasid; /* if flags say so */
+	uint32_t grpid;
+	uint32_t perm;
+	uint64_t addr;
+};
 
 struct core_iommu_ops {
 	const char *name;
@@ -101,6 +118,24 @@ struct core_iommu_ops {
 	const struct core_domain_ops *nested_ops;
 	/* What viommu_alloc() gives its vIOMMUs; checked in the same way. */
 	const struct core_viommu_ops *viommu_ops;
+
+	/*
+	 * A paging domain made with user data (never NULL); NULL op:
+	 * -EOPNOTSUPP if there is any.
+	 */
+	int (*domain_alloc_data)(struct core_device *dev, uint32_t flags,
+				 const struct core_user_data *data,
+				 struct core_domain **domain);
+
+	/*
+	 * The answer to a group of page requests: enum
+	 * iommufd_page_response_code. @last: the group's last request, which
+	 * had the group's id. Called with core's locks held: it must not call
+	 * core. NULL if the hardware makes no page requests.
+	 */
+	void (*page_response)(struct core_device *dev,
+			      const struct core_page_request *last,
+			      uint32_t code);
 };
 
 /* Embedded by the driver in its unit. */
@@ -165,12 +200,38 @@ struct core_domain_ops {
 	bool (*inval_type)(struct core_domain *domain, uint32_t type);
 };
 
+struct core_dirty;
+
+/*
+ * Dirty tracking of paging domains that were made for it. Both are called with
+ * the IOAS's lock held, like map and unmap.
+ */
+struct core_dirty_ops {
+	/* Once it returns, writes are tracked (or no longer are). */
+	int (*set_dirty_tracking)(struct core_domain *domain, bool enable);
+	/*
+	 * core_dirty_record() for whatever was written in [@iova, @iova +
+	 * @length), all of it mapped; forgets it if @clear, and then a later
+	 * write is seen again. @dirty is NULL if only to forget. -EINVAL if
+	 * tracking is off, unless @dirty is NULL.
+	 */
+	int (*read_and_clear_dirty)(struct core_domain *domain, uint64_t iova,
+				    uint64_t length, bool clear,
+				    struct core_dirty *dirty);
+};
+
+/* Inside read_and_clear_dirty(): this was written. Ranges in any order. */
+void core_dirty_record(struct core_dirty *dirty, uint64_t iova,
+		       uint64_t length);
+
 /* Embedded by the driver. */
 struct core_domain {
 	const struct core_domain_ops *ops;
 	struct core_iommu *iommu;
 	struct core_geometry geometry; /* paging domains */
 	bool nested;
+	bool page_requests; /* core's: set before the first attach */
+	const struct core_dirty_ops *dirty_ops; /* NULL: no tracking */
 };
 
 struct core_viommu_ops {
@@ -196,6 +257,25 @@ struct core_viommu_ops {
 
 	/* True if events of this iommu_veventq_type can be read. */
 	bool (*veventq_type)(struct core_viommu *viommu, uint32_t type);
+
+	/*
+	 * After viommu_alloc(), with viommu->iommu, ->parent and ->core set:
+	 * what needs them (core_mmap_add(), answers in the user data). free
+	 * follows if it fails. NULL is fine.
+	 */
+	int (*init)(struct core_viommu *viommu,
+		    const struct core_user_data *data);
+
+	/*
+	 * Queues in guest memory that the hardware reads by itself, physically
+	 * contiguous at @queue->pa while it exists. NULL hw_queue_init: none;
+	 * false from hw_queue_type: -EOPNOTSUPP.
+	 */
+	bool (*hw_queue_type)(struct core_viommu *viommu, uint32_t type);
+	int (*hw_queue_init)(struct core_viommu *viommu,
+			     struct core_hw_queue *queue);
+	void (*hw_queue_destroy)(struct core_viommu *viommu,
+				 struct core_hw_queue *queue);
 };
 
 /* Embedded by the driver. */
@@ -213,6 +293,35 @@ struct core_vdevice {
 	uint64_t virt_id;
 	void *drv; /* the driver's */
 };
+
+/* Core's; the driver reads it and hangs its own on @drv. */
+struct core_hw_queue {
+	struct core_viommu *viommu;
+	uint32_t type;
+	uint32_t index;
+	uint64_t base_addr; /* an IOVA below the vIOMMU's parent */
+	uint64_t length;
+	uint64_t pa;
+	void *drv;
+};
+
+/*
+ * @queue needs @on (of the same vIOMMU), which cannot be destroyed before it
+ * (-EBUSY). From hw_queue_init() of @queue until its hw_queue_destroy().
+ * -EINVAL for itself.
+ */
+int core_hw_queue_depend(struct core_hw_queue *queue, struct core_hw_queue *on);
+void core_hw_queue_undepend(struct core_hw_queue *queue,
+			    struct core_hw_queue *on);
+
+/*
+ * Memory that the client may mmap(2) from its /dev/iommu at *@offset: @length
+ * bytes (whole pages) of the file @fd from @fd_offset on. While it is mapped
+ * the vIOMMU cannot be destroyed (-EBUSY). Return: 0, -EINVAL, -ENOMEM.
+ */
+int core_mmap_add(struct core_viommu *viommu, int fd, uint64_t fd_offset,
+		  uint64_t length, uint64_t *offset);
+void core_mmap_remove(struct core_viommu *viommu, uint64_t offset);
 
 /*
  * One IOMMU_HWPT_INVALIDATE: an array in the client's memory. The driver
@@ -250,8 +359,21 @@ int core_inval_check(const struct core_inval *inv, size_t size);
 /*
  * An event of the hardware for the guest behind @viommu: a record of the
  * veventq @type. Copied, numbered, or counted as lost. Any thread.
+ * Return: 0 (also if it is lost because the queue is full); -EOPNOTSUPP if
+ * there is no such queue, -ENOMEM (counted as lost).
  */
-void core_viommu_event(struct core_viommu *viommu, uint32_t type,
-		       const void *record, size_t size);
+int core_viommu_event(struct core_viommu *viommu, uint32_t type,
+		      const void *record, size_t size);
+
+/*
+ * A page request from @dev. Requests are gathered by grpid until one has
+ * LAST_PAGE, then the group goes to the fault queue of the HWPT that the PASID
+ * is attached to. Any thread, but with no lock that page_response() takes.
+ * Return: 0 (an answer comes by page_response()); -ENODEV if the device is not
+ * bound, or nobody takes its faults, -ENOMEM: both answered INVALID first, if
+ * it was a last page.
+ */
+int core_page_request(struct core_device *dev,
+		      const struct core_page_request *request);
 
 #endif

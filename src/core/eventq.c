@@ -76,9 +76,10 @@ static void append(struct core_eventq *q, struct core_vevent *event)
 	q->tail = event;
 }
 
-static void deliver(struct core_eventq *q, const void *record, size_t size)
+static int deliver(struct core_eventq *q, const void *record, size_t size)
 {
 	struct core_vevent *event = alloc_zero(sizeof(*event) + size);
+	int rc = event ? 0 : -ENOMEM;
 	uint32_t sequence;
 
 	pthread_mutex_lock(&q->lock);
@@ -98,6 +99,7 @@ static void deliver(struct core_eventq *q, const void *record, size_t size)
 	}
 	signal_state(q);
 	pthread_mutex_unlock(&q->lock);
+	return rc;
 }
 
 static struct core_eventq *find_queue(const struct core_viommu_object *viommu,
@@ -110,20 +112,21 @@ static struct core_eventq *find_queue(const struct core_viommu_object *viommu,
 	return q;
 }
 
-void core_viommu_event(struct core_viommu *drv, uint32_t type,
-		       const void *record, size_t size)
+int core_viommu_event(struct core_viommu *drv, uint32_t type,
+		      const void *record, size_t size)
 {
 	/* Pairs with the release in viommu_new(): NULL before it. */
 	struct core_viommu_object *viommu = reader_load(&drv->core);
 	struct core_eventq *q;
+	int rc;
 
 	if (!viommu)
-		return;
+		return -EOPNOTSUPP;
 	pthread_mutex_lock(&viommu->lock);
 	q = find_queue(viommu, type);
-	if (q)
-		deliver(q, record, size);
+	rc = q ? deliver(q, record, size) : -EOPNOTSUPP;
 	pthread_mutex_unlock(&viommu->lock);
+	return rc;
 }
 
 static int link_queue(struct core_viommu_object *viommu, struct core_eventq *q)

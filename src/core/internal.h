@@ -38,6 +38,9 @@ enum core_type {
 	CORE_VDEVICE,
 	CORE_VEVENTQ,
 	CORE_FAULT,
+	CORE_ACCESS,
+	CORE_HW_QUEUE,
+	CORE_PRIVATE,
 	CORE_TYPES,
 };
 
@@ -71,14 +74,6 @@ struct core_ctx {
 	bool rlimit_process;
 	struct core_msi msi[CORE_MSI_MAX];
 	uint32_t msi_count;
-};
-
-/* One ioctl: @arg is our copy of the struct, @uptr the client's. */
-struct core_call {
-	struct core_ctx *ctx;
-	void *arg;
-	void *uptr;
-	uint32_t user_size;
 };
 
 /*
@@ -120,8 +115,9 @@ struct core_ioas {
 	struct core_hwpt *hwpts;   /* writers also hold hwpt_lock */
 	struct itree areas;
 	struct itree_node *last_area; /* the highest */
-	struct itree reserved; /* IOVAs some device or domain cannot have */
-	struct itree allowed;  /* IOVAs that cannot become reserved */
+	struct itree reserved;	/* IOVAs some device or domain cannot have */
+	struct itree allowed;	/* IOVAs that cannot become reserved */
+	struct core_hole *kept; /* reserved until the IOAS goes */
 	uint64_t alignment;
 	bool no_large_pages;
 };
@@ -150,9 +146,13 @@ struct core_hwpt {
 	struct core_viommu_object *viommu; /* fixed; NULL: directly nested */
 };
 
-/* An IOVA range a device keeps for itself, as long as it is attached. */
+/*
+ * An IOVA range a device keeps for itself, as long as it is attached; or one
+ * that nobody ever gives back, then listed in its IOAS. ioas.lock.
+ */
 struct core_hole {
-	struct itree_node node; /* ioas.lock */
+	struct itree_node node;
+	struct core_hole *next;
 };
 
 /* A device (its PASID, the key) attached to a HWPT; dev.lock. */
@@ -227,6 +227,13 @@ struct core_fault {
 	struct core_fd_object base;
 };
 
+/* Of the machine's own making */
+struct core_private_object {
+	struct core_object obj;
+	void (*destroy)(void *data); /* fixed */
+	void *data;		     /* fixed */
+};
+
 /* object.c: ids and users */
 
 /* Zeroed, with a reserved id and one user. Abort or publish ends it. */
@@ -259,12 +266,7 @@ bool core_object_claim(struct core_object *obj);
 /* Ends an object whose destroy function has run or is not needed. */
 void core_object_free(struct core_object *obj);
 
-/* dispatch.c */
-int core_reply(struct core_call *call, size_t size);
-
 /* client.c: the client's memory */
-int core_copy_in(void *dst, uint64_t uptr, size_t len);
-int core_copy_out(uint64_t uptr, const void *src, size_t len);
 /* 0 if [uptr, uptr + len) is zero, -E2BIG, -EFAULT */
 int core_check_zero(uint64_t uptr, uint64_t len);
 
@@ -338,6 +340,7 @@ void viommu_destroy(struct core_object *obj);
 void vdevice_destroy(struct core_object *obj);
 void veventq_destroy(struct core_object *obj);
 void fault_destroy(struct core_object *obj);
+void private_destroy(struct core_object *obj);
 
 /* The calls, by the table in dispatch.c */
 int ioas_ioctl_alloc(struct core_call *call);

@@ -56,6 +56,17 @@ static void free_allowed(struct itree *tree)
 	}
 }
 
+static void free_kept(struct core_ioas *ioas)
+{
+	while (ioas->kept) {
+		struct core_hole *hole = ioas->kept;
+
+		ioas->kept = hole->next;
+		itree_remove(&ioas->reserved, &hole->node);
+		free(hole);
+	}
+}
+
 void ioas_destroy(struct core_object *obj)
 {
 	struct core_ioas *ioas = container_of(obj, struct core_ioas, obj);
@@ -65,6 +76,7 @@ void ioas_destroy(struct core_object *obj)
 	ioas_unmap_range(ioas, 0, UINT64_MAX, &unmapped, &garbage);
 	garbage_free(&obj->ctx->env, &garbage);
 	free_allowed(&ioas->allowed);
+	free_kept(ioas);
 	pthread_mutex_destroy(&ioas->lock);
 	pthread_mutex_destroy(&ioas->hwpt_lock);
 }

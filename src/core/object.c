@@ -26,6 +26,8 @@ static const struct {
 	[CORE_VDEVICE] = { sizeof(struct core_vdev), vdevice_destroy },
 	[CORE_VEVENTQ] = { sizeof(struct core_eventq), veventq_destroy },
 	[CORE_FAULT] = { sizeof(struct core_fault), fault_destroy },
+	[CORE_PRIVATE] = { sizeof(struct core_private_object),
+			   private_destroy },
 };
 
 int core_object_new(struct core_ctx *ctx, enum core_type type, void *objp)
@@ -214,6 +216,18 @@ static bool destroy_leaves(struct core_ctx *ctx)
 	return some;
 }
 
+/* They may hold devices and accesses, which they give up themselves. */
+static void destroy_private(struct core_ctx *ctx)
+{
+	struct core_object *obj;
+	uint32_t id = 0;
+
+	while ((obj = ids_next(&ctx->ids, id, &id))) {
+		if (obj->type == CORE_PRIVATE)
+			core_destroy_id(ctx, id);
+	}
+}
+
 void core_close(struct core_ctx *ctx)
 {
 	static const struct timespec nap = { .tv_nsec = 50000 };
@@ -225,6 +239,7 @@ void core_close(struct core_ctx *ctx)
 		nanosleep(&nap, NULL);
 
 	core_fd_close_all(ctx);
+	destroy_private(ctx);
 	/* Users form a graph without cycles: each pass frees its leaves. */
 	while (destroy_leaves(ctx))
 		;

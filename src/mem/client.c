@@ -48,6 +48,7 @@ _Static_assert(sizeof(struct maps_query) == 104, "the ioctl's number has it");
 #define MAPS_QUERY    _IOWR('f', 17, struct maps_query)
 #define MAPS_READABLE 0x01u
 #define MAPS_WRITABLE 0x02u
+#define MAPS_SHARED   0x08u
 
 /* What is asked, and how far the answer has got: all below @next is fine. */
 struct check {
@@ -192,6 +193,136 @@ int client_check(const void *va, uint64_t length, bool write)
 	rc = client_maps_check(&maps, va, length, write);
 	client_maps_close(&maps);
 	return rc;
+}
+
+/* One mapping, as far as it tells which memory lies behind it */
+struct mapping {
+	uint64_t start;
+	uint64_t end; /* exclusive */
+	uint64_t offset;
+	uint64_t inode;
+	uint64_t dev;
+	bool readable;
+	bool shared;
+};
+
+/* -ENOTTY when the kernel does not know the question. */
+static int find_by_query(int fd, uint64_t va, struct mapping *out)
+{
+	struct maps_query q = { .size = sizeof(q), .query_addr = va };
+
+	while (ioctl(fd, MAPS_QUERY, &q)) {
+		if (errno != EINTR)
+			return errno == ENOTTY || errno == EINVAL ? -ENOTTY
+								  : -EFAULT;
+	}
+	*out = (struct mapping){
+		.start = q.vma_start,
+		.end = q.vma_end,
+		.offset = q.vma_offset,
+		.inode = q.inode,
+		.dev = (uint64_t)q.dev_major << 32 | q.dev_minor,
+		.readable = q.vma_flags & MAPS_READABLE,
+		.shared = q.vma_flags & MAPS_SHARED,
+	};
+	return 0;
+}
+
+static bool parse_line(const char *line, struct mapping *out)
+{
+	unsigned long long start, end, offset, inode;
+	unsigned int major, minor;
+	char r, w, x, p;
+
+	if (sscanf(line, "%llx-%llx %c%c%c%c %llx %x:%x %llu", &start, &end, &r,
+		   &w, &x, &p, &offset, &major, &minor, &inode) != 10)
+		return false;
+	*out = (struct mapping){
+		.start = start,
+		.end = end,
+		.offset = offset,
+		.inode = inode,
+		.dev = (uint64_t)major << 32 | minor,
+		.readable = r == 'r',
+		.shared = p == 's',
+	};
+	return true;
+}
+
+static int find_by_text(uint64_t va, struct mapping *out)
+{
+	FILE *file = fopen(MAPS_PATH, "re");
+	char line[128];
+	bool start = true;
+	int rc = -EFAULT;
+
+	if (!file)
+		return -EFAULT;
+	/* Lines may be longer: only the beginning of each counts. */
+	while (fgets(line, sizeof(line), file)) {
+		struct mapping m;
+
+		if (start && parse_line(line, &m) && m.end > va) {
+			*out = m;
+			rc = 0;
+			break;
+		}
+		start = strchr(line, '\n');
+	}
+	fclose(file);
+	return rc;
+}
+
+static int find_mapping(const struct client_maps *maps, uint64_t va,
+			struct mapping *out)
+{
+	int rc = -ENOTTY;
+
+	if (maps->pid == getpid())
+		rc = find_by_query(maps->fd, va, out);
+	if (rc == -ENOTTY)
+		rc = find_by_text(va, out);
+	if (!rc && (out->start > va || !out->readable))
+		rc = -EFAULT;
+	return rc;
+}
+
+static bool same_file(const struct mapping *a, uint64_t va,
+		      const struct mapping *b, uint64_t vb)
+{
+	return a->shared && b->shared && a->inode && a->inode == b->inode &&
+	       a->dev == b->dev &&
+	       va - a->start + a->offset == vb - b->start + b->offset;
+}
+
+int client_maps_same(const struct client_maps *maps, const void *a,
+		     const void *b, uint64_t length)
+{
+	uint64_t va = (uintptr_t)a;
+	uint64_t vb = (uintptr_t)b;
+
+	if (va == vb)
+		return client_maps_check(maps, b, length, false);
+	while (length) {
+		struct mapping ma, mb;
+		uint64_t n = length;
+		int rc = find_mapping(maps, vb, &mb);
+
+		if (!rc)
+			rc = find_mapping(maps, va, &ma);
+		if (rc)
+			return rc;
+		if (!same_file(&ma, va, &mb, vb))
+			return -EBADE;
+		if (n > ma.end - va)
+			n = ma.end - va;
+		if (n > mb.end - vb)
+			n = mb.end - vb;
+		va += n;
+		vb += n;
+		length -= n;
+	}
+	return 0;
 }
 
 /* The kinds of file that Linux can pin: shmem (memfd, tmpfs) and hugetlb. */

@@ -28,7 +28,15 @@ void client_maps_close(struct client_maps *maps);
 int client_maps_check(const struct client_maps *maps, const void *va,
 		      uint64_t length, bool write);
 
-/* The same, opening the mappings for this one question. */
+/*
+ * Are the @length bytes at @a and at @b the same memory: equal addresses, or
+ * shared mappings of the same bytes of one file? Return: 0; -EBADE if not;
+ * -EFAULT if part of either is not mapped and readable.
+ */
+int client_maps_same(const struct client_maps *maps, const void *a,
+		     const void *b, uint64_t length);
+
+/* client_maps_check(), opening the mappings for this one question. */
 int client_check(const void *va, uint64_t length, bool write);
 
 /* Our own mapping of a client's file (IOMMU_IOAS_MAP_FILE). */

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+/*
+ * For a machine with an ioctl of its own: objects of its making, and a look at
+ * core's.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/bits.h"
+#include "core/internal.h"
+#include "mem/phys.h"
+
+int core_private_new(struct core_ctx *ctx, void (*destroy)(void *data),
+		     void *data, struct core_private_object **out)
+{
+	struct core_private_object *object;
+	int rc = core_object_new(ctx, CORE_PRIVATE, &object);
+
+	if (rc)
+		return rc;
+	object->destroy = destroy;
+	object->data = data;
+	*out = object;
+	return 0;
+}
+
+uint32_t core_private_id(const struct core_private_object *object)
+{
+	return object->obj.id;
+}
+
+void core_private_publish(struct core_private_object *object)
+{
+	core_object_publish(&object->obj);
+}
+
+void core_private_abort(struct core_private_object *object)
+{
+	core_object_abort(&object->obj);
+}
+
+void private_destroy(struct core_object *obj)
+{
+	struct core_private_object *object =
+		container_of(obj, struct core_private_object, obj);
+
+	object->destroy(object->data);
+}
+
+int core_private_get(struct core_ctx *ctx, uint32_t id,
+		     struct core_private_object **out, void **data)
+{
+	int rc = core_get(ctx, id, CORE_PRIVATE, out);
+
+	if (!rc)
+		*data = (*out)->data;
+	return rc;
+}
+
+void core_private_put(struct core_private_object *object)
+{
+	core_put(&object->obj);
+}
+
+static bool is_kind(const struct core_object *obj, enum core_domain_kind kind)
+{
+	return (obj->type == CORE_HWPT_PAGING && kind != CORE_NESTED) ||
+	       (obj->type == CORE_HWPT_NESTED && kind != CORE_PAGING);
+}
+
+int core_find_domain(struct core_ctx *ctx, uint32_t id,
+		     enum core_domain_kind kind, struct core_domain **domain,
+		     struct core_hold *hold)
+{
+	struct core_object *obj;
+	int rc = core_get(ctx, id, CORE_ANY, &obj);
+
+	if (rc)
+		return rc;
+	if (!is_kind(obj, kind)) {
+		core_put(obj);
+		return kind == CORE_EITHER ? -EINVAL : -ENOENT;
+	}
+	*domain = container_of(obj, struct core_hwpt, obj)->domain;
+	hold->object = obj;
+	return 0;
+}
+
+int core_find_device(struct core_ctx *ctx, uint32_t dev_id,
+		     struct core_device **device, struct core_hold *hold)
+{
+	struct core_dev *dev;
+	int rc = core_get(ctx, dev_id, CORE_DEVICE, &dev);
+
+	if (rc)
+		return rc;
+	*device = dev->dev;
+	hold->object = &dev->obj;
+	return 0;
+}
+
+void core_unhold(struct core_hold *hold)
+{
+	core_put(hold->object);
+	hold->object = NULL;
+}
+
+struct core_domain *core_attached(struct core_ctx *ctx, uint32_t dev_id,
+				  uint32_t pasid)
+{
+	struct core_domain *domain = NULL;
+	uint32_t key = pasid == CORE_NO_PASID ? 0 : pasid;
+	struct itree_node *node;
+	struct core_dev *dev;
+
+	if (core_get(ctx, dev_id, CORE_DEVICE, &dev))
+		return NULL;
+	pthread_mutex_lock(&dev->lock);
+	node = itree_first(&dev->attached, key, key);
+	if (node)
+		domain = container_of(node, struct core_attach, node)
+				 ->hwpt->domain;
+	pthread_mutex_unlock(&dev->lock);
+	core_put(&dev->obj);
+	return domain;
+}
+
+int core_reserve_iovas(struct core_ctx *ctx, uint32_t ioas_id, uint64_t first,
+		       uint64_t last)
+{
+	struct core_hole *hole;
+	struct core_ioas *ioas;
+	int rc = core_get(ctx, ioas_id, CORE_IOAS, &ioas);
+
+	if (rc)
+		return rc;
+	hole = alloc_zero(sizeof(*hole));
+	if (!hole) {
+		rc = -ENOMEM;
+		goto put_ioas;
+	}
+	hole->node.first = first;
+	hole->node.last = last;
+	pthread_mutex_lock(&ioas->lock);
+	rc = ioas_reserve(ioas, &hole->node);
+	if (!rc) {
+		hole->next = ioas->kept;
+		ioas->kept = hole;
+	}
+	pthread_mutex_unlock(&ioas->lock);
+	if (rc)
+		free(hole);
+put_ioas:
+	core_put(&ioas->obj);
+	return rc;
+}
+
+int core_check_host(struct core_ctx *ctx, const void *host, uint64_t uptr,
+		    uint64_t length)
+{
+	return client_maps_same(ctx->env.maps, host,
+				(const void *)(uintptr_t)uptr, length);
+}
+
+/* Follows PAs across adjacent ranges */
+int core_check_pa(struct core_ctx *ctx, uint64_t pa, uint64_t uptr,
+		  uint64_t length)
+{
+	while (length) {
+		struct phys_span span;
+		uint64_t n = length;
+		bool found;
+		int rc;
+
+		reader_enter();
+		found = phys_find(ctx->env.phys, pa, &span);
+		reader_exit();
+		if (!found || !span.host)
+			return -EINVAL;
+		if (n > span.last - pa + 1)
+			n = span.last - pa + 1;
+		rc = core_check_host(ctx, span.host + (pa - span.first), uptr,
+				     n);
+		if (rc)
+			return rc == -EBADE ? -EINVAL : rc;
+		pa += n;
+		uptr += n;
+		length -= n;
+	}
+	return 0;
+}
