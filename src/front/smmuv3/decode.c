@@ -129,11 +129,15 @@ static bool range_is_legal(const uint64_t dw[2], const struct smmuv3_id *id)
 static bool tlbi_address_is_legal(const uint64_t dw[2], const struct op *op,
 				  const struct smmuv3_id *id)
 {
-	uint64_t legal0 = op->legal[0] | SMMUV3_TLBI_0_NUM | scale_field(id);
-	uint64_t legal1 = op->legal[1] | SMMUV3_TLBI_1_TTL | SMMUV3_TLBI_1_TG;
+	uint64_t legal0 = op->legal[0];
+	uint64_t legal1 = op->legal[1];
 
 	if ((dw[0] & SMMUV3_CMD_0_OP) == SMMUV3_OP_TLBI_S2_IPA)
 		legal1 &= pa_field(id);
+	if (!(dw[0] & ~legal0) && !(dw[1] & ~legal1))
+		return true; /* the common case: nothing of ranges */
+	legal0 |= SMMUV3_TLBI_0_NUM | scale_field(id);
+	legal1 |= SMMUV3_TLBI_1_TTL | SMMUV3_TLBI_1_TG;
 	return !(dw[0] & ~legal0) && !(dw[1] & ~legal1) &&
 	       range_is_legal(dw, id);
 }
@@ -222,7 +226,8 @@ static void decode_tlbi_address(const uint64_t dw[2],
 
 	cmd->leaf = dw[1] & SMMUV3_TLBI_1_LEAF;
 	if (!tg) {
-		set_span(cmd, addr, 1, 12);
+		cmd->first = addr;
+		cmd->last = addr | low_mask(12);
 		return;
 	}
 	scale = field_get(scale_field(id), dw[0]);

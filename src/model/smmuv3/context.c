@@ -33,11 +33,11 @@ static bool l1std_cached(struct strtab_reader *reader, uint64_t addr,
 
 	if (!reader->use_cache)
 		return false;
-	pthread_mutex_lock(&port->lock);
+	spin_take(&port->lock);
 	found = port->l1std.valid && port->l1std.addr == addr;
 	if (found)
 		*value = port->l1std.value;
-	pthread_mutex_unlock(&port->lock);
+	spin_drop(&port->lock);
 	return found;
 }
 
@@ -68,13 +68,13 @@ static void l1std_keep(struct strtab_reader *reader, uint64_t seq)
 
 	if (!reader->use_cache || !reader->reads || reader->v->quiet)
 		return;
-	pthread_mutex_lock(&port->lock);
+	spin_take(&port->lock);
 	if (port->config_seq == seq) {
 		port->l1std.valid = true;
 		port->l1std.addr = reader->addr;
 		port->l1std.value = reader->value;
 	}
-	pthread_mutex_unlock(&port->lock);
+	spin_drop(&port->lock);
 }
 
 static bool stream_load(struct visit *v, bool cold, uint64_t seq,
@@ -127,12 +127,12 @@ static void stream_keep(struct visit *v, uint64_t seq, uint64_t serial,
 		return;
 	entry->serial = serial;
 	entry->stream = *stream;
-	pthread_mutex_lock(&port->lock);
+	spin_take(&port->lock);
 	if (port->config_seq == seq && !port->stream) {
 		reader_publish(&port->stream, entry);
 		entry = NULL;
 	}
-	pthread_mutex_unlock(&port->lock);
+	spin_drop(&port->lock);
 	free(entry);
 }
 
@@ -274,7 +274,7 @@ static void context_keep(struct visit *v, uint64_t seq, uint64_t serial,
 	copy->cached = true;
 	if (serial < copy->serial)
 		copy->serial = serial;
-	pthread_mutex_lock(&port->lock);
+	spin_take(&port->lock);
 	place = context_place(port, ctx->pasid);
 	if (place && !*place && port->config_seq == seq) {
 		copy->next = port->contexts;
@@ -285,7 +285,7 @@ static void context_keep(struct visit *v, uint64_t seq, uint64_t serial,
 		reader_publish(place, copy);
 		copy = NULL;
 	}
-	pthread_mutex_unlock(&port->lock);
+	spin_drop(&port->lock);
 	free(copy);
 }
 
@@ -355,7 +355,7 @@ void context_drop_stream(struct smmuv3_port *port, bool leaf)
 	struct context *gone = NULL;
 	struct stream_entry *entry;
 
-	pthread_mutex_lock(&port->lock);
+	spin_take(&port->lock);
 	if (!leaf)
 		port->l1std.valid = false;
 	entry = port->stream;
@@ -363,7 +363,7 @@ void context_drop_stream(struct smmuv3_port *port, bool leaf)
 	while (port->contexts)
 		context_drop(port, port->contexts, &gone);
 	config_moves(port);
-	pthread_mutex_unlock(&port->lock);
+	spin_drop(&port->lock);
 	if (entry)
 		grace_defer(port->model->host.grace, &entry->free, free_stream);
 	contexts_defer(port, gone);
@@ -371,10 +371,10 @@ void context_drop_stream(struct smmuv3_port *port, bool leaf)
 
 void context_drop_l1std(struct smmuv3_port *port)
 {
-	pthread_mutex_lock(&port->lock);
+	spin_take(&port->lock);
 	port->l1std.valid = false;
 	config_moves(port);
-	pthread_mutex_unlock(&port->lock);
+	spin_drop(&port->lock);
 }
 
 /* A CD serves the context of its SubstreamID and maybe the one without. */
@@ -383,7 +383,7 @@ void context_drop_cd(struct smmuv3_port *port, uint32_t ssid)
 	struct context *gone = NULL;
 	struct context *ctx;
 
-	pthread_mutex_lock(&port->lock);
+	spin_take(&port->lock);
 	ctx = port->ctx;
 	if (ctx && ctx->has_s1 && ctx->ssid == ssid)
 		context_drop(port, ctx, &gone);
@@ -391,7 +391,7 @@ void context_drop_cd(struct smmuv3_port *port, uint32_t ssid)
 	if (ctx && ctx->has_s1)
 		context_drop(port, ctx, &gone);
 	config_moves(port);
-	pthread_mutex_unlock(&port->lock);
+	spin_drop(&port->lock);
 	contexts_defer(port, gone);
 }
 
@@ -400,14 +400,14 @@ void context_drop_cds(struct smmuv3_port *port)
 	struct context *gone = NULL;
 	struct context *ctx, *next;
 
-	pthread_mutex_lock(&port->lock);
+	spin_take(&port->lock);
 	for (ctx = port->contexts; ctx; ctx = next) {
 		next = ctx->next;
 		if (ctx->has_s1)
 			context_drop(port, ctx, &gone);
 	}
 	config_moves(port);
-	pthread_mutex_unlock(&port->lock);
+	spin_drop(&port->lock);
 	contexts_defer(port, gone);
 }
 

@@ -21,6 +21,7 @@
 
 #include "base/bits.h"
 #include "base/reader.h"
+#include "base/spin.h"
 #include "front/smmuv3/decode.h"
 #include "front/smmuv3/front.h"
 #include "iotlb/iotlb.h"
@@ -134,7 +135,7 @@ struct smmuv3_port {
 	uint64_t crowd_hits; /* atomic */
 	uint64_t crowd_misses;
 
-	pthread_mutex_t lock;
+	uint32_t lock;		     /* base/spin.h */
 	uint64_t config_seq;	     /* atomic; moved by CFGI under the lock */
 	struct stream_entry *stream; /* RCU */
 	struct context *contexts;
@@ -192,6 +193,7 @@ struct smmuv3_model {
 	uint64_t misses_gone;
 
 	/* the thread that consumes commands */
+	struct phys_cursor queue;
 	bool pending;	 /* something was invalidated since the last wait */
 	bool atc_failed; /* the next sync fails */
 	struct history *history;
@@ -259,7 +261,7 @@ static inline uint64_t counted(const uint64_t *counter)
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
-/* Counters of the thread that owns the slot: no atomic addition is needed. */
+/* Counters that one thread writes at a time: no atomic addition is needed. */
 static inline void count_own(uint64_t *counter)
 {
 	__atomic_store_n(counter, counted(counter) + 1, __ATOMIC_RELAXED);

@@ -28,26 +28,25 @@ static unsigned int scope_address(const struct smmuv3_cmd *cmd, uint32_t by,
 				  uint32_t leaves, uint32_t tables,
 				  struct iotlb_inval inval[2])
 {
+	if (cmd->granule_lg2)
+		by |= IOTLB_BY_GRANULE;
 	inval[0] = (struct iotlb_inval){
 		.first = cmd->first,
 		.last = cmd->last,
-		.by = by | IOTLB_BY_VMID | IOTLB_BY_RANGE,
-		.regimes = leaves,
+		.by = by | IOTLB_BY_VMID | IOTLB_BY_RANGE |
+		      (cmd->ttl ? IOTLB_BY_LEVEL : 0),
+		.regimes = cmd->leaf || cmd->ttl ? leaves : leaves | tables,
 		.asid = cmd->asid,
 		.vmid = cmd->vmid,
 		.level = cmd->ttl,
 		.granule_lg2 = cmd->granule_lg2,
 	};
-	if (cmd->granule_lg2)
-		inval[0].by |= IOTLB_BY_GRANULE;
-	if (!cmd->leaf && !cmd->ttl)
-		inval[0].regimes |= tables;
-	if (!cmd->ttl)
+	if (cmd->leaf || !cmd->ttl)
 		return 1;
 	inval[1] = inval[0];
-	inval[0].by |= IOTLB_BY_LEVEL;
+	inval[1].by &= ~IOTLB_BY_LEVEL;
 	inval[1].regimes = tables;
-	return cmd->leaf ? 1 : 2;
+	return 2;
 }
 
 static unsigned int scope_tag(const struct smmuv3_cmd *cmd, uint32_t by,
@@ -272,7 +271,7 @@ static void consumed(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 {
 	if (m->history)
 		history_add(m->history, cmd);
-	__atomic_fetch_add(&m->serial, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&m->serial, m->serial + 1, __ATOMIC_RELEASE);
 }
 
 static void stretch_run(struct smmuv3_model *m, const uint64_t (*cmds)[2],
@@ -315,7 +314,7 @@ static void stretch_sync(struct smmuv3_model *m, const uint64_t (*cmds)[2],
 		if ((cmds[i][0] & SMMUV3_CMD_0_OP) != SMMUV3_OP_SYNC)
 			continue;
 		left--;
-		count(&m->syncs);
+		count_own(&m->syncs);
 		smmuv3_front_sync(m->front, cmds[i], i + 1);
 	}
 }

@@ -12,13 +12,14 @@
 
 #define SYNC_TIMEOUT_NS 1000000000u
 
+/* Only the consumer reads: its commands. */
 static int front_read(void *ctx, uint64_t addr, void *buf, size_t len)
 {
 	struct smmuv3_model *m = ctx;
 	int rc;
 
 	reader_enter();
-	rc = phys_read(m->host.phys, addr, buf, len);
+	rc = phys_cursor_read(m->host.phys, &m->queue, addr, buf, len);
 	reader_exit();
 	return rc ? -EFAULT : 0;
 }

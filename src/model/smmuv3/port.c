@@ -141,7 +141,6 @@ static void port_free(struct smmuv3_port *port)
 {
 	context_free_all(port);
 	iotlb_destroy(port->atc);
-	pthread_mutex_destroy(&port->lock);
 	free(port);
 }
 
@@ -173,7 +172,6 @@ int port_add(struct model *model, const struct model_port_config *config,
 		return -ENOMEM;
 	port->model = m;
 	port->config = *config;
-	pthread_mutex_init(&port->lock, NULL);
 	rc = atc_create(port);
 	if (!rc)
 		rc = ports_insert(m, port);
