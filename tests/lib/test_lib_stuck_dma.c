@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A DMA that is stuck in client memory (a page fault that the client's own
+ * userfaultfd(2) does not answer) holds up an invalidation for about a second,
+ * not for ever; then its device is failed, and everybody else goes on.
+ */
+#include "kit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+#define X     0x7654000ULL
+#define EXTRA 0x200000000ULL
+#define LONG  10.0 /* seconds: more than any bound, less than for ever */
+
+static double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* -1 where the system does not let us */
+static int open_uffd(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd;
+
+	fd = (int)syscall(SYS_userfaultfd,
+			  O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+	if (fd >= 0 && ioctl(fd, UFFDIO_API, &api)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+struct stuck {
+	struct host host;
+	struct guest guest;
+	struct guest other;
+	char *page; /* faults, until release() */
+	int uffd;
+	pthread_t thread;
+	int rc;
+	bool ended;
+};
+
+static void *get_stuck(void *arg)
+{
+	struct stuck *s = arg;
+	uint64_t word;
+
+	s->rc = kit_read(s->guest.dev, X, &word);
+	__atomic_store_n(&s->ended, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void start(struct stuck *s, enum nestfd_cache cache, bool ats)
+{
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct pollfd pfd = { .events = POLLIN };
+
+	*s = (struct stuck){
+		.host = { .cache = cache, .guests = 2, .ats = ats },
+	};
+	s->uffd = open_uffd();
+	if (s->uffd < 0) {
+		print_message("userfaultfd(2) is not permitted here: %s\n",
+			      strerror(errno));
+		skip();
+	}
+	assert_int_equal(host_start(&s->host), 0);
+	assert_int_equal(guest_start(&s->guest, &s->host, 0, 1), 0);
+	assert_int_equal(guest_start(&s->other, &s->host, 1, 1), 0);
+	guest_map(&s->guest, X, EXTRA);
+	guest_map(&s->other, X, guest_page(&s->other, 0));
+	s->page = kit_pages(1);
+	reg.range.start = (uintptr_t)s->page;
+	reg.range.len = PAGE;
+	assert_int_equal(ioctl(s->uffd, UFFDIO_REGISTER, &reg), 0);
+	assert_int_equal(
+		kit_map(s->host.ctx, s->host.ioas, EXTRA, s->page, PAGE), 0);
+	assert_int_equal(pthread_create(&s->thread, NULL, get_stuck, s), 0);
+	pfd.fd = s->uffd;
+	assert_int_equal(poll(&pfd, 1, 10000), 1); /* it faults by now */
+}
+
+static void release(struct stuck *s)
+{
+	struct uffdio_zeropage zero = { 0 };
+
+	assert_false(__atomic_load_n(&s->ended, __ATOMIC_ACQUIRE));
+	zero.range.start = (uintptr_t)s->page;
+	zero.range.len = PAGE;
+	assert_int_equal(ioctl(s->uffd, UFFDIO_ZEROPAGE, &zero), 0);
+	pthread_join(s->thread, NULL);
+	close(s->uffd);
+}
+
+static void stop(struct stuck *s)
+{
+	guest_stop(&s->other);
+	guest_stop(&s->guest);
+	host_stop(&s->host);
+	kit_pages_free(s->page, 1);
+}
+
+/* The other guest has its memory, and its invalidations */
+static void expect_others_unharmed(struct stuck *s)
+{
+	uint64_t word = 0;
+
+	for (unsigned int page = 0; page < 2; page++) {
+		guest_put(&s->other, guest_page(&s->other, page), 7 + page);
+		guest_map(&s->other, X, guest_page(&s->other, page));
+		guest_invalidate(&s->other, X);
+		assert_int_equal(nestfd_viommu_read(s->other.viommu, 0x9c, 4) &
+					 0xfffff,
+				 s->other.prod);
+		assert_int_equal(kit_read(s->other.dev, X, &word), 0);
+		assert_int_equal(word, 7 + page);
+	}
+	assert_int_equal(nestfd_iommu_read(s->host.machine, 0x60, 4),
+			 nestfd_iommu_read(s->host.machine, 0x64, 4));
+}
+
+static void a_guests_sync_ends_and_the_device_is_failed(void **state)
+{
+	static const enum nestfd_cache policies[] = { NESTFD_CACHE_FAST,
+						      NESTFD_CACHE_HOSTILE };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		double begun;
+		struct stuck s;
+		uint64_t word;
+
+		start(&s, policies[i], false);
+		begun = seconds();
+		guest_invalidate(&s.guest, X);
+		assert_true(seconds() - begun > 0.5); /* it was given time */
+		assert_true(seconds() - begun < LONG);
+		assert_int_equal(nestfd_viommu_read(s.guest.viommu, 0x9c, 4) &
+					 0xfffff,
+				 s.guest.prod);
+		assert_int_equal(kit_read(s.guest.dev, X, &word), -ENODEV);
+		assert_int_equal(kit_write(s.guest.dev, X, 1), -ENODEV);
+		release(&s);
+		expect_others_unharmed(&s);
+		assert_int_equal(kit_read(s.guest.dev, X, &word), -ENODEV);
+		stop(&s);
+	}
+}
+
+static void the_host_gets_its_memory_back(void **state)
+{
+	struct stuck s;
+	double begun;
+	uint64_t word;
+
+	(void)state;
+	start(&s, NESTFD_CACHE_HOSTILE, false);
+	begun = seconds();
+	assert_int_equal(kit_unmap(s.host.ctx, s.host.ioas, EXTRA, PAGE), 0);
+	assert_true(seconds() - begun < LONG);
+	assert_int_equal(kit_read(s.guest.dev, X, &word), -ENODEV);
+	begun = seconds();
+	expect_others_unharmed(&s);
+	print_message("two more invalidations while it is stuck: %.1f s\n",
+		      seconds() - begun);
+	assert_true(seconds() - begun < LONG);
+	release(&s);
+	expect_others_unharmed(&s);
+	stop(&s);
+}
+
+static void a_device_with_ats_does_not_answer_then(void **state)
+{
+	struct guest *g;
+	uint32_t at;
+	struct stuck s;
+
+	(void)state;
+	start(&s, NESTFD_CACHE_FAST, true);
+	g = &s.guest;
+	guest_invalidate(g, X); /* fails the device */
+	release(&s);
+	guest_command(g, 0x40 | (uint64_t)g->vsid << 32, 52);
+	at = g->prod;
+	guest_command(g, GUEST_SYNC);
+	guest_ring(g);
+	/* CERROR_ATC_INV_SYNC at the CMD_SYNC; acknowledged, it completes */
+	assert_int_equal(nestfd_viommu_read(g->viommu, 0x9c, 4) & 0xfffff, at);
+	assert_int_equal(nestfd_viommu_read(g->viommu, 0x9c, 4) >> 24 & 0x7f,
+			 3);
+	assert_int_equal((nestfd_viommu_read(g->viommu, 0x60, 4) ^
+			  nestfd_viommu_read(g->viommu, 0x64, 4)) &
+				 1,
+			 1);
+	nestfd_viommu_write(g->viommu, 0x64, 4,
+			    nestfd_viommu_read(g->viommu, 0x60, 4));
+	assert_int_equal(nestfd_viommu_read(g->viommu, 0x9c, 4) & 0xfffff,
+			 g->prod);
+	expect_others_unharmed(&s);
+	stop(&s);
+}
+
+static void a_stuck_device_can_be_removed(void **state)
+{
+	struct stuck s;
+	double begun;
+
+	(void)state;
+	start(&s, NESTFD_CACHE_FAST, false);
+	begun = seconds();
+	guest_stop(&s.guest);
+	assert_true(seconds() - begun < 3 * LONG);
+	release(&s);
+	expect_others_unharmed(&s);
+	guest_stop(&s.other);
+	host_stop(&s.host);
+	kit_pages_free(s.page, 1);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_guests_sync_ends_and_the_device_is_failed),
+		cmocka_unit_test(the_host_gets_its_memory_back),
+		cmocka_unit_test(a_device_with_ats_does_not_answer_then),
+		cmocka_unit_test(a_stuck_device_can_be_removed),
+	};
+
+	return RUN(tests, argc, argv);
+}
