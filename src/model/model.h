@@ -119,6 +119,7 @@ struct model_ops {
 	/*
 	 * Move @len bytes; splits at pages; takes its own read section. 0;
 	 * -EIO aborted (what was moved before the fault stays moved);
+	 * -ENODEV the port has failed (or is being removed);
 	 * -EFAULT the target is not memory; -EINPROGRESS stalled: nothing
 	 * behind the stalled page was moved, repeat when it was resumed.
 	 * @last may be NULL: the translation of the last page touched.

@@ -363,12 +363,12 @@ static void a_stuck_device_is_failed_and_the_sync_ends(void **state)
 	cmd(&g, NH_ALL, 0);
 	assert_true(now() - start > 0.5 && now() - start < 5.0);
 	/* taken off; the other one is not */
-	assert_int_equal(dma(&g, 0, 0x2000, 0, &value, 8, NULL), -EIO);
+	assert_int_equal(dma(&g, 0, 0x2000, 0, &value, 8, NULL), -ENODEV);
 	assert_int_equal(dma(&g, 1, 0x2000, 0, &value, 8, NULL), 0);
 	no_event(&g);
 	__atomic_store_n(&pit.release, 1, __ATOMIC_RELEASE);
 	pthread_join(d.thread, NULL);
-	assert_int_equal(dma(&g, 0, 0x2000, 0, &value, 8, NULL), -EIO);
+	assert_int_equal(dma(&g, 0, 0x2000, 0, &value, 8, NULL), -ENODEV);
 	smmuv3_model_port_reset(g.port[0]);
 	assert_int_equal(dma(&g, 0, 0x2000, 0, &value, 8, NULL), 0);
 	rig_down(&g);

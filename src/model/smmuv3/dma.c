@@ -55,7 +55,9 @@ static int step(struct visit *v, void *buf, size_t *len,
 		return move(v, t, buf, *len);
 	}
 	if (!v->raz)
-		return -EIO;
+		return __atomic_load_n(&v->port->failed, __ATOMIC_RELAXED)
+			       ? -ENODEV
+			       : -EIO;
 	t->size_lg2 = 12;
 	*len = to_page_end(t, v->access->iova, *len);
 	return ignore(v, buf, *len);
