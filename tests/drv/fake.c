@@ -366,8 +366,8 @@ void fake_event(struct fake *f, const uint64_t evt[4], bool irq)
 struct fake_core_event fake_core_event;
 unsigned int fake_core_events;
 
-void core_viommu_event(struct core_viommu *viommu, uint32_t type,
-		       const void *record, size_t size)
+int core_viommu_event(struct core_viommu *viommu, uint32_t type,
+		      const void *record, size_t size)
 {
 	fake_core_event.viommu = viommu;
 	fake_core_event.type = type;
@@ -375,6 +375,7 @@ void core_viommu_event(struct core_viommu *viommu, uint32_t type,
 	assert_int_equal(size, 32);
 	memcpy(fake_core_event.evt, record, 32);
 	fake_core_events++;
+	return 0;
 }
 
 int core_copy_user_data(const struct core_user_data *data, uint32_t type,
