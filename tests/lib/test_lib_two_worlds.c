@@ -362,6 +362,19 @@ static void take_vmid(void *ctx, const struct nestfd_cache_entry *entry)
 		*vmid = entry->vmid;
 }
 
+/* The @nth id that takes the commands of a virtual SMMU */
+static uint32_t find_viommu(struct host *host, int nth)
+{
+	for (uint32_t id = 1; id < 100; id++) {
+		uint32_t n = 0;
+
+		if (!kit_invalidate(host->ctx, id, NULL, &n) && !nth--)
+			return id;
+	}
+	fail_msg("no such vIOMMU");
+	return 0;
+}
+
 static void the_vmid_in_a_guests_command_is_not_used(void **state)
 {
 	(void)state;
@@ -380,6 +393,40 @@ static void the_vmid_in_a_guests_command_is_not_used(void **state)
 		guest_map(&w.b, X, guest_page(&w.b, 1));
 		/* A names the VMID that B really has */
 		send(&w.a, which, vmid);
+		expect_word(&w.a, 0xa1);
+		expect_word(&w.b, 0xb0);
+		assert_int_equal(w.stale, 1);
+		world_stop(&w);
+	}
+}
+
+/* The same below the virtual SMMU, by a VMM that passes on what it likes */
+static void nor_is_the_vmid_in_an_ioctl(void **state)
+{
+	static const uint64_t ops[] = { 0x12, 0x13, 0x11, 0x10 };
+
+	(void)state;
+	for (unsigned int which = 0; which < 4; which++) {
+		uint32_t viommu, vmid = 0, n = 1;
+		uint64_t cmd[2];
+		struct world w;
+
+		world_start(&w, NESTFD_CACHE_HOSTILE, false);
+		furnish(&w.a, 0xa0, 0xa1);
+		furnish(&w.b, 0xb0, 0xb1);
+		expect_word(&w.b, 0xb0);
+		nestfd_iommu_entries(w.host.machine, take_vmid, &vmid);
+		expect_word(&w.a, 0xa0);
+		guest_map(&w.a, X, guest_page(&w.a, 1));
+		guest_map(&w.b, X, guest_page(&w.b, 1));
+		viommu = find_viommu(&w.host, 0); /* A's, made first */
+		cmd[0] = ops[which] | (uint64_t)vmid << 32;
+		if (ops[which] == 0x11 || ops[which] == 0x12)
+			cmd[0] |= 1ULL << 48;
+		cmd[1] = ops[which] >= 0x12 ? X : 0;
+		assert_int_equal(kit_invalidate(w.host.ctx, viommu, cmd, &n),
+				 0);
+		assert_int_equal(n, 1);
 		expect_word(&w.a, 0xa1);
 		expect_word(&w.b, 0xb0);
 		assert_int_equal(w.stale, 1);
@@ -439,19 +486,6 @@ static void a_guest_cannot_reach_the_others_atc(void **state)
 	send_atc_inv(&w.b, w.b.vsid);
 	assert_int_equal(read_by_ats(&w.b), 0xb1);
 	world_stop(&w);
-}
-
-/* The @nth id that takes the commands of a virtual SMMU */
-static uint32_t find_viommu(struct host *host, int nth)
-{
-	for (uint32_t id = 1; id < 100; id++) {
-		uint32_t n = 0;
-
-		if (!kit_invalidate(host->ctx, id, NULL, &n) && !nth--)
-			return id;
-	}
-	fail_msg("no such vIOMMU");
-	return 0;
 }
 
 static void another_guests_vsid_is_unknown_to_the_host(void **state)
@@ -564,6 +598,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(
 			one_guests_tlbi_neither_disturbs_nor_serves_the_other),
 		cmocka_unit_test(the_vmid_in_a_guests_command_is_not_used),
+		cmocka_unit_test(nor_is_the_vmid_in_an_ioctl),
 		cmocka_unit_test(a_guest_cannot_reach_the_others_atc),
 		cmocka_unit_test(another_guests_vsid_is_unknown_to_the_host),
 		cmocka_unit_test(
