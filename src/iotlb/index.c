@@ -236,6 +236,7 @@ int index_link(struct iotlb *tlb, struct space *space, struct node *node)
 	sizes_add(&shard->sizes, entry);
 	shape->nodes++;
 	space->nodes++;
+	space->fresh = true;
 	shard->inserted++;
 	if (old)
 		index_unlink(tlb, old);

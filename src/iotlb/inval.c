@@ -4,6 +4,9 @@
 
 #include "base/bits.h"
 
+/* Visits of idle spaces on credit, for one vm: a few milliseconds */
+#define DEBT_MAX 4096
+
 static void space_apply(struct iotlb *tlb, struct space *space,
 			const struct iotlb_inval *inval)
 {
@@ -62,20 +65,49 @@ static void inval_asid(struct iotlb *tlb, uint32_t regimes,
 	}
 }
 
-/* A range in all spaces of @vm; under vms_lock. */
+/* False: nothing was inserted into the space since the last visit. */
+static bool range_space(struct iotlb *tlb, struct space *space,
+			const struct iotlb_inval *inval, struct trash *trash)
+{
+	bool fresh;
+
+	spin_take(&space->shard->lock);
+	space->shard->work++;
+	fresh = space->fresh;
+	space->fresh = false;
+	if (!space->dead)
+		index_remove(tlb, space, inval);
+	shard_unlock(space->shard, trash);
+	return fresh;
+}
+
+/*
+ * A range in all spaces of @vm; under vms_lock.
+ *
+ * A guest with thousands of ASIDs must not be able to ask for all of them with
+ * each command of a full queue. A visit is paid for by what was inserted since
+ * the last one, and one is free; the others are on credit, and when that is
+ * spent the whole vm goes, which IOTLB_FAST allows itself.
+ */
 static void range_vm(struct iotlb *tlb, struct vm *vm,
 		     const struct iotlb_inval *inval, struct trash *trash)
 {
 	struct ring *s = vm->spaces.next;
+	bool free_visit = true;
 
 	for (; s != &vm->spaces; s = s->next) {
 		struct space *space = container_of(s, struct space, link);
 
-		spin_take(&space->shard->lock);
-		space->shard->work++;
-		if (!space->dead)
-			index_remove(tlb, space, inval);
-		shard_unlock(space->shard, trash);
+		if (range_space(tlb, space, inval, trash)) {
+			vm->debt -= !!vm->debt;
+			continue;
+		}
+		if (!free_visit && tlb->policy == IOTLB_FAST &&
+		    ++vm->debt > DEBT_MAX) {
+			vm_kill_locked(tlb, vm);
+			return;
+		}
+		free_visit = false;
 	}
 }
 
@@ -94,11 +126,13 @@ static void range_vmid(struct iotlb *tlb, uint8_t regime,
 static void range_all(struct iotlb *tlb, uint8_t regime,
 		      const struct iotlb_inval *inval, struct trash *trash)
 {
-	struct ring *v;
+	struct ring *v, *next;
 
 	spin_take(&tlb->vms_lock);
-	for (v = tlb->vms[regime].next; v != &tlb->vms[regime]; v = v->next)
+	for (v = tlb->vms[regime].next; v != &tlb->vms[regime]; v = next) {
+		next = v->next;
 		range_vm(tlb, container_of(v, struct vm, link), inval, trash);
+	}
 	spin_drop(&tlb->vms_lock);
 }
 

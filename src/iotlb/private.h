@@ -48,6 +48,7 @@ struct vm {
 	struct ring spaces; /* space.link */
 	struct iotlb *tlb;
 	uint64_t epoch; /* iotlb.epoch[regime] when it was made */
+	uint32_t debt;	/* IOTLB_FAST: idle visits, see range_vm() */
 	uint32_t key;
 	bool dead; /* atomic */
 };
@@ -62,6 +63,7 @@ struct space {
 
 	/* All below under the shard's lock, or vms_lock where that is said. */
 	bool queued;
+	bool fresh; /* something was inserted since a range came by */
 	struct space *next_queued; /* in iotlb.queue or (vms_lock) backlog */
 	struct shape *shapes;
 	uint64_t nodes;
@@ -286,6 +288,8 @@ void space_kill(struct iotlb *tlb, struct space *space);
 
 /* Takes vms_lock. */
 void vm_kill(struct iotlb *tlb, uint8_t regime, uint16_t vmid);
+/* Under vms_lock. */
+void vm_kill_locked(struct iotlb *tlb, struct vm *vm);
 void vm_kill_all(struct iotlb *tlb, uint8_t regime);
 
 /* Under vms_lock; NULL if there is none that lives. */

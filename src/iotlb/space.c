@@ -234,18 +234,22 @@ void space_kill(struct iotlb *tlb, struct space *space)
 	space_queue(tlb, space);
 }
 
+void vm_kill_locked(struct iotlb *tlb, struct vm *vm)
+{
+	reader_publish(&vm->dead, true);
+	ring_del(&vm->link);
+	ring_add(&tlb->dead_vms, &vm->link);
+	__atomic_store_n(&tlb->behind, true, __ATOMIC_RELAXED);
+}
+
 void vm_kill(struct iotlb *tlb, uint8_t regime, uint16_t vmid)
 {
 	struct vm *vm;
 
 	spin_take(&tlb->vms_lock);
 	vm = vm_find(tlb, regime, vmid);
-	if (vm) {
-		reader_publish(&vm->dead, true);
-		ring_del(&vm->link);
-		ring_add(&tlb->dead_vms, &vm->link);
-		__atomic_store_n(&tlb->behind, true, __ATOMIC_RELAXED);
-	}
+	if (vm)
+		vm_kill_locked(tlb, vm);
 	spin_drop(&tlb->vms_lock);
 }
 

@@ -238,6 +238,60 @@ static void a_range_in_one_asid_ignores_a_hundred_thousand_others(void **state)
 	cache_close(&c);
 }
 
+#define BY_VMID_RANGE (IOTLB_BY_VMID | IOTLB_BY_RANGE)
+
+static void put_asids(struct cache *c, uint32_t count)
+{
+	for (uint32_t asid = 0; asid < count; asid++) {
+		struct iotlb_entry entry = page_at(1, asid, BASE);
+
+		assert_int_equal(put(c, &entry), 0);
+	}
+}
+
+/* A guest asks for a page that is not there, of each of its many ASIDs. */
+static void
+ranges_in_all_asids_asked_for_in_vain_end_in_a_clearance(void **state)
+{
+	struct cache c;
+	uint64_t work = 0;
+
+	(void)state;
+	cache_open(&c, IOTLB_FAST, 0);
+	put_asids(&c, 20000);
+	for (int n = 0; n < 100000; n++)
+		work += work_of(&c, BY_VMID_RANGE, 0, 0xfff);
+	/* all once, some thousands again, then nothing is left to look at */
+	assert_in_range(work, 20000, 3 * (20000 + 5000) + 100000);
+	assert_int_equal(stats(&c).entries, 0);
+
+	put_asids(&c, 20); /* starts with a clean record */
+	work_of(&c, BY_VMID_RANGE, 0, 0xfff);
+	work_of(&c, BY_VMID_RANGE, 0, 0xfff);
+	assert_int_equal(stats(&c).entries, 20);
+	cache_close(&c);
+}
+
+static void ranges_in_all_asids_that_are_in_use_stay_exact(void **state)
+{
+	struct cache c;
+
+	(void)state;
+	cache_open(&c, IOTLB_FAST, 0);
+	for (int n = 0; n < 100; n++) {
+		put_asids(&c, 500);
+		work_of(&c, BY_VMID_RANGE, 0, 0xfff);
+		assert_int_equal(stats(&c).entries, 500);
+	}
+	cache_close(&c);
+	cache_open(&c, IOTLB_HOSTILE, 0);
+	put_asids(&c, 500);
+	for (int n = 0; n < 1000; n++)
+		work_of(&c, BY_VMID_RANGE, 0, 0xfff);
+	assert_int_equal(stats(&c).entries, 500);
+	cache_close(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +307,10 @@ int main(void)
 			by_asid_by_vmid_and_all_do_not_look_at_entries),
 		cmocka_unit_test(
 			a_range_in_one_asid_ignores_a_hundred_thousand_others),
+		cmocka_unit_test(
+			ranges_in_all_asids_asked_for_in_vain_end_in_a_clearance),
+		cmocka_unit_test(
+			ranges_in_all_asids_that_are_in_use_stay_exact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
