@@ -219,7 +219,7 @@ static bool get_ste(struct way *w)
 {
 	struct ref *r = w->r;
 	const struct ref_stream *known = ref_stream_of(r, w->a->sid);
-	uint64_t addr;
+	uint64_t addr = 0;
 
 	r->new_stream.sid = w->a->sid;
 	if (w->look == REF_CACHED && known && known->has_ste) {
@@ -269,7 +269,7 @@ static bool find_cd(struct way *w, uint32_t ssid, uint64_t *addr)
 static bool get_cd(struct way *w, uint32_t ssid)
 {
 	struct tables t;
-	uint64_t addr, pa;
+	uint64_t addr = 0, pa = 0;
 
 	if (!find_cd(w, ssid, &addr) || !way_locate(w, addr, CLASS_CD, &pa))
 		return false;
