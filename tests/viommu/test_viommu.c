@@ -203,6 +203,34 @@ static void a_run_larger_than_the_first_buffer_stays_one_ioctl(void **state)
 	assert_int_equal(stats.commands, 1000);
 }
 
+/* A thousand commands in a queue of 2^10, the first buffer taking 256 */
+static void a_run_that_cannot_grow_is_split_and_loses_nothing(void **state)
+{
+	struct nestfd_viommu_stats stats = { .size = sizeof(stats) };
+	struct alloc_plan plan = { .fail_at = 1 };
+	struct state *s = *state;
+	int i;
+
+	nestfd_viommu_write(s->viommu, 0x90, 8, 0x80000 | 10);
+	nestfd_viommu_write(s->viommu, 0x20, 4, 0x8);
+	for (i = 0; i < 1000; i++) {
+		uint64_t cmd[2] = { TLBI_VA(i) };
+
+		memcpy(s->fake.mem + 0x80000 + i * 16, cmd, 16);
+	}
+	alloc_arm(&plan);
+	nestfd_viommu_write(s->viommu, 0x98, 4, 1000);
+	alloc_arm(NULL);
+	assert_int_equal(reg(s, CMDQ_CONS), 1000);
+	assert_int_equal(s->fake.nissued, 1000);
+	for (i = 0; i < 1000; i++)
+		assert_int_equal(s->fake.issued[i][1] >> 12, i);
+	assert_int_equal(s->fake.calls[0].count, 256);
+	nestfd_viommu_stats(s->viommu, &stats);
+	assert_int_equal(stats.splits[NESTFD_SPLIT_LIMIT], 1);
+	assert_int_equal(stats.splits[NESTFD_SPLIT_END], 1);
+}
+
 static void an_unchanged_ste_splits_nothing_and_drops_its_cds(void **state)
 {
 	struct state *s = *state;
@@ -373,6 +401,38 @@ static void an_atc_failure_waits_for_the_sync_of_a_later_doorbell(void **state)
 	guest_doorbell(&s->fake, s->viommu);
 	assert_int_equal(reg(s, CMDQ_CONS), 0x03000004);
 	assert_int_equal(reg(s, GERROR), 1);
+}
+
+static void nothing_behind_a_sync_that_stops_is_sent(void **state)
+{
+	uint64_t atc[2] = { 0x0000001000000040ULL, 0x7000 };
+	struct nestfd_viommu_stats stats = { .size = sizeof(stats) };
+	struct state *s = *state;
+
+	boot_nested(s);
+	s->fake.fail = true;
+	s->fake.fail_times = 1;
+	s->fake.bad_errno = -ETIMEDOUT;
+	memcpy(s->fake.bad, atc, 16);
+	guest_put(&s->fake, atc[0], atc[1]); /* 2 */
+	guest_doorbell(&s->fake, s->viommu);
+	guest_put(&s->fake, TLBI_VA(1)); /* 3 */
+	guest_put(&s->fake, SYNC);	 /* 4: stops here */
+	guest_put(&s->fake, TLBI_VA(2)); /* 5 */
+	guest_put(&s->fake, SYNC);	 /* 6 */
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(reg(s, CMDQ_CONS), 0x03000004);
+	assert_int_equal(s->fake.nissued, 1);
+	assert_true(s->fake.issued[0][1] >> 12 == 1);
+	nestfd_viommu_stats(s->viommu, &stats);
+	assert_int_equal(stats.splits[NESTFD_SPLIT_SYNC], 1);
+
+	nestfd_viommu_write(s->viommu, GERRORN, 4, 1);
+	assert_int_equal(reg(s, CMDQ_CONS) & 0xfffff, 7);
+	assert_int_equal(s->fake.nissued, 2);
+	assert_true(s->fake.issued[1][1] >> 12 == 2);
+	nestfd_viommu_stats(s->viommu, &stats);
+	assert_int_equal(stats.splits[NESTFD_SPLIT_SYNC], 1);
 }
 
 static void another_errno_is_an_abort_the_guest_can_repeat(void **state)
@@ -568,6 +628,7 @@ int main(void)
 		CASE(what_the_host_calls_illegal_aborts),
 		CASE(a_doorbell_is_one_ioctl_however_many_commands),
 		CASE(a_run_larger_than_the_first_buffer_stays_one_ioctl),
+		CASE(a_run_that_cannot_grow_is_split_and_loses_nothing),
 		CASE(an_unchanged_ste_splits_nothing_and_drops_its_cds),
 		CASE(a_changed_ste_splits_the_run),
 		CASE(ignored_bits_never_reach_the_host),
@@ -578,6 +639,7 @@ int main(void)
 		CASE(an_entry_the_host_refuses_is_the_guests_ill),
 		CASE(an_unanswered_atc_inv_stops_the_next_sync_only),
 		CASE(an_atc_failure_waits_for_the_sync_of_a_later_doorbell),
+		CASE(nothing_behind_a_sync_that_stops_is_sent),
 		CASE(another_errno_is_an_abort_the_guest_can_repeat),
 		CASE(a_backend_that_overcounts_loses_nothing),
 		CASE(an_event_reaches_the_guests_queue_and_interrupts),

@@ -10,7 +10,7 @@
 static const char *const split_names[NESTFD_SPLIT_COUNT] = {
 	[NESTFD_SPLIT_END] = "end of the doorbell",
 	[NESTFD_SPLIT_STE] = "stream table change",
-	[NESTFD_SPLIT_SYNC] = "sync with a signal",
+	[NESTFD_SPLIT_SYNC] = "sync that stops the queue",
 	[NESTFD_SPLIT_ERROR] = "error",
 	[NESTFD_SPLIT_LIMIT] = "limit",
 };

@@ -2,7 +2,8 @@
 /*
  * The sink of the guest's command queue. Invalidations are gathered into a run
  * and go down in one ioctl; a change of a stream table entry, a refused
- * command or the end of the doorbell's commands ends a run. CMD_SYNCs complete
+ * command, a CMD_SYNC that must stop the queue or the end of the doorbell's
+ * commands ends a run. CMD_SYNCs complete
  * in order, each after the ioctl that carried what stands in front of it.
  *
  * A device that does not answer an ATC_INV: the commands behind it are still
@@ -281,6 +282,19 @@ static bool atc_inv(struct span *span, uint32_t at, const uint64_t dw[2],
 			      dw[1] & (SMMUV3_ATC_1_SIZE | SMMUV3_ATC_1_ADDR));
 }
 
+/*
+ * It completes with the run that it stands in, and splits none. Only if an
+ * earlier ATC_INV is known to have failed, what stands behind is not sent: the
+ * queue stops here, and the guest may have something else there when it goes
+ * on.
+ */
+static bool cmd_sync(struct span *span, uint32_t at)
+{
+	if (!span->vsmmu->atc_failed)
+		return true;
+	return flush(span, at + 1, NESTFD_SPLIT_SYNC);
+}
+
 /* One decoded command; false when the span has stopped. */
 static bool execute(struct span *span, uint32_t at,
 		    const struct smmuv3_cmd *cmd)
@@ -303,9 +317,10 @@ static bool execute(struct span *span, uint32_t at,
 		return tlbi(span, at, dw, cmd);
 	case SMMUV3_OP_ATC_INV:
 		return atc_inv(span, at, dw, cmd);
+	case SMMUV3_OP_SYNC:
+		return cmd_sync(span, at);
 	default:
-		/* PREFETCH_* is a hint; CMD_SYNC completes with the run */
-		return true;
+		return true; /* PREFETCH_* is a hint */
 	}
 }
 
