@@ -203,6 +203,7 @@ static void a_mapped_file_stays_when_its_fd_and_views_go(void **state)
 
 struct pounding {
 	struct nestfd_device *dev;
+	bool writes;
 	bool over;
 	unsigned int moved;
 	unsigned int refused;
@@ -220,6 +221,8 @@ static void *pound(void *arg)
 		p->moved += !rc;
 		p->refused += rc == -EFAULT;
 		p->wrong += rc && rc != -EFAULT;
+		if (!p->writes)
+			continue;
 		rc = nestfd_dma_write(p->dev, IOVA, data, sizeof(data));
 		p->moved += !rc;
 		p->refused += rc == -EFAULT;
@@ -229,18 +232,19 @@ static void *pound(void *arg)
 }
 
 /* Takes memory away and gives it back while a device moves data */
-static void while_pounding(void (*away)(char *pages, int fd),
+static void while_pounding(bool writes, void (*away)(char *pages, int fd),
 			   void (*back)(char *pages, int fd))
 {
 	int fd = file_of(64 * PAGE);
-	struct pounding p = { 0 };
+	struct pounding p = { .writes = writes };
 	struct client c;
 	pthread_t thread;
 	char *pages;
 
 	start(&c);
-	pages = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-		     0);
+	/* far from where others look for room */
+	pages = mmap((void *)0x2000000000, 64 * PAGE, PROT_READ | PROT_WRITE,
+		     MAP_SHARED, fd, 0);
 	assert_ptr_not_equal(pages, MAP_FAILED);
 	assert_int_equal(kit_map(c.ctx, c.ioas, IOVA, pages, 64 * PAGE), 0);
 	p.dev = c.dev;
@@ -255,7 +259,7 @@ static void while_pounding(void (*away)(char *pages, int fd),
 	pthread_join(thread, NULL);
 	assert_int_equal(p.wrong, 0);
 	assert_int_not_equal(p.moved + p.refused, 0);
-	munmap(pages, 64 * PAGE);
+	munmap(pages, (writes ? 64 : 32) * PAGE); /* the rest may be taken */
 	close(fd);
 	stop(&c);
 }
@@ -266,16 +270,17 @@ static void unmap_half(char *pages, int fd)
 	munmap(pages + 32 * PAGE, 32 * PAGE);
 }
 
+/* Unless another thread has found the hole meanwhile: then it stays its */
 static void map_half(char *pages, int fd)
 {
 	mmap(pages + 32 * PAGE, 32 * PAGE, PROT_READ | PROT_WRITE,
-	     MAP_SHARED | MAP_FIXED, fd, 32 * PAGE);
+	     MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 32 * PAGE);
 }
 
 static void memory_is_unmapped_under_a_running_dma(void **state)
 {
 	(void)state;
-	while_pounding(unmap_half, map_half);
+	while_pounding(false, unmap_half, map_half);
 }
 
 static void protect_half(char *pages, int fd)
@@ -293,7 +298,7 @@ static void unprotect_half(char *pages, int fd)
 static void memory_is_protected_under_a_running_dma(void **state)
 {
 	(void)state;
-	while_pounding(protect_half, unprotect_half);
+	while_pounding(true, protect_half, unprotect_half);
 }
 
 static void truncate_half(char *pages, int fd)
@@ -311,7 +316,7 @@ static void extend_half(char *pages, int fd)
 static void memory_is_truncated_under_a_running_dma(void **state)
 {
 	(void)state;
-	while_pounding(truncate_half, extend_half);
+	while_pounding(true, truncate_half, extend_half);
 }
 
 /* ---- the structs of the calls ---- */
