@@ -163,6 +163,47 @@ void nestfd_close(struct nestfd *ctx);
 int nestfd_ioctl(void *ctx, unsigned long cmd, void *arg);
 
 /**
+ * struct nestfd_client - another process, on whose behalf a call is made
+ * @size: sizeof(struct nestfd_client)
+ * @ctx: first argument of the functions
+ * @read: copy from its memory; 0 or -EFAULT
+ * @write: copy to its memory; 0 or -EFAULT
+ * @get_fd: its fd as one of this process, which is closed after use; -EBADF
+ * @give_fd: an fd of this process as one of its own, left open here; its
+ *	number there, or a negative errno, with which the call then fails
+ */
+struct nestfd_client {
+	size_t size;
+	void *ctx;
+	int (*read)(void *ctx, void *dst, uint64_t addr, size_t len);
+	int (*write)(void *ctx, uint64_t addr, const void *src, size_t len);
+	int (*get_fd)(void *ctx, int fd);
+	int (*give_fd)(void *ctx, int fd);
+};
+
+/**
+ * nestfd_ioctl_for() - nestfd_ioctl() with addresses and fds of another process
+ * @arg: an address in @client
+ *
+ * The functions of @client are called in this thread only, before it returns.
+ *
+ * Return: as nestfd_ioctl(); -EINVAL for a @client that lacks a function;
+ * -EOPNOTSUPP for IOMMU_IOAS_MAP: foreign memory cannot be mapped, files can
+ * (IOMMU_IOAS_MAP_FILE).
+ */
+int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,
+		     const struct nestfd_client *client);
+
+/**
+ * nestfd_write() - write(2) on the fd of an event or fault queue
+ *
+ * A fault queue takes responses, an event queue nothing. Never blocks.
+ *
+ * Return: bytes written, -EBADF, -EINVAL, -ESPIPE, -EFAULT.
+ */
+ssize_t nestfd_write(void *ctx, int fd, const void *buf, size_t len);
+
+/**
  * nestfd_read() - read(2) on an event queue's fd
  * @ctx: a struct nestfd
  * @fd: out_veventq_fd of IOMMU_VEVENTQ_ALLOC: a real fd for poll(2), which is

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/bits.h"
+#include "core/foreign.h"
 #include "core/internal.h"
 #include "mem/guard.h"
 
@@ -164,7 +165,19 @@ void dev_destroy(struct core_object *obj)
 
 static int fill_zero(uint64_t uptr, uint64_t len)
 {
-	return len ? guard_fill((void *)(uintptr_t)uptr, 0, len) : 0;
+	static const unsigned char zeros[256];
+	int rc = 0;
+
+	if (!core_foreign())
+		return len ? guard_fill((void *)(uintptr_t)uptr, 0, len) : 0;
+	while (len && !rc) {
+		size_t n = len < sizeof(zeros) ? len : sizeof(zeros);
+
+		rc = core_copy_out(uptr, zeros, n);
+		uptr += n;
+		len -= n;
+	}
+	return rc;
 }
 
 static int hw_info(struct core_dev *dev, struct iommu_hw_info *arg)

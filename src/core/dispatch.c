@@ -8,10 +8,11 @@
 #include <string.h>
 
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/bits.h"
+#include "core/foreign.h"
 #include "core/internal.h"
-#include "mem/guard.h"
 
 /* Every struct of the ABI fits, and private ones */
 #define ARG_MAX_SIZE CORE_PRIVATE_SIZE
@@ -80,7 +81,8 @@ int core_reply(struct core_call *call, size_t size)
 {
 	if (call->user_size < size)
 		size = call->user_size;
-	return guard_write(call->uptr, call->arg, size) ? -EFAULT : 0;
+	return core_copy_out((uintptr_t)call->uptr, call->arg, size) ? -EFAULT
+								     : 0;
 }
 
 /* Behind the minimum, which has been copied: what both sides know, or zeros */
@@ -108,9 +110,9 @@ static int copy_arg(struct core_call *call, const struct core_op *op)
 {
 	uint32_t size;
 
-	if (guard_read(call->arg, call->uptr, op->min_size)) {
+	if (core_copy_in(call->arg, (uintptr_t)call->uptr, op->min_size)) {
 		/* Too short comes before what cannot be read. */
-		if (guard_read(&size, call->uptr, sizeof(size)))
+		if (core_copy_in(&size, (uintptr_t)call->uptr, sizeof(size)))
 			return -EFAULT;
 		return size < op->min_size ? -EINVAL : -EFAULT;
 	}
@@ -140,6 +142,30 @@ static int run_private(const struct core_private *private,
 	return rc ? rc : private->execute(private->ctx, call);
 }
 
+/* Numbers that mean something in the client's process only */
+static int execute_foreign(struct core_call *call, const struct core_op *op)
+{
+	const struct core_client *client = core_foreign();
+	struct iommu_ioas_map_file *arg = call->arg;
+	int theirs, fd, rc;
+
+	if (op->cmd == IOMMU_IOAS_MAP)
+		return -EOPNOTSUPP;
+	if (op->cmd != IOMMU_IOAS_MAP_FILE)
+		return op->execute(call);
+	theirs = arg->fd;
+	fd = client->get_fd(client->ctx, theirs);
+	arg->fd = fd < 0 ? -1 : fd; /* what else is wrong comes first */
+	rc = op->execute(call);	    /* has answered with our number in it */
+	if (!rc) {
+		arg->fd = theirs;
+		rc = core_reply(call, sizeof(*arg));
+	}
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 static int run(struct core_ctx *ctx, unsigned int cmd, void *uptr)
 {
 	unsigned int index = _IOC_NR(cmd) - IOMMUFD_CMD_BASE;
@@ -158,10 +184,13 @@ static int run(struct core_ctx *ctx, unsigned int cmd, void *uptr)
 	}
 	op = &ops[index];
 	if (op->cmd != cmd)
-		return guard_read(&size, uptr, sizeof(size)) ? -EFAULT
-							     : -ENOTTY;
+		return core_copy_in(&size, (uintptr_t)uptr, sizeof(size))
+			       ? -EFAULT
+			       : -ENOTTY;
 	rc = copy_arg(&call, op);
-	return rc ? rc : op->execute(&call);
+	if (rc)
+		return rc;
+	return core_foreign() ? execute_foreign(&call, op) : op->execute(&call);
 }
 
 int core_ioctl(struct core_ctx *ctx, unsigned long cmd, void *arg)
@@ -172,5 +201,15 @@ int core_ioctl(struct core_ctx *ctx, unsigned long cmd, void *arg)
 	rc = run(ctx, (unsigned int)cmd, arg); /* the kernel's cmd is 32 bits */
 	/* Pairs with the acquire in core_close(). */
 	atomic_fetch_sub_explicit(&ctx->calls, 1, memory_order_release);
+	return rc;
+}
+
+int core_ioctl_for(struct core_ctx *ctx, unsigned long cmd, uint64_t arg,
+		   const struct core_client *client)
+{
+	const struct core_client *old = core_foreign_set(client);
+	int rc = core_ioctl(ctx, cmd, (void *)(uintptr_t)arg);
+
+	core_foreign_set(old);
 	return rc;
 }

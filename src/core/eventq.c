@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/bits.h"
+#include "core/foreign.h"
 #include "core/internal.h"
 
 #define DEPTH_MAX     (1U << 19)
@@ -221,8 +222,9 @@ static int veventq_alloc(struct core_call *call,
 	if (rc)
 		return rc;
 	arg->out_veventq_id = q->base.obj.id;
-	arg->out_veventq_fd = (uint32_t)q->base.fd;
-	rc = core_reply(call, sizeof(*arg));
+	rc = core_give_fd(q->base.fd, &arg->out_veventq_fd);
+	if (!rc)
+		rc = core_reply(call, sizeof(*arg));
 	if (!rc) {
 		publish_fd(&q->base);
 		core_object_publish(&q->base.obj);
@@ -268,8 +270,9 @@ int fault_ioctl_alloc(struct core_call *call)
 	if (rc)
 		goto abort;
 	arg->out_fault_id = fault->base.obj.id;
-	arg->out_fault_fd = (uint32_t)fault->base.fd;
-	rc = core_reply(call, sizeof(*arg));
+	rc = core_give_fd(fault->base.fd, &arg->out_fault_fd);
+	if (!rc)
+		rc = core_reply(call, sizeof(*arg));
 	if (rc)
 		goto close_fd;
 	publish_fd(&fault->base);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "core/foreign.h"
 #include "lib/machine.h"
 
 int nestfd_open(struct nestfd_machine *machine, struct nestfd **out)
@@ -60,6 +61,29 @@ void nestfd_close(struct nestfd *ctx)
 int nestfd_ioctl(void *ctx, unsigned long cmd, void *arg)
 {
 	return core_ioctl(((struct nestfd *)ctx)->core, cmd, arg);
+}
+
+int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,
+		     const struct nestfd_client *client)
+{
+	struct core_client c;
+
+	if (client->size != sizeof(*client) || !client->read ||
+	    !client->write || !client->get_fd || !client->give_fd)
+		return -EINVAL;
+	c = (struct core_client){
+		.ctx = client->ctx,
+		.read = client->read,
+		.write = client->write,
+		.get_fd = client->get_fd,
+		.give_fd = client->give_fd,
+	};
+	return core_ioctl_for(ctx->core, cmd, arg, &c);
+}
+
+ssize_t nestfd_write(void *ctx, int fd, const void *buf, size_t len)
+{
+	return core_fd_write(((struct nestfd *)ctx)->core, fd, buf, len);
 }
 
 ssize_t nestfd_read(void *ctx, int fd, void *buf, size_t len)
