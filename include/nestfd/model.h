@@ -23,12 +23,17 @@ extern "C" {
  * @host: the caller's memory behind it, which must live as long as the machine
  * @length: bytes, a multiple of 4096
  *
- * Return: 0, -EINVAL, -EEXIST when it overlaps other memory, -ENOMEM.
+ * Return: 0, -EINVAL (beyond the IOMMU's output addresses as well), -EEXIST
+ * when it overlaps other memory or the MSI doorbell, -ENOMEM.
  */
 int nestfd_memory_add(struct nestfd_machine *machine, uint64_t pa, void *host,
 		      uint64_t length);
 
-/** nestfd_iommu_read() - a register; @bytes is 4 or 8, naturally aligned */
+/**
+ * nestfd_iommu_read() - a register; @bytes is 4 or 8, naturally aligned
+ *
+ * Anything else, and what is no register, reads as 0 and ignores writes.
+ */
 uint64_t nestfd_iommu_read(struct nestfd_machine *machine, uint32_t offset,
 			   unsigned int bytes);
 
@@ -43,9 +48,10 @@ void nestfd_iommu_write(struct nestfd_machine *machine, uint32_t offset,
 /**
  * nestfd_iommu_irq() - who is told of the IOMMU's wired interrupts
  * @irq: called with the line: SMMUv3: 0 event queue, 1 PRI queue, 2 command
- *	sync, 3 global error. NULL for nobody.
+ *	sync, 3 global error. NULL for nobody. It is called by the thread that
+ *	the hardware is in and must not call back into the machine.
  *
- * On an opened machine the driver has the lines: -EBUSY.
+ * Return: 0, -EBUSY on an opened machine: the driver has the lines.
  */
 int nestfd_iommu_irq(struct nestfd_machine *machine,
 		     void (*irq)(void *ctx, unsigned int line), void *ctx);
@@ -82,9 +88,8 @@ struct nestfd_translation {
 	uint32_t page_lg2;
 };
 
-#define NESTFD_TRANSLATE_QUIET                        \
-	0x100u /* look only: no event, nothing cached \
-		*/
+/* look only: no event, nothing cached */
+#define NESTFD_TRANSLATE_QUIET 0x100u
 
 /**
  * nestfd_translate() - translate one address without moving data
@@ -103,7 +108,17 @@ int nestfd_translate(struct nestfd_device *dev, uint64_t iova, uint32_t pasid,
 void nestfd_explain(struct nestfd_device *dev, uint64_t iova, uint32_t pasid,
 		    uint32_t flags, char *text, size_t length);
 
-/** struct nestfd_iommu_stats - counters since the machine was made */
+/**
+ * struct nestfd_iommu_stats - counters since the machine was made
+ * @size: in, sizeof(struct nestfd_iommu_stats); out, bytes filled in
+ * @hits: accesses served from the cache
+ * @misses: accesses for which tables were walked
+ * @stale: stale translations found, under NESTFD_CACHE_HOSTILE
+ * @events: events recorded
+ * @events_lost: events for which the queue had no room
+ * @commands: commands consumed
+ * @syncs: of them, CMD_SYNCs
+ */
 struct nestfd_iommu_stats {
 	size_t size;
 	uint64_t hits;

@@ -95,8 +95,8 @@ struct nestfd_stale {
  *	attached devices (Linux: 0x8000000), a multiple of 64 KiB
  * @msi_length: its length in bytes (Linux: 0x100000); 0 for no window
  * @msi: called when a device's write reaches the MSI doorbell
- * @stale: called by the checker, under NESTFD_CACHE_HOSTILE, in the thread that
- *	does the DMA; must not call back into the machine
+ * @stale: called by the checker, under NESTFD_CACHE_HOSTILE. Both are called in
+ *	the thread that does the DMA and must not call back into the machine
  * @ctx: first argument of @msi and @stale
  */
 struct nestfd_machine_config {
@@ -250,15 +250,19 @@ int nestfd_device_add(struct nestfd_machine *machine,
 		      const struct nestfd_device_config *config,
 		      struct nestfd_device **dev);
 
-/** nestfd_device_remove() - unplug it: unbound, its DMA waited for, freed */
+/**
+ * nestfd_device_remove() - unplug it: unbound, its DMA waited for, freed
+ * @dev: NULL is fine. Calls that begin later are the caller's mistake.
+ */
 void nestfd_device_remove(struct nestfd_device *dev);
 
 /**
  * nestfd_bind() - VFIO_DEVICE_BIND_IOMMUFD
  * @dev_id: out; the id of the device in @ctx
  *
- * Return: 0, -EBUSY when it is bound already, -ENOMEM, -EXDEV when @ctx belongs
- * to another machine.
+ * Return: 0, -EBUSY when it is bound already, -ENOMEM, -ERANGE when its
+ * StreamID is beyond what the IOMMU has, -EXDEV when @ctx belongs to another
+ * machine.
  */
 int nestfd_bind(struct nestfd *ctx, struct nestfd_device *dev,
 		uint32_t *dev_id);
@@ -275,7 +279,8 @@ void nestfd_unbind(struct nestfd_device *dev);
  * @pt_id: in, an IOAS, a HWPT or a nested HWPT; it replaces what was attached.
  *	Out: the HWPT used (an IOAS picks or makes one)
  *
- * Return: 0, -EINVAL, -ENOENT, -EBUSY as Linux; -ENODEV when not bound.
+ * Return: 0, -EINVAL, -ENOENT, -EBUSY, -EOPNOTSUPP (PASIDs) as Linux; -ENOMEM;
+ * -ENODEV when not bound.
  */
 int nestfd_attach(struct nestfd_device *dev, uint32_t pasid, uint32_t *pt_id);
 
@@ -311,10 +316,10 @@ struct nestfd_dma {
  * nestfd_dma() - do it
  *
  * Return: 0; -EIO when the IOMMU aborted it (an event may tell why; what lay in
- * front of the fault was moved); -EFAULT when the translation led to no memory;
- * -EINPROGRESS when the IOMMU stalled it: nothing from the stalled page on was
- * moved, repeat it after software has answered the event; -ENODEV when the
- * device has failed; -EINVAL.
+ * front of the fault was moved); -EFAULT when the translation led to no memory,
+ * or @buf is none; -EINPROGRESS when the IOMMU stalled it: nothing from the
+ * stalled page on was moved, repeat it after software has answered the event;
+ * -ENODEV when the device has failed; -EINVAL.
  */
 int nestfd_dma(struct nestfd_device *dev, const struct nestfd_dma *dma);
 
@@ -331,7 +336,8 @@ int nestfd_dma_write(struct nestfd_device *dev, uint64_t iova, const void *buf,
  *	platform's MSI doorbell for the device's page table
  * @iova: out; where the device must write its messages
  *
- * Return: 0, -ENODEV (not bound), -EOPNOTSUPP without a window, -ENOMEM.
+ * Return: 0, -ENODEV (not bound), -EINVAL (not attached), -EOPNOTSUPP without a
+ * window, -ENOMEM.
  */
 int nestfd_msi_enable(struct nestfd_device *dev, uint64_t *iova);
 

@@ -31,8 +31,8 @@ struct nestfd_viommu;
  * @read: events from an fd that an ioctl returned; NULL: read(2)
  * @close: closes such an fd; NULL: close(2)
  * @exact: a failed IOMMU_HWPT_INVALIDATE's entry_num can be trusted
- *(libnestfd). Without it (Linux) libviommu resubmits in small pieces to find
- *the command at fault, so that no invalidation is lost
+ *	(libnestfd). Without it (Linux) libviommu resubmits in small pieces to
+ *	find the command at fault, so that no invalidation is lost
  */
 struct nestfd_backend {
 	void *ctx;
@@ -120,7 +120,7 @@ struct nestfd_viommu_device {
  * It is attached at once to what the guest's tables say now.
  *
  * Return: 0, -EEXIST when @vsid is taken, -EINVAL, -ENOMEM, or what the backend
- * answered.
+ * or @attach answered.
  */
 int nestfd_viommu_device_add(struct nestfd_viommu *viommu,
 			     const struct nestfd_viommu_device *device);
@@ -150,15 +150,16 @@ uint64_t nestfd_viommu_read(struct nestfd_viommu *viommu, uint32_t offset,
 void nestfd_viommu_write(struct nestfd_viommu *viommu, uint32_t offset,
 			 unsigned int bytes, uint64_t value);
 
-/**
- * nestfd_viommu_event_fd() - poll(2) it for POLLIN, then pump
- */
+/** nestfd_viommu_event_fd() - poll(2) it for POLLIN, then pump; lent */
 int nestfd_viommu_event_fd(struct nestfd_viommu *viommu);
 
 /**
  * nestfd_viommu_pump() - move events from the host into the guest's queue
  *
- * Return: number of events moved, or a negative errno of the backend.
+ * One thread at a time.
+ *
+ * Return: number of events moved, or a negative errno of the backend; -EPROTO
+ * when what it gave is no event.
  */
 int nestfd_viommu_pump(struct nestfd_viommu *viommu);
 
@@ -174,6 +175,10 @@ enum nestfd_split {
 
 /**
  * struct nestfd_viommu_stats - counters since creation
+ * @size: in, sizeof(struct nestfd_viommu_stats); out, bytes filled in
+ * @commands: that the guest's queue has completed
+ * @doorbells: writes of CMDQ_PROD that brought commands
+ * @syncs: CMD_SYNCs completed
  * @invalidate_ioctls: calls of IOMMU_HWPT_INVALIDATE
  * @invalidations: commands they carried
  * @splits: why each of them ended where it did

@@ -116,11 +116,13 @@ void nestfd_explain(struct nestfd_device *dev, uint64_t iova, uint32_t pasid,
 void nestfd_iommu_stats(struct nestfd_machine *machine,
 			struct nestfd_iommu_stats *stats)
 {
+	struct nestfd_iommu_stats all;
 	struct model_stats s = { 0 };
+	size_t size = stats->size < sizeof(all) ? stats->size : sizeof(all);
 
 	machine->model->ops->stats(machine->model, &s);
-	*stats = (struct nestfd_iommu_stats){
-		.size = sizeof(*stats),
+	all = (struct nestfd_iommu_stats){
+		.size = size,
 		.hits = s.hits,
 		.misses = s.misses,
 		.stale = s.stale,
@@ -129,6 +131,7 @@ void nestfd_iommu_stats(struct nestfd_machine *machine,
 		.commands = s.commands,
 		.syncs = s.syncs,
 	};
+	memcpy(stats, &all, size);
 }
 
 struct entry_visit {

@@ -119,16 +119,21 @@ void nestfd_viommu_stats(struct nestfd_viommu *viommu,
 			 struct nestfd_viommu_stats *stats)
 {
 	struct viommu_counters *c = &viommu->counters;
-	int i;
+	struct nestfd_viommu_stats all;
+	size_t size = stats->size < sizeof(all) ? stats->size : sizeof(all);
 
-	stats->commands = c->commands;
-	stats->doorbells = c->doorbells;
-	stats->syncs = c->syncs;
-	stats->invalidate_ioctls = c->invalidate_ioctls;
-	stats->invalidations = c->invalidations;
-	for (i = 0; i < NESTFD_SPLIT_COUNT; i++)
-		stats->splits[i] = c->splits[i];
-	stats->other_ioctls = c->other_ioctls;
-	stats->events = c->events;
-	stats->events_lost = c->events_lost;
+	all = (struct nestfd_viommu_stats){
+		.size = size,
+		.commands = c->commands,
+		.doorbells = c->doorbells,
+		.syncs = c->syncs,
+		.invalidate_ioctls = c->invalidate_ioctls,
+		.invalidations = c->invalidations,
+		.other_ioctls = c->other_ioctls,
+		.events = c->events,
+		.events_lost = c->events_lost,
+	};
+	for (int i = 0; i < NESTFD_SPLIT_COUNT; i++)
+		all.splits[i] = c->splits[i];
+	memcpy(stats, &all, size);
 }

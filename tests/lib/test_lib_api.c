@@ -324,6 +324,24 @@ static void a_device_of_another_machine_is_exdev(void **state)
 	rig_stop(&rig);
 }
 
+/* The IOMMU has StreamIDs of 20 bits */
+static void a_stream_id_the_iommu_has_not_is_erange(void **state)
+{
+	struct nestfd_device *dev;
+	struct rig rig;
+	uint32_t id = 77;
+
+	(void)state;
+	rig_start(&rig);
+	assert_int_equal(kit_device(rig.machine, 0xfffff, &dev), 0);
+	assert_int_equal(nestfd_bind(rig.ctx, dev, &id), 0);
+	id = 77;
+	assert_int_equal(kit_device(rig.machine, 0x100000, &dev), 0);
+	assert_int_equal(nestfd_bind(rig.ctx, dev, &id), -ERANGE);
+	assert_int_equal(id, 77);
+	rig_stop(&rig);
+}
+
 static void attach_answers_what_vfio_would(void **state)
 {
 	struct rig rig;
@@ -539,6 +557,7 @@ static void an_msi_is_a_write_to_the_window(void **state)
 	assert_int_equal(kit_device(machine, 1, &dev), 0);
 	assert_int_equal(nestfd_msi_enable(dev, &iova), -ENODEV);
 	assert_int_equal(nestfd_bind(ctx, dev, &id), 0);
+	assert_int_equal(nestfd_msi_enable(dev, &iova), -EINVAL);
 	assert_int_equal(kit_ioas(ctx, &ioas), 0);
 	assert_int_equal(kit_attach(dev, ioas), 0);
 	assert_int_equal(nestfd_dma_write(dev, 0x8000040, &data, 4), -EIO);
@@ -667,6 +686,34 @@ static void a_quiet_translation_leaves_no_trace(void **state)
 	assert_int_equal(tr.event, 0x10); /* F_TRANSLATION */
 	nestfd_iommu_stats(rig.machine, &after);
 	assert_int_equal(after.events, before.events + 1);
+	rig_stop(&rig);
+}
+
+/* A program built against an older library has a smaller struct. */
+static void counters_fill_no_more_than_the_caller_has(void **state)
+{
+	struct nestfd_iommu_stats stats;
+	struct rig rig;
+	uint64_t word;
+
+	(void)state;
+	rig_start(&rig);
+	assert_int_equal(kit_attach(rig.dev, rig.ioas), 0);
+	assert_int_equal(kit_read(rig.dev, 0x1000, &word), 0);
+	for (size_t size = 0; size <= sizeof(stats); size += 8) {
+		unsigned char *bytes = (unsigned char *)&stats;
+
+		memset(&stats, 0xa5, sizeof(stats));
+		stats.size = size;
+		nestfd_iommu_stats(rig.machine, &stats);
+		assert_int_equal(stats.size, size);
+		for (size_t i = size < 8 ? 8 : size; i < sizeof(stats); i++)
+			assert_int_equal(bytes[i], 0xa5);
+	}
+	assert_int_equal(stats.misses, 1);
+	stats.size = 4096; /* a newer program: what is not known is not there */
+	nestfd_iommu_stats(rig.machine, &stats);
+	assert_int_equal(stats.size, sizeof(stats));
 	rig_stop(&rig);
 }
 
@@ -863,6 +910,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_stream_id_belongs_to_one_device_at_a_time),
 		cmocka_unit_test(a_device_is_bound_to_one_context),
 		cmocka_unit_test(a_device_of_another_machine_is_exdev),
+		cmocka_unit_test(a_stream_id_the_iommu_has_not_is_erange),
 		cmocka_unit_test(attach_answers_what_vfio_would),
 		cmocka_unit_test(a_pasid_is_attached_by_itself),
 		cmocka_unit_test(dma_is_refused_until_attached_and_after),
@@ -876,6 +924,7 @@ int main(int argc, char **argv)
 			a_bare_machine_moves_data_at_physical_addresses),
 		cmocka_unit_test(translate_checks_its_arguments),
 		cmocka_unit_test(a_quiet_translation_leaves_no_trace),
+		cmocka_unit_test(counters_fill_no_more_than_the_caller_has),
 		cmocka_unit_test(an_explanation_fits_whatever_room_there_is),
 		cmocka_unit_test(an_opened_machine_keeps_its_interrupts),
 		cmocka_unit_test(what_was_translated_is_among_the_entries),

@@ -524,6 +524,40 @@ static void lost_events_are_counted(void **state)
 	assert_int_equal(stats.events_lost, 4);
 }
 
+static void counters_fill_no_more_than_the_caller_has(void **state)
+{
+	struct nestfd_viommu_stats stats;
+	struct state *s = *state;
+
+	boot_nested(s);
+	for (size_t size = 0; size <= sizeof(stats); size += 8) {
+		unsigned char *bytes = (unsigned char *)&stats;
+
+		memset(&stats, 0xa5, sizeof(stats));
+		stats.size = size;
+		nestfd_viommu_stats(s->viommu, &stats);
+		assert_int_equal(stats.size, size);
+		for (size_t i = size < 8 ? 8 : size; i < sizeof(stats); i++)
+			assert_int_equal(bytes[i], 0xa5);
+	}
+	assert_int_equal(stats.commands, 2);
+	assert_int_equal(stats.syncs, 1);
+}
+
+static void what_is_no_event_is_a_protocol_error(void **state)
+{
+	/* a header and 24 of an event's 32 bytes */
+	uint64_t event[4] = { 0, 0x0000001000000010ULL, 0, 0 };
+	struct state *s = *state;
+
+	boot_nested(s);
+	memcpy(s->fake.events, event, sizeof(event));
+	s->fake.event_bytes = sizeof(event);
+	assert_int_equal(nestfd_viommu_pump(s->viommu), -EPROTO);
+	assert_int_equal(reg(s, 0x100a8), 0);
+	assert_int_equal(nestfd_viommu_pump(s->viommu), 0);
+}
+
 static void the_guest_sees_no_more_than_host_and_vmm_allow(void **state)
 {
 	struct state *s = *state;
@@ -644,6 +678,8 @@ int main(void)
 		CASE(a_backend_that_overcounts_loses_nothing),
 		CASE(an_event_reaches_the_guests_queue_and_interrupts),
 		CASE(lost_events_are_counted),
+		CASE(counters_fill_no_more_than_the_caller_has),
+		CASE(what_is_no_event_is_a_protocol_error),
 		CASE(the_guest_sees_no_more_than_host_and_vmm_allow),
 		CASE(the_vmm_can_take_features_away),
 		CASE(a_second_device_with_the_same_vsid_is_refused),
