@@ -46,7 +46,7 @@ static int step(struct visit *v, void *buf, size_t *len,
 		struct model_translation *t)
 {
 	v->raz = false;
-	if (v->quiet || !hit(v->port, v->slot, v->access, t))
+	if (v->missed || v->quiet || !hit(v, t))
 		engine_translate(v, t);
 	if (t->result == MODEL_STALLED)
 		return -EINPROGRESS;
@@ -89,11 +89,12 @@ static int run(struct visit *v, struct model_access *a, char *buf, size_t len,
 
 /*
  * An access that hits and lies in one page, which nobody wants to hear about:
- * the common case, by as few loads and stores as can be. -EAGAIN: it is not.
+ * the common case, by as few loads and stores as can be. -EAGAIN: it is not;
+ * *missed is for struct visit.
  */
 static inline int run_hit(struct smmuv3_port *port, struct slot *slot,
 			  const struct model_access *access, void *buf,
-			  size_t len)
+			  size_t len, const struct context **missed)
 {
 	bool write = access->flags & MODEL_WRITE;
 	const struct recent *recent;
@@ -102,8 +103,10 @@ static inline int run_hit(struct smmuv3_port *port, struct slot *slot,
 	void *host;
 
 	recent = hit_find(port, slot, access, &ctx, &addr);
-	if (!recent)
+	if (!recent) {
+		*missed = ctx;
 		return -EAGAIN;
+	}
 	offset = addr - recent->iova;
 	if (len > BIT_ULL(recent->size_lg2) - offset)
 		return -EAGAIN;
@@ -114,17 +117,17 @@ static inline int run_hit(struct smmuv3_port *port, struct slot *slot,
 	return write ? guard_write(host, buf, len) : guard_read(buf, host, len);
 }
 
-static __attribute__((noinline)) int run_all(struct smmuv3_port *port,
-					     struct slot *slot,
-					     const struct model_access *access,
-					     void *buf, size_t len,
-					     struct model_translation *last)
+static __attribute__((noinline)) int
+run_all(struct smmuv3_port *port, struct slot *slot,
+	const struct model_access *access, const struct context *missed,
+	void *buf, size_t len, struct model_translation *last)
 {
 	struct model_access a = *access;
 	struct visit v = {
 		.model = port->model,
 		.port = port,
 		.slot = slot,
+		.missed = missed,
 		.quiet = a.flags & MODEL_QUIET,
 	};
 
@@ -135,6 +138,7 @@ int engine_dma(struct model_port *opaque, const struct model_access *access,
 	       void *buf, size_t len, struct model_translation *last)
 {
 	struct smmuv3_port *port = to_port(opaque);
+	const struct context *missed = NULL;
 	struct slot *slot;
 	struct slot spare;
 	int rc = -EAGAIN;
@@ -142,9 +146,9 @@ int engine_dma(struct model_port *opaque, const struct model_access *access,
 	reader_enter();
 	slot = slot_enter(port, &spare);
 	if (!last)
-		rc = run_hit(port, slot, access, buf, len);
+		rc = run_hit(port, slot, access, buf, len, &missed);
 	if (rc == -EAGAIN)
-		rc = run_all(port, slot, access, buf, len, last);
+		rc = run_all(port, slot, access, missed, buf, len, last);
 	slot_leave(port, slot, &spare);
 	reader_exit();
 	return rc;

@@ -33,8 +33,7 @@
 #include "model/smmuv3/walk.h"
 
 #define PORT_SLOTS    4u
-#define RECENT	      16u
-#define RECENT_TABLES 4u
+#define RECENT	      1024u
 #define SSID_LEAF     1024u
 #define NO_STAG	      0xffffu /* a stall for which no STAG was left */
 #define REGIME_NONE   0xffu
@@ -100,13 +99,6 @@ struct recent {
 	uint8_t size_lg2;
 };
 
-/* The same of table pointers, for the walks that follow each other */
-struct recent_table {
-	uint64_t tag;
-	uint64_t forgotten;
-	struct smmuv3_table table;
-};
-
 /* Of one thread; @owner is its address of a thread-local variable. */
 struct slot {
 	const void *owner; /* atomic */
@@ -114,8 +106,9 @@ struct slot {
 	bool crowd;	   /* a spare one, counted in port.crowd */
 	uint64_t hits;	   /* atomic, this thread's */
 	uint64_t misses;
-	struct recent recent[RECENT];
-	struct recent_table tables[2][RECENT_TABLES]; /* of stage 1, 2 */
+	struct recent *recent; /* [RECENT], or NULL */
+	struct recent last;    /* where there are none */
+	struct smmuv3_walk_recents tables;
 	struct phys_cursor data;
 	struct smmuv3_walk_cursors walk;
 } __attribute__((aligned(128)));
@@ -237,6 +230,9 @@ struct visit {
 	struct smmuv3_port *port;
 	struct slot *slot;
 	const struct model_access *access;
+	/* Not NULL: hit_find() has looked for the access, the cache has none.
+	 */
+	const struct context *missed;
 	bool quiet;
 	bool raz; /* out: ends as RAZ/WI */
 };

@@ -58,7 +58,9 @@ static inline struct recent *hit_recent(const struct smmuv3_model *m,
 					const struct context *ctx,
 					uint64_t addr)
 {
-	struct recent *recent = &slot->recent[(addr >> 12) % RECENT];
+	struct recent *recent = slot->recent
+					? &slot->recent[(addr >> 12) % RECENT]
+					: &slot->last;
 	uint64_t forgotten = __atomic_load_n(&m->forgotten, __ATOMIC_ACQUIRE);
 	const struct iotlb_entry *e;
 
@@ -79,7 +81,10 @@ static inline struct recent *hit_recent(const struct smmuv3_model *m,
 	return recent;
 }
 
-/* NULL: look closer. *addr: the effective address */
+/*
+ * NULL: look closer, and with *context set there need be no more looking into
+ * the cache. *addr: the effective address
+ */
 static inline const struct recent *hit_find(struct smmuv3_port *port,
 					    struct slot *slot,
 					    const struct model_access *access,
@@ -90,6 +95,7 @@ static inline const struct recent *hit_find(struct smmuv3_port *port,
 	const struct context *ctx;
 	struct recent *recent;
 
+	*context = NULL;
 	if (__atomic_load_n(&m->mode, __ATOMIC_ACQUIRE) != MODE_TRANSLATE ||
 	    m->hostile || (access->flags & (MODEL_TRANSLATED | MODEL_QUIET)) ||
 	    __atomic_load_n(&port->failed, __ATOMIC_RELAXED))
@@ -99,8 +105,10 @@ static inline const struct recent *hit_find(struct smmuv3_port *port,
 		return NULL;
 	*addr = smmuv3_addr(ctx, access->iova);
 	recent = hit_recent(m, slot, ctx, *addr);
-	if (!recent)
+	if (!recent) {
+		*context = ctx;
 		return NULL;
+	}
 	/* ATTR_READY is at bit 0 */
 	if (!(recent->attrs & ctx->bits[access->flags & 7])) {
 		recent->tag = 0; /* the cache may soon know more */
@@ -120,19 +128,20 @@ static inline void *recent_host(const struct smmuv3_model *m,
 	return recent->host + offset;
 }
 
-static inline bool hit(struct smmuv3_port *port, struct slot *slot,
-		       const struct model_access *access,
-		       struct model_translation *out)
+static inline bool hit(struct visit *v, struct model_translation *out)
 {
+	const struct model_access *access = v->access;
 	unsigned int priv = access->flags & MODEL_PRIV;
 	const struct recent *recent;
 	const struct context *ctx;
 	uint64_t addr, offset;
 	uint8_t allowed;
 
-	recent = hit_find(port, slot, access, &ctx, &addr);
-	if (!recent)
+	recent = hit_find(v->port, v->slot, access, &ctx, &addr);
+	if (!recent) {
+		v->missed = ctx;
 		return false;
+	}
 	allowed = attrs_allowed(recent->attrs);
 	offset = addr - recent->iova;
 	*out = (struct model_translation){
@@ -143,10 +152,10 @@ static inline bool hit(struct smmuv3_port *port, struct slot *slot,
 		.exec = allowed & ctx->bits[priv | MODEL_EXEC],
 		.size_lg2 = recent->size_lg2,
 		.pa = recent->out + offset,
-		.host = recent_host(port->model, recent,
+		.host = recent_host(v->model, recent,
 				    access->flags & MODEL_WRITE, offset),
 	};
-	count_own(&slot->hits);
+	count_own(&v->slot->hits);
 	return true;
 }
 

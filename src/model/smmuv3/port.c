@@ -28,6 +28,13 @@ static bool slot_claim(struct slot *slot)
 					   __ATOMIC_RELAXED);
 }
 
+/* Never under hostile, where it would serve nobody; it may stay without. */
+static void slot_furnish(const struct smmuv3_port *port, struct slot *slot)
+{
+	if (!port->model->hostile && !slot->recent)
+		slot->recent = alloc_array(RECENT, sizeof(*slot->recent));
+}
+
 /* A DMA inside a DMA of this thread, its first one, or one thread too many */
 struct slot *slot_enter_slow(struct smmuv3_port *port, struct slot *spare)
 {
@@ -39,6 +46,7 @@ struct slot *slot_enter_slow(struct smmuv3_port *port, struct slot *spare)
 		    &slot_self)
 			return spare;
 		if (slot_claim(slot)) {
+			slot_furnish(port, slot);
 			slot_seq_move(slot);
 			return slot;
 		}
@@ -141,6 +149,8 @@ static void port_free(struct smmuv3_port *port)
 {
 	context_free_all(port);
 	iotlb_destroy(port->atc);
+	for (unsigned int n = 0; n < PORT_SLOTS; n++)
+		free(port->slot[n].recent);
 	free(port);
 }
 

@@ -18,7 +18,6 @@ struct walk_tags {
 	const struct smmuv3_s2 *s2; /* NULL: stage 1 alone */
 	struct result *r;
 	uint64_t ticket;
-	uint64_t forgotten;
 	uint64_t serial; /* when the walk began */
 	uint32_t asid;
 	uint16_t vmid;
@@ -34,10 +33,13 @@ void engine_env(const struct visit *v, struct smmuv3_walk_env *env)
 	};
 }
 
-/* An entry had a part in what comes out: the oldest one is remembered. */
-static void result_used(struct result *r, const struct iotlb_entry *e)
+/* An entry had a part in what comes out: the checker wants the oldest one. */
+static void result_used(const struct visit *v, struct result *r,
+			const struct iotlb_entry *e)
 {
 	r->used = true;
+	if (!v->model->hostile)
+		return;
 	if (r->has_entry && r->entry.serial <= e->serial)
 		return;
 	r->has_entry = true;
@@ -67,7 +69,7 @@ static bool table_find(struct walk_tags *t, uint64_t addr, uint8_t regime,
 		.level = (uint8_t)(e->level + 1),
 		.attrs = (uint8_t)(e->attrs & ATTR_TABLE),
 	};
-	result_used(t->r, e);
+	result_used(t->v, t->r, e);
 	return true;
 }
 
@@ -92,52 +94,6 @@ static void table_add(struct walk_tags *t, const struct smmuv3_table *table,
 	iotlb_insert(t->v->model->tlb, t->ticket, &e);
 }
 
-/*
- * What this thread's last walks went through, by the rule of struct recent:
- * NULL under hostile, where the entry itself is wanted.
- */
-static struct recent_table *recent_table(struct walk_tags *t, uint64_t addr,
-					 unsigned int stage,
-					 const struct smmuv3_tt *tt)
-{
-	if (t->v->model->hostile)
-		return NULL;
-	return &t->v->slot->tables[stage - 1]
-				  [(addr >> (2 * tt->granule_lg2 - 3)) %
-				   RECENT_TABLES];
-}
-
-static uint64_t table_tag(const struct walk_tags *t, uint32_t asid,
-			  const struct smmuv3_tt *tt)
-{
-	return (uint64_t)asid << 32 | (uint64_t)t->vmid << 8 | 0x80u |
-	       tt->granule_lg2;
-}
-
-static bool recent_find(const struct walk_tags *t, uint64_t addr, uint64_t tag,
-			const struct recent_table *recent,
-			const struct smmuv3_tt *tt, struct smmuv3_table *table)
-{
-	if (!recent || recent->forgotten != t->forgotten ||
-	    recent->tag != tag ||
-	    (addr ^ recent->table.first) >> recent->table.size_lg2 ||
-	    recent->table.level <= tt->start_level)
-		return false;
-	*table = recent->table;
-	return true;
-}
-
-static void recent_keep(const struct walk_tags *t, uint64_t tag,
-			struct recent_table *recent,
-			const struct smmuv3_table *table)
-{
-	if (!recent || table->level != 3)
-		return; /* there may come a deeper one */
-	recent->tag = tag;
-	recent->forgotten = t->forgotten;
-	recent->table = *table;
-}
-
 /* Deepest first: the nearer to the leaf, the shorter the walk. */
 static bool s1_find(void *ctx, uint64_t addr, struct smmuv3_table *table)
 {
@@ -146,17 +102,11 @@ static bool s1_find(void *ctx, uint64_t addr, struct smmuv3_table *table)
 					   SMMUV3_REGIME_S1_TABLE_L1 };
 	struct walk_tags *t = ctx;
 	const struct smmuv3_tt *tt = &t->s1->tt[(addr >> 55) & 1];
-	struct recent_table *recent = recent_table(t, addr, 1, tt);
-	uint64_t tag = table_tag(t, t->asid, tt);
 	size_t levels = t->v->model->hostile ? ARRAY_SIZE(regimes) : 2;
 
-	if (recent_find(t, addr, tag, recent, tt, table))
-		return true;
 	for (size_t n = 0; n < levels; n++) {
-		if (!table_find(t, addr, regimes[n], t->asid, tt, table))
-			continue;
-		recent_keep(t, tag, recent, table);
-		return true;
+		if (table_find(t, addr, regimes[n], t->asid, tt, table))
+			return true;
 	}
 	return false;
 }
@@ -179,16 +129,9 @@ static bool s2_find(void *ctx, uint64_t ipa, struct smmuv3_table *table)
 {
 	struct walk_tags *t = ctx;
 	const struct smmuv3_tt *tt = &t->s2->tt;
-	struct recent_table *recent = recent_table(t, ipa, 2, tt);
-	uint64_t tag = table_tag(t, 0, tt);
 
-	if (recent_find(t, ipa, tag, recent, tt, table))
-		return true;
-	if (!table_find(t, ipa, SMMUV3_REGIME_S2_TABLE, 0, tt, table) &&
-	    !table_find(t, ipa, SMMUV3_REGIME_S2_TABLE_L2, 0, tt, table))
-		return false;
-	recent_keep(t, tag, recent, table);
-	return true;
+	return table_find(t, ipa, SMMUV3_REGIME_S2_TABLE, 0, tt, table) ||
+	       table_find(t, ipa, SMMUV3_REGIME_S2_TABLE_L2, 0, tt, table);
 }
 
 static void s2_add(void *ctx, uint64_t ipa, const struct smmuv3_table *table)
@@ -240,7 +183,7 @@ static bool ipa_find(void *ctx, uint64_t ipa, struct smmuv3_page *page)
 		.contiguous = e->attrs & ATTR_CONT,
 		.device = e->attrs & ATTR_DEVICE,
 	};
-	result_used(t->r, e);
+	result_used(t->v, t->r, e);
 	return true;
 }
 
@@ -345,16 +288,26 @@ static void result_entry(struct visit *v, const struct iotlb_entry *e,
  * come will make the ticket worthless, whatever the caches contribute now.
  * While one is at work only memory counts, which was changed before it.
  */
-static void walk_begin(struct walk_tags *t, struct smmuv3_walk_env *env)
+static void walk_begin(struct walk_tags *t, uint64_t tag,
+		       struct smmuv3_walk_env *env)
 {
+	struct smmuv3_walk_recents *recents = &t->v->slot->tables;
 	struct smmuv3_model *m = t->v->model;
+	uint64_t forgotten;
 
 	t->serial = counted(&m->serial);
 	t->ticket = iotlb_ticket(m->tlb);
-	t->forgotten = __atomic_load_n(&m->forgotten, __ATOMIC_ACQUIRE);
+	forgotten = __atomic_load_n(&m->forgotten, __ATOMIC_ACQUIRE);
 	env->cache_ctx = t;
-	if (!(t->forgotten & 1))
-		env->cache = m->hostile ? &cache_hostile : &cache_fast;
+	if (forgotten & 1)
+		return;
+	env->cache = m->hostile ? &cache_hostile : &cache_fast;
+	if (m->hostile)
+		return;
+	recents->stamp = forgotten + 1;
+	recents->tag[0] = tag;
+	recents->tag[1] = (uint64_t)t->vmid << 8;
+	env->recents = recents;
 }
 
 static void path_walk(struct visit *v, const struct context *ctx, bool cold,
@@ -374,7 +327,7 @@ static void path_walk(struct visit *v, const struct context *ctx, bool cold,
 
 	engine_env(v, &env);
 	if (!cold)
-		walk_begin(&t, &env);
+		walk_begin(&t, ctx->tag, &env);
 	if (!smmuv3_walk(&env, t.s1, t.s2, in, &w)) {
 		r->fault = w.fault;
 		return;
@@ -423,7 +376,7 @@ static bool path_lookup(struct visit *v, const struct context *ctx,
 		return false;
 	if (!(e->attrs & need) && (attrs_allowed(e->attrs) & need))
 		return false; /* a flag is to be set in memory first */
-	result_used(r, e);
+	result_used(v, r, e);
 	r->hit = true;
 	if (e->attrs & need)
 		result_entry(v, e, addr, r);
@@ -453,6 +406,17 @@ void engine_path(struct visit *v, const struct context *ctx, bool cold,
 	}
 	if (cold || !path_lookup(v, ctx, &in, r))
 		path_walk(v, ctx, cold, &in, r);
+}
+
+/* What hit_find() has not found */
+static void path_missed(struct visit *v, const struct context *ctx,
+			struct result *r)
+{
+	struct smmuv3_input in;
+
+	context_input(v, &in);
+	smmuv3_stream_attrs(&ctx->stream, &v->model->id, &in);
+	path_walk(v, ctx, false, &in, r);
 }
 
 void engine_stage2(struct visit *v, const struct smmuv3_stream *stream,
@@ -511,10 +475,11 @@ static void disabled(struct visit *v, struct model_translation *out)
 
 void engine_translate(struct visit *v, struct model_translation *out)
 {
-	const struct context *ctx;
+	const struct context *ctx = v->missed;
 	struct context tmp;
 	struct result r = { 0 };
 
+	v->missed = NULL;
 	*out = (struct model_translation){ .result = MODEL_ABORTED };
 	if (__atomic_load_n(&v->port->failed, __ATOMIC_ACQUIRE))
 		return;
@@ -527,6 +492,10 @@ void engine_translate(struct visit *v, struct model_translation *out)
 		ats_translated(v, out);
 		return;
 	}
+	if (ctx) {
+		path_missed(v, ctx, &r);
+		goto out;
+	}
 	ctx = context_get(v, false, &tmp, &r.fault);
 	if (ctx)
 		engine_path(v, ctx, false, &r);
@@ -534,6 +503,7 @@ void engine_translate(struct visit *v, struct model_translation *out)
 		r.used = tmp.cached;
 	if (v->model->hostile && r.used)
 		out->stale = check_path(v, ctx ? ctx : &tmp, &r);
+out:
 	if (ctx)
 		tell(v, ctx, &r, out);
 	if (!v->quiet)
@@ -556,7 +526,7 @@ void engine_model_translate(struct model_port *opaque,
 	struct slot spare;
 
 	v.slot = slot_enter(port, &spare);
-	if (v.quiet || !hit(port, v.slot, access, out))
+	if (v.quiet || !hit(&v, out))
 		engine_translate(&v, out);
 	slot_leave(port, v.slot, &spare);
 }

@@ -199,20 +199,31 @@ static int s1_finish(struct s1_walk *w, uint8_t attrs, struct descriptor *d,
 	return 0;
 }
 
-static void s1_start(const struct s1_walk *w, struct position *at)
+static void start_at(struct position *at, const struct smmuv3_table *table)
+{
+	at->table = table->table;
+	at->level = table->level;
+	at->attrs = table->attrs;
+}
+
+static void s1_start(struct s1_walk *w, struct position *at)
 {
 	const struct smmuv3_walk_env *env = w->env;
+	const struct smmuv3_walk_recent *recent;
 	struct smmuv3_table found;
 
+	recent = recent_find(env, 1, w->va, w->tt);
+	if (recent) {
+		start_at(at, &recent->table);
+		w->memo.page = recent->page;
+		return;
+	}
 	at->table = w->tt->ttb;
 	at->level = w->tt->start_level;
 	at->attrs = 0;
 	if (env->cache && env->cache->s1_find &&
-	    env->cache->s1_find(env->cache_ctx, w->va, &found)) {
-		at->table = found.table;
-		at->level = found.level;
-		at->attrs = found.attrs;
-	}
+	    env->cache->s1_find(env->cache_ctx, w->va, &found))
+		start_at(at, &found);
 }
 
 static void s1_add_table(const struct s1_walk *w, const struct position *at,
@@ -283,12 +294,14 @@ static bool s1_walk(struct s1_walk *w, bool priv, struct smmuv3_page *page)
 {
 	struct descriptor d = { 0 };
 	struct position at;
+	uint8_t from;
 	int rc;
 
 	if (!s1_in_range(w, priv))
 		return false;
 	w->index = w->va & below(w->tt->in_bits);
 	s1_start(w, &at);
+	from = at.level;
 	for (int tries = 0; tries < UPDATE_TRIES; tries++) {
 		if (!s1_descend(w, &at, &d))
 			return false;
@@ -296,6 +309,9 @@ static bool s1_walk(struct s1_walk *w, bool priv, struct smmuv3_page *page)
 		if (!s1_leaf(w, d.value, page))
 			return false;
 		rc = s1_finish(w, at.attrs, &d, page);
+		if (!rc && at.level != from)
+			recent_keep(w->env, 1, w->va, w->tt, &at,
+				    &w->memo.page);
 		if (rc != -EAGAIN)
 			return !rc;
 	}

@@ -132,9 +132,31 @@ struct smmuv3_walk_cursors {
 	struct phys_cursor s2;
 };
 
+/*
+ * The last table that a thread's walk went through. What was kept under another
+ * @stamp or @tag is not used; all zero is empty. @page is of stage 2: what the
+ * table of stage 1 lies in, or the last block that the table of stage 2 mapped.
+ */
+struct smmuv3_walk_recent {
+	uint64_t stamp;
+	uint64_t tag;
+	struct smmuv3_table table;
+	struct smmuv3_page page; /* size_lg2 0: none */
+};
+
+#define SMMUV3_WALK_RECENT 4u
+
+/* One thread's, of both stages. Until its @stamp is set it serves nobody. */
+struct smmuv3_walk_recents {
+	uint64_t stamp;	 /* not 0; another one: all is forgotten */
+	uint64_t tag[2]; /* whose tables, below bit 24 and above bit 31 */
+	struct smmuv3_walk_recent at[2][SMMUV3_WALK_RECENT];
+};
+
 struct smmuv3_walk_env {
 	struct phys *phys;
 	struct smmuv3_walk_cursors *cursors;
+	struct smmuv3_walk_recents *recents;   /* may be NULL */
 	const struct smmuv3_walk_cache *cache; /* NULL: cold */
 	void *cache_ctx;
 	uint8_t oas_bits;

@@ -134,6 +134,68 @@ static inline bool covers(uint64_t first, unsigned int lg2, uint64_t addr)
 	return lg2 && !((first ^ addr) >> lg2);
 }
 
+/* Where the table for @addr is kept. Neighbours in what one table maps share.
+ */
+static inline struct smmuv3_walk_recent *
+recent_at(const struct smmuv3_walk_env *env, unsigned int stage, uint64_t addr,
+	  const struct smmuv3_tt *tt)
+{
+	unsigned int lg2 = level_shift(tt, LEAF_LEVEL - 1);
+
+	return &env->recents->at[stage - 1][(addr >> lg2) % SMMUV3_WALK_RECENT];
+}
+
+static inline uint64_t recent_tag(const struct smmuv3_walk_env *env,
+				  unsigned int stage,
+				  const struct smmuv3_tt *tt)
+{
+	return env->recents->tag[stage - 1] | (uint64_t)tt->granule_lg2 << 24;
+}
+
+/* NULL: not known */
+static inline const struct smmuv3_walk_recent *
+recent_find(const struct smmuv3_walk_env *env, unsigned int stage,
+	    uint64_t addr, const struct smmuv3_tt *tt)
+{
+	const struct smmuv3_walk_recent *recent;
+
+	if (!env->recents)
+		return NULL;
+	recent = recent_at(env, stage, addr, tt);
+	if (recent->stamp != env->recents->stamp ||
+	    recent->tag != recent_tag(env, stage, tt) ||
+	    !covers(recent->table.first, recent->table.size_lg2, addr) ||
+	    recent->table.level <= tt->start_level)
+		return NULL;
+	return recent;
+}
+
+/* The table at @at, where a walk for @addr has ended */
+static inline void recent_keep(const struct smmuv3_walk_env *env,
+			       unsigned int stage, uint64_t addr,
+			       const struct smmuv3_tt *tt,
+			       const struct position *at,
+			       const struct smmuv3_page *page)
+{
+	struct smmuv3_walk_recent *recent;
+	unsigned int lg2;
+
+	if (!env->recents || env->quiet || at->level <= tt->start_level)
+		return;
+	lg2 = level_shift(tt, at->level - 1u);
+	recent = recent_at(env, stage, addr, tt);
+	recent->stamp = env->recents->stamp;
+	recent->tag = recent_tag(env, stage, tt);
+	recent->table = (struct smmuv3_table){
+		.table = at->table,
+		.first = addr & ~below(lg2),
+		.size_lg2 = (uint8_t)lg2,
+		.level = at->level,
+		.attrs = at->attrs,
+	};
+	recent->page = *page;
+}
+
 /*
  * The page of @a->ipa in @memo->page; it permits what is needed, its flags are
  * updated.

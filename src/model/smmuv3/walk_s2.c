@@ -178,17 +178,23 @@ static bool s2_cached(const struct smmuv3_walk_env *env,
 
 static void s2_start(const struct smmuv3_walk_env *env,
 		     const struct smmuv3_s2 *s2, uint64_t ipa,
+		     const struct smmuv3_walk_recent *recent,
 		     const struct s2_memo *memo, struct position *at)
 {
 	struct smmuv3_table found;
 
+	at->attrs = 0;
+	if (recent) {
+		at->table = recent->table.table;
+		at->level = recent->table.level;
+		return;
+	}
 	if (covers(memo->first, memo->span_lg2, ipa)) {
 		*at = memo->at;
 		return;
 	}
 	at->table = s2->tt.ttb;
 	at->level = s2->tt.start_level;
-	at->attrs = 0;
 	if (env->cache && env->cache->s2_find &&
 	    env->cache->s2_find(env->cache_ctx, ipa, &found)) {
 		at->table = found.table;
@@ -281,27 +287,59 @@ static bool s2_walk_from(const struct smmuv3_walk_env *env,
 	return s2_abort(fault, at->level, a, d.pa);
 }
 
+/* A single page is one load away: what is worth keeping is the table. */
+static void s2_keep(const struct smmuv3_walk_env *env,
+		    const struct smmuv3_s2 *s2, uint64_t ipa,
+		    const struct smmuv3_walk_recent *recent,
+		    const struct position *at, struct s2_memo *memo)
+{
+	static const struct smmuv3_page none;
+	bool block = at->level < LEAF_LEVEL;
+
+	if (!recent)
+		s2_remember(s2, ipa, at, memo);
+	if (!recent || block || recent->table.level != at->level)
+		recent_keep(env, 2, ipa, &s2->tt, at,
+			    block ? &memo->page : &none);
+}
+
+/* Do we know the page itself? It is put into @memo. */
+static bool s2_known(const struct smmuv3_walk_env *env,
+		     const struct smmuv3_s2 *s2, const struct s2_access *a,
+		     const struct smmuv3_walk_recent *recent,
+		     struct s2_memo *memo)
+{
+	if (covers(memo->page.first, memo->page.size_lg2, a->ipa) &&
+	    s2_suits(s2, a, &memo->page))
+		return true;
+	if (recent &&
+	    covers(recent->page.first, recent->page.size_lg2, a->ipa) &&
+	    s2_suits(s2, a, &recent->page)) {
+		memo->page = recent->page;
+		return true;
+	}
+	return env->cache && s2_cached(env, s2, a, &memo->page);
+}
+
 bool smmuv3_walk_s2(const struct smmuv3_walk_env *env,
 		    const struct smmuv3_s2 *s2, const struct s2_access *a,
 		    struct s2_memo *memo, struct smmuv3_fault *fault)
 {
-	struct smmuv3_page *page = &memo->page;
+	const struct smmuv3_walk_recent *recent;
 	struct position at;
 
-	if (covers(page->first, page->size_lg2, a->ipa) &&
-	    s2_suits(s2, a, page))
-		return true;
-	if (env->cache && s2_cached(env, s2, a, page))
+	recent = recent_find(env, 2, a->ipa, &s2->tt);
+	if (s2_known(env, s2, a, recent, memo))
 		return true;
 	if (a->ipa >> s2->tt.in_bits)
 		return s2_fault(fault, SMMUV3_EVT_F_TRANSLATION,
 				s2->tt.start_level, a);
-	s2_start(env, s2, a->ipa, memo, &at);
-	if (!s2_walk_from(env, s2, a, &at, page, fault))
+	s2_start(env, s2, a->ipa, recent, memo, &at);
+	if (!s2_walk_from(env, s2, a, &at, &memo->page, fault))
 		return false;
-	s2_remember(s2, a->ipa, &at, memo);
+	s2_keep(env, s2, a->ipa, recent, &at, memo);
 	if (adds(env) && env->cache->ipa_add)
-		env->cache->ipa_add(env->cache_ctx, a->ipa, page);
+		env->cache->ipa_add(env->cache_ctx, a->ipa, &memo->page);
 	return true;
 }
 
