@@ -12,9 +12,9 @@
 #define AT_CD	  0x0002000ULL
 #define AT_L1	  0x0003000ULL
 #define AT_EVENTQ 0x0010000ULL
-#define AT_CMDQ	  0x0100000ULL /* up to 2^16 commands */
-#define AT_DATA	  0x0800000ULL /* 1024 pages */
-#define AT_TABLES 0x1000000ULL
+#define AT_CMDQ	  0x0800000ULL /* up to 2^19 commands; aligned to that */
+#define AT_DATA	  0x1000000ULL /* 1024 pages */
+#define AT_TABLES 0x1400000ULL
 
 static int alloc_ioas(struct host *host)
 {

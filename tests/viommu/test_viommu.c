@@ -264,6 +264,24 @@ static void a_changed_ste_splits_the_run(void **state)
 	assert_int_equal(stats.splits[NESTFD_SPLIT_END], 1);
 }
 
+static void a_stream_is_followed_once_per_doorbell(void **state)
+{
+	struct state *s = *state;
+	int i;
+
+	boot_nested(s);
+	for (i = 0; i < 50; i++) {
+		guest_put(&s->fake, 0x04, 31); /* CFGI_ALL */
+		guest_put(&s->fake, 0x0000001000000003ULL, 1);
+	}
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(s->fake.ncalls, 1);
+	assert_int_equal(s->fake.calls[0].count, 1); /* CFGI_CD_ALL, once */
+	guest_put(&s->fake, 0x0000001000000003ULL, 1);
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(s->fake.ncalls, 2); /* and again with the next */
+}
+
 static void ignored_bits_never_reach_the_host(void **state)
 {
 	struct state *s = *state;
@@ -665,6 +683,7 @@ int main(void)
 		CASE(a_run_that_cannot_grow_is_split_and_loses_nothing),
 		CASE(an_unchanged_ste_splits_nothing_and_drops_its_cds),
 		CASE(a_changed_ste_splits_the_run),
+		CASE(a_stream_is_followed_once_per_doorbell),
 		CASE(ignored_bits_never_reach_the_host),
 		CASE(commands_for_an_unknown_stream_complete_here),
 		CASE(the_msi_of_an_interior_sync_is_written),

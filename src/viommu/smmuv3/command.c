@@ -28,6 +28,9 @@ struct span {
 	const uint64_t (*cmds)[2];
 	uint32_t first;
 	uint32_t atc_failed_at; /* an ATC_INV of this span, or NO_FAILURE */
+	bool followed;		/* the streams in [first, last] below */
+	uint32_t followed_first;
+	uint32_t followed_last;
 	struct smmuv3_consumed result;
 };
 
@@ -198,19 +201,34 @@ static bool refresh_stream(struct span *span, uint32_t at,
 	return true;
 }
 
+/*
+ * The commands of a span were all in the queue when it was copied, and so was
+ * the table in memory: following a stream once per span is enough. So a queue
+ * full of CFGI_STE_RANGE costs one look at each stream, not one per command.
+ */
 static bool config_streams(struct span *span, uint32_t at, uint32_t first,
 			   uint32_t last)
 {
+	struct vsmmu_stream *stream;
 	struct itree_node *node;
 	bool going = true;
 
+	if (span->followed && first >= span->followed_first &&
+	    last <= span->followed_last)
+		return true;
 	pthread_mutex_lock(&span->vsmmu->lock);
 	for (node = itree_first(&span->vsmmu->streams, first, last);
-	     node && going; node = itree_next(node, first, last))
-		going = refresh_stream(
-			span, at,
-			container_of(node, struct vsmmu_stream, node));
+	     node && going; node = itree_next(node, first, last)) {
+		stream = container_of(node, struct vsmmu_stream, node);
+		if (stream->span == span->vsmmu->span)
+			continue;
+		going = refresh_stream(span, at, stream);
+		stream->span = span->vsmmu->span;
+	}
 	pthread_mutex_unlock(&span->vsmmu->lock);
+	span->followed = going;
+	span->followed_first = first;
+	span->followed_last = last;
 	return going;
 }
 
@@ -336,6 +354,7 @@ struct smmuv3_consumed vsmmu_consume(void *ctx, const uint64_t (*cmds)[2],
 	struct smmuv3_cmd cmd;
 	uint32_t i;
 
+	vsmmu->span++;
 	viommu_count(&vsmmu->base.counters.doorbells, 1);
 	for (i = 0; i < n; i++) {
 		if (smmuv3_decode(cmds[i], &vsmmu->id, &cmd)) {

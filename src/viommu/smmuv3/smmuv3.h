@@ -38,6 +38,7 @@ struct vsmmu_stream {
 	uint32_t vdevice_id;
 	uint32_t hwpt_id; /* made for this stream; 0: a shared one */
 	struct vsmmu_want now;
+	uint64_t span; /* the last span of commands that followed it */
 };
 
 /* Invalidations gathered for one ioctl; map[] says which command each was. */
@@ -57,6 +58,7 @@ struct vsmmu {
 	uint32_t abort_hwpt;
 	uint32_t bypass_hwpt;
 	struct vsmmu_run run;
+	uint64_t span;	 /* number of the span being consumed, from 1 */
 	bool atc_failed; /* the next CMD_SYNC must say so */
 };
 
