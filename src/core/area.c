@@ -62,6 +62,12 @@ static int map_area(struct core_ioas *ioas, struct core_area *area,
 	return 0;
 }
 
+static int pin_area(struct core_ioas *ioas, struct core_area *area)
+{
+	return pages_pin(ioas->obj.ctx, area->pages, area->offset,
+			 area_length(area), &area->node.first, &area->pin);
+}
+
 /* Pins @area and maps it into every domain, or leaves it as it was */
 static int fill_area(struct core_ioas *ioas, struct core_area *area,
 		     struct core_garbage *garbage)
@@ -72,8 +78,7 @@ static int fill_area(struct core_ioas *ioas, struct core_area *area,
 
 	if (!ioas->hwpts)
 		return 0;
-	rc = pages_pin(&ioas->obj.ctx->env, area->pages, area->offset,
-		       area->node.first);
+	rc = pin_area(ioas, area);
 	if (rc)
 		return rc;
 	for (hwpt = ioas->hwpts; hwpt; hwpt = hwpt->next) {
@@ -86,7 +91,7 @@ static int fill_area(struct core_ioas *ioas, struct core_area *area,
 undo_maps:
 	for (undo = ioas->hwpts; undo != hwpt; undo = undo->next)
 		domain_unmap(undo, area->node.first, area->node.last);
-	pages_unpin(area->pages, garbage);
+	pages_unpin(area->pages, &area->pin, garbage);
 	return rc;
 }
 
@@ -120,7 +125,7 @@ static void drop_area(struct core_ioas *ioas, struct core_area *area,
 {
 	ioas_area_remove(ioas, area);
 	if (ioas->hwpts)
-		pages_unpin(area->pages, garbage);
+		pages_unpin(area->pages, &area->pin, garbage);
 	pages_put(area->pages, garbage);
 	free(area);
 }
@@ -191,7 +196,8 @@ undo_pieces:
 			domain_unmap(hwpt, undo->area->node.first,
 				     undo->area->node.last);
 		if (ioas->hwpts)
-			pages_unpin(undo->area->pages, &garbage);
+			pages_unpin(undo->area->pages, &undo->area->pin,
+				    &garbage);
 	}
 	garbage_free(&ioas->obj.ctx->env, &garbage);
 	return rc;
@@ -199,14 +205,15 @@ undo_pieces:
 
 /*
  * The last area of the run of adjacent areas that begins at @area and ends by
- * @last: what domains can unmap, and invalidate, with one call.
+ * @last: what domains can unmap, and invalidate, with one call. No access uses
+ * any of them.
  */
 static struct core_area *run_end(struct core_area *area, uint64_t last)
 {
 	struct core_area *next;
 
 	while ((next = next_area(area)) && next->node.last <= last &&
-	       next->node.first == area->node.last + 1)
+	       next->node.first == area->node.last + 1 && !next->accesses)
 		area = next;
 	return area;
 }
@@ -229,21 +236,52 @@ static void unmap_run(struct core_ioas *ioas, struct core_area *area,
 }
 
 /*
+ * Tells the accesses to unpin @area, without ioas->lock: who comes back finds
+ * everything changed.
+ */
+static void evict(struct core_ioas *ioas, struct core_area *area)
+{
+	uint64_t first = area->node.first;
+	uint64_t last = area->node.last;
+
+	area->prevent_access = true;
+	pthread_mutex_unlock(&ioas->lock);
+	access_notify_unmap(ioas, first, last);
+	pthread_mutex_lock(&ioas->lock);
+}
+
+/* How often accesses are asked to let go of one area */
+#define EVICT_TRIES 100
+
+/*
  * Areas that lie in [@first, @last] go, in order, until one is met that only
- * partly lies in it (-ENOENT).
+ * partly lies in it (-ENOENT), that hardware reads by itself (-EBUSY), or that
+ * an access does not give up (-EDEADLK).
  */
 int ioas_unmap_range(struct core_ioas *ioas, uint64_t first, uint64_t last,
 		     uint64_t *unmapped, struct core_garbage *garbage)
 {
 	struct itree_node *node;
+	unsigned int tries = 0;
 
 	while ((node = itree_first(&ioas->areas, first, last))) {
 		struct core_area *area = area_of(node);
 		struct core_area *end;
 		uint64_t end_last;
 
+		if (area->locks)
+			return -EBUSY;
 		if (node->first < first || node->last > last)
 			return -ENOENT;
+		if (node->first != first)
+			tries = 0;
+		if (area->accesses) {
+			if (tries++ == EVICT_TRIES)
+				return -EDEADLK;
+			first = node->first;
+			evict(ioas, area);
+			continue;
+		}
 		end = run_end(area, last);
 		end_last = end->node.last;
 		*unmapped += end_last - node->first + 1;
@@ -251,7 +289,75 @@ int ioas_unmap_range(struct core_ioas *ioas, uint64_t first, uint64_t last,
 		if (end_last == last)
 			break;
 		first = end_last + 1;
+		tries = 0;
 	}
+	return 0;
+}
+
+static struct core_area *split_half(const struct core_area *area,
+				    uint64_t first, uint64_t last)
+{
+	struct core_area *half = alloc_zero(sizeof(*half));
+
+	if (!half)
+		return NULL;
+	half->node.first = first;
+	half->node.last = last;
+	half->pages = area->pages;
+	half->offset = area->offset + (first - area->node.first);
+	half->prot = area->prot;
+	half->pin.node.first = half->offset / CORE_PAGE_SIZE;
+	half->pin.node.last = (half->offset + (last - first)) / CORE_PAGE_SIZE;
+	return half;
+}
+
+static int check_split(const struct core_ioas *ioas,
+		       const struct core_area *area, uint64_t start)
+{
+	uint64_t offset = area->offset + (start - area->node.first);
+
+	if (area->prevent_access)
+		return -EBUSY;
+	if ((start | offset) & (ioas->alignment - 1))
+		return -EINVAL;
+	/* Which half an access uses is not known; nor can leaves be cut. */
+	if (area->accesses || (ioas->hwpts && !ioas->no_large_pages))
+		return -EINVAL;
+	return 0;
+}
+
+/*
+ * The area that covers @iova becomes two, the lower one ending there. Like on
+ * Linux nothing happens if @iova is the area's first or last.
+ */
+int ioas_split(struct core_ioas *ioas, uint64_t iova)
+{
+	struct itree_node *node = itree_first(&ioas->areas, iova, iova);
+	struct core_area *area;
+	struct core_area *high;
+	struct core_area *low;
+	int rc;
+
+	if (!node || node->first == iova || node->last == iova)
+		return 0;
+	area = area_of(node);
+	rc = check_split(ioas, area, iova + 1);
+	if (rc)
+		return rc;
+	low = split_half(area, node->first, iova);
+	high = split_half(area, iova + 1, node->last);
+	if (!low || !high) {
+		free(low);
+		free(high);
+		return -ENOMEM;
+	}
+	if (ioas->hwpts)
+		pages_split_pin(area->pages, &area->pin, &low->pin, &high->pin);
+	pages_get(area->pages);
+	ioas_area_remove(ioas, area);
+	free(area);
+	ioas_area_insert(ioas, low);
+	ioas_area_insert(ioas, high);
 	return 0;
 }
 
@@ -285,15 +391,21 @@ static uint64_t smallest_page(const struct core_hwpt *hwpt)
 	       -hwpt->domain->geometry.page_sizes;
 }
 
-static int update_alignment(struct core_ioas *ioas)
+/* With the lock held, after domains or accesses have come or gone */
+int ioas_update_alignment(struct core_ioas *ioas)
 {
 	uint64_t alignment = ioas->no_large_pages ? CORE_PAGE_SIZE : 1;
+	const struct core_access_link *link = ioas->accesses;
 	const struct core_hwpt *hwpt = ioas->hwpts;
 	int rc = 0;
 
 	for (; hwpt; hwpt = hwpt->next) {
 		if (smallest_page(hwpt) > alignment)
 			alignment = smallest_page(hwpt);
+	}
+	for (; link; link = link->next) {
+		if (link->access->alignment > alignment)
+			alignment = link->access->alignment;
 	}
 	if (alignment > ioas->alignment)
 		rc = check_alignment(ioas, alignment);
@@ -349,14 +461,13 @@ static int fill_domain(struct core_ioas *ioas, struct core_hwpt *hwpt,
 
 	for (; area; area = next_area(area)) {
 		if (is_first)
-			rc = pages_pin(&ioas->obj.ctx->env, area->pages,
-				       area->offset, area->node.first);
+			rc = pin_area(ioas, area);
 		if (rc)
 			goto undo_areas;
 		rc = map_area(ioas, area, hwpt);
 		if (rc) {
 			if (is_first)
-				pages_unpin(area->pages, garbage);
+				pages_unpin(area->pages, &area->pin, garbage);
 			goto undo_areas;
 		}
 	}
@@ -366,7 +477,7 @@ undo_areas:
 	for (undo = first_area(ioas); undo != area; undo = next_area(undo)) {
 		domain_unmap(hwpt, undo->node.first, undo->node.last);
 		if (is_first)
-			pages_unpin(undo->pages, garbage);
+			pages_unpin(undo->pages, &undo->pin, garbage);
 	}
 	return rc;
 }
@@ -433,10 +544,10 @@ void ioas_remove_domain(struct core_ioas *ioas, struct core_hwpt *hwpt,
 	}
 	if (!ioas->hwpts) {
 		for (area = first_area(ioas); area; area = next_area(area))
-			pages_unpin(area->pages, garbage);
+			pages_unpin(area->pages, &area->pin, garbage);
 	}
 	widen(ioas, hwpt);
-	update_alignment(ioas); /* only ever less strict: cannot fail */
+	ioas_update_alignment(ioas); /* only ever less strict: cannot fail */
 }
 
 int ioas_set_large_pages(struct core_ioas *ioas, bool enable)
@@ -449,7 +560,7 @@ int ioas_set_large_pages(struct core_ioas *ioas, bool enable)
 	if (!enable && ioas->hwpts && !itree_empty(&ioas->areas))
 		return -EINVAL;
 	ioas->no_large_pages = !enable;
-	rc = update_alignment(ioas);
+	rc = ioas_update_alignment(ioas);
 	if (rc)
 		ioas->no_large_pages = false;
 	return rc;

@@ -13,7 +13,7 @@
  * Locks, taken in this order; each struct in internal.h says what its own lock
  * guards:
  *
- *	ioas.hwpt_lock -> dev.lock -> ioas.lock -> pages.lock
+ *	ioas.hwpt_lock -> dev.lock -> access.lock -> ioas.lock -> pages.lock
  *		-> viommu.lock -> eventq.lock -> ctx.lock
  *
  * No two locks of one kind are ever held together. The driver's operations are
@@ -41,10 +41,33 @@ struct grace;
 struct logger;
 struct phys;
 
-/* Pages that count against RLIMIT_MEMLOCK; one for all contexts of a user */
+/* A user's pages that count against RLIMIT_MEMLOCK, over its processes */
 struct core_account {
 	_Atomic uint64_t pages;
 };
+
+enum core_capability {
+	CORE_CAN_LOCK,	/* CAP_IPC_LOCK: no limit on pinned pages */
+	CORE_CAN_LIMIT, /* CAP_SYS_RESOURCE: may set the RLIMIT mode */
+};
+
+/*
+ * A process that uses contexts: whose memory counts. Counted in pages of 4096
+ * bytes. Outlives the contexts that pinned for it.
+ */
+struct core_process {
+	struct core_account *user;
+	_Atomic uint64_t pinned; /* all that is pinned: Linux's VmPin */
+	_Atomic uint64_t locked; /* what counts by RLIMIT mode 1: VmLck */
+	uint64_t (*limit)(const struct core_process *process);
+	bool (*can)(const struct core_process *process,
+		    enum core_capability capability);
+};
+
+/* What limit() and can() are for this process itself */
+uint64_t core_self_limit(const struct core_process *process);
+bool core_self_can(const struct core_process *process,
+		   enum core_capability capability);
 
 /*
  * What a machine lends its contexts; all must outlive them. NULL is fine from
@@ -56,7 +79,10 @@ struct core_env {
 	const struct client_maps *maps;
 	const struct logger *log;
 	const struct core_private *private_op;
-	struct core_account *account; /* NULL: each context has its own */
+	/* The process on whose behalf the calling thread is in core; without
+	 * the function nobody is limited, and everybody may do everything. */
+	struct core_process *(*process)(void *ctx);
+	void *process_ctx;
 };
 
 /*

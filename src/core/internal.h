@@ -44,6 +44,14 @@ enum core_type {
 	CORE_TYPES,
 };
 
+/* How pages count against RLIMIT_MEMLOCK */
+enum core_accounting {
+	CORE_ACCOUNT_UNKNOWN, /* not pinned yet */
+	CORE_ACCOUNT_NONE,
+	CORE_ACCOUNT_USER,
+	CORE_ACCOUNT_PROCESS,
+};
+
 /* First member of every object. */
 struct core_object {
 	struct core_ctx *ctx; /* fixed */
@@ -74,11 +82,32 @@ struct core_ctx {
 	bool rlimit_process;
 	struct core_msi msi[CORE_MSI_MAX];
 	uint32_t msi_count;
+	uint64_t epoch;
+};
+
+struct core_access_link {
+	struct core_access *access;
+	struct core_access_link *next; /* ioas.lock */
+};
+
+/* lock is taken before ioas.lock, and never held while ops are called */
+struct core_access {
+	struct core_object obj;
+	const struct core_access_ops *ops; /* fixed; NULL: a hardware queue's */
+	void *data;			   /* fixed */
+	uint64_t alignment;		   /* fixed */
+	pthread_mutex_t lock;		   /* all below */
+	struct core_access_link link[2];
+	unsigned int current; /* the link that is in ioas */
+	struct core_ioas *ioas;
+	struct core_ioas *ioas_unpin; /* until all of it is unpinned */
 };
 
 /*
- * Client memory that areas map; shared by IOAS_COPY. Registered in the
- * machine's physical space while any area lies in a domain (it is "pinned").
+ * Client memory that areas map; shared by IOAS_COPY. A page is "pinned" while
+ * some core_pin covers it, and counts once against its process's limit. All of
+ * it is registered in the machine's physical space while any pin needs a
+ * place there.
  */
 struct core_pages {
 	_Atomic uint32_t refs;
@@ -87,11 +116,23 @@ struct core_pages {
 	bool writable;		 /* fixed */
 	bool is_file;		 /* fixed */
 	struct client_file file; /* fixed, if is_file */
-	pthread_mutex_t lock;	 /* pins, range */
-	uint32_t pins;
+	pthread_mutex_t lock;	 /* all below */
+	struct itree pinned;	 /* struct core_pin by page index */
+	uint32_t placers;	 /* pins that need range */
 	struct phys_range *range;
+	enum core_accounting accounting;
+	struct core_process *process; /* NULL: nobody is limited */
+	uint64_t accounted;	      /* pages pinned */
+	uint64_t epoch;		      /* of the last core_count_pins() */
 	struct grace_head grace;
 	struct core_pages *next; /* of core_garbage, once refs is 0 */
+};
+
+/* Keeps pages [node.first, node.last] pinned; pages.lock */
+struct core_pin {
+	struct itree_node node;
+	bool placed;
+	uint32_t accesses; /* core_access_pin_pages() that share it; 0: area */
 };
 
 /* What was unpinned, to be freed after one common grace period. */
@@ -106,6 +147,10 @@ struct core_area {
 	struct core_pages *pages;
 	uint64_t offset; /* of the first byte in pages */
 	uint32_t prot;
+	uint32_t accesses;   /* ranges of it that accesses have pinned */
+	uint32_t locks;	     /* those that forbid to unmap it */
+	bool prevent_access; /* being unmapped */
+	struct core_pin pin; /* while its IOAS has domains */
 };
 
 struct core_ioas {
@@ -118,6 +163,7 @@ struct core_ioas {
 	struct itree reserved;	/* IOVAs some device or domain cannot have */
 	struct itree allowed;	/* IOVAs that cannot become reserved */
 	struct core_hole *kept; /* reserved until the IOAS goes */
+	struct core_access_link *accesses; /* by id */
 	uint64_t alignment;
 	bool no_large_pages;
 };
@@ -271,18 +317,43 @@ void core_object_free(struct core_object *obj);
 int core_check_zero(uint64_t uptr, uint64_t len);
 
 /* pages.c */
-int pages_new_user(uint64_t va, uint64_t length, bool writable,
-		   struct core_pages **out, uint64_t *offset);
-int pages_new_file(int fd, uint64_t start, uint64_t length, bool writable,
-		   struct core_pages **out, uint64_t *offset);
+int pages_new_user(struct core_ctx *ctx, uint64_t va, uint64_t length,
+		   bool writable, struct core_pages **out, uint64_t *offset);
+int pages_new_file(struct core_ctx *ctx, int fd, uint64_t start,
+		   uint64_t length, bool writable, struct core_pages **out,
+		   uint64_t *offset);
 void pages_get(struct core_pages *pages);
 void pages_put(struct core_pages *pages, struct core_garbage *garbage);
-/* @iova maps to the byte at @offset: chooses a PA that lets leaves be large */
-int pages_pin(const struct core_env *env, struct core_pages *pages,
-	      uint64_t offset, uint64_t iova);
-void pages_unpin(struct core_pages *pages, struct core_garbage *garbage);
+/*
+ * Pins @length bytes from @offset on by @pin. With a place (pages_pa()), which
+ * is chosen such that leaves can be large if @iova maps to the byte @offset;
+ * without if @iova is NULL. -EFAULT, -ENOMEM, -ENOSPC; then nothing changed.
+ */
+int pages_pin(struct core_ctx *ctx, struct core_pages *pages, uint64_t offset,
+	      uint64_t length, const uint64_t *iova, struct core_pin *pin);
+void pages_unpin(struct core_pages *pages, struct core_pin *pin,
+		 struct core_garbage *garbage);
+/* The pin of one area becomes the pins of two that cover the same pages */
+void pages_split_pin(struct core_pages *pages, struct core_pin *pin,
+		     struct core_pin *low, struct core_pin *high);
+/* A pin that accesses share, by its exact range; counts one more */
+int pages_pin_access(struct core_ctx *ctx, struct core_pages *pages,
+		     uint64_t offset, uint64_t length, const uint64_t *iova);
+void pages_unpin_access(struct core_pages *pages, uint64_t offset,
+			uint64_t length, struct core_garbage *garbage);
+bool pages_is_pinned(struct core_pages *pages, uint64_t index);
 uint64_t pages_pa(const struct core_pages *pages);
 void garbage_free(const struct core_env *env, struct core_garbage *garbage);
+
+/* account.c */
+struct core_process *account_process(const struct core_env *env);
+/* -ENOMEM over the limit */
+int account_charge(struct core_ctx *ctx, struct core_pages *pages, uint64_t n);
+void account_uncharge(struct core_pages *pages, uint64_t n);
+int account_add(struct core_process *process, enum core_accounting mode,
+		uint64_t n);
+void account_sub(struct core_process *process, enum core_accounting mode,
+		 uint64_t n);
 
 /* area.c, with ioas->lock held */
 struct core_piece {
@@ -295,8 +366,12 @@ struct core_piece {
 
 int ioas_map_pieces(struct core_ioas *ioas, struct core_piece *pieces,
 		    uint64_t length, bool fixed, uint64_t *iova, uint32_t prot);
+/* Lets go of the lock while accesses are told */
 int ioas_unmap_range(struct core_ioas *ioas, uint64_t first, uint64_t last,
 		     uint64_t *unmapped, struct core_garbage *garbage);
+int ioas_update_alignment(struct core_ioas *ioas);
+/* Makes @iova the last of an area where one covers it */
+int ioas_split(struct core_ioas *ioas, uint64_t iova);
 int ioas_add_domain(struct core_ioas *ioas, struct core_hwpt *hwpt);
 void ioas_remove_domain(struct core_ioas *ioas, struct core_hwpt *hwpt,
 			struct core_garbage *garbage);
@@ -308,6 +383,12 @@ int ioas_choose_iova(struct core_ioas *ioas, uint64_t addr, uint64_t length,
 		     uint64_t *iova);
 void ioas_area_insert(struct core_ioas *ioas, struct core_area *area);
 void ioas_area_remove(struct core_ioas *ioas, struct core_area *area);
+
+/* access.c; without locks. No @ops: pages stay until it lets go of them */
+int access_new(struct core_ctx *ctx, const struct core_access_ops *ops,
+	       void *data, struct core_access **out);
+int access_attach_ioas(struct core_access *access, struct core_ioas *ioas);
+void access_notify_unmap(struct core_ioas *ioas, uint64_t first, uint64_t last);
 
 /* hwpt.c */
 int hwpt_paging_new(struct core_ctx *ctx, struct core_ioas *ioas,
@@ -341,6 +422,7 @@ void vdevice_destroy(struct core_object *obj);
 void veventq_destroy(struct core_object *obj);
 void fault_destroy(struct core_object *obj);
 void private_destroy(struct core_object *obj);
+void access_destroy(struct core_object *obj);
 
 /* The calls, by the table in dispatch.c */
 int ioas_ioctl_alloc(struct core_call *call);

@@ -73,7 +73,9 @@ void ioas_destroy(struct core_object *obj)
 	struct core_garbage garbage = { 0 };
 	uint64_t unmapped = 0;
 
+	pthread_mutex_lock(&ioas->lock); /* nobody else is left */
 	ioas_unmap_range(ioas, 0, UINT64_MAX, &unmapped, &garbage);
+	pthread_mutex_unlock(&ioas->lock);
 	garbage_free(&obj->ctx->env, &garbage);
 	free_allowed(&ioas->allowed);
 	free_kept(ioas);
@@ -303,7 +305,7 @@ int ioas_ioctl_map(struct core_call *call)
 	rc = get_ioas(call, arg->ioas_id, &ioas);
 	if (rc)
 		return rc;
-	rc = pages_new_user(arg->user_va, arg->length,
+	rc = pages_new_user(call->ctx, arg->user_va, arg->length,
 			    arg->flags & IOMMU_IOAS_MAP_WRITEABLE, &pages,
 			    &offset);
 	if (!rc)
@@ -335,7 +337,7 @@ int ioas_ioctl_map_file(struct core_call *call)
 		return rc;
 	rc = range_last(arg->start, arg->length, &last);
 	if (!rc)
-		rc = pages_new_file(arg->fd, arg->start, arg->length,
+		rc = pages_new_file(call->ctx, arg->fd, arg->start, arg->length,
 				    arg->flags & IOMMU_IOAS_MAP_WRITEABLE,
 				    &pages, &offset);
 	if (!rc)

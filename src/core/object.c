@@ -26,6 +26,7 @@ static const struct {
 	[CORE_VDEVICE] = { sizeof(struct core_vdev), vdevice_destroy },
 	[CORE_VEVENTQ] = { sizeof(struct core_eventq), veventq_destroy },
 	[CORE_FAULT] = { sizeof(struct core_fault), fault_destroy },
+	[CORE_ACCESS] = { sizeof(struct core_access), access_destroy },
 	[CORE_PRIVATE] = { sizeof(struct core_private_object),
 			   private_destroy },
 };

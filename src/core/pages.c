@@ -17,7 +17,8 @@
 /* No architecture has larger leaves that are worth an address gap. */
 #define PIN_ALIGN_MAX (1ULL << 30)
 
-static struct core_pages *pages_new(char *host, uint64_t length, bool writable)
+static struct core_pages *pages_new(struct core_ctx *ctx, char *host,
+				    uint64_t length, bool writable)
 {
 	struct core_pages *pages = alloc_zero(sizeof(*pages));
 
@@ -28,6 +29,7 @@ static struct core_pages *pages_new(char *host, uint64_t length, bool writable)
 	pages->host = host;
 	pages->length = length;
 	pages->writable = writable;
+	pages->process = account_process(&ctx->env);
 	return pages;
 }
 
@@ -50,8 +52,8 @@ static int check_length(uint64_t start, uint64_t length)
 	return 0;
 }
 
-int pages_new_user(uint64_t va, uint64_t length, bool writable,
-		   struct core_pages **out, uint64_t *offset)
+int pages_new_user(struct core_ctx *ctx, uint64_t va, uint64_t length,
+		   bool writable, struct core_pages **out, uint64_t *offset)
 {
 	uint64_t start = va & ~(CORE_PAGE_SIZE - 1);
 	struct core_pages *pages;
@@ -59,8 +61,8 @@ int pages_new_user(uint64_t va, uint64_t length, bool writable,
 
 	if (rc)
 		return rc;
-	pages = pages_new((char *)(uintptr_t)start, whole_pages(va, length),
-			  writable);
+	pages = pages_new(ctx, (char *)(uintptr_t)start,
+			  whole_pages(va, length), writable);
 	if (!pages)
 		return -ENOMEM;
 	*out = pages;
@@ -68,15 +70,16 @@ int pages_new_user(uint64_t va, uint64_t length, bool writable,
 	return 0;
 }
 
-int pages_new_file(int fd, uint64_t start, uint64_t length, bool writable,
-		   struct core_pages **out, uint64_t *offset)
+int pages_new_file(struct core_ctx *ctx, int fd, uint64_t start,
+		   uint64_t length, bool writable, struct core_pages **out,
+		   uint64_t *offset)
 {
 	struct core_pages *pages;
 	int rc = check_length(start, length);
 
 	if (rc)
 		return rc;
-	pages = pages_new(NULL, whole_pages(start, length), writable);
+	pages = pages_new(ctx, NULL, whole_pages(start, length), writable);
 	if (!pages)
 		return -ENOMEM;
 	rc = client_file_map(fd, start, length, writable, &pages->file);
@@ -114,54 +117,251 @@ void pages_put(struct core_pages *pages, struct core_garbage *garbage)
 	garbage->pages = pages;
 }
 
-static int pin(const struct core_env *env, struct core_pages *pages,
-	       uint64_t offset, uint64_t iova)
+/* The first run of pages of [at, last] that no pin covers */
+static bool next_hole(const struct itree *pinned, uint64_t at, uint64_t last,
+		      uint64_t *hole_first, uint64_t *hole_last)
+{
+	struct itree_node *node;
+
+	while ((node = itree_first(pinned, at, last)) && node->first <= at) {
+		if (node->last >= last)
+			return false;
+		at = node->last + 1;
+	}
+	*hole_first = at;
+	*hole_last = node ? node->first - 1 : last;
+	return true;
+}
+
+/* With pages->lock held: how many of [first, last] no pin covers */
+static uint64_t count_holes(const struct core_pages *pages, uint64_t first,
+			    uint64_t last)
+{
+	uint64_t hole_first, hole_last;
+	uint64_t n = 0;
+
+	while (next_hole(&pages->pinned, first, last, &hole_first,
+			 &hole_last)) {
+		n += hole_last - hole_first + 1;
+		if (hole_last == last)
+			break;
+		first = hole_last + 1;
+	}
+	return n;
+}
+
+/* Is the memory there that is not pinned yet? */
+static int check_holes(const struct core_env *env,
+		       const struct core_pages *pages, uint64_t first,
+		       uint64_t last)
+{
+	uint64_t hole_first, hole_last;
+
+	while (next_hole(&pages->pinned, first, last, &hole_first,
+			 &hole_last)) {
+		int rc = client_maps_check(
+			env->maps, pages->host + hole_first * CORE_PAGE_SIZE,
+			(hole_last - hole_first + 1) * CORE_PAGE_SIZE,
+			pages->writable);
+
+		if (rc)
+			return rc;
+		if (hole_last == last)
+			break;
+		first = hole_last + 1;
+	}
+	return 0;
+}
+
+static int place(const struct core_env *env, struct core_pages *pages,
+		 uint64_t offset, uint64_t iova)
 {
 	uint32_t flags = PHYS_READ | (pages->writable ? PHYS_WRITE : 0);
 	uint64_t align = BIT_ULL(ilog2_u64(pages->length));
-	int rc = 0;
+	int rc;
 
-	if (!pages->is_file)
-		rc = client_maps_check(env->maps, pages->host, pages->length,
-				       pages->writable);
 	if (align > PIN_ALIGN_MAX)
 		align = PIN_ALIGN_MAX;
-	while (!rc) {
+	for (;;) {
 		rc = phys_add(env->phys, pages->host, pages->length, flags,
 			      align, (iova - offset) & (align - 1),
 			      &pages->range);
 		if (rc != -ENOSPC || align == CORE_PAGE_SIZE)
-			break;
-		rc = 0;
+			return rc;
 		align /= 2;
 	}
+}
+
+/* With pages->lock held: @pin needs a place */
+static int place_pin(const struct core_env *env, struct core_pages *pages,
+		     uint64_t offset, uint64_t iova, struct core_pin *pin)
+{
+	int rc = pages->placers ? 0 : place(env, pages, offset, iova);
+
+	if (!rc) {
+		pages->placers++;
+		pin->placed = true;
+	}
 	return rc;
 }
 
-int pages_pin(const struct core_env *env, struct core_pages *pages,
-	      uint64_t offset, uint64_t iova)
+/* With pages->lock held */
+static int pin_locked(struct core_ctx *ctx, struct core_pages *pages,
+		      uint64_t offset, const uint64_t *iova,
+		      struct core_pin *pin)
 {
+	uint64_t n = count_holes(pages, pin->node.first, pin->node.last);
 	int rc = 0;
 
+	if (n && !pages->is_file)
+		rc = check_holes(&ctx->env, pages, pin->node.first,
+				 pin->node.last);
+	if (!rc && n)
+		rc = account_charge(ctx, pages, n);
+	if (rc)
+		return rc;
+	if (iova) {
+		rc = place_pin(&ctx->env, pages, offset, *iova, pin);
+		if (rc) {
+			account_uncharge(pages, n);
+			return rc;
+		}
+	}
+	itree_insert(&pages->pinned, &pin->node);
+	return 0;
+}
+
+static void set_range(struct core_pin *pin, uint64_t offset, uint64_t length)
+{
+	pin->node.first = offset / CORE_PAGE_SIZE;
+	pin->node.last = (offset + length - 1) / CORE_PAGE_SIZE;
+}
+
+int pages_pin(struct core_ctx *ctx, struct core_pages *pages, uint64_t offset,
+	      uint64_t length, const uint64_t *iova, struct core_pin *pin)
+{
+	int rc;
+
+	set_range(pin, offset, length);
+	pin->accesses = 0;
+	pin->placed = false;
 	pthread_mutex_lock(&pages->lock);
-	if (!pages->pins)
-		rc = pin(env, pages, offset, iova);
-	if (!rc)
-		pages->pins++;
+	rc = pin_locked(ctx, pages, offset, iova, pin);
 	pthread_mutex_unlock(&pages->lock);
 	return rc;
 }
 
-void pages_unpin(struct core_pages *pages, struct core_garbage *garbage)
+static void unpin_locked(struct core_pages *pages, struct core_pin *pin,
+			 struct core_garbage *garbage)
+{
+	itree_remove(&pages->pinned, &pin->node);
+	account_uncharge(pages,
+			 count_holes(pages, pin->node.first, pin->node.last));
+	if (!pin->placed || --pages->placers)
+		return;
+	phys_remove(pages->range);
+	*phys_range_link(pages->range) = garbage->ranges;
+	garbage->ranges = pages->range;
+	pages->range = NULL;
+}
+
+void pages_unpin(struct core_pages *pages, struct core_pin *pin,
+		 struct core_garbage *garbage)
 {
 	pthread_mutex_lock(&pages->lock);
-	if (!--pages->pins) {
-		phys_remove(pages->range);
-		*phys_range_link(pages->range) = garbage->ranges;
-		garbage->ranges = pages->range;
-		pages->range = NULL;
+	unpin_locked(pages, pin, garbage);
+	pthread_mutex_unlock(&pages->lock);
+}
+
+void pages_split_pin(struct core_pages *pages, struct core_pin *pin,
+		     struct core_pin *low, struct core_pin *high)
+{
+	pthread_mutex_lock(&pages->lock);
+	itree_remove(&pages->pinned, &pin->node);
+	itree_insert(&pages->pinned, &low->node);
+	itree_insert(&pages->pinned, &high->node);
+	low->placed = pin->placed;
+	high->placed = pin->placed;
+	if (pin->placed)
+		pages->placers++;
+	pthread_mutex_unlock(&pages->lock);
+}
+
+/* With pages->lock held: accesses of one range share a pin */
+static struct core_pin *find_access(const struct core_pages *pages,
+				    const struct core_pin *like)
+{
+	uint64_t first = like->node.first;
+	uint64_t last = like->node.last;
+	struct itree_node *node = itree_first(&pages->pinned, first, last);
+
+	for (; node; node = itree_next(node, first, last)) {
+		struct core_pin *pin =
+			container_of(node, struct core_pin, node);
+
+		if (pin->accesses && node->first == first && node->last == last)
+			return pin;
+	}
+	return NULL;
+}
+
+int pages_pin_access(struct core_ctx *ctx, struct core_pages *pages,
+		     uint64_t offset, uint64_t length, const uint64_t *iova)
+{
+	struct core_pin like = { 0 };
+	struct core_pin *pin;
+	int rc = 0;
+
+	set_range(&like, offset, length);
+	pthread_mutex_lock(&pages->lock);
+	pin = find_access(pages, &like);
+	if (pin) {
+		if (iova && !pin->placed)
+			rc = place_pin(&ctx->env, pages, offset, *iova, pin);
+		if (!rc)
+			pin->accesses++;
+		goto unlock;
+	}
+	pin = alloc_zero(sizeof(*pin));
+	if (!pin) {
+		rc = -ENOMEM;
+		goto unlock;
+	}
+	set_range(pin, offset, length);
+	rc = pin_locked(ctx, pages, offset, iova, pin);
+	if (rc)
+		free(pin);
+	else
+		pin->accesses = 1;
+unlock:
+	pthread_mutex_unlock(&pages->lock);
+	return rc;
+}
+
+void pages_unpin_access(struct core_pages *pages, uint64_t offset,
+			uint64_t length, struct core_garbage *garbage)
+{
+	struct core_pin like = { 0 };
+	struct core_pin *pin;
+
+	set_range(&like, offset, length);
+	pthread_mutex_lock(&pages->lock);
+	pin = find_access(pages, &like);
+	if (pin && !--pin->accesses) {
+		unpin_locked(pages, pin, garbage);
+		free(pin);
 	}
 	pthread_mutex_unlock(&pages->lock);
+}
+
+bool pages_is_pinned(struct core_pages *pages, uint64_t index)
+{
+	bool pinned;
+
+	pthread_mutex_lock(&pages->lock);
+	pinned = itree_first(&pages->pinned, index, index);
+	pthread_mutex_unlock(&pages->lock);
+	return pinned;
 }
 
 uint64_t pages_pa(const struct core_pages *pages)

@@ -5,9 +5,11 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/bits.h"
+#include "base/checked.h"
 #include "core/internal.h"
 #include "mem/phys.h"
 
@@ -189,4 +191,111 @@ int core_check_pa(struct core_ctx *ctx, uint64_t pa, uint64_t uptr,
 		length -= n;
 	}
 	return 0;
+}
+
+/* A run of the client's pages whose pins are counted */
+struct count {
+	const struct client_maps *maps;
+	uint64_t epoch; /* pages are shared by areas, but counted once */
+	uint64_t uptr;
+	uint64_t length;
+	struct client_where where; /* what is at uptr, all of the run */
+	uint32_t *counts;
+};
+
+/* The byte of @pages that is the client's at c->uptr; it may lie outside */
+static bool find_offset(const struct count *c, const struct core_pages *pages,
+			uint64_t *offset)
+{
+	struct client_where where;
+
+	if (!pages->is_file) {
+		*offset = c->uptr - (uintptr_t)pages->host;
+		if (*offset < pages->length ||
+		    *offset + c->length - 1 < c->length - 1)
+			return true;
+	}
+	if (!c->where.shared ||
+	    client_maps_where(c->maps, pages->host, &where) || !where.shared ||
+	    where.inode != c->where.inode || where.dev != c->where.dev)
+		return false;
+	*offset = c->where.offset - where.offset;
+	return true;
+}
+
+static void count_pages(const struct count *c, struct core_pages *pages)
+{
+	uint64_t offset;
+	bool counted;
+
+	pthread_mutex_lock(&pages->lock);
+	counted = pages->epoch == c->epoch;
+	pages->epoch = c->epoch;
+	pthread_mutex_unlock(&pages->lock);
+	if (counted || !find_offset(c, pages, &offset))
+		return;
+	for (uint64_t at = 0; at < c->length; at += CORE_PAGE_SIZE) {
+		if (offset + at < pages->length &&
+		    pages_is_pinned(pages, (offset + at) / CORE_PAGE_SIZE))
+			c->counts[at / CORE_PAGE_SIZE]++;
+	}
+}
+
+static void count_ioas(const struct count *c, struct core_ioas *ioas)
+{
+	struct itree_node *node;
+
+	pthread_mutex_lock(&ioas->lock);
+	for (node = itree_from(&ioas->areas, 0); node; node = itree_succ(node))
+		count_pages(c,
+			    container_of(node, struct core_area, node)->pages);
+	pthread_mutex_unlock(&ioas->lock);
+}
+
+/* Whatever is pinned is mapped in some IOAS */
+static void count_run(struct core_ctx *ctx, const struct count *c)
+{
+	struct core_object *obj;
+	uint32_t id = 0;
+
+	do {
+		struct core_ioas *ioas;
+
+		pthread_mutex_lock(&ctx->lock);
+		obj = ids_next(&ctx->ids, id, &id);
+		pthread_mutex_unlock(&ctx->lock);
+		if (!obj || core_get(ctx, id, CORE_IOAS, &ioas))
+			continue;
+		count_ioas(c, ioas);
+		core_put(&ioas->obj);
+	} while (obj);
+}
+
+int core_count_pins(struct core_ctx *ctx, uint64_t uptr, uint64_t length,
+		    uint32_t *counts)
+{
+	struct count c = { .maps = ctx->env.maps, .counts = counts };
+	uint64_t last;
+	int rc = 0;
+
+	if (uptr % CORE_PAGE_SIZE || length % CORE_PAGE_SIZE)
+		return -EINVAL;
+	if (length && range_last(uptr, length, &last))
+		return -EOVERFLOW;
+	memset(counts, 0, length / CORE_PAGE_SIZE * sizeof(*counts));
+	for (; length && !rc; length -= c.length) {
+		c.uptr = uptr;
+		rc = client_maps_where(c.maps, (void *)(uintptr_t)uptr,
+				       &c.where);
+		if (rc)
+			break;
+		c.length = length < c.where.length ? length : c.where.length;
+		pthread_mutex_lock(&ctx->lock);
+		c.epoch = ++ctx->epoch;
+		pthread_mutex_unlock(&ctx->lock);
+		count_run(ctx, &c);
+		c.counts += c.length / CORE_PAGE_SIZE;
+		uptr += c.length;
+	}
+	return rc;
 }

@@ -105,7 +105,8 @@ int core_check_host(struct core_ctx *ctx, const void *host, uint64_t uptr,
 
 /*
  * How often this context pins each page of the client's [uptr, uptr + length):
- * counts[0] for the first page... -EFAULT if part of it is no memory.
+ * counts[0] for the first page... Both of whole pages (-EINVAL). -EFAULT if
+ * part of it is no memory.
  */
 int core_count_pins(struct core_ctx *ctx, uint64_t uptr, uint64_t length,
 		    uint32_t *counts);

@@ -287,39 +287,55 @@ static int find_mapping(const struct client_maps *maps, uint64_t va,
 	return rc;
 }
 
-static bool same_file(const struct mapping *a, uint64_t va,
-		      const struct mapping *b, uint64_t vb)
+int client_maps_where(const struct client_maps *maps, const void *va,
+		      struct client_where *out)
 {
-	return a->shared && b->shared && a->inode && a->inode == b->inode &&
-	       a->dev == b->dev &&
-	       va - a->start + a->offset == vb - b->start + b->offset;
+	uint64_t at = (uintptr_t)va;
+	struct mapping m;
+	int rc = find_mapping(maps, at, &m);
+
+	if (rc)
+		return rc;
+	*out = (struct client_where){
+		.length = m.end - at,
+		.shared = m.shared && m.inode,
+		.dev = m.dev,
+		.inode = m.inode,
+		.offset = at - m.start + m.offset,
+	};
+	return 0;
+}
+
+static bool same_file(const struct client_where *a,
+		      const struct client_where *b)
+{
+	return a->shared && b->shared && a->inode == b->inode &&
+	       a->dev == b->dev && a->offset == b->offset;
 }
 
 int client_maps_same(const struct client_maps *maps, const void *a,
 		     const void *b, uint64_t length)
 {
-	uint64_t va = (uintptr_t)a;
-	uint64_t vb = (uintptr_t)b;
+	const char *at_a = a;
+	const char *at_b = b;
 
-	if (va == vb)
+	if (a == b)
 		return client_maps_check(maps, b, length, false);
 	while (length) {
-		struct mapping ma, mb;
+		struct client_where wa, wb;
 		uint64_t n = length;
-		int rc = find_mapping(maps, vb, &mb);
+		int rc = client_maps_where(maps, at_b, &wb);
 
 		if (!rc)
-			rc = find_mapping(maps, va, &ma);
+			rc = client_maps_where(maps, at_a, &wa);
 		if (rc)
 			return rc;
-		if (!same_file(&ma, va, &mb, vb))
+		if (!same_file(&wa, &wb))
 			return -EBADE;
-		if (n > ma.end - va)
-			n = ma.end - va;
-		if (n > mb.end - vb)
-			n = mb.end - vb;
-		va += n;
-		vb += n;
+		n = n < wa.length ? n : wa.length;
+		n = n < wb.length ? n : wb.length;
+		at_a += n;
+		at_b += n;
 		length -= n;
 	}
 	return 0;

@@ -36,6 +36,19 @@ int client_maps_check(const struct client_maps *maps, const void *va,
 int client_maps_same(const struct client_maps *maps, const void *a,
 		     const void *b, uint64_t length);
 
+/* Which memory lies behind an address; the same up to @length bytes on */
+struct client_where {
+	uint64_t length;
+	bool shared; /* the bytes of a file from @offset on */
+	uint64_t dev;
+	uint64_t inode;
+	uint64_t offset;
+};
+
+/* -EFAULT if @va is not mapped and readable */
+int client_maps_where(const struct client_maps *maps, const void *va,
+		      struct client_where *out);
+
 /* client_maps_check(), opening the mappings for this one question. */
 int client_check(const void *va, uint64_t length, bool write);
 

@@ -455,6 +455,17 @@ int fake_read(struct world *w, struct core_device *dev, uint64_t iova,
 	return rc;
 }
 
+uint64_t fake_pa(const struct core_domain *core, uint64_t iova)
+{
+	const struct fake_domain *domain =
+		container_of(core, struct fake_domain, core);
+	struct itree_node *node = itree_first(&domain->maps, iova, iova);
+
+	return node ? container_of(node, struct fake_map, node)->pa +
+			       (iova - node->first)
+		    : 0;
+}
+
 uint64_t fake_mapped(const struct core_domain *core)
 {
 	const struct fake_domain *domain =

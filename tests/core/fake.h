@@ -98,6 +98,8 @@ void fake_device_init(struct core_device *dev, struct fake_unit *unit,
 /* What lies behind @iova: -EFAULT if nothing is mapped there. */
 int fake_read(struct world *w, struct core_device *dev, uint64_t iova,
 	      void *dst, size_t len);
+/* What a paging domain maps @iova to, 0 for nothing */
+uint64_t fake_pa(const struct core_domain *domain, uint64_t iova);
 uint64_t fake_mapped(const struct core_domain *domain);
 /* The domain that @dev is under, NULL if it is blocked */
 struct fake_domain *fake_domain_of(struct core_device *dev);
