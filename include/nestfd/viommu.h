@@ -156,7 +156,8 @@ int nestfd_viommu_event_fd(struct nestfd_viommu *viommu);
 /**
  * nestfd_viommu_pump() - move events from the host into the guest's queue
  *
- * One thread at a time.
+ * One thread at a time. Stops after about @events of the config, however many
+ * come meanwhile; the fd is readable then.
  *
  * Return: number of events moved, or a negative errno of the backend; -EPROTO
  * when what it gave is no event.

@@ -129,6 +129,7 @@ static int alloc_veventq(struct nestfd_viommu *viommu, uint32_t type,
 
 	rc = relay_call(viommu, IOMMU_VEVENTQ_ALLOC, &arg);
 	if (!rc) {
+		viommu->veventq_depth = depth;
 		viommu->veventq_id = arg.out_veventq_id;
 		viommu->veventq_fd = (int)arg.out_veventq_fd;
 	}

@@ -50,6 +50,7 @@ struct nestfd_viommu {
 	uint32_t viommu_id;
 	uint32_t veventq_id;
 	int veventq_fd; /* -1: none */
+	uint32_t veventq_depth;
 	uint32_t next_sequence;
 	struct viommu_counters counters;
 };

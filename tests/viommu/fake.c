@@ -111,7 +111,8 @@ static ssize_t fake_read(void *ctx, int fd, void *buf, size_t len)
 
 	(void)fd;
 	memcpy(buf, fake->events, n);
-	fake->event_bytes = 0;
+	if (!fake->events_without_end)
+		fake->event_bytes = 0;
 	return (ssize_t)n;
 }
 

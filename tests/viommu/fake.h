@@ -59,6 +59,7 @@ struct fake {
 	/* events to hand out */
 	uint8_t events[4096];
 	size_t event_bytes;
+	bool events_without_end; /* the same ones again and again */
 
 	unsigned int irqs[4];
 	uint32_t cmdq_prod;

@@ -562,6 +562,29 @@ static void counters_fill_no_more_than_the_caller_has(void **state)
 	assert_int_equal(stats.syncs, 1);
 }
 
+static void a_storm_of_events_does_not_keep_the_pump(void **state)
+{
+	uint64_t event[5] = { 0, 0x0000001000000010ULL, 0x0000020800000000ULL,
+			      0x10000, 0 };
+	struct nestfd_viommu_config config;
+	struct nestfd_viommu *viommu;
+	struct fake *fake = test_calloc(1, sizeof(*fake));
+
+	(void)state;
+	fake_config(fake, &config);
+	config.events = 100;
+	assert_int_equal(nestfd_viommu_smmuv3_create(&config, &viommu), 0);
+	memcpy(fake->events, event, sizeof(event));
+	fake->event_bytes = sizeof(event);
+	fake->events_without_end = true;
+	assert_int_equal(nestfd_viommu_pump(viommu), 100);
+	fake->events_without_end = false;
+	assert_int_equal(nestfd_viommu_pump(viommu), 1);
+	assert_int_equal(nestfd_viommu_pump(viommu), 0);
+	nestfd_viommu_destroy(viommu);
+	test_free(fake);
+}
+
 static void what_is_no_event_is_a_protocol_error(void **state)
 {
 	/* a header and 24 of an event's 32 bytes */
@@ -698,6 +721,7 @@ int main(void)
 		CASE(an_event_reaches_the_guests_queue_and_interrupts),
 		CASE(lost_events_are_counted),
 		CASE(counters_fill_no_more_than_the_caller_has),
+		CASE(a_storm_of_events_does_not_keep_the_pump),
 		CASE(what_is_no_event_is_a_protocol_error),
 		CASE(the_guest_sees_no_more_than_host_and_vmm_allow),
 		CASE(the_vmm_can_take_features_away),
