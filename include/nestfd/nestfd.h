@@ -35,6 +35,8 @@ struct nestfd_machine;
 /** enum nestfd_arch - which IOMMU the machine has */
 enum nestfd_arch {
 	NESTFD_ARCH_SMMUV3 = 1,
+	/* what Linux's selftests expect: includes IOMMU_TEST_CMD */
+	NESTFD_ARCH_MOCK = 100,
 };
 
 /**

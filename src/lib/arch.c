@@ -4,9 +4,12 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "drv/mock/driver.h"
 #include "drv/smmuv3/driver.h"
+#include "hwdef/mock.h"
 #include "hwdef/smmuv3_regs.h"
 #include "lib/machine.h"
+#include "model/mock/model.h"
 #include "model/smmuv3/model.h"
 
 static void smmuv3_id_of(const struct nestfd_machine_config *config,
@@ -71,6 +74,32 @@ static uint32_t smmuv3_entry_kind(uint8_t regime)
 	}
 }
 
+static unsigned int mock_oas_bits(const struct nestfd_machine_config *config)
+{
+	(void)config;
+	return MOCK_OAS_BITS;
+}
+
+static int mock_make_model(const struct nestfd_machine_config *config,
+			   const struct model_host *host, struct model **model)
+{
+	(void)config; /* it has no cache to choose */
+	return mock_model_create(host, model);
+}
+
+static int mock_make_driver(const struct nestfd_machine_config *config,
+			    const struct core_hwport *port,
+			    struct core_iommu **iommu)
+{
+	(void)config;
+	return mock_drv_create(port, iommu);
+}
+
+static uint32_t mock_entry_kind(uint8_t regime)
+{
+	return regime;
+}
+
 static const struct arch archs[] = {
 	{
 		.arch = NESTFD_ARCH_SMMUV3,
@@ -78,6 +107,16 @@ static const struct arch archs[] = {
 		.model = smmuv3_make_model,
 		.driver = smmuv3_make_driver,
 		.entry_kind = smmuv3_entry_kind,
+	},
+	{
+		.arch = NESTFD_ARCH_MOCK,
+		.oas_bits = mock_oas_bits,
+		.model = mock_make_model,
+		.driver = mock_make_driver,
+		.entry_kind = mock_entry_kind,
+		.private_op = mock_drv_private,
+		.before_call = mock_drv_before_call,
+		.closing = mock_drv_closing,
 	},
 };
 

@@ -41,6 +41,8 @@ void context_close_locked(struct nestfd *ctx)
 	LIST_FOREACH (dev, &ctx->machine->devices, link)
 		if (dev->ctx == ctx)
 			device_unbind_locked(dev);
+	if (ctx->machine->arch->closing)
+		ctx->machine->arch->closing(ctx->machine->iommu, ctx->core);
 	core_close(ctx->core);
 	LIST_REMOVE(ctx, link);
 	free(ctx);
@@ -58,8 +60,17 @@ void nestfd_close(struct nestfd *ctx)
 	pthread_mutex_unlock(&machine->lock);
 }
 
+static void before_call(const struct nestfd *ctx)
+{
+	const struct nestfd_machine *machine = ctx->machine;
+
+	if (__builtin_expect(!!machine->arch->before_call, 0))
+		machine->arch->before_call(machine->iommu, ctx->core);
+}
+
 int nestfd_ioctl(void *ctx, unsigned long cmd, void *arg)
 {
+	before_call(ctx);
 	return core_ioctl(((struct nestfd *)ctx)->core, cmd, arg);
 }
 
@@ -78,6 +89,7 @@ int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,
 		.get_fd = client->get_fd,
 		.give_fd = client->give_fd,
 	};
+	before_call(ctx);
 	return core_ioctl_for(ctx->core, cmd, arg, &c);
 }
 

@@ -253,6 +253,8 @@ int machine_driver(struct nestfd_machine *machine)
 		return -ENODEV;
 	}
 	machine->iommu = iommu;
+	if (machine->arch->private_op)
+		machine->env.private_op = machine->arch->private_op(iommu);
 	return 0;
 }
 

@@ -79,6 +79,11 @@ struct arch {
 		      struct core_iommu **iommu);
 	/* nestfd_cache_entry.kind of a model's regime */
 	uint32_t (*entry_kind)(uint8_t regime);
+
+	/* Optional: an ioctl of the architecture's own, and what it needs */
+	const struct core_private *(*private_op)(struct core_iommu *iommu);
+	void (*before_call)(struct core_iommu *iommu, struct core_ctx *ctx);
+	void (*closing)(struct core_iommu *iommu, struct core_ctx *ctx);
 };
 
 /* NULL for one that is not there */

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+/* vIOMMUs: devices' caches, a page to mmap, queues that only exist. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "drv/mock/unit.h"
+
+#define CHUNK 64u
+
+/* ---- vDEVICEs ---- */
+
+static struct mock_vdev *find_vdev(const struct mock_viommu *v,
+				   uint64_t virt_id)
+{
+	struct itree_node *node = itree_first(&v->vdevs, virt_id, virt_id);
+
+	return node ? container_of(node, struct mock_vdev, node) : NULL;
+}
+
+static int vdevice_add(struct core_viommu *core, struct core_vdevice *vdevice)
+{
+	struct mock_viommu *v = to_viommu(core);
+	struct mock_vdev *vdev;
+
+	if (vdevice->dev->iommu != &v->unit->core)
+		return -EINVAL;
+	vdev = alloc_zero(sizeof(*vdev));
+	if (!vdev)
+		return -ENOMEM;
+	vdev->dev = vdevice->dev;
+	vdev->node.first = vdevice->virt_id;
+	vdev->node.last = vdevice->virt_id;
+	pthread_mutex_lock(&v->lock);
+	itree_insert(&v->vdevs, &vdev->node);
+	pthread_mutex_unlock(&v->lock);
+	vdevice->drv = vdev;
+	return 0;
+}
+
+static void vdevice_remove(struct core_viommu *core,
+			   struct core_vdevice *vdevice)
+{
+	struct mock_viommu *v = to_viommu(core);
+	struct mock_vdev *vdev = vdevice->drv;
+
+	pthread_mutex_lock(&v->lock);
+	itree_remove(&v->vdevs, &vdev->node);
+	pthread_mutex_unlock(&v->lock);
+	free(vdev);
+}
+
+int mock_viommu_virt_id(struct mock_viommu *v, const struct core_device *dev,
+			uint64_t *virt_id)
+{
+	struct itree_node *node;
+	int rc = -ENOENT;
+
+	pthread_mutex_lock(&v->lock);
+	for (node = itree_from(&v->vdevs, 0); node && rc;
+	     node = itree_succ(node)) {
+		if (container_of(node, struct mock_vdev, node)->dev == dev) {
+			*virt_id = node->first;
+			rc = 0;
+		}
+	}
+	pthread_mutex_unlock(&v->lock);
+	return rc;
+}
+
+/* ---- invalidation ---- */
+
+static int invalidate_one(struct mock_viommu *v,
+			  const struct mock_viommu_inval *inv)
+{
+	uint64_t mask = BIT_ULL(MOCK_CELLS) - 1;
+	const struct mock_vdev *vdev;
+	int rc = -EINVAL;
+
+	if (inv->flags & ~MOCK_INVAL_ALL)
+		return -EOPNOTSUPP;
+	if (inv->cell >= MOCK_CELLS)
+		return -EINVAL;
+	if (!(inv->flags & MOCK_INVAL_ALL))
+		mask = BIT_ULL(inv->cell);
+	/* Held: the device stays as long as its vDEVICE */
+	pthread_mutex_lock(&v->lock);
+	vdev = find_vdev(v, inv->virt_id);
+	if (vdev)
+		rc = unit_command(v->unit, MOCK_CMD_CACHE_INV,
+				  vdev->dev->stream_id, mask, NULL);
+	pthread_mutex_unlock(&v->lock);
+	return rc;
+}
+
+/* Nothing is done unless all of the array can be had. */
+static int viommu_invalidate(struct core_viommu *core, struct core_inval *inv)
+{
+	struct mock_viommu *v = to_viommu(core);
+	struct mock_viommu_inval chunk[CHUNK];
+	int rc;
+
+	if (inv->type != MOCK_INVAL_DATA)
+		return -EINVAL;
+	rc = core_inval_check(inv, sizeof(chunk[0]));
+	while (!rc && inv->done < inv->count) {
+		uint32_t left = inv->count - inv->done;
+		uint32_t copied = 0;
+		int bad = 0;
+
+		rc = core_inval_copy(inv, inv->done,
+				     left < CHUNK ? left : CHUNK, chunk,
+				     sizeof(chunk[0]), &copied);
+		for (uint32_t i = 0; i < copied && !bad; i++) {
+			bad = invalidate_one(v, &chunk[i]);
+			inv->done += !bad;
+		}
+		rc = bad ? bad : rc;
+	}
+	return rc;
+}
+
+static bool viommu_inval_type(struct core_viommu *core, uint32_t type)
+{
+	(void)core;
+	return type == MOCK_INVAL_DATA;
+}
+
+/* ---- queues ---- */
+
+static bool hw_queue_type(struct core_viommu *core, uint32_t type)
+{
+	(void)core;
+	return type == MOCK_HW_QUEUE_TYPE;
+}
+
+/* Each queue needs the one before it. */
+static int hw_queue_init_locked(struct mock_viommu *v,
+				struct core_hw_queue *queue)
+{
+	struct mock_domain *parent = to_domain(v->core.parent);
+	uint64_t pa;
+
+	if (v->queues[queue->index])
+		return -EEXIST;
+	if (queue->index && !v->queues[queue->index - 1])
+		return -EIO;
+	/* Does the hardware find it where core says it is? */
+	if (unit_command(v->unit, MOCK_CMD_TRANSLATE, parent->context,
+			 queue->base_addr, &pa) ||
+	    pa != queue->pa)
+		return -EFAULT;
+	if (queue->index)
+		return core_hw_queue_depend(queue, v->queues[queue->index - 1]);
+	return 0;
+}
+
+static int hw_queue_init(struct core_viommu *core, struct core_hw_queue *queue)
+{
+	struct mock_viommu *v = to_viommu(core);
+	int rc;
+
+	if (queue->index >= MOCK_HW_QUEUES)
+		return -EINVAL;
+	pthread_mutex_lock(&v->lock);
+	rc = hw_queue_init_locked(v, queue);
+	if (!rc)
+		v->queues[queue->index] = queue;
+	pthread_mutex_unlock(&v->lock);
+	return rc;
+}
+
+static void hw_queue_destroy(struct core_viommu *core,
+			     struct core_hw_queue *queue)
+{
+	struct mock_viommu *v = to_viommu(core);
+
+	pthread_mutex_lock(&v->lock);
+	v->queues[queue->index] = NULL;
+	if (queue->index)
+		core_hw_queue_undepend(queue, v->queues[queue->index - 1]);
+	pthread_mutex_unlock(&v->lock);
+}
+
+/* ---- the vIOMMU ---- */
+
+static bool veventq_type(struct core_viommu *core, uint32_t type)
+{
+	(void)core;
+	return type != IOMMU_VEVENTQ_TYPE_DEFAULT;
+}
+
+/* Two pages that show the client what it has sent. */
+static int page_new(struct mock_viommu *v, uint32_t word)
+{
+	int fd;
+
+	if (alloc_fault_point())
+		return -ENOMEM;
+	fd = memfd_create("nestfd-mock-viommu", MFD_CLOEXEC);
+	if (fd < 0)
+		return -ENOMEM;
+	if (ftruncate(fd, MOCK_MMAP_BYTES) ||
+	    pwrite(fd, &word, sizeof(word), 0) != sizeof(word)) {
+		close(fd);
+		return -ENOMEM;
+	}
+	v->page_fd = fd;
+	return 0;
+}
+
+static void page_free(struct mock_viommu *v)
+{
+	if (v->page_fd < 0)
+		return;
+	core_mmap_remove(&v->core, v->mmap_offset);
+	close(v->page_fd);
+	v->page_fd = -1;
+}
+
+static int init_page(struct mock_viommu *v, const struct core_user_data *data,
+		     const struct mock_viommu_data *arg)
+{
+	struct mock_viommu_data answer = *arg;
+	int rc = page_new(v, arg->in_data);
+
+	if (rc)
+		return rc;
+	rc = core_mmap_add(&v->core, v->page_fd, 0, MOCK_MMAP_BYTES,
+			   &v->mmap_offset);
+	if (rc) {
+		close(v->page_fd);
+		v->page_fd = -1;
+		return rc;
+	}
+	answer.out_data = arg->in_data;
+	answer.out_mmap_offset = v->mmap_offset;
+	answer.out_mmap_length = MOCK_MMAP_BYTES;
+	/* viommu_free() follows if this fails */
+	return core_copy_back(data, &answer, sizeof(answer));
+}
+
+static int viommu_init(struct core_viommu *core,
+		       const struct core_user_data *data)
+{
+	struct mock_viommu_data arg;
+	int rc;
+
+	if (!data)
+		return 0;
+	rc = core_copy_user_data(data, MOCK_VIOMMU_TYPE,
+				 offsetof(struct mock_viommu_data, out_data) +
+					 sizeof(arg.out_data),
+				 &arg, sizeof(arg));
+	return rc ? rc : init_page(to_viommu(core), data, &arg);
+}
+
+static int nested_alloc(struct core_viommu *core, uint32_t flags,
+			const struct core_user_data *data,
+			struct core_domain **out)
+{
+	struct mock_viommu *v = to_viommu(core);
+
+	return mock_nested_new(v->unit, core->parent, flags, data, v, out);
+}
+
+static void viommu_free(struct core_viommu *core)
+{
+	struct mock_viommu *v = to_viommu(core);
+
+	page_free(v);
+	pthread_mutex_destroy(&v->lock);
+	free(v);
+}
+
+const struct core_viommu_ops mock_viommu_ops = {
+	.free = viommu_free,
+	.init = viommu_init,
+	.nested_alloc = nested_alloc,
+	.invalidate = viommu_invalidate,
+	.inval_type = viommu_inval_type,
+	.vdevice_add = vdevice_add,
+	.vdevice_remove = vdevice_remove,
+	.veventq_type = veventq_type,
+	.hw_queue_type = hw_queue_type,
+	.hw_queue_init = hw_queue_init,
+	.hw_queue_destroy = hw_queue_destroy,
+};
+
+bool mock_viommu_type(struct core_device *dev, uint32_t type)
+{
+	(void)dev;
+	return type == MOCK_VIOMMU_TYPE;
+}
+
+int mock_viommu_alloc(struct core_device *dev, struct core_domain *parent,
+		      uint32_t type, const struct core_user_data *data,
+		      struct core_viommu **out)
+{
+	struct mock_viommu *v;
+
+	(void)data; /* viommu_init()'s */
+	if (type != MOCK_VIOMMU_TYPE)
+		return -EOPNOTSUPP;
+	v = alloc_zero(sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	v->core.ops = &mock_viommu_ops;
+	v->core.iommu = dev->iommu;
+	v->core.parent = parent;
+	v->unit = to_unit(dev->iommu);
+	v->page_fd = -1;
+	pthread_mutex_init(&v->lock, NULL);
+	*out = &v->core;
+	return 0;
+}

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+/* Executing what software writes to CMD. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "model/mock/engine.h"
+
+#define SYNC_TIMEOUT_NS 1000000000u
+#define STREAM_SSID_MAX BIT_ULL(MOCK_PASID_BITS)
+
+static struct mock_context *get_context(const struct mock_engine *e,
+					uint64_t id)
+{
+	return id && id <= IDS_LIMIT_MAX ? ids_get(&e->contexts, (uint32_t)id)
+					 : NULL;
+}
+
+bool mock_root_of(const struct mock_engine *e, uint32_t id,
+		  struct mock_root *root)
+{
+	const struct mock_context *ctx = get_context(e, id);
+
+	if (ctx && ctx->nested)
+		ctx = get_context(e, ctx->parent);
+	if (!ctx || ctx->nested)
+		return false;
+	root->root = ctx->root;
+	root->dirty = ctx->dirty;
+	return true;
+}
+
+static struct mock_cache *find_cache(const struct mock_engine *e, uint64_t sid)
+{
+	struct itree_node *node = itree_first(&e->caches, sid, sid);
+
+	return node ? container_of(node, struct mock_cache, node) : NULL;
+}
+
+static struct mock_stream *find_stream(const struct mock_engine *e,
+				       uint64_t key)
+{
+	struct itree_node *node = itree_first(&e->streams, key, key);
+
+	return node ? container_of(node, struct mock_stream, node) : NULL;
+}
+
+static uint64_t dev_add(struct mock_engine *e)
+{
+	struct mock_cache *cache;
+
+	if (e->arg[0] > UINT32_MAX || find_cache(e, e->arg[0]))
+		return MOCK_NONE;
+	cache = alloc_zero(sizeof(*cache));
+	if (!cache)
+		return MOCK_NO_ROOM;
+	cache->node.first = cache->node.last = e->arg[0];
+	for (unsigned int i = 0; i < MOCK_CELLS; i++)
+		cache->cells[i] = MOCK_CACHE_DEFAULT;
+	itree_insert(&e->caches, &cache->node);
+	return MOCK_OK;
+}
+
+static uint64_t dev_del(struct mock_engine *e)
+{
+	struct mock_cache *cache = find_cache(e, e->arg[0]);
+
+	if (!cache)
+		return MOCK_NONE;
+	itree_remove(&e->caches, &cache->node);
+	free(cache);
+	return MOCK_OK;
+}
+
+static uint64_t ctx_add(struct mock_engine *e, const struct mock_context *init)
+{
+	struct mock_context *ctx = alloc_zero(sizeof(*ctx));
+	uint32_t id;
+
+	if (!ctx)
+		return MOCK_NO_ROOM;
+	if (ids_reserve(&e->contexts, &id)) {
+		free(ctx);
+		return MOCK_NO_ROOM;
+	}
+	*ctx = *init;
+	ids_publish(&e->contexts, id, ctx);
+	e->result = id;
+	return MOCK_OK;
+}
+
+static uint64_t ctx_nested(struct mock_engine *e)
+{
+	const struct mock_context *parent = get_context(e, e->arg[0]);
+	struct mock_context init = { .nested = true };
+
+	if (!parent || parent->nested)
+		return MOCK_NONE;
+	init.parent = (uint32_t)e->arg[0];
+	for (unsigned int i = 0; i < MOCK_CELLS; i++)
+		init.cells[i] = (uint32_t)e->arg[1];
+	return ctx_add(e, &init);
+}
+
+static uint64_t ctx_del(struct mock_engine *e)
+{
+	if (!get_context(e, e->arg[0]))
+		return MOCK_NONE;
+	free(ids_remove(&e->contexts, (uint32_t)e->arg[0]));
+	return MOCK_OK;
+}
+
+static uint64_t ctx_dirty(struct mock_engine *e)
+{
+	struct mock_context *ctx = get_context(e, e->arg[0]);
+
+	if (!ctx || ctx->nested)
+		return MOCK_NONE;
+	ctx->dirty = e->arg[1];
+	return MOCK_OK;
+}
+
+static uint64_t attach(struct mock_engine *e)
+{
+	struct mock_stream *stream = find_stream(e, e->arg[0]);
+
+	if (!e->arg[1]) {
+		if (stream) {
+			itree_remove(&e->streams, &stream->node);
+			free(stream);
+		}
+		return MOCK_OK;
+	}
+	if (!get_context(e, e->arg[1]) ||
+	    e->arg[0] >> MOCK_STREAM_SSID_SHIFT > STREAM_SSID_MAX)
+		return MOCK_NONE;
+	if (!stream) {
+		stream = alloc_zero(sizeof(*stream));
+		if (!stream)
+			return MOCK_NO_ROOM;
+		stream->node.first = stream->node.last = e->arg[0];
+		itree_insert(&e->streams, &stream->node);
+	}
+	stream->context = (uint32_t)e->arg[1];
+	return MOCK_OK;
+}
+
+static uint64_t attached(struct mock_engine *e)
+{
+	const struct mock_stream *stream = find_stream(e, e->arg[0]);
+
+	e->result = stream ? stream->context : 0;
+	return MOCK_OK;
+}
+
+static uint64_t cells(struct mock_engine *e, uint32_t *cell, bool read)
+{
+	if (!cell)
+		return MOCK_NONE;
+	if (read) {
+		if (e->arg[1] >= MOCK_CELLS)
+			return MOCK_NONE;
+		e->result = cell[e->arg[1]];
+		return MOCK_OK;
+	}
+	for (unsigned int i = 0; i < MOCK_CELLS; i++)
+		if (e->arg[1] & BIT_ULL(i))
+			cell[i] = 0;
+	return MOCK_OK;
+}
+
+static uint64_t cells_of_context(struct mock_engine *e, bool read)
+{
+	struct mock_context *ctx = get_context(e, e->arg[0]);
+
+	return cells(e, ctx && ctx->nested ? ctx->cells : NULL, read);
+}
+
+static uint64_t cells_of_device(struct mock_engine *e, bool read)
+{
+	struct mock_cache *cache = find_cache(e, e->arg[0]);
+
+	return cells(e, cache ? cache->cells : NULL, read);
+}
+
+static uint64_t look(struct mock_engine *e, uint32_t flags)
+{
+	struct mock_root root;
+	struct mock_leaf leaf;
+	bool found;
+
+	if (e->arg[0] > UINT32_MAX ||
+	    !mock_root_of(e, (uint32_t)e->arg[0], &root))
+		return MOCK_NONE;
+	reader_enter();
+	found = mock_walk(e, &root, e->arg[1], flags, &leaf);
+	reader_exit();
+	if (!found)
+		return MOCK_NONE;
+	e->result = leaf.pa;
+	return MOCK_OK;
+}
+
+static uint64_t execute_locked(struct mock_engine *e, uint64_t cmd)
+{
+	const struct mock_context paging = { .root = e->arg[0] };
+
+	switch (cmd) {
+	case MOCK_CMD_DEV_ADD:
+		return dev_add(e);
+	case MOCK_CMD_DEV_DEL:
+		return dev_del(e);
+	case MOCK_CMD_CTX_PAGING:
+		return ctx_add(e, &paging);
+	case MOCK_CMD_CTX_NESTED:
+		return ctx_nested(e);
+	case MOCK_CMD_CTX_DEL:
+		return ctx_del(e);
+	case MOCK_CMD_CTX_DIRTY:
+		return ctx_dirty(e);
+	case MOCK_CMD_ATTACH:
+		return attach(e);
+	case MOCK_CMD_ATTACHED:
+		return attached(e);
+	case MOCK_CMD_CELL_INV:
+		return cells_of_context(e, false);
+	case MOCK_CMD_CELL_READ:
+		return cells_of_context(e, true);
+	case MOCK_CMD_CACHE_INV:
+		return cells_of_device(e, false);
+	case MOCK_CMD_CACHE_READ:
+		return cells_of_device(e, true);
+	case MOCK_CMD_TRANSLATE:
+		return look(e, MOCK_ANY_ACCESS);
+	case MOCK_CMD_TOUCH:
+		return look(e, MODEL_WRITE);
+	default:
+		return MOCK_NONE;
+	}
+}
+
+void mock_execute(struct mock_engine *e, uint64_t cmd)
+{
+	uint64_t status;
+
+	mock_count(&e->counters.commands);
+	if (cmd == MOCK_CMD_SYNC) {
+		mock_count(&e->counters.syncs);
+		status = grace_wait(e->host.grace, SYNC_TIMEOUT_NS)
+				 ? MOCK_TIMEOUT
+				 : MOCK_OK;
+		pthread_rwlock_wrlock(&e->lock);
+	} else {
+		pthread_rwlock_wrlock(&e->lock);
+		status = execute_locked(e, cmd);
+	}
+	e->status = status;
+	pthread_rwlock_unlock(&e->lock);
+}
+
+void mock_forget_all(struct mock_engine *e)
+{
+	struct itree_node *node;
+	uint32_t id = 0;
+	void *ctx;
+
+	while ((node = itree_from(&e->streams, 0))) {
+		itree_remove(&e->streams, node);
+		free(container_of(node, struct mock_stream, node));
+	}
+	while ((node = itree_from(&e->caches, 0))) {
+		itree_remove(&e->caches, node);
+		free(container_of(node, struct mock_cache, node));
+	}
+	while ((ctx = ids_next(&e->contexts, 0, &id))) {
+		ids_remove(&e->contexts, id);
+		free(ctx);
+	}
+	ids_fini(&e->contexts);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the mock IOMMU consists of. @lock guards all that commands change:
+ * commands write, DMA reads. Memory is walked outside it, in a read section,
+ * for which SYNC waits.
+ */
+#ifndef MODEL_MOCK_ENGINE_H
+#define MODEL_MOCK_ENGINE_H
+
+#include <pthread.h>
+
+#include "base/bits.h"
+#include "base/ids.h"
+#include "base/itree.h"
+#include "base/reader.h"
+#include "hwdef/mock.h"
+#include "model/mock/model.h"
+
+struct mock_context {
+	uint64_t root; /* paging: table | levels */
+	bool nested;
+	bool dirty;	 /* paging: set dirty bits */
+	uint32_t parent; /* nested */
+	uint32_t cells[MOCK_CELLS];
+};
+
+/* One stream under a context; its key is ssid << 32 | StreamID */
+struct mock_stream {
+	struct itree_node node;
+	uint32_t context;
+};
+
+struct mock_cache {
+	struct itree_node node; /* by StreamID */
+	uint32_t cells[MOCK_CELLS];
+};
+
+struct mock_port {
+	struct mock_engine *engine;
+	struct model_port_config config;
+};
+
+struct mock_engine {
+	struct model base;
+	struct model_host host;
+	pthread_rwlock_t lock; /* all below but the counters */
+	struct ids contexts;
+	struct itree streams;
+	struct itree caches;
+	uint64_t arg[2];
+	uint64_t status;
+	uint64_t result;
+	struct model_stats counters; /* relaxed */
+};
+
+static inline struct mock_engine *to_engine(struct model *model)
+{
+	return container_of(model, struct mock_engine, base);
+}
+
+static inline uint64_t mock_key(uint32_t stream_id, uint64_t ssid)
+{
+	return ssid << MOCK_STREAM_SSID_SHIFT | stream_id;
+}
+
+static inline void mock_count(uint64_t *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+/* Where a walk begins. */
+struct mock_root {
+	uint64_t root;
+	bool dirty;
+};
+
+/* command.c: the write to CMD, with the lock held for writing where needed */
+void mock_execute(struct mock_engine *e, uint64_t cmd);
+void mock_forget_all(struct mock_engine *e);
+/* With the lock held: false if @context is none or its parent has gone. */
+bool mock_root_of(const struct mock_engine *e, uint32_t context,
+		  struct mock_root *root);
+
+/* walk.c: in a read section */
+struct mock_leaf {
+	uint64_t pa; /* of the address asked for */
+	unsigned int size_lg2;
+	bool read;
+	bool write;
+};
+
+/* A flag beside those of struct model_access: whatever is permitted */
+#define MOCK_ANY_ACCESS 0x80000000u
+
+/*
+ * Walks for a read, or for a write, which needs the permission and leaves a
+ * dirty bit where that is tracked (not if @quiet). False: no translation.
+ */
+bool mock_walk(const struct mock_engine *e, const struct mock_root *root,
+	       uint64_t iova, uint32_t flags, struct mock_leaf *leaf);
+
+/* dma.c */
+void mock_translate(struct model_port *port, const struct model_access *access,
+		    struct model_translation *out);
+int mock_dma(struct model_port *port, const struct model_access *access,
+	     void *buf, size_t len, struct model_translation *last);
+void mock_explain(struct model_port *port, const struct model_access *access,
+		  char *text, size_t size);
+
+#endif
