@@ -67,6 +67,15 @@ static int show(const struct nestfd_backend *backend, uint32_t dev_id)
 	return TOOL_FAILED;
 }
 
+/* The answer that most machines give */
+static const char *advice(const char *path, int rc)
+{
+	if (rc == -ENOENT && !strcmp(path, PROBE_DEFAULT))
+		return " (a kernel without CONFIG_IOMMUFD, or its module "
+		       "iommufd is not loaded; --nestfd asks this library's)";
+	return "";
+}
+
 static int probe_kernel(const char *path)
 {
 	struct nestfd_kernel kernel;
@@ -77,7 +86,8 @@ static int probe_kernel(const char *path)
 	int rc = nestfd_kernel_open(path, &kernel);
 
 	if (rc) {
-		fprintf(stderr, "nestfd: %s: %s\n", path, strerror(-rc));
+		fprintf(stderr, "nestfd: %s: %s%s\n", path, strerror(-rc),
+			advice(path, rc));
 		return TOOL_FAILED;
 	}
 	rc = show(&backend, 0);

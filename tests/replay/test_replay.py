@@ -348,6 +348,13 @@ class Probe(unittest.TestCase):
         self.assertEqual(r.stderr,
                          "nestfd: /nowhere/iommu: No such file or directory\n")
 
+    @unittest.skipIf(os.path.exists("/dev/iommu"), "there is one here")
+    def test_a_machine_without_one_is_told_why(self):
+        r = kit.run("probe")
+        self.assertEqual((r.returncode, r.stdout), (1, ""))
+        self.assertRegex(r.stderr, r"^nestfd: /dev/iommu: No such file or "
+                         r"directory \(.*CONFIG_IOMMUFD.*--nestfd.*\)\n$")
+
     def test_something_that_is_no_iommu(self):
         r = kit.run("probe", "/dev/null")
         self.assertEqual(r.returncode, 1)
