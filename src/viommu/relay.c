@@ -9,6 +9,10 @@
 /*
  * Linux converts its array in pieces of about this many commands and counts
  * what it converted, not what it issued. A piece is small enough to repeat.
+ *
+ * Not so after -ETIMEDOUT: each repetition would wait a second. There Linux
+ * names the last command of the piece that it issued in vain, so all up to that
+ * one have been in the hardware's queue, and nothing behind it.
  */
 #define RELAY_PIECE 64u
 
@@ -53,36 +57,43 @@ static int submit(struct nestfd_viommu *viommu, const struct relay_array *array,
 }
 
 /*
- * The entry at @bad of this piece was refused, and what stands in front of it
- * may have been converted but never issued: issue it now.
+ * The @n entries from @start on; if one is refused, what stands in front of it
+ * may have been converted but never issued: that is issued then.
  */
-static int piece_before(struct nestfd_viommu *viommu,
+static int submit_piece(struct nestfd_viommu *viommu,
 			const struct relay_array *array, uint32_t start,
-			uint32_t bad)
+			uint32_t n, uint32_t *done)
 {
-	uint32_t done;
+	uint32_t before_done;
+	int before;
+	int rc;
 
-	return bad ? submit(viommu, array, start, bad, &done) : 0;
+	rc = submit(viommu, array, start, n, done);
+	if (!rc || rc == -ETIMEDOUT || !*done)
+		return rc;
+	before = submit(viommu, array, start, *done, &before_done);
+	if (!before)
+		return rc;
+	*done = before_done;
+	return before;
 }
 
-/* From @start on, in pieces whose failure can be repaired. */
+/* In pieces whose failure can be repaired */
 static int submit_pieces(struct nestfd_viommu *viommu,
-			 const struct relay_array *array, uint32_t start,
-			 uint32_t *done)
+			 const struct relay_array *array, uint32_t *done)
 {
 	uint32_t at, n, piece_done;
-	int rc, before;
+	int rc;
 
-	for (at = start; at < array->count; at += n) {
+	for (at = 0; at < array->count; at += n) {
 		n = array->count - at;
 		if (n > RELAY_PIECE)
 			n = RELAY_PIECE;
-		rc = submit(viommu, array, at, n, &piece_done);
-		if (!rc)
-			continue;
-		before = piece_before(viommu, array, at, piece_done);
-		*done = before ? at : at + piece_done;
-		return before ? before : rc;
+		rc = submit_piece(viommu, array, at, n, &piece_done);
+		if (rc) {
+			*done = at + piece_done;
+			return rc;
+		}
 	}
 	*done = array->count;
 	return 0;
@@ -95,9 +106,9 @@ int relay_invalidate(struct nestfd_viommu *viommu,
 
 	viommu_count(&viommu->counters.invalidations, array->count);
 	rc = submit(viommu, array, 0, array->count, done);
-	if (!rc || viommu->backend.exact)
+	if (!rc || viommu->backend.exact || rc == -ETIMEDOUT)
 		return rc;
-	return submit_pieces(viommu, array, 0, done);
+	return submit_pieces(viommu, array, done);
 }
 
 static int alloc_viommu(struct nestfd_viommu *viommu, uint32_t type)

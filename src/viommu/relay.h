@@ -22,7 +22,9 @@ struct relay_array {
 /*
  * Invalidates through the vIOMMU. *@done entries took effect; on failure the
  * one behind them is at fault. Return: 0, -EIO (the entry is refused),
- * -ETIMEDOUT (a device did not answer it), or another errno of the backend.
+ * -ETIMEDOUT (a device did not answer it; if the backend is not exact: it, or
+ * some in front of it, and all of them were issued), or another errno of the
+ * backend.
  */
 int relay_invalidate(struct nestfd_viommu *viommu,
 		     const struct relay_array *array, uint32_t *done);

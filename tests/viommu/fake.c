@@ -18,6 +18,23 @@ static void issue(struct fake *fake, const uint64_t (*cmd)[2], uint32_t n)
 	fake->nissued += (int)n;
 }
 
+/*
+ * Linux, when the hardware does not complete a piece of 63 commands in time:
+ * it was issued, the pieces in front of it are complete, and entry_num is its
+ * last command.
+ */
+static int linux_times_out(struct fake *fake, const uint64_t (*cmd)[2],
+			   uint32_t bad, struct iommu_hwpt_invalidate *arg)
+{
+	uint32_t end = (bad / 63 + 1) * 63;
+
+	if (end > arg->entry_num)
+		end = arg->entry_num;
+	issue(fake, cmd, end);
+	arg->entry_num = end - 1;
+	return -ETIMEDOUT;
+}
+
 static int invalidate(struct fake *fake, struct iommu_hwpt_invalidate *arg)
 {
 	struct inval_call *call = &fake->calls[fake->ncalls++];
@@ -31,6 +48,8 @@ static int invalidate(struct fake *fake, struct iommu_hwpt_invalidate *arg)
 			continue;
 		if (fake->fail_times > 0)
 			fake->fail_times--;
+		if (fake->like_linux && fake->bad_errno == -ETIMEDOUT)
+			return linux_times_out(fake, cmd, i, arg);
 		if (!fake->like_linux)
 			issue(fake, cmd, i);
 		arg->entry_num = i;

@@ -107,6 +107,23 @@ static bool complete_syncs(struct span *span, uint32_t end)
 }
 
 /*
+ * A device did not answer. An exact backend says which entry; of another only
+ * the last one that was issued is known, so it may be any CMD_ATC_INV from
+ * @start on: the first, lest a CMD_SYNC behind the real one completes.
+ */
+static uint32_t unanswered(const struct vsmmu *vsmmu, uint32_t start,
+			   uint32_t last)
+{
+	const struct smmuv3_cmd_rec *entries = vsmmu->run.entries;
+
+	for (uint32_t i = start; !vsmmu->base.backend.exact && i < last; i++)
+		if (field_get(SMMUV3_CMD_0_OP, le64_get(entries[i].dw[0])) ==
+		    SMMUV3_OP_ATC_INV)
+			return i;
+	return last;
+}
+
+/*
  * All entries of the run, past devices that do not answer. Returns the command
  * at which something else failed, its code in *@code; else NO_FAILURE.
  */
@@ -134,7 +151,8 @@ static uint32_t run_submit(struct span *span, uint32_t *code)
 			return run->map[at];
 		}
 		if (span->atc_failed_at == NO_FAILURE)
-			span->atc_failed_at = run->map[at];
+			span->atc_failed_at =
+				run->map[unanswered(span->vsmmu, start, at)];
 		start = at + 1;
 	}
 	return NO_FAILURE;
