@@ -100,9 +100,18 @@ class Installed(unittest.TestCase):
         self.assertEqual(run(program, env=self.env), EXPECTED)
 
     def test_all_public_headers_are_there(self):
-        installed = {p.name for p in self.root.rglob("include/nestfd/*")}
+        installed = {p.name for p in self.root.rglob("include/nestfd/*.h")}
         ours = {p.name for p in (SOURCE / "include/nestfd").iterdir()}
         self.assertEqual(installed, ours)
+
+    def test_the_abis_header_is_where_pkg_config_says(self):
+        uapi, = self.pkg_config("--variable=uapidir")
+        if not uapi.startswith(str(self.root)):  # pkgconf leaves it out here
+            uapi = str(self.root) + uapi
+        source = self.tmp / "abi.c"
+        source.write_text("#include <linux/iommufd.h>\n")
+        said = run(*CC, "-std=c11", *WARNINGS, "-M", "-I", uapi, source)
+        self.assertIn(uapi + "/linux/iommufd.h", said)
 
     def test_each_header_stands_alone(self):
         for header in (SOURCE / "include/nestfd").iterdir():
