@@ -127,8 +127,12 @@ struct model_ops {
 	int (*dma)(struct model_port *port, const struct model_access *access,
 		   void *buf, size_t len, struct model_translation *last);
 
-	/* Has stall @tag been answered? 0 retry, -EIO terminated,
-	 * -EINPROGRESS not yet, -ENOENT no such stall */
+	/*
+	 * Has stall @tag been answered? 0 retry; -EIO aborted; -ECANCELED
+	 * ended as if it had been done: reads zeros, writes nothing;
+	 * -EINPROGRESS not yet; -ENOENT no such stall. Who does not ask but
+	 * repeats the access is told by that.
+	 */
 	int (*stall_poll)(struct model_port *port, uint16_t tag);
 
 	/*

@@ -162,7 +162,7 @@ static void translated_traffic_needs_eats_when_checked(void **state)
 	assert_int_equal(translated(&g, DATA, &t), 0);
 	reg_set(&g, REG_CR0, 4, 0xc); /* SMMUEN 0 */
 	assert_int_equal(translated(&g, DATA, &t), -EIO);
-	no_event(&g);
+	assert_true(event(&g, rec)); /* see test_review_ats.c */
 	rig_down(&g);
 }
 

@@ -117,8 +117,8 @@ static void without_a_tag_the_device_waits(void **state)
 	assert_int_equal(t.stall_tag, 0xffff);
 	assert_int_equal(reg_get(&g, REG_EVENTQ_PROD, 4), 2);
 	assert_int_equal(poll_stall(&g, 0, 0xffff), -EINPROGRESS);
-	cmd(&g, RESUME | SID(8), tag[0]);
-	assert_int_equal(poll_stall(&g, 0, tag[0]), -EIO);
+	cmd(&g, RESUME | SID(8), tag[0]); /* terminate, Ab 0 */
+	assert_int_equal(poll_stall(&g, 0, tag[0]), -ECANCELED);
 	assert_int_equal(poll_stall(&g, 0, 0xffff), 0);
 	assert_int_equal(see(&g, 0, 0x3000).stall_tag, tag[0]);
 	assert_int_equal(reg_get(&g, REG_EVENTQ_PROD, 4), 3);

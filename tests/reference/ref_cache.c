@@ -102,7 +102,7 @@ static void tlbi_decode(const uint64_t cmd[2], struct tlbi *t)
 
 /*
  * By address: an entry goes if its leaf lies in the range, its granule is TG's
- * and, for leaves, its level is TTL's; tables only without Leaf, of any level.
+ * and its level TTL's; tables only without Leaf, and above the level of TTL.
  */
 static bool in_range(const struct tlbi *t, const struct ref_entry *e,
 		     bool table)
@@ -114,7 +114,7 @@ static bool in_range(const struct tlbi *t, const struct ref_entry *e,
 	if (t->granule && t->granule != e->granule_lg2)
 		return false;
 	if (table)
-		return !t->leaf_only;
+		return !t->leaf_only && (!t->level || e->level < t->level);
 	return !t->level || t->level == e->level;
 }
 

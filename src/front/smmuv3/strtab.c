@@ -20,7 +20,7 @@ static bool is_two_level(const struct smmuv3_regs *regs,
 		       SMMUV3_STRTAB_FMT_2LVL; /* reserved ones are linear */
 }
 
-static unsigned int split_bits(const struct smmuv3_regs *regs)
+unsigned int smmuv3_strtab_split(const struct smmuv3_regs *regs)
 {
 	unsigned int split = (unsigned int)field_get(SMMUV3_STRTAB_CFG_SPLIT,
 						     regs->strtab_cfg);
@@ -52,7 +52,7 @@ static void find_two_level(const struct smmuv3_regs *regs, uint32_t sid,
 			   unsigned int log2size, smmuv3_read64_fn read64,
 			   void *ctx, struct smmuv3_ste_at *at)
 {
-	unsigned int split = split_bits(regs);
+	unsigned int split = smmuv3_strtab_split(regs);
 	unsigned int l1_lg2 =
 		log2size > split ? log2size - split + L1STD_LG2 : L1STD_LG2;
 	uint64_t l1_addr = base_address(regs, l1_lg2) +

@@ -16,6 +16,9 @@ struct smmuv3_ste_at {
 	uint64_t fetch; /* F_STE_FETCH: the address that aborted */
 };
 
+/* How many bits of a StreamID index the second level: reserved ones are 6 */
+unsigned int smmuv3_strtab_split(const struct smmuv3_regs *regs);
+
 /*
  * Where the STE of @sid lies according to @regs. 0 with *at filled; its event
  * is not 0 where the architecture ends the look-up with one.

@@ -6,10 +6,12 @@
  *	vmid	1 for requests with a PASID, which @asid holds
  *
  * A translation request records no translation fault: the device is told that
- * it may not. Errors of configuration are recorded if CR2.REC_CFG_ATS asks,
- * F_BAD_ATS_TREQ always. With split-stage ATS a request goes through both
- * stages and is answered with the IPA; an address that stage 2 does not map is
- * thus refused here already, not when it is used.
+ * it may not. Errors of configuration are recorded if CR2.REC_CFG_ATS asks, and
+ * those of translated transactions likewise; F_BAD_ATS_TREQ always. Read is
+ * asked for by every request, Execute and Privileged only with a PASID. With
+ *split-stage ATS a request goes through both stages and is answered with the
+ *IPA; an address that stage 2 does not map is thus refused here already, not
+ *when it is used.
  */
 #include "model/smmuv3/engine.h"
 
@@ -21,14 +23,20 @@
 #define ATC_PAGES_MAX 512u /* of one request */
 #define ATC_PASIDS    1u   /* vmid of requests with a PASID */
 
-static bool config_recorded(struct smmuv3_model *m)
+/* CR2.REC_CFG_ATS asks for it, and for C_BAD_STREAMID @also (3.9.1.2) */
+static bool config_recorded(struct smmuv3_model *m, uint8_t event,
+			    uint32_t also)
 {
 	struct smmuv3_regs regs;
+	uint32_t need = SMMUV3_CR2_REC_CFG_ATS;
 
-	if (!(m->id.idr[0] & SMMUV3_IDR0_ATSRECERR))
+	if (!(m->id.idr[0] & SMMUV3_IDR0_ATSRECERR) || !event ||
+	    event > SMMUV3_EVT_F_WALK_EABT)
 		return false;
+	if (event == SMMUV3_EVT_C_BAD_STREAMID)
+		need |= also;
 	smmuv3_front_regs(m->front, &regs);
-	return regs.cr2 & SMMUV3_CR2_REC_CFG_ATS;
+	return (regs.cr2 & need) == need;
 }
 
 static void record(struct visit *v, const struct smmuv3_fault *fault, bool mev)
@@ -103,42 +111,64 @@ static void pass_stage2(struct visit *v, const struct smmuv3_stream *stream,
 	out->host = r.host;
 }
 
-static void forbidden(struct visit *v, uint8_t event, bool mev,
-		      struct model_translation *out)
+static void forbid(struct visit *v, bool mev, struct model_translation *out)
 {
-	struct smmuv3_fault fault = { .event = event };
+	struct smmuv3_fault fault = { .event = SMMUV3_EVT_F_TRANSL_FORBIDDEN };
 
-	out->event = event;
-	if (event)
-		record(v, &fault, mev);
+	out->event = fault.event;
+	record(v, &fault, mev);
 }
 
-void ats_translated(struct visit *v, struct model_translation *out)
+void ats_forbidden(struct visit *v, struct model_translation *out)
+{
+	forbid(v, false, out);
+}
+
+/* Not even an STE; RECINVSID has no say in that (3.9.1.3) */
+static void no_stream(struct visit *v, const struct smmuv3_fault *fault,
+		      struct model_translation *out)
+{
+	if (!config_recorded(v->model, fault->event, 0))
+		return;
+	out->event = fault->event;
+	record(v, fault, false);
+}
+
+static void translated(struct visit *v, struct model_translation *out)
 {
 	struct smmuv3_model *m = v->model;
 	struct smmuv3_fault fault = { 0 };
 	struct smmuv3_stream stream;
 	uint64_t serial;
 
-	if (!(m->id.idr[0] & SMMUV3_IDR0_ATS)) {
-		forbidden(v, SMMUV3_EVT_F_TRANSL_FORBIDDEN, false, out);
-		return;
-	}
-	if (unchecked(m)) {
-		pass(v, out);
-		return;
-	}
-	/* Errors of the look-up itself are recorded of no ATS traffic (15.1) */
 	if (!context_stream(v, false, &stream, &serial, &fault))
+		no_stream(v, &fault, out);
+	else if (stream.config == SMMUV3_STE_CONFIG_ABORT)
 		return;
-	if (stream.config == SMMUV3_STE_CONFIG_ABORT)
-		return;
-	if (stream_forbids(m, &stream))
-		forbidden(v, SMMUV3_EVT_F_TRANSL_FORBIDDEN, stream.mev, out);
+	else if (stream_forbids(m, &stream))
+		forbid(v, stream.mev, out);
 	else if (stream.eats == SMMUV3_EATS_SPLIT)
 		pass_stage2(v, &stream, out);
 	else
 		pass(v, out);
+}
+
+void ats_translated(struct visit *v, struct model_translation *out)
+{
+	struct model_access plain = *v->access;
+	struct visit as = *v;
+
+	/* IDR3.PASIDTT is 0: no PASID, unprivileged, data (3.9.1.3) */
+	plain.pasid = MODEL_NO_PASID;
+	plain.flags &= ~(MODEL_PRIV | MODEL_EXEC);
+	as.access = &plain;
+	if (!(v->model->id.idr[0] & SMMUV3_IDR0_ATS))
+		ats_forbidden(&as, out);
+	else if (unchecked(v->model))
+		pass(&as, out);
+	else
+		translated(&as, out);
+	v->raz = as.raz;
 }
 
 static void path_checked(struct visit *v, const struct context *ctx, bool cold,
@@ -154,28 +184,32 @@ static void path_checked(struct visit *v, const struct context *ctx, bool cold,
 static void resolve_path(struct visit *v, const struct context *ctx, bool cold,
 			 struct result *r, bool *stale)
 {
-	struct model_access read_only = *v->access;
-	struct visit again = *v;
+	struct model_access ask = *v->access;
+	struct visit as = *v;
 
-	path_checked(v, ctx, cold, r, stale);
-	if (r->ok || !(v->access->flags & MODEL_WRITE) ||
+	as.access = &ask;
+	ask.flags &= ~MODEL_EXEC; /* a permission, not what is looked up */
+	path_checked(&as, ctx, cold, r, stale);
+	if (r->ok || !(ask.flags & MODEL_WRITE) ||
 	    r->fault.event != SMMUV3_EVT_F_PERMISSION)
 		return;
-	read_only.flags &= ~MODEL_WRITE;
-	again.access = &read_only;
-	path_checked(&again, ctx, cold, r, stale);
+	ask.flags &= ~MODEL_WRITE;
+	path_checked(&as, ctx, cold, r, stale);
 }
 
-static uint8_t access_of(const struct context *ctx, unsigned int priv,
+/* Execute: where asked for, and only with Read (13.7.1) */
+static uint8_t access_of(const struct context *ctx, uint32_t flags,
 			 uint8_t ready)
 {
+	unsigned int priv = flags & MODEL_PRIV;
 	uint8_t access = 0;
 
 	if (ready & ctx->bits[priv])
 		access |= ATC_READ;
 	if (ready & ctx->bits[priv | MODEL_WRITE])
 		access |= ATC_WRITE;
-	if (ready & ctx->bits[priv | MODEL_EXEC])
+	if (flags & MODEL_EXEC && access & ATC_READ &&
+	    ready & ctx->bits[priv | MODEL_EXEC])
 		access |= ATC_EXEC;
 	return access;
 }
@@ -203,7 +237,7 @@ void ats_resolve(struct visit *v, bool cold, struct ats_answer *answer)
 	answer->ok = r.ok;
 	answer->fault = r.fault;
 	answer->size_lg2 = r.size_lg2;
-	answer->access = access_of(ctx, v->access->flags & MODEL_PRIV, r.ready);
+	answer->access = access_of(ctx, v->access->flags, r.ready);
 	answer->pa = stream->eats == SMMUV3_EATS_SPLIT ? r.ipa : r.pa;
 }
 
@@ -216,8 +250,7 @@ static void refuse(struct visit *v, const struct ats_answer *answer,
 	out->event = event;
 	if (event == SMMUV3_EVT_F_BAD_ATS_TREQ)
 		record(v, &answer->fault, answer->mev);
-	else if (event && event < SMMUV3_EVT_F_WALK_EABT &&
-		 config_recorded(v->model))
+	else if (config_recorded(v->model, event, SMMUV3_CR2_RECINVSID))
 		record(v, &answer->fault, answer->mev);
 }
 
@@ -315,18 +348,29 @@ static void request_rest(struct visit *v, uint64_t len, uint8_t size_lg2)
 	}
 }
 
+/* SMMUEN is 0 (3.9.1.2) */
+static int request_off(struct visit *v, struct model_translation *out)
+{
+	const struct ats_answer answer = {
+		.fault.event = SMMUV3_EVT_F_BAD_ATS_TREQ,
+	};
+
+	refuse(v, &answer, out);
+	return -EIO;
+}
+
 static int request_all(struct visit *v, uint64_t len,
 		       struct model_translation *out)
 {
 	struct smmuv3_model *m = v->model;
 	int rc;
 
+	*out = (struct model_translation){ .result = MODEL_ABORTED };
 	if (!(m->id.idr[0] & SMMUV3_IDR0_ATS) ||
-	    __atomic_load_n(&v->port->failed, __ATOMIC_ACQUIRE) ||
-	    __atomic_load_n(&m->mode, __ATOMIC_ACQUIRE) != MODE_TRANSLATE) {
-		*out = (struct model_translation){ .result = MODEL_ABORTED };
+	    __atomic_load_n(&v->port->failed, __ATOMIC_ACQUIRE))
 		return -EIO;
-	}
+	if (__atomic_load_n(&m->mode, __ATOMIC_ACQUIRE) != MODE_TRANSLATE)
+		return request_off(v, out);
 	rc = request(v, out);
 	if (!rc)
 		request_rest(v, len, out->size_lg2);
@@ -337,15 +381,18 @@ int ats_request(struct model_port *opaque, const struct model_access *access,
 		uint64_t len, struct model_translation *out)
 {
 	struct smmuv3_port *port = to_port(opaque);
+	struct model_access ask = *access;
 	struct visit v = {
 		.model = port->model,
 		.port = port,
-		.access = access,
+		.access = &ask,
 		.quiet = access->flags & MODEL_QUIET,
 	};
 	struct slot spare;
 	int rc;
 
+	if (ask.pasid == MODEL_NO_PASID) /* it would bring them (13.7) */
+		ask.flags &= ~(MODEL_PRIV | MODEL_EXEC);
 	if (!port->atc)
 		return -EOPNOTSUPP;
 	reader_enter();

@@ -205,8 +205,8 @@ static void context_tags(const struct visit *v, struct context *ctx)
 	ctx->plain =
 		ctx->regime != REGIME_NONE &&
 		!(ctx->has_s1 && (ctx->s1.tt[0].e0pd || ctx->s1.tt[1].e0pd));
-	ctx->tag = (uint64_t)ctx->asid << 32 | (uint64_t)ctx->vmid << 8 |
-		   (ctx->regime + 1u);
+	ctx->tag = (uint64_t)ctx->s1.aset << 63 | (uint64_t)ctx->asid << 32 |
+		   (uint64_t)ctx->vmid << 8 | (ctx->regime + 1u);
 	context_bits(v, ctx);
 }
 

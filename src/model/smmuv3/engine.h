@@ -47,6 +47,7 @@
 #define ATTR_HOST_W	BIT_ULL(25)
 #define ATTR_CONT	BIT_ULL(26)
 #define ATTR_DEVICE	BIT_ULL(27)
+#define ATTR_ASET	BIT_ULL(28)	  /* of the CD that cached it */
 #define ATTR_TABLE	GENMASK_ULL(7, 0) /* table entries: SMMUV3_TABLE_* */
 
 /* struct smmuv3_model.mode */
@@ -143,11 +144,19 @@ struct smmuv3_port {
 	uint64_t last_event_epoch;
 };
 
+/* What software has said of a stalled transaction, or not yet */
+enum stall_state {
+	STALL_WAITS,
+	STALL_RETRY,
+	STALL_ABORT,
+	STALL_RAZ, /* it ends as if done: RAZ/WI */
+};
+
 struct stall {
 	struct smmuv3_port *port; /* NULL: free */
-	bool reported;		  /* its event is in the queue */
-	bool answered;
-	bool retry;
+	enum stall_state state;
+	bool reported;	/* its event is in the queue */
+	uint64_t syncs; /* model.syncs when it faulted */
 	uint64_t rec[4];
 };
 
@@ -373,11 +382,14 @@ void report_event(struct smmuv3_model *m, struct smmuv3_port *port,
 		  const uint64_t rec[4], bool merge);
 
 /* stall.c */
-uint16_t stall_begin(struct visit *v, const struct smmuv3_input *in,
-		     const struct smmuv3_fault *fault);
+/*
+ * The visit stalls, with *tag; or software has already said what becomes of
+ * this transaction, which then is not STALL_WAITS.
+ */
+enum stall_state stall_begin(struct visit *v, const struct smmuv3_input *in,
+			     const struct smmuv3_fault *fault, uint16_t *tag);
 int stall_poll(struct model_port *port, uint16_t tag);
-void stall_resume(struct smmuv3_model *m, uint32_t sid, uint16_t stag,
-		  bool retry);
+void stall_resume(struct smmuv3_model *m, const struct smmuv3_cmd *cmd);
 void stall_terminate(struct smmuv3_model *m, uint32_t sid);
 void stall_terminate_all(struct smmuv3_model *m);
 void stall_forget(struct smmuv3_port *port);
@@ -386,6 +398,8 @@ void stall_report(struct smmuv3_model *m);
 
 /* ats.c */
 void ats_translated(struct visit *v, struct model_translation *out);
+/* A translated transaction that may not be: F_TRANSL_FORBIDDEN. */
+void ats_forbidden(struct visit *v, struct model_translation *out);
 int ats_request(struct model_port *port, const struct model_access *access,
 		uint64_t len, struct model_translation *out);
 void ats_invalidate(struct smmuv3_model *m, const struct smmuv3_cmd *cmd);

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 
+#include "front/smmuv3/strtab.h"
 #include "hwdef/smmuv3_regs.h"
 
 /* A device busy for this long before a sync ends is looked at (see below). */
@@ -21,8 +22,24 @@
 	 REGIMES_TABLE_S2)
 
 /*
+ * The regimes of @tables whose descriptors are above level @ttl (4.4.1.1). Of
+ * S2_TABLE_L2, which holds those of levels 1 and 0, the caller must see to it.
+ */
+static uint32_t tables_above(uint32_t tables, uint8_t ttl)
+{
+	uint32_t above = tables;
+
+	if (ttl <= 2)
+		above &= ~(1u << SMMUV3_REGIME_S1_TABLE |
+			   1u << SMMUV3_REGIME_S2_TABLE);
+	if (ttl <= 1)
+		above &= ~(1u << SMMUV3_REGIME_S1_TABLE_L2);
+	return above;
+}
+
+/*
  * By address: leaves by TTL and granule; with Leaf 0 the tables on the way as
- * well, at whatever level they are, so TTL does not restrict those.
+ * well, and with TTL those above the level it names.
  */
 static unsigned int scope_address(const struct smmuv3_cmd *cmd, uint32_t by,
 				  uint32_t leaves, uint32_t tables,
@@ -44,8 +61,10 @@ static unsigned int scope_address(const struct smmuv3_cmd *cmd, uint32_t by,
 	if (cmd->leaf || !cmd->ttl)
 		return 1;
 	inval[1] = inval[0];
-	inval[1].by &= ~IOTLB_BY_LEVEL;
-	inval[1].regimes = tables;
+	inval[1].regimes = tables_above(tables, cmd->ttl);
+	inval[1].level = 0; /* all that is above level 1 */
+	if (cmd->ttl > 1)
+		inval[1].by &= ~IOTLB_BY_LEVEL;
 	return 2;
 }
 
@@ -105,8 +124,7 @@ static bool same_l1std(const struct smmuv3_regs *regs,
 		       const struct smmuv3_port *port,
 		       const struct smmuv3_cmd *cmd)
 {
-	unsigned int split = (unsigned int)field_get(SMMUV3_STRTAB_CFG_SPLIT,
-						     regs->strtab_cfg);
+	unsigned int split = smmuv3_strtab_split(regs);
 	uint32_t index = port->config.stream_id >> split;
 
 	return index >= cmd->sid >> split && index <= cmd->sid_last >> split;
@@ -190,7 +208,7 @@ static void exec_one(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 		m->pending = true;
 		return;
 	case SMMUV3_OP_RESUME:
-		stall_resume(m, cmd->sid, cmd->stag, cmd->retry);
+		stall_resume(m, cmd);
 		return;
 	case SMMUV3_OP_STALL_TERM:
 		stall_terminate(m, cmd->sid);

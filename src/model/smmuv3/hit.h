@@ -30,8 +30,12 @@ static inline const struct iotlb_entry *hit_lookup(const struct smmuv3_model *m,
 		.vmid = ctx->vmid,
 		.regime = ctx->regime,
 	};
+	const struct iotlb_entry *e = iotlb_lookup(m->tlb, &key);
 
-	return iotlb_lookup(m->tlb, &key);
+	/* global entries serve their own ASID set only (3.17.1) */
+	if (e && e->global && !(e->attrs & ATTR_ASET) == ctx->s1.aset)
+		return NULL;
+	return e;
 }
 
 /* What the tables permit, dirty flags that are still to be set included */

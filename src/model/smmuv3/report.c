@@ -61,6 +61,22 @@ static void judge(struct visit *v, const struct context *ctx,
 		verdict->record = config_recorded(v->model, fault->event);
 }
 
+static void stall(struct visit *v, const struct smmuv3_input *in,
+		  const struct smmuv3_fault *fault,
+		  struct model_translation *out)
+{
+	switch (stall_begin(v, in, fault, &out->stall_tag)) {
+	case STALL_ABORT:
+		return;
+	case STALL_RAZ:
+		v->raz = true;
+		return;
+	default:
+		out->result = MODEL_STALLED;
+		return;
+	}
+}
+
 void report_fault(struct visit *v, const struct context *ctx,
 		  const struct smmuv3_fault *fault,
 		  struct model_translation *out)
@@ -82,8 +98,7 @@ void report_fault(struct visit *v, const struct context *ctx,
 	if (ctx->has_stream)
 		smmuv3_stream_attrs(&ctx->stream, &v->model->id, &in);
 	if (verdict.stall) {
-		out->result = MODEL_STALLED;
-		out->stall_tag = stall_begin(v, &in, fault);
+		stall(v, &in, fault, out);
 	} else if (verdict.record) {
 		smmuv3_event_build(&in, fault, NULL, rec);
 		report_event(v->model, v->port, rec,

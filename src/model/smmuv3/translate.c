@@ -266,6 +266,8 @@ static void walk_entry(const struct walk_tags *t, const struct context *ctx,
 		.granule_lg2 = w->granule_lg2,
 		.global = w->global,
 	};
+	if (w->global && ctx->s1.aset)
+		e->attrs |= ATTR_ASET;
 }
 
 static void result_entry(struct visit *v, const struct iotlb_entry *e,
@@ -453,15 +455,21 @@ static void tell(struct visit *v, const struct context *ctx,
 	out->host = r->host;
 }
 
-/* SMMUEN is 0: GBPA decides (6.3.13); nothing is recorded (7.2) */
+/*
+ * SMMUEN is 0: GBPA decides (6.3.13), and nothing is recorded (7.2) but of
+ * translated transactions (7.3.8).
+ */
 static void disabled(struct visit *v, struct model_translation *out)
 {
 	struct smmuv3_fault fault = { 0 };
 	struct smmuv3_input in;
 
+	if (v->access->flags & MODEL_TRANSLATED) {
+		ats_forbidden(v, out);
+		return;
+	}
 	context_input(v, &in);
 	if (__atomic_load_n(&v->model->mode, __ATOMIC_RELAXED) == MODE_ABORT ||
-	    (v->access->flags & MODEL_TRANSLATED) ||
 	    !smmuv3_bypass(&v->model->id, &in, &fault))
 		return;
 	out->result = MODEL_OK;

@@ -50,7 +50,7 @@ struct smmuv3_tt {
 struct smmuv3_s1 {
 	struct smmuv3_tt tt[2];
 	uint16_t asid;
-	bool aset; /* ASID is not shared with CPUs: no effect here */
+	bool aset; /* ASID is not shared with CPUs */
 	bool affd;
 	bool wxn; /* UWXN does nothing in VMSAv8-64: it is always so */
 	bool pan;
