@@ -406,6 +406,36 @@ void core_access_unpin_pages(struct core_access *access, uint64_t iova,
 	garbage_free(&access->obj.ctx->env, &garbage);
 }
 
+int access_pa(struct core_access *access, uint64_t iova, uint64_t length,
+	      uint64_t *pa)
+{
+	struct walk walk = {
+		.ioas = access->ioas,
+		.at = iova,
+		.last = iova + length - 1,
+	};
+	uint64_t start = 0;
+	int rc;
+
+	pthread_mutex_lock(&walk.ioas->lock);
+	do {
+		uint64_t here;
+
+		rc = walk_enter(&walk);
+		if (rc)
+			break;
+		here = pages_pa(walk.area->pages) + walk_offset(&walk, walk.at);
+		if (walk.at == iova)
+			start = here;
+		else if (here != start + (walk.at - iova))
+			rc = -EFAULT;
+	} while (!rc && walk_next(&walk));
+	pthread_mutex_unlock(&walk.ioas->lock);
+	if (!rc)
+		*pa = start;
+	return rc;
+}
+
 static int copy_area(const struct walk *walk, char *data, uint32_t flags)
 {
 	uint64_t length = walk->end - walk->at + 1;

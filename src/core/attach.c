@@ -165,7 +165,9 @@ static int attach_new(struct core_dev *dev, uint32_t pasid,
 	}
 	core_use(&hwpt->obj);
 	core_use(&dev->obj);
+	pthread_mutex_lock(&dev->fault_lock);
 	itree_insert(&dev->attached, &attach->node);
+	pthread_mutex_unlock(&dev->fault_lock);
 	return 0;
 }
 
@@ -194,6 +196,7 @@ static int replace_hwpt(struct core_dev *dev, uint32_t pasid,
 	bool move = !PASID_KEY(pasid) &&
 		    paging->ioas != hwpt_paging(attach->hwpt)->ioas;
 	struct core_attach moved = { 0 };
+	struct core_hwpt *was;
 	int rc = 0;
 
 	if (move)
@@ -213,7 +216,11 @@ static int replace_hwpt(struct core_dev *dev, uint32_t pasid,
 		attach->hole_count = moved.hole_count;
 	}
 	core_use(&hwpt->obj);
+	was = attach->hwpt;
+	pthread_mutex_lock(&dev->fault_lock);
 	attach->hwpt = hwpt;
+	pthread_mutex_unlock(&dev->fault_lock);
+	fault_auto_respond(dev, attach->node.first, was);
 	return 0;
 }
 
@@ -283,7 +290,7 @@ static int change_to_new_auto(struct core_dev *dev, uint32_t pasid,
 	struct core_hwpt *hwpt;
 	int rc;
 
-	rc = hwpt_paging_new(dev->obj.ctx, ioas, dev, 0, &hwpt);
+	rc = hwpt_paging_new(dev->obj.ctx, ioas, dev, 0, NULL, &hwpt);
 	if (rc)
 		return rc;
 	hwpt->auto_domain = true;
@@ -401,10 +408,13 @@ static bool detach(struct core_dev *dev, uint32_t pasid)
 	pthread_mutex_lock(&dev->lock);
 	attach = find_attach(dev, pasid);
 	if (attach) {
+		pthread_mutex_lock(&dev->fault_lock);
 		itree_remove(&dev->attached, &attach->node);
+		pthread_mutex_unlock(&dev->fault_lock);
 		dev->dev->iommu->ops->block(
 			dev->dev, PASID_KEY(pasid) ? pasid : CORE_NO_PASID);
 		unreserve(attach);
+		fault_auto_respond(dev, attach->node.first, attach->hwpt);
 	}
 	pthread_mutex_unlock(&dev->lock);
 	if (!attach)

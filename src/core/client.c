@@ -85,6 +85,14 @@ int core_copy_user_data(const struct core_user_data *data, uint32_t type,
 	return core_copy_in(dst, data->uptr, data->len);
 }
 
+int core_copy_back(const struct core_user_data *data, const void *src,
+		   size_t size)
+{
+	if (!data->uptr || data->len < size)
+		return -EINVAL;
+	return core_copy_out(data->uptr, src, size);
+}
+
 static int copy_entry(const struct core_inval *inv, uint32_t index,
 		      unsigned char *dst, size_t size)
 {

@@ -15,6 +15,8 @@
  *
  *	ioas.hwpt_lock -> dev.lock -> access.lock -> ioas.lock -> pages.lock
  *		-> viommu.lock -> eventq.lock -> ctx.lock
+ *	dev.lock -> fault.response_lock -> fault.lock
+ *	dev.lock -> dev.fault_lock -> fault.lock
  *
  * No two locks of one kind are ever held together. The driver's operations are
  * called with ioas.lock (map, unmap) or dev.lock (attach, block, vdevice_add,
@@ -120,6 +122,9 @@ ssize_t core_fd_read(struct core_ctx *ctx, int fd, void *buf, size_t len);
 ssize_t core_fd_write(struct core_ctx *ctx, int fd, const void *buf,
 		      size_t len);
 int core_fd_close(struct core_ctx *ctx, int fd);
+
+/* Is @fd one of them? */
+bool core_fd_is(struct core_ctx *ctx, int fd);
 
 /*
  * mmap(2) on /dev/iommu, shared and not executable: what to map instead.

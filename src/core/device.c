@@ -54,6 +54,7 @@ int core_bind(struct core_ctx *ctx, struct core_device *device,
 	if (rc)
 		return rc;
 	pthread_mutex_init(&dev->lock, NULL);
+	pthread_mutex_init(&dev->fault_lock, NULL);
 	dev->dev = device;
 	dev->msi_window[0] = 1; /* none */
 	if (!claim_device(device, dev)) {
@@ -73,6 +74,7 @@ int core_bind(struct core_ctx *ctx, struct core_device *device,
 unclaim:
 	unclaim_device(device);
 abort:
+	pthread_mutex_destroy(&dev->fault_lock);
 	pthread_mutex_destroy(&dev->lock);
 	core_object_abort(&dev->obj);
 	return rc;
@@ -140,6 +142,9 @@ int core_unbind(struct core_ctx *ctx, uint32_t dev_id)
 	pthread_mutex_lock(&ctx->lock);
 	ids_unpublish(&ctx->ids, dev_id);
 	pthread_mutex_unlock(&ctx->lock);
+	/* Pairs with get_dev() in fault.c: it sees this or we its user. */
+	atomic_store(&dev->gone, true);
+	atomic_thread_fence(memory_order_seq_cst);
 	/* The table's user, core_bind()'s and ours; calls in progress end. */
 	while (atomic_load_explicit(&dev->obj.users, memory_order_acquire) > 3)
 		nap();
@@ -147,11 +152,13 @@ int core_unbind(struct core_ctx *ctx, uint32_t dev_id)
 	device = dev->dev;
 	if (device->iommu->ops->device_remove)
 		device->iommu->ops->device_remove(device);
+	fault_forget_partial(dev);
 	unclaim_device(device);
 	pthread_mutex_lock(&ctx->lock);
 	ids_remove(&ctx->ids, dev_id);
 	ctx->objects--;
 	pthread_mutex_unlock(&ctx->lock);
+	pthread_mutex_destroy(&dev->fault_lock);
 	pthread_mutex_destroy(&dev->lock);
 	core_object_free(&dev->obj);
 	return 0;

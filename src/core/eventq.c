@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Event queues of a vIOMMU, and fault queues. Their fds are real ones, for
- * poll(2); reading goes through core_fd_read(). Events are numbered whether
- * they are kept or not. What is lost at the tail shows as a header of its own
- * until a later event makes the gap visible.
+ * Event queues of a vIOMMU. Events are numbered whether they are kept or not.
+ * What is lost at the tail shows as a header of its own until a later event
+ * makes the gap visible.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -20,50 +17,14 @@
 #define DEPTH_MAX     (1U << 19)
 #define SEQUENCE_MASK 0x7fffffffU
 
-static int new_fd(int *fd)
-{
-	int new;
-
-	if (alloc_fault_point())
-		return -ENOMEM;
-	new = eventfd(0, EFD_CLOEXEC);
-	if (new < 0)
-		return -errno;
-	*fd = new;
-	return 0;
-}
-
-/* The fd works and counts as a user until it is closed */
-static void publish_fd(struct core_fd_object *base)
-{
-	struct core_ctx *ctx = base->obj.ctx;
-
-	core_use(&base->obj);
-	pthread_mutex_lock(&ctx->lock);
-	base->next = ctx->fds;
-	ctx->fds = base;
-	pthread_mutex_unlock(&ctx->lock);
-}
-
 /* With q->lock held: the fd is readable exactly while there is something */
 static void signal_state(struct core_eventq *q)
 {
 	bool want = q->head || q->lost;
-	uint64_t one = 1;
-	ssize_t n = 0;
 
 	if (want == q->signalled || q->closed)
 		return;
-	if (want) {
-		n = write(q->base.fd, &one, sizeof(one));
-	} else {
-		struct pollfd pfd = { .fd = q->base.fd, .events = POLLIN };
-
-		/* A client that reads it by itself must not block us. */
-		if (poll(&pfd, 1, 0) == 1)
-			n = read(q->base.fd, &one, sizeof(one));
-	}
-	(void)n;
+	fd_signal(q->base.fd, want);
 	q->signalled = want;
 }
 
@@ -194,7 +155,7 @@ static int veventq_new(struct core_call *call,
 	q->viommu = viommu;
 	q->type = arg->type;
 	q->depth = arg->veventq_depth;
-	rc = new_fd(&q->base.fd);
+	rc = fd_new(&q->base.fd);
 	if (rc)
 		goto abort;
 	rc = link_queue(viommu, q);
@@ -226,7 +187,7 @@ static int veventq_alloc(struct core_call *call,
 	if (!rc)
 		rc = core_reply(call, sizeof(*arg));
 	if (!rc) {
-		publish_fd(&q->base);
+		fd_publish(&q->base);
 		core_object_publish(&q->base.obj);
 		return 0;
 	}
@@ -253,42 +214,6 @@ int veventq_ioctl_alloc(struct core_call *call)
 	rc = veventq_alloc(call, viommu);
 	core_put(&viommu->obj);
 	return rc;
-}
-
-int fault_ioctl_alloc(struct core_call *call)
-{
-	struct iommu_fault_alloc *arg = call->arg;
-	struct core_fault *fault;
-	int rc;
-
-	if (arg->flags)
-		return -EOPNOTSUPP;
-	rc = core_object_new(call->ctx, CORE_FAULT, &fault);
-	if (rc)
-		return rc;
-	rc = new_fd(&fault->base.fd);
-	if (rc)
-		goto abort;
-	arg->out_fault_id = fault->base.obj.id;
-	rc = core_give_fd(fault->base.fd, &arg->out_fault_fd);
-	if (!rc)
-		rc = core_reply(call, sizeof(*arg));
-	if (rc)
-		goto close_fd;
-	publish_fd(&fault->base);
-	core_object_publish(&fault->base.obj);
-	return 0;
-
-close_fd:
-	close(fault->base.fd);
-abort:
-	core_object_abort(&fault->base.obj);
-	return rc;
-}
-
-void fault_destroy(struct core_object *obj)
-{
-	(void)obj; /* its fd has been closed, and it holds nothing */
 }
 
 /* The first event, or a header that tells of lost ones; NULL for neither */
@@ -354,8 +279,7 @@ static void consumed(struct core_eventq *q, struct core_vevent *event,
 	free(event);
 }
 
-static ssize_t veventq_read(struct core_eventq *q, unsigned char *buf,
-			    size_t len)
+ssize_t veventq_read(struct core_eventq *q, unsigned char *buf, size_t len)
 {
 	size_t header = sizeof(struct iommufd_vevent_header);
 	struct core_vevent lost = { 0 };
@@ -384,110 +308,10 @@ static ssize_t veventq_read(struct core_eventq *q, unsigned char *buf,
 	return done ? (ssize_t)done : rc;
 }
 
-/* With ctx->lock held; the pointer that points to it */
-static struct core_fd_object **find_fd(struct core_ctx *ctx, int fd)
+/* Events still arrive, and must not signal somebody's fd. */
+void veventq_closed(struct core_eventq *q)
 {
-	struct core_fd_object **link = &ctx->fds;
-
-	while (*link && (*link)->fd != fd)
-		link = &(*link)->next;
-	return link;
-}
-
-/* Finds the queue by its fd, with a user */
-static int get_by_fd(struct core_ctx *ctx, int fd, struct core_fd_object **out)
-{
-	struct core_fd_object *base;
-
-	pthread_mutex_lock(&ctx->lock);
-	base = *find_fd(ctx, fd);
-	if (base)
-		core_use(&base->obj); /* the open fd has one already */
-	pthread_mutex_unlock(&ctx->lock);
-	if (!base)
-		return -EBADF;
-	*out = base;
-	return 0;
-}
-
-/* No driver reports page requests: a fault queue is always empty. */
-static ssize_t fault_read(size_t len)
-{
-	return len % sizeof(struct iommu_hwpt_pgfault) ? -ESPIPE : 0;
-}
-
-ssize_t core_fd_read(struct core_ctx *ctx, int fd, void *buf, size_t len)
-{
-	struct core_fd_object *base;
-	ssize_t rc = get_by_fd(ctx, fd, &base);
-
-	if (rc)
-		return rc;
-	if (base->obj.type == CORE_VEVENTQ)
-		rc = veventq_read(container_of(base, struct core_eventq, base),
-				  buf, len);
-	else
-		rc = fault_read(len);
-	core_put(&base->obj);
-	return rc;
-}
-
-/* Whatever group a response names, it does not wait for one */
-static ssize_t fault_write(const void *buf, size_t len)
-{
-	struct iommu_hwpt_page_response response;
-
-	if (len % sizeof(response))
-		return -ESPIPE;
-	if (!len)
-		return 0;
-	if (core_copy_in(&response, (uintptr_t)buf, sizeof(response)))
-		return -EFAULT;
-	return -EINVAL;
-}
-
-ssize_t core_fd_write(struct core_ctx *ctx, int fd, const void *buf, size_t len)
-{
-	struct core_fd_object *base;
-	ssize_t rc = get_by_fd(ctx, fd, &base);
-
-	if (rc)
-		return rc;
-	rc = base->obj.type == CORE_FAULT ? fault_write(buf, len) : -EINVAL;
-	core_put(&base->obj);
-	return rc;
-}
-
-int core_fd_close(struct core_ctx *ctx, int fd)
-{
-	struct core_fd_object **link;
-	struct core_fd_object *base;
-
-	pthread_mutex_lock(&ctx->lock);
-	link = find_fd(ctx, fd);
-	base = *link;
-	if (base)
-		*link = base->next;
-	pthread_mutex_unlock(&ctx->lock);
-	if (!base)
-		return -EBADF;
-
-	if (base->obj.type == CORE_VEVENTQ) {
-		struct core_eventq *q =
-			container_of(base, struct core_eventq, base);
-
-		/* Events still arrive, and must not signal somebody's fd. */
-		pthread_mutex_lock(&q->lock);
-		q->closed = true;
-		pthread_mutex_unlock(&q->lock);
-	}
-	close(fd);
-	core_put(&base->obj);
-	return 0;
-}
-
-void core_fd_close_all(struct core_ctx *ctx)
-{
-	while (ctx->fds)
-		core_fd_close(ctx, ctx->fds->fd);
+	pthread_mutex_lock(&q->lock);
+	q->closed = true;
+	pthread_mutex_unlock(&q->lock);
 }

@@ -38,12 +38,15 @@ static void put_fault(struct core_hwpt *hwpt)
 /* With ioas->hwpt_lock held; the result is not published yet. */
 int hwpt_paging_new(struct core_ctx *ctx, struct core_ioas *ioas,
 		    struct core_dev *dev, uint32_t flags,
-		    struct core_hwpt **out)
+		    const struct core_user_data *data, struct core_hwpt **out)
 {
 	struct core_iommu *iommu = dev->dev->iommu;
 	struct core_hwpt *hwpt;
-	int rc = check_paging_flags(dev->dev, flags);
+	int rc;
 
+	if (data && !iommu->ops->domain_alloc_data)
+		return -EOPNOTSUPP;
+	rc = check_paging_flags(dev->dev, flags);
 	if (rc)
 		return rc;
 	rc = core_object_new(ctx, CORE_HWPT_PAGING, &hwpt);
@@ -52,8 +55,10 @@ int hwpt_paging_new(struct core_ctx *ctx, struct core_ioas *ioas,
 	hwpt->ioas = ioas;
 	hwpt->pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
 	hwpt->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
-	rc = iommu->ops->domain_alloc(
-		dev->dev, flags & ~IOMMU_HWPT_FAULT_ID_VALID, &hwpt->domain);
+	flags &= ~IOMMU_HWPT_FAULT_ID_VALID;
+	rc = data ? iommu->ops->domain_alloc_data(dev->dev, flags, data,
+						  &hwpt->domain)
+		  : iommu->ops->domain_alloc(dev->dev, flags, &hwpt->domain);
 	if (rc)
 		goto abort;
 	hwpt->domain->iommu = iommu;
@@ -203,11 +208,10 @@ static int alloc_on(struct core_call *call, struct core_object *pt,
 
 	switch (pt->type) {
 	case CORE_IOAS:
-		if (data.len)
-			return -EOPNOTSUPP; /* no driver takes any */
 		*ioas = container_of(pt, struct core_ioas, obj);
 		pthread_mutex_lock(&(*ioas)->hwpt_lock);
-		return hwpt_paging_new(call->ctx, *ioas, dev, arg->flags, out);
+		return hwpt_paging_new(call->ctx, *ioas, dev, arg->flags,
+				       data.len ? &data : NULL, out);
 	case CORE_HWPT_PAGING:
 		return nested_on_parent(call->ctx,
 					container_of(pt, struct core_hwpt, obj),
@@ -244,6 +248,7 @@ static int finish_alloc(struct core_call *call, struct core_hwpt *hwpt)
 			      &hwpt->fault);
 		if (rc)
 			return rc;
+		hwpt->domain->page_requests = true;
 	}
 	arg->out_hwpt_id = hwpt->obj.id;
 	rc = core_reply(call, sizeof(*arg));
@@ -285,57 +290,4 @@ int hwpt_ioctl_alloc(struct core_call *call)
 put_dev:
 	core_put(&dev->obj);
 	return rc;
-}
-
-/*
- * Dirty tracking: no driver can do it yet, so each call gets as far as Linux's
- * would with such a driver.
- */
-int hwpt_ioctl_set_dirty_tracking(struct core_call *call)
-{
-	struct iommu_hwpt_set_dirty_tracking *arg = call->arg;
-	struct core_hwpt *hwpt;
-	int rc;
-
-	if (arg->flags & ~IOMMU_HWPT_DIRTY_TRACKING_ENABLE)
-		return -EOPNOTSUPP;
-	rc = core_get(call->ctx, arg->hwpt_id, CORE_HWPT_PAGING, &hwpt);
-	if (rc)
-		return rc;
-	core_put(&hwpt->obj);
-	return -EOPNOTSUPP;
-}
-
-static int check_bitmap(const struct iommu_hwpt_get_dirty_bitmap *arg,
-			uint64_t alignment)
-{
-	uint64_t end = arg->iova + arg->length;
-
-	/* An empty bitmap at IOVA 0 is a length of 2^64 to Linux */
-	if (arg->length ? end - 1 < arg->iova : arg->iova)
-		return -EOVERFLOW;
-	if ((arg->iova | end) & (alignment - 1))
-		return -EINVAL;
-	if (!arg->page_size || ((arg->iova | end) & (arg->page_size - 1)))
-		return -EINVAL;
-	return 0;
-}
-
-int hwpt_ioctl_get_dirty_bitmap(struct core_call *call)
-{
-	struct iommu_hwpt_get_dirty_bitmap *arg = call->arg;
-	struct core_hwpt *hwpt;
-	int rc;
-
-	if ((arg->flags & ~IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR) ||
-	    arg->__reserved)
-		return -EOPNOTSUPP;
-	rc = core_get(call->ctx, arg->hwpt_id, CORE_HWPT_PAGING, &hwpt);
-	if (rc)
-		return rc;
-	pthread_mutex_lock(&hwpt->ioas->lock);
-	rc = check_bitmap(arg, hwpt->ioas->alignment);
-	pthread_mutex_unlock(&hwpt->ioas->lock);
-	core_put(&hwpt->obj);
-	return rc ? rc : -EOPNOTSUPP;
 }

@@ -41,6 +41,7 @@ enum core_type {
 	CORE_ACCESS,
 	CORE_HW_QUEUE,
 	CORE_PRIVATE,
+	CORE_PRIVATE_FD,
 	CORE_TYPES,
 };
 
@@ -83,6 +84,28 @@ struct core_ctx {
 	struct core_msi msi[CORE_MSI_MAX];
 	uint32_t msi_count;
 	uint64_t epoch;
+	struct core_mmap *mmaps;
+};
+
+/* A hardware queue in guest memory */
+struct core_hwq {
+	struct core_object obj;
+	struct core_hw_queue drv;
+	struct core_viommu_object *viommu; /* fixed */
+	struct core_access *access;	   /* fixed: holds the pages */
+	uint64_t first;			   /* fixed: their IOVA */
+	uint64_t length;		   /* fixed */
+};
+
+/* Memory that the client may map; of ctx->mmaps, by offset; ctx.lock */
+struct core_mmap {
+	struct core_mmap *next;
+	struct core_viommu_object *owner;
+	uint64_t offset;
+	uint64_t length;
+	uint32_t users; /* mappings */
+	int fd;
+	uint64_t fd_offset;
 };
 
 struct core_access_link {
@@ -201,7 +224,7 @@ struct core_hole {
 	struct core_hole *next;
 };
 
-/* A device (its PASID, the key) attached to a HWPT; dev.lock. */
+/* A device (its PASID, the key) attached to a HWPT; dev.lock, fault_lock. */
 struct core_attach {
 	struct itree_node node;
 	struct core_hwpt *hwpt;
@@ -217,8 +240,30 @@ struct core_dev {
 	struct itree attached;	 /* struct core_attach by PASID, 0 for none */
 	struct core_vdev *vdev;
 	bool leaving;
+	_Atomic bool gone; /* core_page_request() finds it no more */
 	uint64_t msi_window[2]; /* first, last; first > last: none */
 	uint64_t msi_required;	/* ctx->msi it uses */
+
+	/* What a page request meets. Taken inside lock, for writing attached */
+	pthread_mutex_t fault_lock;
+	struct core_page_node *partial; /* groups that wait for their last */
+	uint32_t partial_count;
+};
+
+struct core_page_node {
+	struct core_page_node *next;
+	struct core_page_request request;
+};
+
+/* Page requests that are answered as one */
+struct core_fault_group {
+	struct core_fault_group *next;
+	struct core_dev *dev;	/* attached, with this key, to hwpt */
+	struct core_hwpt *hwpt; /* only to be compared */
+	uint64_t key;
+	uint32_t cookie; /* once it is read */
+	uint32_t count;
+	struct core_page_request requests[];
 };
 
 struct core_viommu_object {
@@ -269,8 +314,27 @@ struct core_eventq {
 	bool closed;	/* the eventfd is no longer ours */
 };
 
+/*
+ * response_lock guards responses and whoever calls page_response(); lock,
+ * inside it, is all that page requests need.
+ */
 struct core_fault {
 	struct core_fd_object base;
+	pthread_mutex_t response_lock; /* waiting */
+	struct ids waiting;	       /* core_fault_group that were read */
+	pthread_mutex_t lock;	       /* all below */
+	struct core_fault_group *head; /* to be read */
+	struct core_fault_group *tail;
+	uint32_t count;
+	bool signalled;
+	bool closed;
+};
+
+/* An fd of the machine's own; has no id */
+struct core_private_fd {
+	struct core_fd_object base;
+	void (*close)(void *data); /* fixed */
+	void *data;		   /* fixed */
 };
 
 /* Of the machine's own making */
@@ -300,6 +364,19 @@ static inline void core_put(struct core_object *obj)
 static inline void core_use(struct core_object *obj)
 {
 	atomic_fetch_add_explicit(&obj->users, 1, memory_order_relaxed);
+}
+
+/* One more user, if it is not on its way out */
+static inline bool core_try_use(struct core_object *obj)
+{
+	uint32_t users =
+		atomic_load_explicit(&obj->users, memory_order_relaxed);
+
+	while (users && !atomic_compare_exchange_weak_explicit(
+				&obj->users, &users, users + 1,
+				memory_order_acquire, memory_order_relaxed))
+		;
+	return users;
 }
 
 /* core_put(), and destroy it if nobody else uses it. */
@@ -388,12 +465,15 @@ void ioas_area_remove(struct core_ioas *ioas, struct core_area *area);
 int access_new(struct core_ctx *ctx, const struct core_access_ops *ops,
 	       void *data, struct core_access **out);
 int access_attach_ioas(struct core_access *access, struct core_ioas *ioas);
+/* Of a range it has pinned; -EFAULT if its pages are not contiguous */
+int access_pa(struct core_access *access, uint64_t iova, uint64_t length,
+	      uint64_t *pa);
 void access_notify_unmap(struct core_ioas *ioas, uint64_t first, uint64_t last);
 
 /* hwpt.c */
 int hwpt_paging_new(struct core_ctx *ctx, struct core_ioas *ioas,
 		    struct core_dev *dev, uint32_t flags,
-		    struct core_hwpt **out);
+		    const struct core_user_data *data, struct core_hwpt **out);
 /* The paging HWPT that holds the mappings below @hwpt */
 static inline struct core_hwpt *hwpt_paging(struct core_hwpt *hwpt)
 {
@@ -409,8 +489,31 @@ int msi_install(struct core_dev *dev, struct core_hwpt *paging);
 /* viommu.c: with dev->lock held and the vDEVICE claimed */
 void vdevice_end(struct core_vdev *vdev);
 
-/* eventq.c: closes the fds of every queue of the context */
+/* fd.c */
+int fd_new(int *fd);
+/* It works from now on, and counts as a user until it is closed */
+void fd_publish(struct core_fd_object *base);
+/* Makes an eventfd readable or not */
+void fd_signal(int fd, bool readable);
 void core_fd_close_all(struct core_ctx *ctx);
+
+/* eventq.c */
+ssize_t veventq_read(struct core_eventq *q, unsigned char *buf, size_t len);
+void veventq_closed(struct core_eventq *q);
+
+/* fault.c */
+ssize_t fault_read(struct core_fault *fault, unsigned char *buf, size_t len);
+ssize_t fault_write(struct core_fault *fault, const unsigned char *buf,
+		    size_t len);
+void fault_closed(struct core_fault *fault);
+/* Answers INVALID for what came while @dev's @key was attached to @hwpt */
+void fault_auto_respond(struct core_dev *dev, uint64_t key,
+			struct core_hwpt *hwpt);
+/* The device goes: so does what waits for a last page */
+void fault_forget_partial(struct core_dev *dev);
+
+/* hwqueue.c */
+void mmap_put_all(struct core_ctx *ctx);
 
 /* Objects' ends: the last user has gone, the id cannot be found. */
 void dev_destroy(struct core_object *obj);
@@ -423,6 +526,7 @@ void veventq_destroy(struct core_object *obj);
 void fault_destroy(struct core_object *obj);
 void private_destroy(struct core_object *obj);
 void access_destroy(struct core_object *obj);
+void hw_queue_destroy(struct core_object *obj);
 
 /* The calls, by the table in dispatch.c */
 int ioas_ioctl_alloc(struct core_call *call);

@@ -26,6 +26,7 @@ static const struct {
 	[CORE_VDEVICE] = { sizeof(struct core_vdev), vdevice_destroy },
 	[CORE_VEVENTQ] = { sizeof(struct core_eventq), veventq_destroy },
 	[CORE_FAULT] = { sizeof(struct core_fault), fault_destroy },
+	[CORE_HW_QUEUE] = { sizeof(struct core_hwq), hw_queue_destroy },
 	[CORE_ACCESS] = { sizeof(struct core_access), access_destroy },
 	[CORE_PRIVATE] = { sizeof(struct core_private_object),
 			   private_destroy },
@@ -89,20 +90,14 @@ void core_object_free(struct core_object *obj)
 int core_get(struct core_ctx *ctx, uint32_t id, enum core_type type, void *objp)
 {
 	struct core_object *obj;
-	uint32_t users = 0;
+	bool got;
 
 	reader_enter(); /* keeps obj's memory until we have a reference */
 	obj = ids_get(&ctx->ids, id);
-	if (obj && (type == CORE_ANY || obj->type == type)) {
-		users = atomic_load_explicit(&obj->users, memory_order_relaxed);
-		while (users &&
-		       !atomic_compare_exchange_weak_explicit(
-			       &obj->users, &users, users + 1,
-			       memory_order_acquire, memory_order_relaxed))
-			;
-	}
+	got = obj && (type == CORE_ANY || obj->type == type) &&
+	      core_try_use(obj);
 	reader_exit();
-	if (!users)
+	if (!got)
 		return -ENOENT;
 	*(struct core_object **)objp = obj;
 	return 0;
@@ -240,6 +235,7 @@ void core_close(struct core_ctx *ctx)
 		nanosleep(&nap, NULL);
 
 	core_fd_close_all(ctx);
+	mmap_put_all(ctx);
 	destroy_private(ctx);
 	/* Users form a graph without cycles: each pass frees its leaves. */
 	while (destroy_leaves(ctx))

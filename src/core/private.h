@@ -62,6 +62,19 @@ int core_private_get(struct core_ctx *ctx, uint32_t id,
 		     struct core_private_object **out, void **data);
 void core_private_put(struct core_private_object *object);
 
+/*
+ * A real fd of the machine's own, which poll(2) finds writable. @close runs
+ * when the client closes it, or the context. -ENOMEM, eventfd's errno.
+ */
+struct core_private_fd;
+
+int core_private_fd_new(struct core_ctx *ctx, void (*close)(void *data),
+			void *data, int *fd);
+/* With a user, until core_private_fd_put(). -EBADF: no such fd, another kind */
+int core_private_fd_get(struct core_ctx *ctx, int fd,
+			struct core_private_fd **out, void **data);
+void core_private_fd_put(struct core_private_fd *private);
+
 /* A user of some object, which keeps it from being destroyed */
 struct core_hold {
 	void *object;

@@ -46,6 +46,12 @@ static int viommu_new(struct core_call *call, struct core_dev *dev,
 	viommu->drv->parent = parent->domain;
 	/* Pairs with the acquire in core_viommu_event(). */
 	reader_publish(&viommu->drv->core, (void *)viommu);
+	rc = viommu->drv->ops->init ? viommu->drv->ops->init(viommu->drv, &data)
+				    : 0;
+	if (rc) {
+		viommu->drv->ops->free(viommu->drv);
+		goto abort;
+	}
 	core_use(&parent->obj);
 	*out = viommu;
 	return 0;
@@ -243,24 +249,4 @@ int vdevice_ioctl_alloc(struct core_call *call)
 	}
 	core_put(&viommu->obj);
 	return rc;
-}
-
-/* No driver has hardware queues. */
-int hw_queue_ioctl_alloc(struct core_call *call)
-{
-	struct iommu_hw_queue_alloc *arg = call->arg;
-	struct core_viommu_object *viommu;
-	uint64_t last;
-	int rc;
-
-	if (arg->flags || arg->type == IOMMU_HW_QUEUE_TYPE_DEFAULT)
-		return -EOPNOTSUPP;
-	rc = range_last(arg->nesting_parent_iova, arg->length, &last);
-	if (rc)
-		return rc;
-	rc = core_get(call->ctx, arg->viommu_id, CORE_VIOMMU, &viommu);
-	if (rc)
-		return rc;
-	core_put(&viommu->obj);
-	return -EOPNOTSUPP;
 }

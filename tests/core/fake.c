@@ -130,6 +130,61 @@ static const struct core_domain_ops paging_ops = {
 	.unmap = domain_unmap,
 };
 
+static int set_dirty_tracking(struct core_domain *core, bool enable)
+{
+	struct fake_domain *domain =
+		container_of(core, struct fake_domain, core);
+
+	if (domain->unit->dirty_rc)
+		return domain->unit->dirty_rc;
+	domain->tracking = enable;
+	return 0;
+}
+
+static int read_and_clear_dirty(struct core_domain *core, uint64_t iova,
+				uint64_t length, bool clear,
+				struct core_dirty *dirty)
+{
+	struct fake_domain *domain =
+		container_of(core, struct fake_domain, core);
+	uint64_t last = iova + length - 1;
+
+	/* Core asks only for what is mapped */
+	assert_non_null(itree_first(&domain->maps, iova, iova));
+	assert_non_null(itree_first(&domain->maps, last, last));
+	if (!domain->tracking && dirty)
+		return -EINVAL;
+	for (int i = 0; i < FAKE_DIRTY_MAX; i++) {
+		uint64_t page = domain->dirty[i];
+
+		if (!page || page + 4095 < iova || page > last)
+			continue;
+		if (dirty)
+			core_dirty_record(dirty, page, 4096);
+		if (clear)
+			domain->dirty[i] = 0;
+	}
+	return 0;
+}
+
+static const struct core_dirty_ops dirty_ops = {
+	.set_dirty_tracking = set_dirty_tracking,
+	.read_and_clear_dirty = read_and_clear_dirty,
+};
+
+void fake_dirty(struct core_domain *core, uint64_t iova)
+{
+	struct fake_domain *domain =
+		container_of(core, struct fake_domain, core);
+	uint64_t page = iova & ~4095ULL;
+	int i = 0;
+
+	while (domain->dirty[i] && domain->dirty[i] != page)
+		i++;
+	assert_true(i < FAKE_DIRTY_MAX);
+	domain->dirty[i] = page;
+}
+
 static int take_entries(struct fake_unit *unit, struct core_inval *inv)
 {
 	uint32_t copied;
@@ -207,7 +262,27 @@ static int iommu_domain_alloc(struct core_device *dev, uint32_t flags,
 
 	if (!domain)
 		return -ENOMEM;
+	if (flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING)
+		domain->core.dirty_ops = &dirty_ops;
 	*out = &domain->core;
+	return 0;
+}
+
+int fake_domain_alloc_data(struct core_device *dev, uint32_t flags,
+			   const struct core_user_data *data,
+			   struct core_domain **out)
+{
+	struct fake_domain *domain;
+	uint64_t words[2];
+	int rc = core_copy_user_data(data, FAKE_DATA_TYPE, sizeof(words), words,
+				     sizeof(words));
+
+	if (!rc)
+		rc = iommu_domain_alloc(dev, flags, out);
+	if (rc)
+		return rc;
+	domain = container_of(*out, struct fake_domain, core);
+	memcpy(domain->data, words, sizeof(words));
 	return 0;
 }
 
@@ -313,6 +388,58 @@ static void viommu_vdevice_remove(struct core_viommu *core,
 	viommu->unit->vdevices--;
 }
 
+/* Answers in the user data, if there is room */
+static int viommu_init(struct core_viommu *core,
+		       const struct core_user_data *data)
+{
+	struct fake_viommu *viommu =
+		container_of(core, struct fake_viommu, core);
+	uint32_t answer = 0xabcd;
+
+	assert_non_null(core->core);
+	assert_non_null(core->parent);
+	if (viommu->unit->init_rc)
+		return viommu->unit->init_rc;
+	return viommu->unit->init_answers
+		       ? core_copy_back(data, &answer, sizeof(answer))
+		       : 0;
+}
+
+static bool viommu_hw_queue_type(struct core_viommu *core, uint32_t type)
+{
+	(void)core;
+	return type == FAKE_QUEUE_TYPE;
+}
+
+static int viommu_hw_queue_init(struct core_viommu *core,
+				struct core_hw_queue *queue)
+{
+	struct fake_unit *unit =
+		container_of(core, struct fake_viommu, core)->unit;
+
+	assert_ptr_equal(queue->viommu, core);
+	if (unit->queue_rc)
+		return unit->queue_rc;
+	/* queue 1 needs queue 0, which was the last */
+	if (queue->index == 1 && unit->last_queue) {
+		assert_int_equal(core_hw_queue_depend(queue, queue), -EINVAL);
+		assert_int_equal(core_hw_queue_depend(queue, unit->last_queue),
+				 0);
+		queue->drv = unit->last_queue;
+	}
+	unit->last_queue = queue;
+	unit->queues++;
+	return 0;
+}
+
+static void viommu_hw_queue_destroy(struct core_viommu *core,
+				    struct core_hw_queue *queue)
+{
+	if (queue->drv)
+		core_hw_queue_undepend(queue, queue->drv);
+	container_of(core, struct fake_viommu, core)->unit->queues--;
+}
+
 static const struct core_viommu_ops viommu_ops = {
 	.free = viommu_free,
 	.nested_alloc = viommu_nested_alloc,
@@ -320,6 +447,10 @@ static const struct core_viommu_ops viommu_ops = {
 	.inval_type = viommu_inval_type,
 	.vdevice_add = viommu_vdevice_add,
 	.vdevice_remove = viommu_vdevice_remove,
+	.init = viommu_init,
+	.hw_queue_type = viommu_hw_queue_type,
+	.hw_queue_init = viommu_hw_queue_init,
+	.hw_queue_destroy = viommu_hw_queue_destroy,
 };
 
 static int iommu_viommu_alloc(struct core_device *dev,
@@ -397,6 +528,18 @@ static void iommu_block(struct core_device *dev, uint32_t pasid)
 		unlink_dev(dev);
 }
 
+static void iommu_page_response(struct core_device *dev,
+				const struct core_page_request *last,
+				uint32_t code)
+{
+	struct fake_unit *unit = unit_of(dev);
+
+	unit->responses++;
+	unit->response = *last;
+	unit->response_code = code;
+	unit->response_dev = dev;
+}
+
 void fake_unit_init(struct fake_unit *unit)
 {
 	unit->ops = (struct core_iommu_ops){
@@ -412,6 +555,7 @@ void fake_unit_init(struct fake_unit *unit)
 		.block = iommu_block,
 		.nested_ops = &direct_ops,
 		.viommu_ops = &viommu_ops,
+		.page_response = iommu_page_response,
 	};
 	unit->core.ops = &unit->ops;
 	unit->geometry = (struct core_geometry){
@@ -511,6 +655,7 @@ void world_end(struct world *w)
 	assert_int_equal(w->unit.domains, 0);
 	assert_int_equal(w->unit.viommus, 0);
 	assert_int_equal(w->unit.vdevices, 0);
+	assert_int_equal(w->unit.queues, 0);
 	assert_int_equal(w->unit.devices, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(w->dev); i++)
 		assert_null(w->dev[i].core);

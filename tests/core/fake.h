@@ -26,6 +26,8 @@
 #define FAKE_INVAL_TYPE	 1
 #define FAKE_EVENT_TYPE	 1
 #define FAKE_ENTRY_LEN	 16
+#define FAKE_QUEUE_TYPE	 5
+#define FAKE_DIRTY_MAX	 64
 
 struct fake_unit;
 
@@ -37,8 +39,10 @@ struct fake_domain {
 	uint32_t attached;
 	uint32_t map_calls;
 	uint32_t unmap_calls;
-	uint64_t data[2];	    /* nested: what the guest gave */
-	struct fake_domain *parent; /* nested directly */
+	uint64_t data[2]; /* what came as user data */
+	bool tracking;
+	uint64_t dirty[FAKE_DIRTY_MAX]; /* pages, 0 for none */
+	struct fake_domain *parent;	/* nested directly */
 };
 
 struct fake_viommu {
@@ -65,6 +69,10 @@ struct fake_unit {
 	int inval_rc;
 	uint32_t inval_done;
 	int vdevice_rc;
+	int dirty_rc;
+	int queue_rc;
+	int init_rc;
+	bool init_answers; /* 0xabcd, into the vIOMMU's user data */
 	/* what happened */
 	_Atomic uint32_t domains;
 	_Atomic uint32_t viommus;
@@ -72,6 +80,12 @@ struct fake_unit {
 	_Atomic uint32_t devices;
 	_Atomic uint32_t blocks;
 	_Atomic uint32_t inval_calls;
+	_Atomic uint32_t queues;
+	_Atomic uint32_t responses;
+	struct core_page_request response; /* the last */
+	uint32_t response_code;
+	struct core_device *response_dev;
+	struct core_hw_queue *last_queue;
 	struct core_viommu *last_viommu;
 	struct core_inval inval; /* the last */
 	unsigned char inval_entry[64];
@@ -92,6 +106,10 @@ struct world {
 };
 
 void fake_unit_init(struct fake_unit *unit);
+/* For ops.domain_alloc_data, which is NULL: data as for nested domains */
+int fake_domain_alloc_data(struct core_device *dev, uint32_t flags,
+			   const struct core_user_data *data,
+			   struct core_domain **out);
 void fake_device_init(struct core_device *dev, struct fake_unit *unit,
 		      uint32_t stream_id);
 
@@ -100,6 +118,8 @@ int fake_read(struct world *w, struct core_device *dev, uint64_t iova,
 	      void *dst, size_t len);
 /* What a paging domain maps @iova to, 0 for nothing */
 uint64_t fake_pa(const struct core_domain *domain, uint64_t iova);
+/* The device writes a page: it becomes dirty if that is tracked */
+void fake_dirty(struct core_domain *domain, uint64_t iova);
 uint64_t fake_mapped(const struct core_domain *domain);
 /* The domain that @dev is under, NULL if it is blocked */
 struct fake_domain *fake_domain_of(struct core_device *dev);
