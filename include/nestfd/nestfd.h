@@ -320,8 +320,9 @@ struct nestfd_dma {
  * Return: 0; -EIO when the IOMMU aborted it (an event may tell why; what lay in
  * front of the fault was moved); -EFAULT when the translation led to no memory,
  * or @buf is none; -EINPROGRESS when the IOMMU stalled it: nothing from the
- * stalled page on was moved, repeat it after software has answered the event;
- * -ENODEV when the device has failed; -EINVAL.
+ * stalled page on was moved, repeat it after software has answered the event
+ * (the repeat is the same stall: it goes on, gets -EIO, or, where software
+ * terminated it without an abort, reads zeros and writes nothing); -ENODEV when the device has failed; -EINVAL.
  */
 int nestfd_dma(struct nestfd_device *dev, const struct nestfd_dma *dma);
 
