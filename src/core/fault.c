@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/bits.h"
+#include "core/foreign.h"
 #include "core/internal.h"
 
 /* Hardware has a limit for what is outstanding; so have we */
@@ -458,8 +459,9 @@ int fault_ioctl_alloc(struct core_call *call)
 	if (rc)
 		goto abort;
 	arg->out_fault_id = fault->base.obj.id;
-	arg->out_fault_fd = (uint32_t)fault->base.fd;
-	rc = core_reply(call, sizeof(*arg));
+	rc = core_give_fd(fault->base.fd, &arg->out_fault_fd);
+	if (!rc)
+		rc = core_reply(call, sizeof(*arg));
 	if (rc)
 		goto close_fd;
 	fd_publish(&fault->base);
