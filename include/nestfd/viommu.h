@@ -100,10 +100,11 @@ void nestfd_viommu_destroy(struct nestfd_viommu *viommu);
 /**
  * struct nestfd_viommu_device - a device behind the virtual IOMMU
  * @size: sizeof(struct nestfd_viommu_device)
- * @vsid: the StreamID the guest knows it by
+ * @vsid: the StreamID the guest knows it by, within IDR1.SIDSIZE
  * @dev_id: its id on the backend (bound already)
  * @attach: attaches it to a HWPT, replacing what was: on Linux
- *	VFIO_DEVICE_ATTACH_IOMMUFD_PT, see nestfd_vfio_attach()
+ *	VFIO_DEVICE_ATTACH_IOMMUFD_PT, see nestfd_vfio_attach(). 0 or a negative
+ *	errno; must not call back into libviommu
  * @ctx: first argument of @attach
  */
 struct nestfd_viommu_device {

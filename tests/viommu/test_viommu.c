@@ -702,6 +702,26 @@ static void a_second_device_with_the_same_vsid_is_refused(void **state)
 	assert_int_equal(s->fake.attached, 9); /* the parent */
 }
 
+/* The default SIDSIZE is 16 */
+static void a_vsid_that_no_table_can_name_is_refused(void **state)
+{
+	struct state *s = *state;
+	struct nestfd_viommu_device dev = {
+		.size = sizeof(dev),
+		.vsid = 0x10000,
+		.dev_id = 8,
+		.attach = fake_attach,
+		.ctx = &s->fake,
+	};
+
+	assert_int_equal(nestfd_viommu_device_add(s->viommu, &dev), -EINVAL);
+	dev.vsid = UINT32_MAX;
+	assert_int_equal(nestfd_viommu_device_add(s->viommu, &dev), -EINVAL);
+	dev.vsid = 0xffff;
+	assert_int_equal(nestfd_viommu_device_add(s->viommu, &dev), 0);
+	assert_int_equal(s->fake.nvdevice, 2);
+}
+
 static void reset_turns_the_smmu_off(void **state)
 {
 	struct state *s = *state;
@@ -777,6 +797,7 @@ int main(void)
 		CASE(the_guest_sees_no_more_than_host_and_vmm_allow),
 		CASE(the_vmm_can_take_features_away),
 		CASE(a_second_device_with_the_same_vsid_is_refused),
+		CASE(a_vsid_that_no_table_can_name_is_refused),
 		CASE(reset_turns_the_smmu_off),
 		CASE(every_allocation_may_fail),
 	};

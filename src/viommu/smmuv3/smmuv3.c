@@ -125,6 +125,10 @@ static int vsmmu_device_add(struct nestfd_viommu *viommu,
 	struct vsmmu_stream *stream;
 	int rc;
 
+	/* the guest's tables could never name it */
+	if ((uint64_t)device->vsid >>
+	    field_get(SMMUV3_IDR1_SIDSIZE, vsmmu->id.idr[1]))
+		return -EINVAL;
 	stream = alloc_zero(sizeof(*stream));
 	if (!stream)
 		return -ENOMEM;
