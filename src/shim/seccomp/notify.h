@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One notification: what a thread of the program wants to do, and the answer.
+ * How its memory and fds are reached is the caller's business, so that a
+ * fuzzer can be a program.
+ */
+#ifndef SHIM_SECCOMP_NOTIFY_H
+#define SHIM_SECCOMP_NOTIFY_H
+
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shim/run.h"
+#include "shim/seccomp/server.h"
+
+/* On the thread that waits for the answer; all give negative errnos. */
+struct notify_client {
+	void *ctx;
+	/* -EFAULT also when the thread has gone: what was read may be
+	 * another's */
+	int (*read)(void *ctx, void *dst, uint64_t addr, size_t len);
+	int (*write)(void *ctx, uint64_t addr, const void *src, size_t len);
+	/* The same file as an fd of ours, for the caller to close */
+	int (*get_fd)(void *ctx, int fd);
+	/*
+	 * Our file as an fd of its own: the number. @answer: that is also what
+	 * its call returns, in one step: it has both or neither.
+	 */
+	int (*add_fd)(void *ctx, int fd, bool cloexec, bool answer);
+};
+
+struct notify_env {
+	struct server *server;
+	struct run_stats *stats; /* or NULL */
+	int trace_fd;		 /* or -1 */
+	bool verbose;
+};
+
+/* @resp has been filled in; false: nothing is left to be answered */
+bool notify_answer(const struct notify_env *env, const struct seccomp_notif *n,
+		   const struct notify_client *client,
+		   struct seccomp_notif_resp *resp);
+
+#endif

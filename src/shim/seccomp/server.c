@@ -1,0 +1,571 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Contexts and event queues; see server.h.
+ *
+ * A context is kept by its socket until that hangs up, by calls in progress and
+ * by its event queues (as on Linux). Queues are started by the thread of a call
+ * and ended by the thread that watches.
+ */
+#include "shim/seccomp/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "shim/machine.h"
+
+#define BUCKETS	     256u
+#define RECORD_MAX   256u
+#define RESPONSE_MAX 4096u
+/* of one queue, before others have their turn */
+#define RESPONSES 64u
+#define EVENTS	  16
+
+/* Low bits of what epoll says; above them a cookie */
+enum watched {
+	WATCH_CONTEXT,
+	WATCH_SOCKET,
+	WATCH_INNER,
+	WATCH_END,
+};
+#define WATCH_BITS 2
+
+struct server_context {
+	struct server_context *next;
+	uint64_t cookie;
+	int end;
+	bool open; /* the program's end exists */
+	unsigned int refs;
+	struct nestfd *nestfd; /* NULL until the first call */
+};
+
+struct server_queue {
+	struct server_queue *next;
+	struct server_context *context;
+	uint64_t cookie;
+	int end;
+	int inner;
+};
+
+struct server {
+	struct shim_machine machine;
+	int epoll;
+	unsigned int fds_max;
+	pthread_mutex_t lock; /* all below, and what is in it */
+	unsigned int fds;
+	struct server_count count;
+	struct server_context *contexts[BUCKETS];
+	struct server_queue *queues;
+};
+
+/* ---- Sockets ---- */
+
+static int cookie_of(int fd, uint64_t *cookie)
+{
+	socklen_t len = sizeof(*cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, cookie, &len) ? -errno : 0;
+}
+
+static int watch(struct server *s, int fd, uint32_t events, enum watched kind,
+		 uint64_t cookie, int op)
+{
+	struct epoll_event event = {
+		.events = events,
+		.data.u64 = cookie << WATCH_BITS | kind,
+	};
+
+	return epoll_ctl(s->epoll, op, fd, &event) ? -errno : 0;
+}
+
+/* The server's own fds are bounded, so that calls can always be served. */
+static bool take_fds(struct server *s, unsigned int n)
+{
+	bool ok;
+
+	pthread_mutex_lock(&s->lock);
+	ok = s->fds + n <= s->fds_max;
+	if (ok)
+		s->fds += n;
+	pthread_mutex_unlock(&s->lock);
+	return ok;
+}
+
+static void give_back_fds(struct server *s, unsigned int n)
+{
+	pthread_mutex_lock(&s->lock);
+	s->fds -= n;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* fds[0] is the program's */
+static int make_pair(int type, int fds[2], uint64_t *cookie)
+{
+	int rc;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | type, 0, fds))
+		return -errno;
+	rc = cookie_of(fds[0], cookie);
+	if (rc) {
+		close(fds[0]);
+		close(fds[1]);
+	}
+	return rc;
+}
+
+/* ---- Contexts ---- */
+
+static struct server_context **bucket(struct server *s, uint64_t cookie)
+{
+	return &s->contexts[cookie % BUCKETS];
+}
+
+static struct server_context *find(struct server *s, uint64_t cookie)
+{
+	struct server_context *c = *bucket(s, cookie);
+
+	while (c && c->cookie != cookie)
+		c = c->next;
+	return c;
+}
+
+static void unlink_context(struct server *s, struct server_context *c)
+{
+	struct server_context **link = bucket(s, c->cookie);
+
+	while (*link != c)
+		link = &(*link)->next;
+	*link = c->next;
+}
+
+void server_put(struct server *s, struct server_context *c)
+{
+	bool last;
+
+	pthread_mutex_lock(&s->lock);
+	last = !--c->refs;
+	if (last)
+		unlink_context(s, c);
+	pthread_mutex_unlock(&s->lock);
+	if (!last)
+		return;
+	nestfd_close(c->nestfd);
+	close(c->end);
+	free(c);
+	pthread_mutex_lock(&s->lock);
+	s->fds--;
+	s->count.contexts--;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* The socket has hung up: whoever sees it first lets the context go. */
+static void hang_up(struct server *s, struct server_context *c)
+{
+	bool was;
+
+	pthread_mutex_lock(&s->lock);
+	was = c->open;
+	c->open = false;
+	pthread_mutex_unlock(&s->lock);
+	if (!was)
+		return;
+	epoll_ctl(s->epoll, EPOLL_CTL_DEL, c->end, NULL);
+	server_put(s, c);
+}
+
+static struct server_context *get_by_cookie(struct server *s, uint64_t cookie)
+{
+	struct server_context *c;
+
+	pthread_mutex_lock(&s->lock);
+	c = find(s, cookie);
+	if (c && c->open)
+		c->refs++;
+	else
+		c = NULL;
+	pthread_mutex_unlock(&s->lock);
+	return c;
+}
+
+struct server_context *server_get(struct server *s, int fd)
+{
+	uint64_t cookie;
+
+	return cookie_of(fd, &cookie) ? NULL : get_by_cookie(s, cookie);
+}
+
+static bool has_hung_up(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLHUP;
+}
+
+/* One that has gone without having been noticed yet; kept for the caller */
+static struct server_context *next_gone(struct server *s)
+{
+	struct server_context *c = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	for (unsigned int i = 0; i < BUCKETS && !c; i++) {
+		c = s->contexts[i];
+		while (c && !(c->open && has_hung_up(c->end)))
+			c = c->next;
+	}
+	if (c)
+		c->refs++;
+	pthread_mutex_unlock(&s->lock);
+	return c;
+}
+
+/* A program that closes and opens again finds its devices free. */
+static void reap(struct server *s)
+{
+	struct server_context *c;
+
+	while ((c = next_gone(s))) {
+		hang_up(s, c);
+		server_put(s, c);
+	}
+}
+
+static int add_context(struct server *s, int end, uint64_t cookie)
+{
+	struct server_context *c = calloc(1, sizeof(*c));
+	int rc;
+
+	if (!c)
+		return -ENOMEM;
+	c->cookie = cookie;
+	c->end = end;
+	c->open = true;
+	c->refs = 1;
+	/* Nothing is ever said over it: as with /dev/iommu, poll(2) does not
+	 * wait. */
+	shutdown(end, SHUT_WR);
+	pthread_mutex_lock(&s->lock);
+	c->next = *bucket(s, cookie);
+	*bucket(s, cookie) = c;
+	s->count.contexts++;
+	pthread_mutex_unlock(&s->lock);
+	rc = watch(s, end, 0, WATCH_CONTEXT, cookie, EPOLL_CTL_ADD);
+	if (!rc)
+		return 0;
+	pthread_mutex_lock(&s->lock);
+	unlink_context(s, c);
+	s->count.contexts--;
+	pthread_mutex_unlock(&s->lock);
+	free(c);
+	return rc;
+}
+
+int server_open(struct server *s, int flags)
+{
+	uint64_t cookie;
+	int fds[2];
+	int rc;
+
+	reap(s);
+	if (!take_fds(s, 1))
+		return -ENFILE;
+	rc = make_pair(flags & O_NONBLOCK ? SOCK_NONBLOCK : 0, fds, &cookie);
+	if (rc)
+		goto give_back;
+	rc = add_context(s, fds[1], cookie);
+	if (!rc)
+		return fds[0];
+	close(fds[0]);
+	close(fds[1]);
+give_back:
+	give_back_fds(s, 1);
+	return rc == -EMFILE ? -ENFILE : rc; /* it is not the program's table */
+}
+
+int server_use(struct server *s, struct server_context *c,
+	       struct nestfd **nestfd)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&s->lock);
+	if (!c->nestfd) {
+		rc = nestfd_open(s->machine.machine, &c->nestfd);
+		if (!rc)
+			shim_machine_bind(&s->machine, c->nestfd);
+	}
+	if (!rc)
+		*nestfd = c->nestfd;
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+/* ---- Event queues ---- */
+
+int server_queue_new(struct server *s, struct server_context *c,
+		     struct server_queue **queue, int *program)
+{
+	struct server_queue *q = calloc(1, sizeof(*q));
+	int rc = -ENFILE;
+	int fds[2];
+
+	if (!q)
+		return -ENOMEM;
+	if (!take_fds(s, 2))
+		goto free_queue;
+	/* Reading an empty queue does not wait on Linux either. */
+	rc = make_pair(SOCK_NONBLOCK, fds, &q->cookie);
+	if (rc)
+		goto give_back;
+	q->end = fds[1];
+	q->inner = -1;
+	pthread_mutex_lock(&s->lock);
+	q->context = c;
+	c->refs++;
+	s->count.queues++;
+	pthread_mutex_unlock(&s->lock);
+	*queue = q;
+	*program = fds[0];
+	return 0;
+
+give_back:
+	give_back_fds(s, 2);
+free_queue:
+	free(q);
+	return rc;
+}
+
+void server_queue_cancel(struct server *s, struct server_queue *q)
+{
+	struct server_context *c = q->context;
+
+	close(q->end);
+	free(q);
+	pthread_mutex_lock(&s->lock);
+	s->fds -= 2;
+	s->count.queues--;
+	pthread_mutex_unlock(&s->lock);
+	server_put(s, c);
+}
+
+static void end_queue(struct server *s, struct server_queue *q)
+{
+	struct server_queue **link = &s->queues;
+
+	epoll_ctl(s->epoll, EPOLL_CTL_DEL, q->inner, NULL);
+	epoll_ctl(s->epoll, EPOLL_CTL_DEL, q->end, NULL);
+	pthread_mutex_lock(&s->lock);
+	while (*link != q)
+		link = &(*link)->next;
+	*link = q->next;
+	pthread_mutex_unlock(&s->lock);
+	nestfd_close_fd(q->context->nestfd, q->inner);
+	server_queue_cancel(s, q);
+}
+
+/* Ends of edges: each thing read by the program, each event, is one. */
+#define SOCKET_EVENTS (EPOLLIN | EPOLLOUT | EPOLLET)
+#define INNER_EVENTS  (EPOLLIN | EPOLLET)
+
+void server_queue_start(struct server *s, struct server_queue *q, int inner)
+{
+	q->inner = inner;
+	pthread_mutex_lock(&s->lock);
+	q->next = s->queues;
+	s->queues = q;
+	pthread_mutex_unlock(&s->lock);
+	/* Inner first: a hang-up of the other ends both. Without memory for
+	 * this, the queue stays silent. */
+	watch(s, inner, INNER_EVENTS, WATCH_INNER, q->cookie, EPOLL_CTL_ADD);
+	watch(s, q->end, SOCKET_EVENTS, WATCH_SOCKET, q->cookie, EPOLL_CTL_ADD);
+}
+
+/* Only the thread that watches removes queues. */
+static struct server_queue *find_queue(struct server *s, uint64_t cookie)
+{
+	struct server_queue *q;
+
+	pthread_mutex_lock(&s->lock);
+	q = s->queues;
+	while (q && q->cookie != cookie)
+		q = q->next;
+	pthread_mutex_unlock(&s->lock);
+	return q;
+}
+
+/* Exactly one record, however long records are: a length that just fits */
+static ssize_t read_record(struct server_queue *q, unsigned char *record)
+{
+	ssize_t n = -EINVAL;
+
+	for (size_t len = 4; len <= RECORD_MAX && n == -EINVAL; len += 4)
+		n = nestfd_read(q->context->nestfd, q->inner, record, len);
+	return n;
+}
+
+static void send_record(struct server_queue *q)
+{
+	unsigned char record[RECORD_MAX];
+	int unread = 0;
+	ssize_t n;
+
+	if (ioctl(q->end, SIOCOUTQ, &unread) || unread)
+		return;
+	n = read_record(q, record);
+	if (n > 0)
+		n = send(q->end, record, (size_t)n,
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)n; /* gone, or out of memory: as lost as its reader */
+}
+
+static void take_responses(struct server *s, struct server_queue *q)
+{
+	unsigned char bytes[RESPONSE_MAX];
+
+	for (unsigned int i = 0; i < RESPONSES; i++) {
+		ssize_t n = recv(q->end, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+		if (n <= 0)
+			return;
+		nestfd_write(q->context->nestfd, q->inner, bytes, (size_t)n);
+	}
+	/* There may be more: another edge, please. */
+	watch(s, q->end, SOCKET_EVENTS, WATCH_SOCKET, q->cookie, EPOLL_CTL_MOD);
+}
+
+static void on_queue(struct server *s, uint64_t cookie, bool socket,
+		     uint32_t events)
+{
+	struct server_queue *q = find_queue(s, cookie);
+
+	if (!q)
+		return;
+	if (socket && events & EPOLLIN)
+		take_responses(s, q);
+	if (socket && events & (EPOLLHUP | EPOLLERR))
+		end_queue(s, q);
+	else
+		send_record(q);
+}
+
+/* ---- Watching ---- */
+
+static void on_context(struct server *s, uint64_t cookie)
+{
+	struct server_context *c = get_by_cookie(s, cookie);
+
+	if (!c)
+		return;
+	hang_up(s, c);
+	server_put(s, c);
+}
+
+static bool on_event(struct server *s, const struct epoll_event *event)
+{
+	uint64_t cookie = event->data.u64 >> WATCH_BITS;
+	enum watched kind = event->data.u64 & ((1u << WATCH_BITS) - 1);
+
+	switch (kind) {
+	case WATCH_CONTEXT:
+		on_context(s, cookie);
+		return true;
+	case WATCH_SOCKET:
+	case WATCH_INNER:
+		on_queue(s, cookie, kind == WATCH_SOCKET, event->events);
+		return true;
+	default:
+		return !(event->events & EPOLLHUP);
+	}
+}
+
+bool server_watch(struct server *s, int fd, int timeout)
+{
+	struct epoll_event events[EVENTS];
+	bool go_on = true;
+	int n;
+
+	if (fd >= 0 && watch(s, fd, 0, WATCH_END, 0, EPOLL_CTL_ADD))
+		return false;
+	do {
+		n = epoll_wait(s->epoll, events, EVENTS, timeout);
+		for (int i = 0; i < n; i++)
+			go_on &= on_event(s, &events[i]);
+	} while (go_on && (n > 0 || (n < 0 && errno == EINTR)));
+	if (fd >= 0)
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, fd, NULL);
+	return go_on;
+}
+
+/* ---- The whole ---- */
+
+static unsigned int half_of_the_fds(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 1u << 16)
+		return 1u << 15;
+	return (unsigned int)limit.rlim_cur / 2;
+}
+
+int server_create(const char *iommu, const char *cache, const char *devices,
+		  struct server **out)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	int rc;
+
+	if (!s)
+		return -ENOMEM;
+	s->fds_max = half_of_the_fds();
+	pthread_mutex_init(&s->lock, NULL);
+	s->epoll = epoll_create1(EPOLL_CLOEXEC);
+	rc = s->epoll < 0 ? -errno : 0;
+	if (!rc)
+		rc = shim_machine_make(&s->machine, iommu, cache, devices);
+	if (!rc) {
+		*out = s;
+		return 0;
+	}
+	if (s->epoll >= 0)
+		close(s->epoll);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+	return rc;
+}
+
+static void end_contexts(struct server *s)
+{
+	for (unsigned int i = 0; i < BUCKETS; i++) {
+		struct server_context *c;
+
+		while ((c = s->contexts[i])) {
+			c->refs = 1; /* nobody is left to have any */
+			server_put(s, c);
+		}
+	}
+}
+
+void server_destroy(struct server *s)
+{
+	if (!s)
+		return;
+	while (s->queues)
+		end_queue(s, s->queues);
+	end_contexts(s);
+	shim_machine_end(&s->machine);
+	close(s->epoll);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+void server_count(struct server *s, struct server_count *count)
+{
+	pthread_mutex_lock(&s->lock);
+	*count = s->count;
+	pthread_mutex_unlock(&s->lock);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server of programs that are watched from outside: the machine, and what
+ * they have open on it.
+ *
+ * The program's fd of a context, and of an event queue, is one end of a
+ * SEQPACKET socketpair; the server holds the other. The kernel's cookie of the
+ * program's end tells which one an fd is, whatever its number and process; the
+ * hang-up at the server's end tells that nobody has it any more.
+ *
+ * The records of an event queue are written into its socket, the next one when
+ * the last one has been read, so that the queue itself stays where events wait
+ * and are lost; what the program writes is a response to faults. What this
+ * leaves different from Linux is said in docs/nestfd-run-seccomp.md.
+ */
+#ifndef SHIM_SECCOMP_SERVER_H
+#define SHIM_SECCOMP_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <nestfd/nestfd.h>
+
+struct server;
+struct server_context;
+struct server_queue;
+
+/* The texts are those of run.h. */
+int server_create(const char *iommu, const char *cache, const char *devices,
+		  struct server **out);
+/* No other thread may use it any more. */
+void server_destroy(struct server *s);
+
+/*
+ * A new /dev/iommu: the program's end, which the caller gives away and closes.
+ * @flags: O_CLOEXEC is always set, O_NONBLOCK as asked for. -ENFILE beyond the
+ * server's own limit of fds.
+ */
+int server_open(struct server *s, int flags);
+
+/* The context behind a fd of the program's, kept until put; NULL: not ours */
+struct server_context *server_get(struct server *s, int fd);
+void server_put(struct server *s, struct server_context *c);
+
+/* Its end of the machine, made at the first call */
+int server_use(struct server *s, struct server_context *c,
+	       struct nestfd **nestfd);
+
+/*
+ * An event queue that a call on @c is making: *@program is the program's end,
+ * to be given away and closed. Then one of the other two.
+ */
+int server_queue_new(struct server *s, struct server_context *c,
+		     struct server_queue **queue, int *program);
+/* @inner: libnestfd's fd of it */
+void server_queue_start(struct server *s, struct server_queue *q, int inner);
+void server_queue_cancel(struct server *s, struct server_queue *q);
+
+/*
+ * Handles hang-ups and events for as long as @timeout milliseconds bring none
+ * (-1: for ever); for one thread. False once @fd, if not -1, has hung up.
+ */
+bool server_watch(struct server *s, int fd, int timeout);
+
+struct server_count {
+	unsigned int contexts;
+	unsigned int queues;
+};
+void server_count(struct server *s, struct server_count *count);
+
+#endif
