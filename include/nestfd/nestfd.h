@@ -322,7 +322,8 @@ struct nestfd_dma {
  * or @buf is none; -EINPROGRESS when the IOMMU stalled it: nothing from the
  * stalled page on was moved, repeat it after software has answered the event
  * (the repeat is the same stall: it goes on, gets -EIO, or, where software
- * terminated it without an abort, reads zeros and writes nothing); -ENODEV when the device has failed; -EINVAL.
+ * terminated it without an abort, reads zeros and writes nothing); -ENODEV when
+ * the device has failed; -EINVAL.
  */
 int nestfd_dma(struct nestfd_device *dev, const struct nestfd_dma *dma);
 
