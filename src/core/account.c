@@ -74,7 +74,7 @@ int account_add(struct core_process *process, enum core_accounting mode,
 {
 	_Atomic uint64_t *counter = counter_of(process, mode);
 
-	if (counter) {
+	if (counter && n) {
 		uint64_t limit = process->limit(process);
 		uint64_t was =
 			atomic_load_explicit(counter, memory_order_relaxed);
@@ -88,6 +88,17 @@ int account_add(struct core_process *process, enum core_accounting mode,
 	}
 	atomic_fetch_add_explicit(&process->pinned, n, memory_order_relaxed);
 	return 0;
+}
+
+/* Whatever the limit is */
+void account_force(struct core_process *process, enum core_accounting mode,
+		   uint64_t n)
+{
+	_Atomic uint64_t *counter = counter_of(process, mode);
+
+	if (counter)
+		atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+	atomic_fetch_add_explicit(&process->pinned, n, memory_order_relaxed);
 }
 
 void account_sub(struct core_process *process, enum core_accounting mode,

@@ -180,7 +180,7 @@ static int run(struct core_ctx *ctx, unsigned int cmd, void *uptr)
 
 		if (private && private->cmd == cmd)
 			return run_private(private, &call);
-		return -ENOTTY;
+		return vfio_ioctl(ctx, cmd, uptr);
 	}
 	op = &ops[index];
 	if (op->cmd != cmd)

@@ -240,7 +240,7 @@ struct core_dev {
 	struct itree attached;	 /* struct core_attach by PASID, 0 for none */
 	struct core_vdev *vdev;
 	bool leaving;
-	_Atomic bool gone; /* core_page_request() finds it no more */
+	_Atomic bool gone;	/* core_page_request() finds it no more */
 	uint64_t msi_window[2]; /* first, last; first > last: none */
 	uint64_t msi_required;	/* ctx->msi it uses */
 
@@ -429,6 +429,8 @@ int account_charge(struct core_ctx *ctx, struct core_pages *pages, uint64_t n);
 void account_uncharge(struct core_pages *pages, uint64_t n);
 int account_add(struct core_process *process, enum core_accounting mode,
 		uint64_t n);
+void account_force(struct core_process *process, enum core_accounting mode,
+		   uint64_t n);
 void account_sub(struct core_process *process, enum core_accounting mode,
 		 uint64_t n);
 
@@ -460,6 +462,17 @@ int ioas_choose_iova(struct core_ioas *ioas, uint64_t addr, uint64_t length,
 		     uint64_t *iova);
 void ioas_area_insert(struct core_ioas *ioas, struct core_area *area);
 void ioas_area_remove(struct core_ioas *ioas, struct core_area *area);
+
+/* ioas.c; without locks. @flags and @iova as for IOMMU_IOAS_MAP */
+int ioas_map_user(struct core_ioas *ioas, uint64_t va, uint64_t length,
+		  uint32_t flags, uint64_t *iova);
+/* With ioas->lock held: ranges that are not reserved, until @fn fails */
+int ioas_for_each_free(struct core_ioas *ioas,
+		       int (*fn)(void *ctx, uint64_t first, uint64_t last),
+		       void *ctx);
+
+/* vfio.c; @arg may be a number */
+int vfio_ioctl(struct core_ctx *ctx, unsigned int cmd, void *arg);
 
 /* access.c; without locks. No @ops: pages stay until it lets go of them */
 int access_new(struct core_ctx *ctx, const struct core_access_ops *ops,

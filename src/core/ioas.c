@@ -83,21 +83,10 @@ void ioas_destroy(struct core_object *obj)
 	pthread_mutex_destroy(&ioas->hwpt_lock);
 }
 
-static int report_range(struct iommu_ioas_iova_ranges *arg, uint32_t room,
-			uint64_t start, uint64_t last)
-{
-	struct iommu_iova_range range = { start, last };
-	uint32_t index = arg->num_iovas++;
-
-	if (index >= room)
-		return 0;
-	return core_copy_out(arg->allowed_iovas + index * sizeof(range), &range,
-			     sizeof(range));
-}
-
 /* Everything between reserved ranges, which may overlap each other */
-static int report_ranges(struct core_ioas *ioas,
-			 struct iommu_ioas_iova_ranges *arg, uint32_t room)
+int ioas_for_each_free(struct core_ioas *ioas,
+		       int (*fn)(void *ctx, uint64_t first, uint64_t last),
+		       void *ctx)
 {
 	struct itree_node *node = itree_from(&ioas->reserved, 0);
 	uint64_t start = 0;
@@ -105,7 +94,7 @@ static int report_ranges(struct core_ioas *ioas,
 
 	for (; node; node = itree_succ(node)) {
 		if (node->first > start) {
-			rc = report_range(arg, room, start, node->first - 1);
+			rc = fn(ctx, start, node->first - 1);
 			if (rc)
 				return rc;
 		}
@@ -114,13 +103,30 @@ static int report_ranges(struct core_ioas *ioas,
 		if (node->last >= start)
 			start = node->last + 1;
 	}
-	return report_range(arg, room, start, UINT64_MAX);
+	return fn(ctx, start, UINT64_MAX);
+}
+
+struct report {
+	struct iommu_ioas_iova_ranges *arg;
+	uint32_t room;
+};
+
+static int report_range(void *ctx, uint64_t start, uint64_t last)
+{
+	struct report *report = ctx;
+	struct iommu_iova_range range = { start, last };
+	uint32_t index = report->arg->num_iovas++;
+
+	if (index >= report->room)
+		return 0;
+	return core_copy_out(report->arg->allowed_iovas + index * sizeof(range),
+			     &range, sizeof(range));
 }
 
 int ioas_ioctl_iova_ranges(struct core_call *call)
 {
 	struct iommu_ioas_iova_ranges *arg = call->arg;
-	uint32_t room = arg->num_iovas;
+	struct report report = { .arg = arg, .room = arg->num_iovas };
 	struct core_ioas *ioas;
 	int rc;
 
@@ -133,11 +139,11 @@ int ioas_ioctl_iova_ranges(struct core_call *call)
 	pthread_mutex_lock(&ioas->lock);
 	arg->num_iovas = 0;
 	arg->out_iova_alignment = ioas->alignment;
-	rc = report_ranges(ioas, arg, room);
+	rc = ioas_for_each_free(ioas, report_range, &report);
 	pthread_mutex_unlock(&ioas->lock);
 	if (!rc)
 		rc = core_reply(call, sizeof(*arg));
-	if (!rc && arg->num_iovas > room)
+	if (!rc && arg->num_iovas > report.room)
 		rc = -EMSGSIZE;
 	core_put(&ioas->obj);
 	return rc;
@@ -288,13 +294,25 @@ static int map_pages(struct core_ioas *ioas, struct core_pages *pages,
 	return rc;
 }
 
+int ioas_map_user(struct core_ioas *ioas, uint64_t va, uint64_t length,
+		  uint32_t flags, uint64_t *iova)
+{
+	struct core_pages *pages;
+	uint64_t offset;
+	int rc;
+
+	rc = pages_new_user(ioas->obj.ctx, va, length,
+			    flags & IOMMU_IOAS_MAP_WRITEABLE, &pages, &offset);
+	if (rc)
+		return rc;
+	return map_pages(ioas, pages, offset, length, flags, iova);
+}
+
 int ioas_ioctl_map(struct core_call *call)
 {
 	struct iommu_ioas_map *arg = call->arg;
 	uint64_t iova = arg->iova;
-	struct core_pages *pages;
 	struct core_ioas *ioas;
-	uint64_t offset;
 	int rc;
 
 	if (arg->__reserved)
@@ -305,12 +323,7 @@ int ioas_ioctl_map(struct core_call *call)
 	rc = get_ioas(call, arg->ioas_id, &ioas);
 	if (rc)
 		return rc;
-	rc = pages_new_user(call->ctx, arg->user_va, arg->length,
-			    arg->flags & IOMMU_IOAS_MAP_WRITEABLE, &pages,
-			    &offset);
-	if (!rc)
-		rc = map_pages(ioas, pages, offset, arg->length, arg->flags,
-			       &iova);
+	rc = ioas_map_user(ioas, arg->user_va, arg->length, arg->flags, &iova);
 	if (!rc) {
 		arg->iova = iova;
 		rc = core_reply(call, sizeof(*arg));
@@ -469,48 +482,5 @@ int ioas_ioctl_unmap(struct core_call *call)
 	rc = core_reply(call, sizeof(*arg));
 put_ioas:
 	core_put(&ioas->obj);
-	return rc;
-}
-
-static bool only_files(struct core_ioas *ioas)
-{
-	struct itree_node *node = itree_from(&ioas->areas, 0);
-
-	for (; node; node = itree_succ(node)) {
-		if (!container_of(node, struct core_area, node)->pages->is_file)
-			return false;
-	}
-	return true;
-}
-
-/*
- * Nothing is accounted here, and our own mappings of files belong to whichever
- * process uses the context: what is left is the refusal of other maps.
- */
-int ioas_ioctl_change_process(struct core_call *call)
-{
-	struct iommu_ioas_change_process *arg = call->arg;
-	struct core_object *obj;
-	uint32_t id = 0;
-	int rc = 0;
-
-	if (arg->__reserved)
-		return -EOPNOTSUPP;
-	while (!rc) {
-		struct core_ioas *ioas;
-
-		pthread_mutex_lock(&call->ctx->lock);
-		obj = ids_next(&call->ctx->ids, id, &id);
-		pthread_mutex_unlock(&call->ctx->lock);
-		if (!obj)
-			break;
-		if (get_ioas(call, id, &ioas))
-			continue; /* something else, or gone by now */
-		pthread_mutex_lock(&ioas->lock);
-		if (!only_files(ioas))
-			rc = -EINVAL;
-		pthread_mutex_unlock(&ioas->lock);
-		core_put(&ioas->obj);
-	}
 	return rc;
 }

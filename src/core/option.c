@@ -7,8 +7,11 @@
 
 static int set_rlimit_mode(struct core_ctx *ctx, uint64_t value)
 {
+	const struct core_process *process = account_process(&ctx->env);
 	int rc = 0;
 
+	if (process && !process->can(process, CORE_CAN_LIMIT))
+		return -EPERM;
 	pthread_mutex_lock(&ctx->lock);
 	if (ctx->objects)
 		rc = -EBUSY;
@@ -20,10 +23,6 @@ static int set_rlimit_mode(struct core_ctx *ctx, uint64_t value)
 	return rc;
 }
 
-/*
- * Nothing is accounted; the mode is kept. Setting it takes CAP_SYS_RESOURCE on
- * Linux, which everybody is taken to have here.
- */
 static int rlimit_mode(struct core_ctx *ctx, struct iommu_option *arg)
 {
 	if (arg->object_id)

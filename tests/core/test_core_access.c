@@ -619,87 +619,6 @@ static void kinds_of_domains_are_told_apart(void **state)
 	assert_null(core_attached(w->ctx, w->dev_id[1], CORE_NO_PASID));
 }
 
-/* RLIMIT_MEMLOCK of a process that a test makes up */
-struct limited {
-	struct core_process process;
-	uint64_t limit;
-	bool can[2];
-};
-
-static uint64_t limit_of(const struct core_process *process)
-{
-	return ((const struct limited *)process)->limit;
-}
-
-static bool can(const struct core_process *process,
-		enum core_capability capability)
-{
-	return ((const struct limited *)process)->can[capability];
-}
-
-static struct core_process *process_of(void *ctx)
-{
-	return *(struct core_process **)ctx;
-}
-
-static void limited_begin(struct limited *limited, struct core_account *user)
-{
-	*limited = (struct limited){ .limit = 3 };
-	limited->process.user = user;
-	limited->process.limit = limit_of;
-	limited->process.can = can;
-}
-
-static void reopen(struct world *w, struct core_process **current)
-{
-	core_close(w->ctx);
-	w->env.process = process_of;
-	w->env.process_ctx = current;
-	assert_rc(core_open(&w->env, &w->ctx), 0);
-	w->ioas = do_ioas(w);
-	w->dev_id[0] = do_bind(w, &w->dev[0]);
-	w->parent = w->ioas;
-	assert_rc(core_attach(w->ctx, w->dev_id[0], CORE_NO_PASID, &w->parent),
-		  0);
-}
-
-static void pinned_pages_count_against_the_users_limit(void **state)
-{
-	struct world *w = world_of(state);
-	struct core_account user = { 0 };
-	struct limited a, b;
-	struct core_process *current = &a.process;
-	char *mem = pages_alloc(4);
-
-	limited_begin(&a, &user);
-	limited_begin(&b, &user);
-	reopen(w, &current);
-	assert_rc(try_map(w, w->ioas, mem, 4 * PAGE, IOVA), -ENOMEM);
-	assert_int_equal(user.pages, 0);
-	assert_rc(try_map(w, w->ioas, mem + 100, 2 * PAGE, IOVA), -EINVAL);
-	assert_rc(try_map(w, w->ioas, mem, 2 * PAGE, IOVA), 0);
-	assert_int_equal(user.pages, 2);
-	assert_int_equal(a.process.pinned, 2);
-	assert_int_equal(a.process.locked, 0);
-	/* another process of the same user */
-	current = &b.process;
-	assert_rc(try_map(w, w->ioas, mem, 2 * PAGE, 2 * IOVA), -ENOMEM);
-	assert_rc(try_map(w, w->ioas, mem, PAGE, 2 * IOVA), 0);
-	assert_int_equal(user.pages, 3);
-	assert_int_equal(b.process.pinned, 1);
-	/* who has CAP_IPC_LOCK is not counted */
-	b.can[CORE_CAN_LOCK] = true;
-	assert_rc(try_map(w, w->ioas, mem, 4 * PAGE, 3 * IOVA), 0);
-	assert_int_equal(user.pages, 3);
-	assert_int_equal(b.process.pinned, 5);
-	assert_rc(try_unmap(w, w->ioas, 0, UINT64_MAX, NULL), 0);
-	assert_int_equal(user.pages, 0);
-	assert_int_equal(a.process.pinned + b.process.pinned, 0);
-	core_close(w->ctx);
-	w->ctx = NULL;
-	free(mem);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -718,7 +637,6 @@ int main(void)
 		cmocka_unit_test(private_commands_follow_the_rules_of_structs),
 		CASE(iovas_can_be_reserved_for_good),
 		CASE_NESTED(kinds_of_domains_are_told_apart),
-		CASE(pinned_pages_count_against_the_users_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
