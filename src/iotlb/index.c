@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The nodes of a space by the address of their leaf. Removal allocates nothing
- * and never touches the ordered tree for a small range: chunks it empties stay
- * until a later insert trims them, or a large range passes.
+ * The nodes of a space by their address. All pages of a leaf lie in one shape,
+ * so that a range, widened to whole leaves, names them. Removal allocates
+ * nothing and never touches the ordered tree for a small range: chunks it
+ * empties stay until a later insert trims them, or a large range passes.
  */
 #include "iotlb/private.h"
 
@@ -24,19 +25,11 @@ struct chunk_key {
 	uint64_t number;
 };
 
-uint64_t node_hash(const void *item)
-{
-	const struct node *node = item;
-
-	return hash2(node->vm->tlb, node->tag, node->page);
-}
-
 uint64_t chunk_hash(const void *item)
 {
 	const struct chunk *chunk = item;
 
-	return hash2(chunk->shape->space->vm->tlb, (uintptr_t)chunk->shape,
-		     chunk->range.first);
+	return hash2(chunk->vm->tlb, chunk->tag, chunk->number);
 }
 
 static bool chunk_equal(const void *item, const void *key)
@@ -44,33 +37,49 @@ static bool chunk_equal(const void *item, const void *key)
 	const struct chunk *chunk = item;
 	const struct chunk_key *want = key;
 
-	return chunk->shape == want->shape &&
-	       chunk->range.first == want->number;
+	return chunk->shape == want->shape && chunk->number == want->number;
 }
 
-/* Same address and space, same leaf, same level and granule. */
-static bool node_same(const void *item, const void *key)
+static unsigned int node_slot(const struct iotlb_entry *entry)
 {
-	const struct node *node = item, *want = key;
-
-	return node->tag == want->tag && node->page == want->page &&
-	       node->space == want->space && node->chunk == want->chunk &&
-	       node->entry.leaf == want->entry.leaf;
-}
-
-static unsigned int leaf_slot(const struct node *node)
-{
-	return (node->entry.leaf >> node->entry.leaf_lg2) % CHUNK_LEAVES;
+	return (entry->iova >> entry->size_lg2) % CHUNK_NODES;
 }
 
 static struct chunk *chunk_find(struct iotlb *tlb, struct shape *shape,
 				uint64_t number)
 {
 	struct chunk_key key = { shape, number };
+	uint64_t tag = shape->space->tag | TAG_SIZE(shape->size_lg2);
 
-	return table_find(&shape->space->shard->chunks,
-			  hash2(tlb, (uintptr_t)shape, number), chunk_equal,
-			  &key);
+	if (shape->last && shape->last->number == number)
+		return shape->last;
+	return table_find(&shape->space->shard->chunks, hash2(tlb, tag, number),
+			  chunk_equal, &key);
+}
+
+/* Chunks of each size that hold something, so that lookups try no others */
+static void sizes_add(struct sizes *sizes, const struct chunk *chunk)
+{
+	unsigned int g = !!(chunk->tag & TAG_GLOBAL);
+	unsigned int r = TAG_REGIME_OF(chunk->tag);
+	unsigned int size_lg2 = chunk->shape->size_lg2;
+	uint64_t present = sizes->present[r][g];
+
+	if (!sizes->count[r][g][size_lg2]++)
+		reader_publish(&sizes->present[r][g],
+			       present | 1ull << size_lg2);
+}
+
+static void sizes_sub(struct sizes *sizes, const struct chunk *chunk)
+{
+	unsigned int g = !!(chunk->tag & TAG_GLOBAL);
+	unsigned int r = TAG_REGIME_OF(chunk->tag);
+	unsigned int size_lg2 = chunk->shape->size_lg2;
+	uint64_t present = sizes->present[r][g];
+
+	if (!--sizes->count[r][g][size_lg2])
+		reader_publish(&sizes->present[r][g],
+			       present & ~(1ull << size_lg2));
 }
 
 static void chunk_set_idle(struct shard *shard, struct chunk *chunk)
@@ -89,12 +98,17 @@ static void chunk_set_used(struct shard *shard, struct chunk *chunk)
 static int chunk_create(struct shape *shape, uint64_t number,
 			struct chunk **out)
 {
-	struct shard *shard = shape->space->shard;
+	struct space *space = shape->space;
+	struct shard *shard = space->shard;
 	struct chunk *chunk = alloc_zero(sizeof(*chunk));
 	int rc;
 
 	if (!chunk)
 		return -ENOMEM;
+	chunk->tag = space->tag | TAG_SIZE(shape->size_lg2);
+	chunk->number = number;
+	chunk->space = space;
+	chunk->vm = space->vm;
 	chunk->shape = shape;
 	chunk->range.first = number;
 	chunk->range.last = number;
@@ -111,22 +125,31 @@ static int chunk_create(struct shape *shape, uint64_t number,
 	return 0;
 }
 
-/* Only an empty one; lookups do not read chunks. */
+/* Only an empty one. */
 static void chunk_free(struct shard *shard, struct chunk *chunk)
 {
+	struct shape *shape = chunk->shape;
+
 	chunk_set_used(shard, chunk);
-	itree_remove(&chunk->shape->chunks, &chunk->range);
+	if (shape->last == chunk)
+		shape->last = NULL;
+	itree_remove(&shape->chunks, &chunk->range);
 	table_remove(&shard->chunks, chunk_hash(chunk), chunk, &shard->trash);
-	free(chunk);
+	trash_add(&shard->trash, &chunk->trash);
 }
 
 static int chunk_get(struct iotlb *tlb, struct shape *shape, uint64_t number,
 		     struct chunk **out)
 {
 	struct chunk *chunk = chunk_find(tlb, shape, number);
+	int rc;
 
-	if (!chunk)
-		return chunk_create(shape, number, out);
+	if (!chunk) {
+		rc = chunk_create(shape, number, &chunk);
+		if (rc)
+			return rc;
+	}
+	shape->last = chunk;
 	*out = chunk;
 	return 0;
 }
@@ -137,7 +160,8 @@ static int shape_get(struct space *space, const struct iotlb_entry *entry,
 	struct shape *shape;
 
 	for (shape = space->shapes; shape; shape = shape->next) {
-		if (shape->leaf_lg2 == entry->leaf_lg2 &&
+		if (shape->size_lg2 == entry->size_lg2 &&
+		    shape->leaf_lg2 == entry->leaf_lg2 &&
 		    shape->level == entry->level &&
 		    shape->granule_lg2 == entry->granule_lg2)
 			break;
@@ -147,6 +171,7 @@ static int shape_get(struct space *space, const struct iotlb_entry *entry,
 		if (!shape)
 			return -ENOMEM;
 		shape->space = space;
+		shape->size_lg2 = entry->size_lg2;
 		shape->leaf_lg2 = entry->leaf_lg2;
 		shape->level = entry->level;
 		shape->granule_lg2 = entry->granule_lg2;
@@ -157,131 +182,120 @@ static int shape_get(struct space *space, const struct iotlb_entry *entry,
 	return 0;
 }
 
-static void sizes_add(struct sizes *sizes, const struct iotlb_entry *entry)
+/* What is not reached any more: out of the counts, into the trash. */
+static void node_drop(struct iotlb *tlb, struct node *node)
 {
-	unsigned int g = entry->global, r = entry->regime;
-	uint64_t present = sizes->present[r][g];
-
-	if (!sizes->count[r][g][entry->size_lg2]++)
-		reader_publish(&sizes->present[r][g],
-			       present | 1ull << entry->size_lg2);
-}
-
-static void sizes_sub(struct sizes *sizes, const struct iotlb_entry *entry)
-{
-	unsigned int g = entry->global, r = entry->regime;
-	uint64_t present = sizes->present[r][g];
-
-	if (!--sizes->count[r][g][entry->size_lg2])
-		reader_publish(&sizes->present[r][g],
-			       present & ~(1ull << entry->size_lg2));
-}
-
-static void leaf_push(struct shard *shard, struct node *node)
-{
-	struct chunk *chunk = node->chunk;
-	unsigned int slot = leaf_slot(node);
-
-	if (!chunk->present)
-		chunk_set_used(shard, chunk);
-	chunk->present |= 1u << slot;
-	node->prev = NULL;
-	node->next = chunk->leaf[slot];
-	if (node->next)
-		node->next->prev = node;
-	chunk->leaf[slot] = node;
-}
-
-static void leaf_pull(struct shard *shard, struct node *node)
-{
-	struct chunk *chunk = node->chunk;
-	unsigned int slot = leaf_slot(node);
-
-	if (node->next)
-		node->next->prev = node->prev;
-	if (node->prev) {
-		node->prev->next = node->next;
-		return;
-	}
-	chunk->leaf[slot] = node->next;
-	if (node->next)
-		return;
-	chunk->present &= ~(1u << slot);
-	if (!chunk->present)
-		chunk_set_idle(shard, chunk);
-}
-
-int index_link(struct iotlb *tlb, struct space *space, struct node *node)
-{
-	const struct iotlb_entry *entry = &node->entry;
+	struct space *space = node->chunk->space;
 	struct shard *shard = space->shard;
-	uint64_t hash = node_hash(node);
+
+	node->chunk->shape->nodes--;
+	space->nodes--;
+	shard->removed++;
+	shard->work++;
+	trash_add(&shard->trash, &node->trash);
+	place_give(tlb, shard);
+}
+
+static void node_link(struct iotlb *tlb, struct space *space,
+		      struct chunk *chunk, struct node *node)
+{
+	unsigned int slot = node_slot(&node->entry);
+	struct node *old = chunk->node[slot];
+
+	node->chunk = chunk;
+	reader_publish(&chunk->node[slot], node);
+	if (!chunk->present) {
+		chunk_set_used(space->shard, chunk);
+		sizes_add(&space->shard->sizes, chunk);
+	}
+	chunk->present |= 1u << slot;
+	chunk->shape->nodes++;
+	space->nodes++;
+	space->fresh = true;
+	space->shard->inserted++;
+	if (old)
+		node_drop(tlb, old);
+}
+
+int index_insert(struct iotlb *tlb, struct space *space,
+		 const struct iotlb_entry *entry)
+{
 	struct shape *shape;
-	struct node *old;
+	struct chunk *chunk;
+	struct node *node;
 	int rc;
 
 	rc = shape_get(space, entry, &shape);
 	if (rc)
 		return rc;
-	rc = chunk_get(tlb, shape, entry->leaf >> entry->leaf_lg2 >> CHUNK_LG2,
-		       &node->chunk);
+	rc = chunk_get(tlb, shape, entry->iova >> entry->size_lg2 >> CHUNK_LG2,
+		       &chunk);
 	if (rc)
 		return rc;
-	old = table_find(&shard->nodes, hash, node_same, node);
-
-	rc = table_insert(&shard->nodes, hash, node, &shard->trash);
-	if (rc)
-		return rc; /* a new chunk is idle, and trimmed some time */
-	leaf_push(shard, node);
-	sizes_add(&shard->sizes, entry);
-	shape->nodes++;
-	space->nodes++;
-	space->fresh = true;
-	shard->inserted++;
-	if (old)
-		index_unlink(tlb, old);
+	if (!place_take(tlb, space->shard))
+		return -ENOSPC; /* a new chunk is idle, and trimmed some time */
+	node = pool_take(space->shard);
+	if (!node) {
+		place_give(tlb, space->shard);
+		return -ENOMEM;
+	}
+	node->entry = *entry;
+	node_link(tlb, space, chunk, node);
 	return 0;
 }
 
-void index_unlink(struct iotlb *tlb, struct node *node)
+static void node_remove(struct iotlb *tlb, struct node *node)
 {
-	struct space *space = node->space;
-	struct shard *shard = space->shard;
+	struct chunk *chunk = node->chunk;
+	struct space *space = chunk->space;
+	unsigned int slot = node_slot(&node->entry);
 
-	table_remove(&shard->nodes, node_hash(node), node, &shard->trash);
-	/* For a lookup that still has the table as it was. */
-	reader_publish(&node->tag, node->tag | NODE_GONE);
-	sizes_sub(&shard->sizes, &node->entry);
-	node->chunk->shape->nodes--;
-	leaf_pull(shard, node);
-	shard->removed++;
-	shard->work++;
-	if (!--space->nodes)
+	reader_publish(&chunk->node[slot], NULL);
+	chunk->present &= ~(1u << slot);
+	if (!chunk->present) {
+		chunk_set_idle(space->shard, chunk);
+		sizes_sub(&space->shard->sizes, chunk);
+	}
+	node_drop(tlb, node);
+	if (!space->nodes)
 		space_emptied(tlb, space);
-	if (tlb->policy == IOTLB_FAST)
-		__atomic_sub_fetch(&tlb->used, 1, __ATOMIC_RELAXED);
-	/* Last: the links are overwritten. */
-	trash_add(&shard->trash, &node->trash);
 }
 
-/* The leaves of @chunk that are numbered first to last. */
+static bool chunk_is_used(const void *item)
+{
+	const struct chunk *chunk = item;
+
+	return chunk->present;
+}
+
+static struct node *chunk_first(const struct chunk *chunk)
+{
+	return chunk->node[__builtin_ctz(chunk->present)];
+}
+
+bool index_evict(struct iotlb *tlb, struct shard *shard)
+{
+	if (shard->inserted == shard->removed)
+		return false;
+	node_remove(tlb, chunk_first(table_pick(&shard->chunks, &shard->hand,
+						chunk_is_used)));
+	return true;
+}
+
+/* The pages of @chunk that are numbered first to last. */
 static void chunk_remove(struct iotlb *tlb, struct chunk *chunk, uint64_t first,
 			 uint64_t last)
 {
-	uint64_t base = chunk->range.first << CHUNK_LG2;
+	uint64_t base = chunk->number << CHUNK_LG2;
 	uint32_t named = chunk->present;
 
 	if (first > base)
 		named &= ~low_mask(first - base);
-	if (last - base < CHUNK_LEAVES)
+	if (last - base < CHUNK_NODES)
 		named &= low_mask(last - base + 1);
 
-	for (; named; named &= named - 1) {
-		unsigned int slot = __builtin_ctz(named);
-
-		while (chunk->leaf[slot])
-			index_unlink(tlb, chunk->leaf[slot]);
-	}
+	for (; named; named &= named - 1)
+		node_remove(tlb, chunk->node[__builtin_ctz(named)]);
 }
 
 static void remove_probing(struct iotlb *tlb, struct shape *shape,
@@ -342,8 +356,11 @@ void index_remove(struct iotlb *tlb, struct space *space,
 		if ((inval->by & IOTLB_BY_GRANULE) &&
 		    shape->granule_lg2 != inval->granule_lg2)
 			continue;
-		shape_remove(tlb, shape, inval->first >> shape->leaf_lg2,
-			     inval->last >> shape->leaf_lg2);
+		shape_remove(tlb, shape,
+			     (inval->first & ~low_mask(shape->leaf_lg2)) >>
+				     shape->size_lg2,
+			     (inval->last | low_mask(shape->leaf_lg2)) >>
+				     shape->size_lg2);
 	}
 }
 
@@ -359,7 +376,7 @@ static void shape_reap(struct iotlb *tlb, struct space *space)
 	}
 	chunk = container_of(shape->chunks.root, struct chunk, range);
 	if (chunk->present)
-		index_unlink(tlb, chunk->leaf[__builtin_ctz(chunk->present)]);
+		node_remove(tlb, chunk_first(chunk));
 	else
 		chunk_free(space->shard, chunk);
 }
@@ -390,12 +407,10 @@ void index_for_each(struct space *space,
 			struct chunk *chunk =
 				container_of(range, struct chunk, range);
 
-			for (unsigned int n = 0; n < CHUNK_LEAVES; n++) {
-				struct node *node = chunk->leaf[n];
-
-				for (; node; node = node->next)
-					fn(ctx, &node->entry);
-			}
+			for (uint32_t left = chunk->present; left;
+			     left &= left - 1)
+				fn(ctx,
+				   &chunk->node[__builtin_ctz(left)]->entry);
 		}
 	}
 }

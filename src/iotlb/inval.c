@@ -159,7 +159,7 @@ void iotlb_invalidate(struct iotlb *tlb, const struct iotlb_inval *inval)
 	uint32_t regimes = inval->regimes & (uint32_t)low_mask(IOTLB_REGIMES);
 	struct trash trash = { 0 };
 
-	/* Before any lock; see node_insert(). */
+	/* Before any lock; see entry_insert(). */
 	__atomic_add_fetch(&tlb->sequence, 1, __ATOMIC_SEQ_CST);
 	if ((inval->by & IOTLB_BY_RANGE) && inval->first > inval->last)
 		return;

@@ -12,32 +12,46 @@
 
 #define CAPACITY_DEFAULT 65536u
 
-struct node_key {
+/* At most one place in 32 lies idle in a shard that has no use for it. */
+#define SPARE_PLACES_MAX 32u
+#define SPARE_SHARE	 (SHARDS * 2u * 32u)
+
+/* Others may take what an insert has made room for. */
+#define EVICT_TRIES 8
+
+/* What a probe looks for, and leaves the node in that it has found. */
+struct probe {
 	uint64_t tag;
 	uint64_t page;
+	const struct node *node;
 };
 
-static bool node_equal(const void *item, const void *key)
+static bool chunk_has(const void *item, const void *key)
 {
-	const struct node *node = item;
-	const struct node_key *want = key;
+	const struct chunk *chunk = item;
+	struct probe *want = (struct probe *)key;
 
-	return node->page == want->page &&
-	       reader_load(&node->tag) == want->tag &&
-	       !space_is_dead(node->vm->tlb, node->space, node->vm, want->tag);
+	if (chunk->number != want->page >> CHUNK_LG2 || chunk->tag != want->tag)
+		return false;
+	want->node = reader_load(&chunk->node[want->page % CHUNK_NODES]);
+	return want->node && !space_is_dead(chunk->vm->tlb, chunk->space,
+					    chunk->vm, want->tag);
 }
 
 static inline __attribute__((always_inline)) const struct node *
 probe(const struct iotlb *tlb, const struct shard *shard, uint64_t tag,
       uint64_t iova, unsigned int size_lg2)
 {
-	struct node_key key = {
+	struct probe want = {
 		.tag = tag | TAG_SIZE(size_lg2),
 		.page = iova >> size_lg2,
 	};
 
-	return table_find(&shard->nodes, hash2(tlb, key.tag, key.page),
-			  node_equal, &key);
+	if (!table_find(&shard->chunks,
+			hash2(tlb, want.tag, want.page >> CHUNK_LG2), chunk_has,
+			&want))
+		return NULL;
+	return want.node;
 }
 
 /* Neighbours share a hint: what a driver maps at once has one size. */
@@ -140,61 +154,35 @@ static bool entry_is_sound(const struct iotlb_entry *entry)
 	       entry->iova >> leaf == entry->leaf >> leaf;
 }
 
-static struct node *node_create(const struct iotlb_entry *entry)
-{
-	struct node *node = alloc_zero(sizeof(*node));
-
-	if (!node)
-		return NULL;
-	node->entry = *entry;
-	node->tag = space_tag(entry->regime, entry->vmid, entry->asid,
-			      entry->global) |
-		    TAG_SIZE(entry->size_lg2);
-	node->page = entry->iova >> entry->size_lg2;
-	return node;
-}
-
-/* Drop one node of @shard, whichever comes next. */
-static bool evict_from(struct iotlb *tlb, struct shard *shard)
+/* The place of a node in another shard than @own does us good only if free. */
+static bool evict_from(struct iotlb *tlb, struct shard *shard,
+		       const struct shard *own)
 {
 	struct trash trash = { 0 };
-	struct node *node;
+	bool evicted;
 
 	spin_take(&shard->lock);
-	node = table_pick(&shard->nodes, &shard->hand);
-	if (node)
-		index_unlink(tlb, node);
+	evicted = index_evict(tlb, shard);
+	if (evicted && shard != own && shard->places) {
+		shard->places--;
+		__atomic_sub_fetch(&tlb->used, 1, __ATOMIC_RELAXED);
+	}
 	shard_unlock(shard, &trash);
 	trash_defer(&trash, tlb->grace);
-	return node;
+	return evicted;
 }
 
-/*
- * Take one of IOTLB_FAST's places; the place of another, if none is free, from
- * the newcomer's own shard if that holds any.
- */
-static int place_take(struct iotlb *tlb, uint64_t tag)
+/* Make room for one, in the newcomer's own shard if that holds any. */
+static bool evict(struct iotlb *tlb, uint64_t tag)
 {
-	size_t own = shard_of(tlb, tag & ~TAG_SIZE(63)) - tlb->shard;
+	struct shard *own = shard_of(tlb, tag);
+	size_t first = own - tlb->shard;
 
-	if (tlb->policy != IOTLB_FAST)
-		return 0;
-	if (__atomic_add_fetch(&tlb->used, 1, __ATOMIC_RELAXED) <=
-	    tlb->capacity)
-		return 0;
 	for (size_t n = 0; n < SHARDS; n++) {
-		if (evict_from(tlb, &tlb->shard[(own + n) % SHARDS]))
-			return 0;
+		if (evict_from(tlb, &tlb->shard[(first + n) % SHARDS], own))
+			return true;
 	}
-	/* All places are taken by inserts that are still under way. */
-	__atomic_sub_fetch(&tlb->used, 1, __ATOMIC_RELAXED);
-	return -ENOMEM;
-}
-
-static void place_drop(struct iotlb *tlb)
-{
-	if (tlb->policy == IOTLB_FAST)
-		__atomic_sub_fetch(&tlb->used, 1, __ATOMIC_RELAXED);
+	return false;
 }
 
 /*
@@ -204,23 +192,22 @@ static void place_drop(struct iotlb *tlb)
  * node's space belongs to that vm, and the node is born dead, or the space was
  * made after, under vms_lock, and again we see that it moved.
  */
-static int node_insert(struct iotlb *tlb, uint64_t ticket, struct node *node)
+static int entry_insert(struct iotlb *tlb, uint64_t ticket, uint64_t tag,
+			const struct iotlb_entry *entry)
 {
 	struct trash trash = { 0 };
 	struct space *space;
 	int rc;
 
-	rc = space_get(tlb, node->tag & ~TAG_SIZE(63), &space);
+	rc = space_get(tlb, tag, &space);
 	if (rc)
 		return rc;
 
-	node->space = space;
-	node->vm = space->vm;
-	if (node->entry.global)
-		globals_announce(tlb, node->entry.regime);
+	if (entry->global)
+		globals_announce(tlb, entry->regime);
 	rc = iotlb_ticket(tlb) == ticket ? 0 : -EAGAIN;
 	if (!rc)
-		rc = index_link(tlb, space, node);
+		rc = index_insert(tlb, space, entry);
 	if (!space->nodes)
 		space_emptied(tlb, space);
 	index_trim(space->shard);
@@ -232,28 +219,22 @@ static int node_insert(struct iotlb *tlb, uint64_t ticket, struct node *node)
 static int insert(struct iotlb *tlb, uint64_t ticket,
 		  const struct iotlb_entry *entry)
 {
-	struct node *node;
+	uint64_t tag;
 	int rc;
 
 	if (!entry_is_sound(entry))
 		return -EINVAL;
 	if (iotlb_ticket(tlb) != ticket)
 		return -EAGAIN;
-	node = node_create(entry);
-	if (!node)
-		return -ENOMEM;
 
-	rc = place_take(tlb, node->tag);
-	if (rc)
-		goto out_node;
-	rc = node_insert(tlb, ticket, node);
-	if (!rc)
-		return 0;
-
-	place_drop(tlb);
-out_node:
-	free(node);
-	return rc;
+	tag = space_tag(entry->regime, entry->vmid, entry->asid, entry->global);
+	rc = entry_insert(tlb, ticket, tag, entry);
+	for (int n = 0; rc == -ENOSPC && n < EVICT_TRIES; n++) {
+		if (!evict(tlb, tag))
+			break;
+		rc = entry_insert(tlb, ticket, tag, entry);
+	}
+	return rc == -ENOSPC ? -ENOMEM : rc;
 }
 
 int iotlb_insert(struct iotlb *tlb, uint64_t ticket,
@@ -362,13 +343,15 @@ int iotlb_create(const struct iotlb_config *config, struct iotlb **out)
 	tlb->policy = config->policy;
 	tlb->grace = config->grace;
 	tlb->capacity = config->capacity ? config->capacity : CAPACITY_DEFAULT;
+	tlb->spare_places = (uint32_t)(tlb->capacity / SPARE_SHARE);
+	if (tlb->spare_places > SPARE_PLACES_MAX)
+		tlb->spare_places = SPARE_PLACES_MAX;
 	seed_fill(tlb);
 	tlb->vm_table.hash = vm_hash;
 	ring_init(&tlb->dead_vms);
 	for (int n = 0; n < IOTLB_REGIMES; n++)
 		ring_init(&tlb->vms[n]);
 	for (unsigned int n = 0; n < SHARDS; n++) {
-		tlb->shard[n].nodes.hash = node_hash;
 		tlb->shard[n].spaces.hash = space_hash;
 		tlb->shard[n].chunks.hash = chunk_hash;
 		ring_init(&tlb->shard[n].idle);
@@ -387,7 +370,7 @@ void iotlb_destroy(struct iotlb *tlb)
 
 	for (unsigned int n = 0; n < SHARDS; n++) {
 		trash_free(&tlb->shard[n].trash);
-		table_fini(&tlb->shard[n].nodes);
+		pool_close(&tlb->shard[n]);
 		table_fini(&tlb->shard[n].spaces);
 		table_fini(&tlb->shard[n].chunks);
 	}

@@ -2,25 +2,25 @@
 /*
  * How the translation cache is built. Vocabulary:
  *
- * - a *node* is one cached translation, found by lookups in its shard's hash
- *   table of nodes;
+ * - a *node* is one cached translation;
  * - a *space* is one (regime, vmid, asid), or the globals of one (regime,
  *   vmid); a *vm* is one (regime, vmid). Both exist only while something is
  *   cached in them. Forgetting a space or vm marks it dead, which is what makes
  *   that O(1): lookups check the mark, a later insert makes a new one, and the
  *   nodes of the dead one are reaped little by little, a few per insert
  *   (space.c);
- * - a *shape* is what the leaves of a space have in common: size, level and
- *   granule, so that a TTL hint chooses shapes and never looks at the others;
- * - a *chunk* holds the lists of nodes of 16 neighbouring leaves of one shape.
- *   It is found by hash, for small ranges, and in the order of addresses, for
- *   large ones (index.c);
+ * - a *shape* is what nodes of a space have in common: their size, and size,
+ *   level and granule of the leaf, so that a TTL hint chooses shapes and never
+ *   looks at the others;
+ * - a *chunk* holds the nodes of 16 neighbouring pages of one shape. Lookups
+ * and invalidations of small ranges find it by hash, those of large ranges in
+ * the order of addresses (index.c);
  * - a *shard* owns all spaces of some (vmid, asid) pairs. Its lock is all that
  *   an insert needs, save for the first one into a space.
  *
  * Locks: iotlb.vms_lock, then one shard's lock; grace_defer() under neither.
- * Lookups take none: what they reach (nodes, spaces, vms, tables) is freed
- * through struct trash.
+ * Lookups take none: what they reach (nodes, chunks, spaces, vms, tables) is
+ * freed through struct trash, or taken up again by the pool (pool.c).
  */
 #ifndef IOTLB_PRIVATE_H
 #define IOTLB_PRIVATE_H
@@ -30,11 +30,11 @@
 #include "iotlb/iotlb.h"
 #include "iotlb/table.h"
 
-#define SHARDS_LG2   4
-#define SHARDS	     (1u << SHARDS_LG2)
-#define HINTS	     256
-#define CHUNK_LG2    4
-#define CHUNK_LEAVES (1u << CHUNK_LG2)
+#define SHARDS_LG2  4
+#define SHARDS	    (1u << SHARDS_LG2)
+#define HINTS	    256
+#define CHUNK_LG2   4
+#define CHUNK_NODES (1u << CHUNK_LG2)
 
 /* A ring with a head; all that hangs in it is of one type. */
 struct ring {
@@ -58,7 +58,7 @@ struct space {
 	struct ring link; /* in vm.spaces; under vms_lock */
 	struct vm *vm;
 	struct shard *shard;
-	uint64_t tag; /* node_tag() of its nodes with size 0 */
+	uint64_t tag; /* space_tag() */
 	bool dead;    /* atomic; under the shard's lock */
 
 	/* All below under the shard's lock, or vms_lock where that is said. */
@@ -73,38 +73,36 @@ struct shape {
 	struct shape *next;
 	struct space *space;
 	struct itree chunks;
+	struct chunk *last; /* found last, or NULL */
 	uint64_t nodes;
+	uint8_t size_lg2;
 	uint8_t leaf_lg2;
 	uint8_t level;
 	uint8_t granule_lg2;
 };
 
+/* Lookups read up to @node; the rest is under the shard's lock. */
 struct chunk {
-	struct itree_node range; /* of leaf numbers >> CHUNK_LG2 */
-	struct ring idle;	 /* in shard.idle while it holds nothing */
-	struct shape *shape;
-	uint32_t present; /* bit n: leaf[n] */
-	struct node *leaf[CHUNK_LEAVES];
-};
-
-/* Lookups read @tag and what follows; the rest is under the shard's lock. */
-struct node {
-	union {
-		struct trash_head trash;
-		struct {
-			struct node *next; /* of the same leaf */
-			struct node *prev;
-			struct chunk *chunk;
-		};
-	};
-	uint64_t tag;  /* node_tag(), atomic: NODE_GONE is set at the end */
-	uint64_t page; /* iova >> size_lg2 */
+	struct trash_head trash;
+	uint64_t tag;	 /* of the space, and the size */
+	uint64_t number; /* of pages >> CHUNK_LG2 */
 	struct space *space;
 	struct vm *vm;
+	struct node *node[CHUNK_NODES]; /* atomic */
+	uint32_t present;		/* bit n: node[n] */
+	struct shape *shape;
+	struct itree_node range; /* of numbers */
+	struct ring idle;	 /* in shard.idle while it holds nothing */
+};
+
+/* In its chunk, in trash, or free */
+struct node {
+	struct trash_head trash;
+	struct chunk *chunk;
 	struct iotlb_entry entry;
 };
 
-/* Sizes that are present, [1] of globals: a bit each, for lookups; counts. */
+/* Sizes that are present, [1] of globals: a bit each, for lookups; chunks. */
 struct sizes {
 	uint64_t present[IOTLB_REGIMES][2];
 	uint32_t count[IOTLB_REGIMES][2][64];
@@ -113,12 +111,15 @@ struct sizes {
 struct shard {
 	uint32_t lock;
 	uint32_t idle_count;
-	struct table nodes;
+	struct table chunks;
 	struct sizes sizes;
 	struct table spaces;
-	struct table chunks;
 	struct ring idle;    /* empty chunks, kept to keep removals cheap */
 	struct space *spare; /* emptied last and not queued for that, or NULL */
+	struct space *last;  /* found last, or NULL */
+	struct pool *pool;   /* NULL: nothing inserted yet */
+	struct trash_head *free; /* nodes of the pool */
+	uint32_t places;	 /* IOTLB_FAST: that no entry has */
 	struct trash trash;
 	struct table_hand hand;
 	uint64_t inserted;
@@ -136,12 +137,14 @@ struct iotlb {
 	uint64_t epoch[IOTLB_REGIMES]; /* atomic; older vms are dead */
 	bool globals[IOTLB_REGIMES];   /* atomic: there have been some */
 	enum iotlb_policy policy;
+	uint32_t spare_places; /* that a shard takes, and keeps, at once */
 	struct grace *grace;
 	uint64_t capacity;
 
-	uint64_t used __attribute__((aligned(128))); /* atomic, IOTLB_FAST */
-	uint64_t dropped;			     /* atomic */
-	uint32_t owed; /* atomic: reaping that inserts have not done yet */
+	/* Atomic, IOTLB_FAST: places of entries, what shards hold included */
+	uint64_t used __attribute__((aligned(128)));
+	uint64_t dropped; /* atomic */
+	uint32_t owed;	  /* atomic: reaping that inserts have not done yet */
 	struct space *queue; /* atomic stack of dead or empty spaces */
 	bool behind;	     /* atomic: backlog or dead_vms not empty */
 
@@ -155,8 +158,7 @@ struct iotlb {
 /* A hint that names globals. */
 #define HINT_GLOBAL 0x80u
 
-/* struct node's @tag: what besides the address identifies a translation */
-#define NODE_GONE	   (1ull << 63)
+/* What besides the address identifies a translation */
 #define TAG_GLOBAL	   (1ull << 3)
 #define TAG_SIZE(lg2)	   ((uint64_t)(lg2) << 4)
 #define TAG_VMID(vmid)	   ((uint64_t)(vmid) << 10)
@@ -244,12 +246,48 @@ void shard_unlock(struct shard *shard, struct trash *trash);
 
 /* index.c: nodes in their space; all under the shard's lock */
 
-uint64_t node_hash(const void *item);
 uint64_t chunk_hash(const void *item);
 
-/* -ENOMEM. A node with the same identity is replaced. */
-int index_link(struct iotlb *tlb, struct space *space, struct node *node);
-void index_unlink(struct iotlb *tlb, struct node *node);
+/*
+ * -ENOMEM; -ENOSPC: all places of IOTLB_FAST are taken. A node with the same
+ * identity is replaced.
+ */
+int index_insert(struct iotlb *tlb, struct space *space,
+		 const struct iotlb_entry *entry);
+
+/* Drop one node of @shard, whichever comes next; false if it has none. */
+bool index_evict(struct iotlb *tlb, struct shard *shard);
+
+/* Places go and come by the dozen, for there is one count of them for all. */
+static inline bool place_take(struct iotlb *tlb, struct shard *shard)
+{
+	uint64_t count = 1 + tlb->spare_places;
+
+	if (tlb->policy != IOTLB_FAST)
+		return true;
+	if (shard->places) {
+		shard->places--;
+		return true;
+	}
+	if (__atomic_add_fetch(&tlb->used, count, __ATOMIC_RELAXED) >
+	    tlb->capacity) {
+		__atomic_sub_fetch(&tlb->used, count, __ATOMIC_RELAXED);
+		return false;
+	}
+	shard->places = tlb->spare_places;
+	return true;
+}
+
+static inline void place_give(struct iotlb *tlb, struct shard *shard)
+{
+	uint32_t count = 1 + tlb->spare_places;
+
+	if (tlb->policy != IOTLB_FAST ||
+	    ++shard->places <= 2 * tlb->spare_places)
+		return;
+	shard->places -= count;
+	__atomic_sub_fetch(&tlb->used, count, __ATOMIC_RELAXED);
+}
 
 /* Remove what @inval's range, level and granule name. */
 void index_remove(struct iotlb *tlb, struct space *space,
@@ -265,6 +303,14 @@ void index_trim(struct shard *shard);
 void index_for_each(struct space *space,
 		    void (*fn)(void *ctx, const struct iotlb_entry *entry),
 		    void *ctx);
+
+/* pool.c: nodes; all but pool_return() under the shard's lock */
+
+/* NULL: no memory. What comes is as it was last, but for @trash.pool. */
+struct node *pool_take(struct shard *shard);
+
+/* The shard is no more; what lies in trash still comes back. */
+void pool_close(struct shard *shard);
 
 /* space.c: spaces and vms, their death and what follows */
 

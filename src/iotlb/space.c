@@ -58,8 +58,15 @@ static bool space_equal(const void *item, const void *key)
 
 struct space *space_find(struct iotlb *tlb, struct shard *shard, uint64_t tag)
 {
-	return table_find(&shard->spaces, hash2(tlb, tag, 0), space_equal,
-			  &tag);
+	struct space *space = shard->last;
+
+	if (space && space_equal(space, &tag))
+		return space;
+	space = table_find(&shard->spaces, hash2(tlb, tag, 0), space_equal,
+			   &tag);
+	if (space)
+		shard->last = space;
+	return space;
 }
 
 static uint32_t vm_key(uint8_t regime, uint16_t vmid)
@@ -310,6 +317,8 @@ static unsigned int space_reap(struct iotlb *tlb, struct space *space,
 		ring_del(&space->link);
 		if (shard->spare == space)
 			shard->spare = NULL;
+		if (shard->last == space)
+			shard->last = NULL;
 		trash_add(&shard->trash, &space->trash);
 		freed = true;
 		budget--;

@@ -33,12 +33,29 @@ void trash_move(struct trash *to, struct trash *from)
 	from->count = 0;
 }
 
+/* Those of one pool that follow each other go back together. */
+static struct trash_head *pooled_free(struct trash_head *first)
+{
+	struct trash_head *last = first, *next = first->next;
+	uint64_t count = 1;
+
+	for (; next && next->pool == first->pool; next = next->next) {
+		last = next;
+		count++;
+	}
+	pool_return(first->pool, first, last, count);
+	return next;
+}
+
 static void chain_free(struct trash_head *head)
 {
 	while (head) {
 		struct trash_head *next = head->next;
 
-		free(head);
+		if (head->pool)
+			next = pooled_free(head);
+		else
+			free(head);
 		head = next;
 	}
 }
@@ -290,22 +307,23 @@ void table_remove(struct table *table, uint64_t hash, void *item,
 		table_clear(table, trash);
 }
 
-static void *bucket_any(const struct table_bucket *bucket)
+static void *bucket_any(const struct table_bucket *bucket,
+			bool (*wanted)(const void *item))
 {
 	for (unsigned int slot = 0; slot < TABLE_SLOTS; slot++) {
-		if ((bucket->tags >> (slot * 8)) & 0xff)
+		if (((bucket->tags >> (slot * 8)) & 0xff) &&
+		    wanted(bucket->item[slot]))
 			return bucket->item[slot];
 	}
 	return NULL;
 }
 
-void *table_pick(struct table *table, struct table_hand *hand)
+void *table_pick(struct table *table, struct table_hand *hand,
+		 bool (*wanted)(const void *item))
 {
 	uintptr_t word = table->directory;
 	size_t mask = ((size_t)1 << (word & TABLE_DEPTH_MASK)) - 1;
 
-	if (!table->count)
-		return NULL;
 	for (;;) {
 		struct table_directory *directory = table_directory(word);
 		struct table_segment *segment;
@@ -316,7 +334,7 @@ void *table_pick(struct table *table, struct table_hand *hand)
 			hand->segment++;
 		}
 		segment = directory->segment[hand->segment & mask];
-		item = bucket_any(&segment->bucket[hand->bucket]);
+		item = bucket_any(&segment->bucket[hand->bucket], wanted);
 		if (item)
 			return item;
 	}

@@ -26,11 +26,18 @@
 #define TABLE_BUCKETS 32
 #define TABLE_SLOTS   7
 
-/* First member of all that readers may still hold; freed with free(). */
+struct pool;
+
+/* First member of all that readers may still hold. */
 struct trash_head {
 	struct grace_head grace;
 	struct trash_head *next;
+	struct pool *pool; /* NULL: it is freed with free() */
 };
+
+/* Takes back @count of its own, chained; any thread. pool.c */
+void pool_return(struct pool *pool, struct trash_head *first,
+		 struct trash_head *last, uint64_t count);
 
 /* A chain of unpublished things; one grace period frees all of it. */
 struct trash {
@@ -41,13 +48,12 @@ struct trash {
 struct table_bucket {
 	uint64_t tags;
 	void *item[TABLE_SLOTS];
-};
+} __attribute__((aligned(64)));
 
 struct table_segment {
 	struct trash_head trash;
 	uint32_t count;
 	uint32_t depth; /* leading hash bits that all items here share */
-	uint64_t pad[3];
 	struct table_bucket bucket[TABLE_BUCKETS];
 };
 
@@ -79,8 +85,9 @@ int table_insert(struct table *table, uint64_t hash, void *item,
 void table_remove(struct table *table, uint64_t hash, void *item,
 		  struct trash *trash);
 
-/* Any item, going round; NULL if the table is empty. */
-void *table_pick(struct table *table, struct table_hand *hand);
+/* An item that is @wanted, going round; there must be one. */
+void *table_pick(struct table *table, struct table_hand *hand,
+		 bool (*wanted)(const void *item));
 
 /* Frees the table, not the items. No reader may be left. */
 void table_fini(struct table *table);
