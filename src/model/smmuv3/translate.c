@@ -481,12 +481,30 @@ static void disabled(struct visit *v, struct model_translation *out)
 	out->pa = in.addr;
 }
 
+/* All but @entry, which there is nothing to see of without has_entry */
+static void result_init(struct result *r)
+{
+	r->ok = false;
+	r->hit = false;
+	r->bypass = false;
+	r->used = false;
+	r->ready = 0;
+	r->allowed = 0;
+	r->size_lg2 = 0;
+	r->pa = 0;
+	r->ipa = 0;
+	r->host = NULL;
+	r->fault = (struct smmuv3_fault){ 0 };
+	r->has_entry = false;
+}
+
 void engine_translate(struct visit *v, struct model_translation *out)
 {
 	const struct context *ctx = v->missed;
 	struct context tmp;
-	struct result r = { 0 };
+	struct result r;
 
+	result_init(&r);
 	v->missed = NULL;
 	*out = (struct model_translation){ .result = MODEL_ABORTED };
 	if (__atomic_load_n(&v->port->failed, __ATOMIC_ACQUIRE))

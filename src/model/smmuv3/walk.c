@@ -109,21 +109,17 @@ static uint8_t s1_allowed(const struct smmuv3_s1 *s1, uint64_t d, uint8_t attrs)
 	bool ro = d & ARMV8_S1_AP_RO || attrs & SMMUV3_TABLE_RO;
 	bool pxn = d & ARMV8_S1_PXN || attrs & SMMUV3_TABLE_PXN;
 	bool uxn = d & ARMV8_S1_UXN || attrs & SMMUV3_TABLE_UXN;
-	uint8_t allowed = SMMUV3_PRIV_R;
+	bool w = !ro | s1_clean(s1, d, attrs);
+	bool uw = w & el0;
+	/* many bits and each its own branch would cost more than the walk */
+	unsigned int allowed = SMMUV3_PRIV_R | w * SMMUV3_PRIV_W |
+			       el0 * SMMUV3_UNPRIV_R | uw * SMMUV3_UNPRIV_W;
 
-	if (s1_clean(s1, d, attrs))
-		ro = false;
-	if (!ro)
-		allowed |= SMMUV3_PRIV_W;
-	if (el0)
-		allowed |= (uint8_t)(allowed << 4);
-	if (!pxn && !(allowed & SMMUV3_UNPRIV_W) && !(s1->wxn && !ro))
-		allowed |= SMMUV3_PRIV_X;
-	if (!uxn && !(s1->wxn && allowed & SMMUV3_UNPRIV_W))
-		allowed |= SMMUV3_UNPRIV_X;
+	allowed |= (!pxn & !uw & !(s1->wxn & w)) * SMMUV3_PRIV_X;
+	allowed |= (!uxn & !(s1->wxn & uw)) * SMMUV3_UNPRIV_X;
 	if (s1->pan && el0)
-		allowed &= (uint8_t) ~(SMMUV3_PRIV_R | SMMUV3_PRIV_W);
-	return allowed;
+		allowed &= ~(SMMUV3_PRIV_R | SMMUV3_PRIV_W);
+	return (uint8_t)allowed;
 }
 
 static void s1_page(const struct s1_walk *w, const struct position *at,
@@ -382,17 +378,18 @@ bool smmuv3_walk(const struct smmuv3_walk_env *env, const struct smmuv3_s1 *s1,
 		 const struct smmuv3_s2 *s2, const struct smmuv3_input *in,
 		 struct smmuv3_walk *out)
 {
-	struct s1_walk w = {
-		.env = env,
-		.s1 = s1,
-		.s2 = s2,
-		.need = smmuv3_access_bit(in),
-		.fault = &out->fault,
-	};
+	struct s1_walk w;
 	uint64_t ipa;
 
 	if (!s1)
 		return walk_s2_only(env, s2, in, out);
+	w.env = env;
+	w.s1 = s1;
+	w.s2 = s2;
+	w.need = smmuv3_access_bit(in);
+	w.fault = &out->fault;
+	w.memo.page = (struct smmuv3_page){ 0 };
+	w.memo.span_lg2 = 0;
 	w.va = smmuv3_effective_va(s1, in->addr);
 	w.tt = &s1->tt[(w.va >> 55) & 1];
 	if (!s1_walk(&w, in->priv, &out->leaf))
