@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/reader.h"
@@ -27,6 +28,7 @@ struct helper {
 	uint64_t asked;	     /* tickets given out */
 	uint64_t passed;     /* all up to this ticket have their grace period */
 	bool running;
+	pid_t process; /* in which it runs: not in a forked child */
 	bool stop;
 };
 
@@ -94,7 +96,7 @@ static int helper_start(struct helper *h)
 	pthread_t thread;
 	int rc;
 
-	if (h->running)
+	if (h->running && h->process == getpid())
 		return 0;
 	if (alloc_fault_point())
 		return -EAGAIN;
@@ -103,6 +105,7 @@ static int helper_start(struct helper *h)
 	rc = pthread_create(&thread, &attr, helper_run, h);
 	pthread_attr_destroy(&attr);
 	h->running = !rc;
+	h->process = getpid();
 	return -rc;
 }
 

@@ -65,10 +65,53 @@ static void thread_exits(void *arg)
 	pthread_mutex_unlock(&registry.lock);
 }
 
+/*
+ * fork() leaves one thread. The others' records lie in memory that new threads
+ * will get, so the child forgets them; nobody may be changing a list then.
+ */
+static pthread_mutex_t synchronizing = PTHREAD_MUTEX_INITIALIZER;
+static bool have_synchronizing;
+
+static void before_fork(void)
+{
+	struct timespec until;
+
+	/* Who synchronizes can be waiting for a stuck reader: not for ever. */
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	have_synchronizing = !pthread_mutex_timedlock(&synchronizing, &until);
+	pthread_mutex_lock(&registry.lock);
+}
+
+static void after_fork_parent(void)
+{
+	pthread_mutex_unlock(&registry.lock);
+	if (have_synchronizing)
+		pthread_mutex_unlock(&synchronizing);
+}
+
+static void after_fork_child(void)
+{
+	for (struct reader *r = registry.head; r; r = r->next) {
+		if (r != &self)
+			cds_list_del(&caa_container_of(r->ctr,
+						       struct urcu_reader, ctr)
+					      ->node);
+	}
+	self.next = NULL;
+	self.prev = NULL;
+	registry.head = self.registered ? &self : NULL;
+	__atomic_store_n(&registry.count, self.registered ? 1 : 0,
+			 __ATOMIC_SEQ_CST);
+	pthread_mutex_init(&registry.lock, NULL);
+	pthread_mutex_init(&synchronizing, NULL);
+}
+
 static void make_key(void)
 {
 	/* Without the key liburcu would keep pointers into dead threads. */
-	if (pthread_key_create(&registry.key, thread_exits))
+	if (pthread_key_create(&registry.key, thread_exits) ||
+	    pthread_atfork(before_fork, after_fork_parent, after_fork_child))
 		abort();
 }
 
@@ -122,7 +165,9 @@ bool reader_others(void)
 
 void reader_synchronize(void)
 {
+	pthread_mutex_lock(&synchronizing);
 	urcu_memb_synchronize_rcu();
+	pthread_mutex_unlock(&synchronizing);
 	tsan_acquire(&tsan_section_end);
 }
 
