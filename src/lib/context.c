@@ -2,6 +2,7 @@
 /* An open /dev/iommu. */
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "core/foreign.h"
@@ -36,8 +37,11 @@ unlock:
 
 void context_close_locked(struct nestfd *ctx)
 {
+	static const struct timespec nap = { .tv_nsec = 50000 };
 	struct nestfd_device *dev;
 
+	while (__atomic_load_n(&ctx->calls, __ATOMIC_ACQUIRE))
+		nanosleep(&nap, NULL);
 	LIST_FOREACH (dev, &ctx->machine->devices, link)
 		if (dev->ctx == ctx)
 			device_unbind_locked(dev);
@@ -93,17 +97,38 @@ int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,
 	return core_ioctl_for(ctx->core, cmd, arg, &c);
 }
 
+static struct core_ctx *fd_call_begin(struct nestfd *ctx)
+{
+	__atomic_fetch_add(&ctx->calls, 1, __ATOMIC_RELAXED);
+	return ctx->core;
+}
+
+/* Pairs with the acquire in context_close_locked(). */
+static void fd_call_end(struct nestfd *ctx)
+{
+	__atomic_fetch_sub(&ctx->calls, 1, __ATOMIC_RELEASE);
+}
+
 ssize_t nestfd_write(void *ctx, int fd, const void *buf, size_t len)
 {
-	return core_fd_write(((struct nestfd *)ctx)->core, fd, buf, len);
+	ssize_t rc = core_fd_write(fd_call_begin(ctx), fd, buf, len);
+
+	fd_call_end(ctx);
+	return rc;
 }
 
 ssize_t nestfd_read(void *ctx, int fd, void *buf, size_t len)
 {
-	return core_fd_read(((struct nestfd *)ctx)->core, fd, buf, len);
+	ssize_t rc = core_fd_read(fd_call_begin(ctx), fd, buf, len);
+
+	fd_call_end(ctx);
+	return rc;
 }
 
 int nestfd_close_fd(void *ctx, int fd)
 {
-	return core_fd_close(((struct nestfd *)ctx)->core, fd);
+	int rc = core_fd_close(fd_call_begin(ctx), fd);
+
+	fd_call_end(ctx);
+	return rc;
 }

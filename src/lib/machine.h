@@ -29,6 +29,7 @@ struct arch;
 struct nestfd {
 	struct nestfd_machine *machine;
 	struct core_ctx *core;
+	uint32_t calls; /* on fds, in progress; core counts ioctls itself */
 	LIST_ENTRY(nestfd) link;
 };
 

@@ -2,7 +2,8 @@
 /*
  * A DMA that is stuck in client memory (a page fault that the client's own
  * userfaultfd(2) does not answer) holds up an invalidation for about a second,
- * not for ever; then its device is failed, and everybody else goes on.
+ * not for ever; then its device is failed, and everybody else goes on. A call
+ * that is stuck so is the client's own affair: closing waits for it.
  */
 #include "kit.h"
 
@@ -235,6 +236,92 @@ static void a_stuck_device_can_be_removed(void **state)
 	kit_pages_free(s.page, 1);
 }
 
+struct reading {
+	struct nestfd_machine *machine;
+	struct nestfd *ctx;
+	struct nestfd_device *dev;
+	char *page; /* faults */
+	int uffd;
+	int fd;
+	ssize_t got;
+	bool closed;
+};
+
+/* One event waits: a CD of zeros is C_BAD_CD */
+static void start_reading(struct reading *r)
+{
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	uint32_t dev_id, ioas, parent, viommu, queue, vdevice, nested;
+	static _Alignas(4096) char zeros[PAGE];
+	uint64_t word;
+
+	*r = (struct reading){ .uffd = open_uffd() };
+	if (r->uffd < 0)
+		skip();
+	assert_int_equal(kit_machine(NESTFD_CACHE_FAST, &r->machine), 0);
+	assert_int_equal(nestfd_open(r->machine, &r->ctx), 0);
+	assert_int_equal(kit_device(r->machine, 1, &r->dev), 0);
+	assert_int_equal(nestfd_bind(r->ctx, r->dev, &dev_id), 0);
+	assert_int_equal(kit_ioas(r->ctx, &ioas), 0);
+	assert_int_equal(kit_map(r->ctx, ioas, 0, zeros, PAGE), 0);
+	assert_int_equal(kit_hwpt(r->ctx, dev_id, ioas, 1, &parent), 0);
+	assert_int_equal(kit_viommu(r->ctx, dev_id, parent, &viommu), 0);
+	assert_int_equal(kit_veventq(r->ctx, viommu, &queue, &r->fd), 0);
+	assert_int_equal(kit_vdevice(r->ctx, viommu, dev_id, 1, &vdevice), 0);
+	assert_int_equal(kit_nested(r->ctx, dev_id, viommu, 0xb, 0, &nested),
+			 0);
+	assert_int_equal(kit_attach(r->dev, nested), 0);
+	assert_int_equal(kit_read(r->dev, X, &word), -EIO);
+	r->page = kit_pages(1);
+	reg.range.start = (uintptr_t)r->page;
+	reg.range.len = PAGE;
+	assert_int_equal(ioctl(r->uffd, UFFDIO_REGISTER, &reg), 0);
+}
+
+static void *read_event(void *arg)
+{
+	struct reading *r = arg;
+
+	r->got = nestfd_read(r->ctx, r->fd, r->page, PAGE);
+	return NULL;
+}
+
+static void *close_context(void *arg)
+{
+	struct reading *r = arg;
+
+	nestfd_close(r->ctx);
+	__atomic_store_n(&r->closed, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void closing_waits_for_a_read(void **state)
+{
+	struct uffdio_zeropage zero = { 0 };
+	struct pollfd pfd = { .events = POLLIN };
+	pthread_t reader, closer;
+	struct reading r;
+
+	(void)state;
+	start_reading(&r);
+	pfd.fd = r.uffd;
+	assert_int_equal(pthread_create(&reader, NULL, read_event, &r), 0);
+	assert_int_equal(poll(&pfd, 1, 10000), 1);
+	assert_int_equal(pthread_create(&closer, NULL, close_context, &r), 0);
+	usleep(200000);
+	assert_false(__atomic_load_n(&r.closed, __ATOMIC_ACQUIRE));
+	zero.range.start = (uintptr_t)r.page;
+	zero.range.len = PAGE;
+	assert_int_equal(ioctl(r.uffd, UFFDIO_ZEROPAGE, &zero), 0);
+	pthread_join(reader, NULL);
+	pthread_join(closer, NULL);
+	assert_int_equal(r.got, 40);
+	assert_int_equal(r.page[8], 0x0a);
+	close(r.uffd);
+	kit_pages_free(r.page, 1);
+	nestfd_machine_destroy(r.machine);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +329,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_host_gets_its_memory_back),
 		cmocka_unit_test(a_device_with_ats_does_not_answer_then),
 		cmocka_unit_test(a_stuck_device_can_be_removed),
+		cmocka_unit_test(closing_waits_for_a_read),
 	};
 
 	return RUN(tests, argc, argv);
