@@ -1,0 +1,606 @@
+// SPDX-License-Identifier: MIT
+/*
+ * ioctl(), and what goes on behind an fd of ours: reading, duplicating and
+ * closing it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/iommufd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "shim/shim.h"
+#include "shim/trace.h"
+
+/* An fd that changes hands all the time is not worth more attempts. */
+#define ATTEMPTS 16
+
+int self_read(void *ctx, void *dst, uint64_t addr, size_t len)
+{
+	struct iovec to = { dst, len };
+	struct iovec from = { (void *)(uintptr_t)addr, len };
+	ssize_t n = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+
+	(void)ctx;
+	return n == (ssize_t)len ? 0 : -EFAULT;
+}
+
+int self_write(void *ctx, uint64_t addr, const void *src, size_t len)
+{
+	struct iovec from = { (void *)(uintptr_t)src, len };
+	struct iovec to = { (void *)(uintptr_t)addr, len };
+	ssize_t n = process_vm_writev(getpid(), &from, 1, &to, 1, 0);
+
+	(void)ctx;
+	return n == (ssize_t)len ? 0 : -EFAULT;
+}
+
+/* ---- ioctl ---- */
+
+/* Where the struct has the fd of a new queue, and the queue's id */
+static bool makes_queue(unsigned long cmd, size_t *fd_at, size_t *id_at)
+{
+	switch ((unsigned int)cmd) {
+	case IOMMU_VEVENTQ_ALLOC:
+		*fd_at = offsetof(struct iommu_veventq_alloc, out_veventq_fd);
+		*id_at = offsetof(struct iommu_veventq_alloc, out_veventq_id);
+		return true;
+	case IOMMU_FAULT_QUEUE_ALLOC:
+		*fd_at = offsetof(struct iommu_fault_alloc, out_fault_fd);
+		*id_at = offsetof(struct iommu_fault_alloc, out_fault_id);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void destroy_object(struct nestfd *nestfd, uint64_t id_at)
+{
+	struct iommu_destroy destroy = { .size = sizeof(destroy) };
+
+	if (!self_read(NULL, &destroy.id, id_at, sizeof(destroy.id)))
+		nestfd_ioctl(nestfd, IOMMU_DESTROY, &destroy);
+}
+
+/*
+ * libnestfd's fd of a queue stays hidden; the program gets one of its own,
+ * whose number takes the other's place in the struct.
+ */
+static int alloc_queue(struct context *c, struct nestfd *nestfd,
+		       unsigned long cmd, void *arg)
+{
+	uintptr_t at = (uintptr_t)arg;
+	size_t fd_at = 0, id_at = 0;
+	int rc, queue, fd;
+
+	makes_queue(cmd, &fd_at, &id_at);
+	fd_raise_begin();
+	shim_inside = true;
+	rc = nestfd_ioctl(nestfd, cmd, arg);
+	shim_inside = false; /* the program's own thread */
+	queue = fd_raise_last();
+	if (rc || queue < 0)
+		return rc;
+	fd = context_event(c, queue);
+	if (fd >= 0 && !self_write(NULL, at + fd_at, &fd, sizeof(fd)))
+		return 0;
+	rc = fd < 0 ? fd : -EFAULT;
+	if (fd >= 0)
+		close(fd); /* ours: it ends the queue's fd, too */
+	destroy_object(nestfd, at + id_at);
+	return rc;
+}
+
+/* -EAGAIN: look again, there is a machine now, or another owner */
+static long ioctl_context(struct context *c, unsigned long cmd, void *arg)
+{
+	struct nestfd *nestfd;
+	size_t ignored;
+	long rc;
+
+	rc = context_use(c, &nestfd);
+	if (rc)
+		return rc;
+	rc = -EAGAIN;
+	if (makes_queue(cmd, &ignored, &ignored))
+		rc = alloc_queue(c, nestfd, cmd, arg);
+	context_unuse(c);
+	return rc;
+}
+
+static long ioctl_once(int fd, struct file *f, unsigned long cmd, void *arg)
+{
+	bool own = false;
+	long rc;
+
+	switch (atomic_load(&f->kind)) {
+	case FILE_CONTEXT:
+		return f->context ? ioctl_context(f->context, cmd, arg)
+				  : -EAGAIN;
+	case FILE_REMOTE:
+		if (!f->remote)
+			return -EAGAIN;
+		rc = remote_ioctl(f->remote, fd, cmd, arg, &own);
+		return own ? -EAGAIN : rc;
+	case FILE_INTERNAL:
+		return -EBADF;
+	default:
+		rc = REAL(ioctl)(fd, cmd, arg);
+		return rc < 0 ? -errno : rc;
+	}
+}
+
+/* Everything but the common case */
+static __attribute__((noinline)) long ioctl_slow(int fd, unsigned long cmd,
+						 void *arg)
+{
+	struct file *f = table_get(fd);
+	int rc;
+
+	if (!f)
+		f = context_recognise(fd);
+	if (f)
+		return ioctl_once(fd, f, cmd, arg);
+	rc = REAL(ioctl)(fd, cmd, arg);
+	return rc < 0 ? -errno : rc;
+}
+
+/* The common case; false if it is none */
+static inline bool ioctl_fast(int fd, unsigned long cmd, void *arg, long *rc)
+{
+	struct section *s = section_enter();
+	struct file *f = table_get(fd);
+	struct nestfd *nestfd = NULL;
+	struct context *c;
+
+	if (LIKELY(f && atomic_load_explicit(&f->kind, memory_order_acquire) ==
+				FILE_CONTEXT)) {
+		c = f->context;
+		if (LIKELY(c))
+			nestfd = atomic_load_explicit(&c->nestfd,
+						      memory_order_acquire);
+	}
+	if (LIKELY(nestfd))
+		*rc = nestfd_ioctl(nestfd, cmd, arg);
+	section_leave(s);
+	return nestfd;
+}
+
+long answer_ioctl(int fd, unsigned long cmd, void *arg)
+{
+	size_t ignored;
+	bool queue = makes_queue(cmd, &ignored, &ignored);
+	long rc;
+
+	for (int i = 0; i < ATTEMPTS; i++) {
+		if (LIKELY(!queue && ioctl_fast(fd, cmd, arg, &rc)))
+			return rc;
+		rc = ioctl_slow(fd, cmd, arg);
+		if (rc != -EAGAIN)
+			return rc;
+	}
+	return -EBADF;
+}
+
+static long result(long rc)
+{
+	if (LIKELY(rc >= 0))
+		return rc;
+	errno = (int)-rc;
+	return -1;
+}
+
+static __attribute__((noinline)) long watched_ioctl(int fd, unsigned long cmd,
+						    void *arg)
+{
+	struct trace_line line;
+	struct watch w = { .line = &line };
+	struct file *f = table_get(fd);
+	long rc;
+
+	if (!f)
+		f = context_recognise(fd);
+	if (!f) /* of some other subsystem */
+		return answer_ioctl(fd, cmd, arg);
+	watch_ioctl(&w, fd, cmd, arg);
+	rc = answer_ioctl(fd, cmd, arg);
+	watch_end(&w, rc);
+	return rc;
+}
+
+static __attribute__((noinline)) long our_ioctl(int fd, unsigned long cmd,
+						void *arg)
+{
+	int saved = errno;
+	long rc = UNLIKELY(watch_on) ? watched_ioctl(fd, cmd, arg)
+				     : answer_ioctl(fd, cmd, arg);
+
+	errno = saved;
+	return result(rc);
+}
+
+/* What the kernel answers for every file, before it asks the driver */
+static bool is_for_all_files(unsigned long cmd)
+{
+	return cmd == FIOCLEX || cmd == FIONCLEX || cmd == FIONBIO ||
+	       cmd == FIOASYNC;
+}
+
+static bool is_iommu(const struct file *f)
+{
+	enum file_kind kind = atomic_load(&f->kind);
+
+	return kind == FILE_CONTEXT || kind == FILE_REMOTE;
+}
+
+EXPORT int ioctl(int fd, unsigned long cmd, ...)
+{
+	struct file *f;
+	va_list args;
+	void *arg;
+
+	va_start(args, cmd);
+	arg = va_arg(args, void *);
+	va_end(args);
+	if (LIKELY(_IOC_TYPE(cmd) == IOMMUFD_TYPE && !shim_inside))
+		return (int)our_ioctl(fd, cmd, arg);
+	f = table_get(fd);
+	if (LIKELY(!f) || !is_iommu(f) || is_for_all_files(cmd) ||
+	    shim_is_inside())
+		return REAL(ioctl)(fd, cmd, arg);
+	return (int)our_ioctl(fd, cmd, arg);
+}
+
+/* ---- read and write ---- */
+
+static ssize_t event_io(struct context *c, int queue, void *buf, size_t len,
+			bool write)
+{
+	struct section *s = section_enter();
+	struct nestfd *nestfd = c ? atomic_load(&c->nestfd) : NULL;
+	ssize_t rc = -EBADF;
+
+	if (nestfd)
+		rc = write ? nestfd_write(nestfd, queue, buf, len)
+			   : nestfd_read(nestfd, queue, buf, len);
+	section_leave(s);
+	return rc;
+}
+
+static ssize_t file_io(struct file *f, void *buf, size_t len, bool write)
+{
+	switch (atomic_load(&f->kind)) {
+	case FILE_EVENT:
+		return event_io(f->context, f->queue, buf, len, write);
+	case FILE_REMOTE_EVENT:
+		return remote_io(f->remote, f->queue, buf, len, write);
+	case FILE_INTERNAL:
+		return -EBADF;
+	default:
+		return -EINVAL; /* /dev/iommu itself has neither */
+	}
+}
+
+static __attribute__((noinline)) ssize_t
+our_io(int fd, struct file *f, void *buf, size_t len, bool write)
+{
+	struct trace_line line;
+	struct watch w = { .line = &line };
+	int saved = errno;
+	ssize_t rc;
+
+	if (watch_on)
+		watch_other(&w, write ? RUN_STAT_WRITE : RUN_STAT_READ,
+			    "%s(%d, %p, %zu", write ? "write" : "read", fd, buf,
+			    len);
+	rc = file_io(f, buf, len, write);
+	if (watch_on)
+		watch_end(&w, rc);
+	errno = saved;
+	return result(rc);
+}
+
+/* As Linux does for files that know only read(): piece by piece */
+static ssize_t our_iov(int fd, struct file *f, const struct iovec *iov, int n,
+		       bool write)
+{
+	ssize_t total = 0;
+
+	if (n < 0 || n > 1024)
+		return result(-EINVAL);
+	for (int i = 0; i < n; i++) {
+		struct iovec one;
+		ssize_t rc;
+
+		if (self_read(NULL, &one, (uintptr_t)&iov[i], sizeof(one)))
+			return total ? total : result(-EFAULT);
+		rc = our_io(fd, f, one.iov_base, one.iov_len, write);
+		if (rc < 0)
+			return total ? total : rc;
+		total += rc;
+		if ((size_t)rc < one.iov_len)
+			break;
+	}
+	return total;
+}
+
+/* NULL for whatever is none of our business */
+static struct file *ours(int fd)
+{
+	struct file *f = table_get(fd);
+
+	return LIKELY(!f || shim_inside || atomic_load(&f->kind) == FILE_NONE)
+		       ? NULL
+		       : f;
+}
+
+EXPORT ssize_t read(int fd, void *buf, size_t len)
+{
+	struct file *f = ours(fd);
+
+	return LIKELY(!f) ? REAL(read)(fd, buf, len)
+			  : our_io(fd, f, buf, len, false);
+}
+
+ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
+EXPORT ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
+{
+	struct file *f = ours(fd);
+
+	return LIKELY(!f || len > room) ? REAL(__read_chk)(fd, buf, len, room)
+					: our_io(fd, f, buf, len, false);
+}
+
+EXPORT ssize_t write(int fd, const void *buf, size_t len)
+{
+	struct file *f = ours(fd);
+
+	return LIKELY(!f) ? REAL(write)(fd, buf, len)
+			  : our_io(fd, f, (void *)(uintptr_t)buf, len, true);
+}
+
+EXPORT ssize_t readv(int fd, const struct iovec *iov, int n)
+{
+	struct file *f = ours(fd);
+
+	return LIKELY(!f) ? REAL(readv)(fd, iov, n)
+			  : our_iov(fd, f, iov, n, false);
+}
+
+EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+	struct file *f = ours(fd);
+
+	return LIKELY(!f) ? REAL(writev)(fd, iov, n)
+			  : our_iov(fd, f, iov, n, true);
+}
+
+/* libnestfd's own event fds go out of the program's way. */
+EXPORT int eventfd(unsigned int value, int flags)
+{
+	int fd = REAL(eventfd)(value, flags);
+
+	return UNLIKELY(shim_inside) ? fd_raise(fd) : fd;
+}
+
+/* ---- Numbers ---- */
+
+void file_released(struct file *f)
+{
+	struct remote *remote;
+	struct context *c;
+	int queue;
+
+	if (!f || f->fds)
+		return;
+	c = f->context;
+	remote = f->remote;
+	queue = f->queue;
+	switch (atomic_exchange(&f->kind, FILE_NONE)) {
+	case FILE_CONTEXT:
+		if (c)
+			context_check(c);
+		break;
+	case FILE_EVENT:
+		if (c)
+			context_event_closed(c, queue);
+		break;
+	case FILE_REMOTE_EVENT:
+		if (remote && f->made_here)
+			remote_event_closed(remote, queue);
+		break;
+	default:
+		break;
+	}
+}
+
+static int close_ours(int fd)
+{
+	struct shim_lock l;
+	struct file *f;
+	int rc;
+
+	shim_lock(&l);
+	f = table_clear(fd);
+	rc = REAL(close)(fd) ? -errno : 0;
+	file_released(f);
+	shim_unlock(&l);
+	return rc;
+}
+
+static __attribute__((noinline)) int our_close(int fd, struct file *f)
+{
+	struct trace_line line;
+	struct watch w = { .line = &line };
+	int saved = errno;
+	int rc;
+
+	if (!shim_is_table_ours())
+		return REAL(close)(fd);
+	if (atomic_load(&f->kind) == FILE_INTERNAL)
+		return (int)result(-EBADF);
+	if (watch_on)
+		watch_other(&w, RUN_STAT_CLOSE, "close(%d", fd);
+	rc = close_ours(fd);
+	if (watch_on)
+		watch_end(&w, rc);
+	errno = saved;
+	return (int)result(rc);
+}
+
+EXPORT int close(int fd)
+{
+	struct file *f = table_get(fd);
+
+	return LIKELY(!f) || shim_is_inside() ? REAL(close)(fd)
+					      : our_close(fd, f);
+}
+
+/* @fd has become another name of @f's, or of something else (NULL) */
+static void renumber(int fd, struct file *f)
+{
+	struct shim_lock l;
+	struct file *old;
+
+	shim_lock(&l);
+	if (f)
+		f->fds++; /* the old one may be the same */
+	old = table_clear(fd);
+	if (f) {
+		f->fds--;
+		table_set(fd, f);
+	}
+	file_released(old);
+	shim_unlock(&l);
+}
+
+static int duplicated(int old, int new)
+{
+	struct file *f;
+	int saved = errno;
+
+	if (LIKELY(!atomic_load(&table_used)) || new < 0 || shim_is_inside())
+		return new;
+	f = table_get(old);
+	if ((f || table_get(new)) && old != new &&shim_is_table_ours())
+		renumber(new, f);
+	errno = saved;
+	return new;
+}
+
+static bool is_internal(int fd)
+{
+	struct file *f = table_get(fd);
+
+	return f && atomic_load(&f->kind) == FILE_INTERNAL && !shim_is_inside();
+}
+
+EXPORT int dup(int old)
+{
+	if (UNLIKELY(is_internal(old)))
+		return (int)result(-EBADF);
+	return duplicated(old, REAL(dup)(old));
+}
+
+/* EBUSY is what dup2() may answer for a number that is being opened. */
+EXPORT int dup2(int old, int new)
+{
+	if (UNLIKELY(is_internal(old) || is_internal(new)) &&
+	    shim_is_table_ours())
+		return (int)result(is_internal(old) ? -EBADF : -EBUSY);
+	return duplicated(old, REAL(dup2)(old, new));
+}
+
+EXPORT int dup3(int old, int new, int flags)
+{
+	if (UNLIKELY(is_internal(old) || is_internal(new)) &&
+	    shim_is_table_ours())
+		return (int)result(is_internal(old) ? -EBADF : -EBUSY);
+	return duplicated(old, REAL(dup3)(old, new, flags));
+}
+
+EXPORT int fcntl(int fd, int cmd, ...)
+{
+	va_list args;
+	void *arg;
+
+	va_start(args, cmd);
+	arg = va_arg(args, void *);
+	va_end(args);
+	if (LIKELY(cmd != F_DUPFD && cmd != F_DUPFD_CLOEXEC))
+		return REAL(fcntl)(fd, cmd, arg);
+	if (UNLIKELY(is_internal(fd)))
+		return (int)result(-EBADF);
+	return duplicated(fd, REAL(fcntl)(fd, cmd, arg));
+}
+
+int fcntl64(int fd, int cmd, ...);
+EXPORT int fcntl64(int fd, int cmd, ...)
+{
+	va_list args;
+	void *arg;
+
+	va_start(args, cmd);
+	arg = va_arg(args, void *);
+	va_end(args);
+	return fcntl(fd, cmd, arg);
+}
+
+/* Ours within [first, last] are closed one by one, hidden ones stay. */
+struct closing {
+	unsigned int first;
+	unsigned int last;
+	unsigned int next;
+	int rc;
+};
+
+static void close_gap(struct closing *c, unsigned int end)
+{
+	if (c->next < end && REAL(close_range)(c->next, end - 1, 0))
+		c->rc = -errno;
+}
+
+static void close_one(int fd, struct file *f, void *arg)
+{
+	struct closing *c = arg;
+
+	if ((unsigned int)fd < c->first || (unsigned int)fd > c->last)
+		return;
+	close_gap(c, (unsigned int)fd);
+	c->next = (unsigned int)fd + 1;
+	if (atomic_load(&f->kind) == FILE_INTERNAL)
+		return;
+	table_clear(fd);
+	REAL(close)(fd);
+	file_released(f);
+}
+
+EXPORT int close_range(unsigned int first, unsigned int last, int flags)
+{
+	struct closing c = { first, last, first, 0 };
+	struct shim_lock l;
+
+	if (LIKELY(!atomic_load(&table_used)) || flags || first > last ||
+	    shim_is_inside() || !shim_is_table_ours())
+		return REAL(close_range)(first, last, flags);
+	shim_lock(&l);
+	table_each(close_one, &c);
+	if (last == ~0u) {
+		if (REAL(close_range)(c.next, last, 0))
+			c.rc = -errno;
+	} else {
+		close_gap(&c, last + 1);
+	}
+	shim_unlock(&l);
+	return (int)result(c.rc);
+}
+
+EXPORT void closefrom(int low)
+{
+	close_range(low < 0 ? 0 : (unsigned int)low, ~0u, 0);
+}

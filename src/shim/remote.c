@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Contexts of other processes: one channel to the owner for each, over which
+ * one call at a time is asked for. Signals wait until it is answered.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "shim/shim.h"
+
+/* An owner can go away between two messages: a keeper takes its place. */
+#define ATTEMPTS 4
+
+struct remote {
+	struct remote *next;	 /* fixed */
+	char name[CONTEXT_NAME]; /* fixed */
+	pthread_mutex_t lock;	 /* one call at a time */
+	int channel;		 /* -1: none yet */
+	bool inherited;		 /* by fork: stays its owner's */
+};
+
+static struct remote *remotes;
+
+struct remote *remote_find(const char *name)
+{
+	struct remote *r = remotes;
+
+	while (r && memcmp(r->name, name, CONTEXT_NAME))
+		r = r->next;
+	if (r)
+		return r;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return NULL;
+	memcpy(r->name, name, CONTEXT_NAME);
+	pthread_mutex_init(&r->lock, NULL);
+	r->channel = -1;
+	r->next = remotes;
+	remotes = r;
+	return r;
+}
+
+/* The channels were the parent's; they are closed with all hidden fds. */
+void remote_after_fork(void)
+{
+	for (struct remote *r = remotes; r; r = r->next) {
+		pthread_mutex_init(&r->lock, NULL);
+		r->channel = -1;
+		r->inherited = true;
+	}
+}
+
+static void remote_drop(struct remote *r)
+{
+	struct shim_lock l;
+
+	if (r->channel < 0)
+		return;
+	shim_lock(&l);
+	fd_close_hidden(r->channel);
+	shim_unlock(&l);
+	r->channel = -1;
+}
+
+static void move_file(struct file *f, struct context *c)
+{
+	f->context = c;
+	atomic_store_explicit(&f->kind, FILE_CONTEXT, memory_order_release);
+}
+
+/* The context becomes ours: the files that mean it change sides. */
+static int take_over(struct remote *r, int server)
+{
+	struct shim_lock l;
+	struct file *f;
+	int rc = -ENOMEM;
+
+	if (server < 0)
+		return -EPROTO;
+	shim_lock(&l);
+	f = context_adopt(r->name, server);
+	if (f) {
+		struct context *c = f->context;
+
+		for (struct file *g = file_first(); g; g = g->next)
+			if (atomic_load(&g->kind) == FILE_REMOTE &&
+			    g->remote == r)
+				move_file(g, c);
+		rc = 0;
+	}
+	shim_unlock(&l);
+	return rc;
+}
+
+/* Asks the owner for a channel, over the program's own fd */
+static int connect_owner(struct remote *r, int fd, bool *own)
+{
+	struct serve_message m = {
+		.magic = SERVE_MAGIC,
+		.op = own && !r->inherited ? SERVE_CONNECT_OWN : SERVE_CONNECT,
+	};
+	struct shim_lock l;
+	int fds[2];
+	int got = -1;
+	int rc;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+		return -errno;
+	rc = serve_send(fd, &m, NULL, 0, fds[1]);
+	REAL(close)(fds[1]);
+	if (!rc)
+		rc = serve_receive(fds[0], &m, NULL, 0, &got, -1);
+	if (!rc && m.op == SERVE_TAKE_OVER && own) {
+		rc = take_over(r, got);
+		*own = !rc;
+	} else if (!rc && m.op == SERVE_HELLO) {
+		/* Where only ancestors may look into a process (Yama) */
+		prctl(PR_SET_PTRACER, (unsigned long)m.value, 0, 0, 0);
+		shim_lock(&l);
+		r->channel = fd_hide(fds[0]);
+		shim_unlock(&l);
+		return 0;
+	}
+	REAL(close)(fds[0]);
+	return rc;
+}
+
+struct any_fd {
+	struct remote *remote;
+	int fd;
+};
+
+static void find_fd(int fd, struct file *f, void *arg)
+{
+	struct any_fd *any = arg;
+
+	if (atomic_load(&f->kind) == FILE_REMOTE && f->remote == any->remote)
+		any->fd = fd;
+}
+
+/* Some fd of the program's over which the owner can be reached */
+static int fd_of(struct remote *r)
+{
+	struct any_fd any = { r, -1 };
+	struct shim_lock l;
+
+	shim_lock(&l);
+	table_each(find_fd, &any);
+	shim_unlock(&l);
+	return any.fd;
+}
+
+/* The owner has made a queue: its fd gets a number here. */
+static int take_queue(struct remote *r, int queue, int fd)
+{
+	struct shim_lock l;
+	struct file *f;
+	int rc = -EMFILE;
+
+	if (fd < 0)
+		return -EMFILE;
+	shim_lock(&l);
+	f = file_new(FILE_NONE);
+	if (f && !table_set(fd, f)) {
+		f->remote = r;
+		f->queue = queue;
+		f->made_here = true;
+		atomic_store_explicit(&f->kind, FILE_REMOTE_EVENT,
+				      memory_order_release);
+		rc = fd;
+	}
+	shim_unlock(&l);
+	if (rc < 0)
+		REAL(close)(fd);
+	return rc;
+}
+
+static int answer_give(struct remote *r, const struct serve_message *give,
+		       int fd)
+{
+	struct serve_message m = {
+		.magic = SERVE_MAGIC,
+		.op = SERVE_RESULT,
+		.value = take_queue(r, (int)give->queue, fd),
+	};
+
+	return serve_send(r->channel, &m, NULL, 0, -1);
+}
+
+/* One question and its answer; -EPIPE: there is nobody */
+static int ask(struct remote *r, struct serve_message *m, const void *data,
+	       void *reply, uint32_t room)
+{
+	int rc = serve_send(r->channel, m, data, m->length, -1);
+	int fd;
+
+	while (!rc) {
+		rc = serve_receive(r->channel, m, reply, room, &fd, -1);
+		if (rc)
+			break;
+		if (m->op == SERVE_GIVE)
+			rc = answer_give(r, m, fd);
+		else if (m->op == SERVE_RESULT)
+			return 0;
+		else
+			rc = -EPROTO;
+	}
+	return -EPIPE;
+}
+
+/* With r->lock held. @own NULL: it must not change hands */
+static int ask_somebody(struct remote *r, int fd,
+			const struct serve_message *question, const void *data,
+			void *reply, uint32_t room, struct serve_message *m,
+			bool *own)
+{
+	int rc = -EPIPE;
+
+	for (int i = 0; i < ATTEMPTS && rc == -EPIPE; i++) {
+		rc = r->channel >= 0 ? 0 : connect_owner(r, fd, own);
+		if (rc == -EPIPE || rc == -ECONNRESET || rc == -ECONNREFUSED) {
+			rc = -EPIPE;
+			continue;
+		}
+		if (rc || (own && *own))
+			return rc;
+		*m = *question;
+		rc = ask(r, m, data, reply, room);
+		if (rc)
+			remote_drop(r);
+	}
+	return rc ? -ENODEV : 0; /* the owner died with what it had */
+}
+
+static long call(struct remote *r, int fd, const struct serve_message *question,
+		 const void *data, void *reply, uint32_t room, bool *own)
+{
+	struct serve_message m = { 0 };
+	struct shim_lock quiet;
+	int rc;
+
+	if (!r)
+		return -ENOMEM;
+	shim_quiet(&quiet);
+	pthread_mutex_lock(&r->lock);
+	rc = ask_somebody(r, fd, question, data, reply, room, &m, own);
+	pthread_mutex_unlock(&r->lock);
+	shim_loud(&quiet);
+	return rc ? rc : (long)m.value;
+}
+
+long remote_ioctl(struct remote *r, int fd, unsigned long cmd, void *arg,
+		  bool *own)
+{
+	const struct serve_message m = {
+		.magic = SERVE_MAGIC,
+		.op = SERVE_IOCTL,
+		.cmd = cmd,
+		.arg = (uintptr_t)arg,
+	};
+
+	return call(r, fd, &m, NULL, NULL, 0, own);
+}
+
+static ssize_t remote_read(struct remote *r, int queue, void *buf, size_t len)
+{
+	const struct serve_message m = {
+		.magic = SERVE_MAGIC,
+		.op = SERVE_READ,
+		.arg = len < SERVE_DATA ? len : SERVE_DATA,
+		.queue = (uint32_t)queue,
+	};
+	void *data = malloc(SERVE_DATA);
+	long rc = -ENOMEM;
+
+	if (data)
+		rc = call(r, fd_of(r), &m, NULL, data, SERVE_DATA, NULL);
+	if (rc > (long)m.arg)
+		rc = -EIO;
+	if (rc > 0 && self_write(NULL, (uintptr_t)buf, data, (size_t)rc))
+		rc = -EFAULT;
+	free(data);
+	return rc;
+}
+
+static ssize_t remote_write(struct remote *r, int queue, const void *buf,
+			    size_t len)
+{
+	const struct serve_message m = {
+		.magic = SERVE_MAGIC,
+		.op = SERVE_WRITE,
+		.queue = (uint32_t)queue,
+		.length = len < SERVE_DATA ? (uint32_t)len : SERVE_DATA,
+	};
+	void *data = malloc(SERVE_DATA);
+	long rc = -ENOMEM;
+
+	if (data)
+		rc = self_read(NULL, data, (uintptr_t)buf, m.length);
+	if (!rc)
+		rc = call(r, fd_of(r), &m, data, NULL, 0, NULL);
+	free(data);
+	return rc;
+}
+
+ssize_t remote_io(struct remote *r, int queue, void *buf, size_t len,
+		  bool write)
+{
+	return write ? remote_write(r, queue, buf, len)
+		     : remote_read(r, queue, buf, len);
+}
+
+/*
+ * With the lock held, so without waiting for a call in progress: if there is
+ * one, the queue ends with the channel.
+ */
+void remote_event_closed(struct remote *r, int queue)
+{
+	struct serve_message m = {
+		.magic = SERVE_MAGIC,
+		.op = SERVE_CLOSE,
+		.queue = (uint32_t)queue,
+	};
+
+	if (pthread_mutex_trylock(&r->lock))
+		return;
+	if (r->channel >= 0)
+		ask(r, &m, NULL, NULL, 0);
+	pthread_mutex_unlock(&r->lock);
+}

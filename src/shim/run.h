@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What `nestfd run` tells the library it preloads: environment variables, and
+ * counters that all processes of the program share with it.
+ */
+#ifndef SHIM_RUN_H
+#define SHIM_RUN_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* Kind of IOMMU: "smmuv3" */
+#define RUN_ENV_IOMMU "NESTFD_IOMMU"
+/* "fast" or "hostile" */
+#define RUN_ENV_CACHE "NESTFD_CACHE"
+/* Devices: "edu@SID", separated by commas */
+#define RUN_ENV_DEVICES "NESTFD_DEVICES"
+/* /dev/iommu is opened as this fd; only the program itself sees it */
+#define RUN_ENV_FD "NESTFD_FD"
+/* A file that gets a line for each call */
+#define RUN_ENV_TRACE "NESTFD_TRACE"
+/* A file holding a struct run_stats */
+#define RUN_ENV_STATS "NESTFD_STATS"
+/* Set: lines begin with the thread's id */
+#define RUN_ENV_VERBOSE	 "NESTFD_VERBOSE"
+
+#define RUN_PRELOAD_NAME "libnestfd-preload.so"
+
+/* Rows of the counters: commands by number, then everything else. */
+#define RUN_STAT_FIRST 0x80u
+#define RUN_STAT_OTHER 21u /* ioctls that are no command of iommufd */
+#define RUN_STAT_OPEN  22u
+#define RUN_STAT_CLOSE 23u
+#define RUN_STAT_READ  24u
+#define RUN_STAT_WRITE 25u
+#define RUN_STAT_ROWS  26u
+
+struct run_stat {
+	_Atomic uint64_t calls;
+	_Atomic uint64_t errors;
+	_Atomic uint64_t ns;
+};
+
+struct run_stats {
+	struct run_stat row[RUN_STAT_ROWS];
+};
+
+#endif
