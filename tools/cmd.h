@@ -26,5 +26,6 @@ struct tool_command {
 int tool_dump(int argc, char **argv);
 int tool_probe(int argc, char **argv);
 int tool_replay(int argc, char **argv);
+int tool_run(int argc, char **argv);
 
 #endif

@@ -14,6 +14,7 @@ static const struct tool_command commands[] = {
 	{ "probe", "say what a /dev/iommu offers", tool_probe },
 	{ "replay", "follow a recording through nested translation",
 	  tool_replay },
+	{ "run", "run a program, which finds a /dev/iommu", tool_run },
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+/* nestfd run: a program gets a /dev/iommu. */
+#include <argp.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../cmd.h"
+#include "run.h"
+
+enum {
+	OPT_IOMMU = 256,
+	OPT_CACHE,
+	OPT_DEVICE,
+	OPT_VIA,
+	OPT_FD,
+	OPT_TRACE,
+	OPT_STATS,
+};
+
+static const struct argp_option options[] = {
+	{ "iommu", OPT_IOMMU, "KIND", 0, "The machine's IOMMU: smmuv3", 0 },
+	{ "cache", OPT_CACHE, "POLICY", 0,
+	  "How it caches: fast, or hostile, which keeps all it may keep", 0 },
+	{ "device", OPT_DEVICE, "edu@SID", 0,
+	  "Put a device behind it, with this StreamID; may be repeated", 0 },
+	{ "via", OPT_VIA, "WAY", 0,
+	  "How the program is served: preload (in its process), or auto", 0 },
+	{ "fd", OPT_FD, "N", 0, "Open /dev/iommu as fd N of the program", 0 },
+	{ "trace", OPT_TRACE, "FILE", 0,
+	  "Write a line for each call to FILE (-: standard error)", 0 },
+	{ "stats", OPT_STATS, NULL, 0,
+	  "At the end, say on standard error how many calls, errors, and how "
+	  "long",
+	  0 },
+	{ "verbose", 'v', NULL, 0,
+	  "Say what is done; begin lines of the trace with the thread's id",
+	  0 },
+	{ 0 },
+};
+
+/* What there is, and what is only planned */
+static const struct {
+	const char *name;
+	bool built;
+} kinds[] = {
+	{ "smmuv3", true }, { "mock", false },	{ "vtd", false },
+	{ "amdvi", false }, { "riscv", false },
+};
+
+static void set_iommu(struct run *run, const char *name,
+		      struct argp_state *state)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (strcmp(kinds[i].name, name))
+			continue;
+		if (!kinds[i].built)
+			argp_error(state, "--iommu %s: not built yet", name);
+		run->iommu = name;
+		return;
+	}
+	argp_error(state, "--iommu %s: no such kind", name);
+}
+
+static void set_via(struct run *run, const char *name, struct argp_state *state)
+{
+	if (!strcmp(name, "auto"))
+		run->via = RUN_VIA_AUTO;
+	else if (!strcmp(name, "preload"))
+		run->via = RUN_VIA_PRELOAD;
+	else if (!strcmp(name, "seccomp"))
+		argp_error(state, "--via seccomp: not built yet");
+	else
+		argp_error(state, "--via %s: no such way", name);
+}
+
+/* Digits (or 0x and more of them) to the end */
+static bool number(const char *text, unsigned long max, unsigned long *value)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*value = strtoul(text, &end, 0);
+	return !errno && !*end && *value <= max;
+}
+
+static void add_device(struct run *run, const char *text,
+		       struct argp_state *state)
+{
+	unsigned long sid = 0;
+
+	if (strncmp(text, "edu@", 4) || !number(text + 4, UINT32_MAX, &sid))
+		argp_error(state, "--device %s: must be edu@STREAMID", text);
+	for (unsigned int i = 0; i < run->nr_devices; i++)
+		if (run->devices[i] == sid)
+			argp_error(state, "--device %s: there is one already",
+				   text);
+	if (run->nr_devices == RUN_DEVICES_MAX)
+		argp_error(state, "--device: at most %d", RUN_DEVICES_MAX);
+	run->devices[run->nr_devices++] = (uint32_t)sid;
+}
+
+static void set_fd(struct run *run, const char *text, struct argp_state *state)
+{
+	unsigned long fd = 0;
+
+	if (!number(text, 1023, &fd))
+		argp_error(state, "--fd %s: must be 0 to 1023", text);
+	run->fd = (int)fd;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct run *run = state->input;
+
+	switch (key) {
+	case OPT_IOMMU:
+		set_iommu(run, arg, state);
+		return 0;
+	case OPT_CACHE:
+		if (strcmp(arg, "fast") && strcmp(arg, "hostile"))
+			argp_error(state, "--cache %s: fast or hostile", arg);
+		run->cache = arg;
+		return 0;
+	case OPT_DEVICE:
+		add_device(run, arg, state);
+		return 0;
+	case OPT_VIA:
+		set_via(run, arg, state);
+		return 0;
+	case OPT_FD:
+		set_fd(run, arg, state);
+		return 0;
+	case OPT_TRACE:
+		run->trace = arg;
+		return 0;
+	case OPT_STATS:
+		run->stats = true;
+		return 0;
+	case 'v':
+		run->verbose = true;
+		return 0;
+	case ARGP_KEY_ARG: /* all from here on is the program's */
+		run->program = &state->argv[state->next - 1];
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which program?");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse_option,
+	.args_doc = "PROGRAM [ARG...]",
+	.doc = "Run a program on a machine with a modelled IOMMU: it finds "
+	       "/dev/iommu.",
+};
+
+/* 0, or the exit code after a message */
+static int check_program(const struct run *run)
+{
+	char path[PATH_MAX];
+	const char *why;
+	int rc;
+
+	rc = run_find_program(run->program[0], path, sizeof(path));
+	if (rc)
+		return rc;
+	why = run_why_not_preload(path);
+	if (!why) {
+		if (run->verbose)
+			fprintf(stderr,
+				"nestfd run: %s: served by preload: a dynamic "
+				"program\n",
+				path);
+		return 0;
+	}
+	if (run->verbose || run->via == RUN_VIA_PRELOAD)
+		fprintf(stderr, "nestfd run: %s: %s\n", path, why);
+	fprintf(stderr,
+		"nestfd run: %s: needs --via seccomp, which is not built yet\n",
+		path);
+	return TOOL_INVALID;
+}
+
+int tool_run(int argc, char **argv)
+{
+	struct run run = {
+		.iommu = "smmuv3",
+		.cache = "fast",
+		.fd = -1,
+		.trace_fd = -1,
+		.stats_fd = -1,
+	};
+	int rc;
+
+	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &run))
+		return TOOL_INVALID;
+	rc = check_program(&run);
+	if (!rc)
+		rc = run_watch_start(&run);
+	if (!rc)
+		rc = run_set_environment(&run);
+	if (!rc)
+		rc = run_spawn(&run);
+	run_watch_end(&run);
+	return rc;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* nestfd run: the parts of it. */
+#ifndef TOOLS_RUN_RUN_H
+#define TOOLS_RUN_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shim/run.h"
+
+/* How the program is given its /dev/iommu */
+enum run_via {
+	RUN_VIA_AUTO,
+	RUN_VIA_PRELOAD,
+	RUN_VIA_SECCOMP,
+};
+
+#define RUN_DEVICES_MAX 64
+
+struct run {
+	const char *iommu;
+	const char *cache;
+	enum run_via via;
+	uint32_t devices[RUN_DEVICES_MAX]; /* StreamIDs of "edu" devices */
+	unsigned int nr_devices;
+	int fd; /* -1: the program opens /dev/iommu itself */
+	const char *trace;
+	bool stats;
+	bool verbose;
+	char **program; /* with its arguments, ends with NULL */
+
+	int trace_fd;
+	int stats_fd;
+	struct run_stats *counters;
+};
+
+/* Exit codes of shells */
+#define RUN_NOT_EXECUTABLE 126
+#define RUN_NOT_FOUND	   127
+
+/*
+ * program.c: where execvp() will find @name. Return: 0; RUN_NOT_FOUND,
+ * RUN_NOT_EXECUTABLE after saying so.
+ */
+int run_find_program(const char *name, char *path, size_t size);
+/* NULL if preloading works; else why it cannot */
+const char *run_why_not_preload(const char *path);
+
+/* environment.c: what the preloaded library needs. 0 or TOOL_*, having said */
+int run_set_environment(struct run *run);
+int run_preload_path(char *path, size_t size);
+
+/* watch.c: --trace and --stats */
+int run_watch_start(struct run *run);
+void run_watch_end(struct run *run);
+
+/* spawn.c: runs it to its end; the exit code */
+int run_spawn(const struct run *run);
+
+#endif
