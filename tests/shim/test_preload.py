@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What a program meets when it is served in its own process."""
+import subprocess
+
+import kit
+from kit import CLIENT, Case, nestfd_run
+
+
+class OneProcess(Case):
+    def test_calls_answer_as_linux(self):
+        self.scenario("calls")
+
+    def test_every_way_to_open_it(self):
+        self.scenario("ways-to-open")
+
+    def test_stat_and_access_see_a_character_device(self):
+        self.scenario("looks")
+
+    def test_duplicates_are_the_same_context(self):
+        self.scenario("duplicates")
+
+    def test_contexts_are_apart_and_end_with_the_last_close(self):
+        self.scenario("contexts")
+
+    def test_memory_is_mapped_and_looked_at(self):
+        self.scenario("memory")
+
+    def test_event_and_fault_queues_are_fds(self):
+        self.scenario("queues")
+
+    def test_closing_all_fds_closes_none_of_ours(self):
+        self.scenario("close-everything")
+
+    def test_ioctls_of_other_subsystems_pass(self):
+        self.scenario("other-subsystems")
+
+    def test_a_machine_that_caches_with_malice(self):
+        self.scenario("memory",
+                      options=("--cache", "hostile", "--device", "edu@5"))
+
+
+class Processes(Case):
+    def test_a_forked_child_is_forwarded(self):
+        self.scenario("forks")
+
+    def test_a_child_s_own_memory_and_fds_are_used(self):
+        self.scenario("fork-data")
+
+    def test_queues_of_and_in_a_child(self):
+        self.scenario("fork-queue")
+
+    def test_a_child_outlives_the_owner(self):
+        self.scenario("orphans")
+
+    def test_objects_survive_exec(self):
+        self.scenario("execs")
+
+    def test_an_unused_fd_belongs_to_who_uses_it_first(self):
+        self.scenario("execs", "unused")
+
+    def test_fds_sent_to_others_and_back(self):
+        self.scenario("sends")
+
+    def test_vfork_and_posix_spawn_leave_it_alone(self):
+        self.scenario("spawns")
+
+
+class Threads(Case):
+    def test_eight_threads_at_once(self):
+        self.scenario("threads")
+
+    def test_eight_threads_of_a_child_and_of_its_parent(self):
+        self.scenario("threads", "forwarded")
+
+    def test_closing_while_others_call(self):
+        self.scenario("closes-meanwhile")
+
+    def test_forking_while_others_call(self):
+        self.scenario("forks-meanwhile")
+
+
+class Signals(Case):
+    def test_a_fault_handler_from_before(self):
+        self.scenario("handler-before")
+
+    def test_a_fault_handler_from_later(self):
+        self.scenario("handler-after")
+
+    def test_bus_errors(self):
+        self.scenario("bus-errors")
+
+    def test_wild_pointers_while_all_signals_are_blocked(self):
+        self.scenario("blocked")
+
+    def test_a_handler_that_calls(self):
+        self.scenario("handler-calls")
+        self.scenario("handler-calls", "late")
+
+    def test_a_handler_that_jumps_away(self):
+        self.scenario("handler-jumps")
+
+    def test_sigaction_tells_what_was_asked_for(self):
+        self.scenario("actions")
+
+
+class BadInput(Case):
+    def test_wild_pointers(self):
+        self.scenario("wild-pointers")
+
+    def test_wild_paths(self):
+        self.scenario("wild-paths")
+
+    def test_answers_that_cannot_be_written(self):
+        self.scenario("read-only-struct", options=())
+
+    def test_sizes(self):
+        self.scenario("sizes")
+
+    def test_numbers(self):
+        self.scenario("numbers")
+
+    def test_garbage(self):
+        for seed in range(1, 6):
+            self.scenario("garbage", str(seed))
+
+    def test_abuse_of_the_fd(self):
+        self.scenario("abuse-of-the-fd")
+
+
+class ThirtyAndMore(Case):
+    def test_an_fd_that_is_open_from_the_start(self):
+        self.scenario("is-mine", "30", options=("--fd", "30"))
+
+    def test_it_goes_through_a_shell(self):
+        r = nestfd_run("--fd", "30", "--", "sh", "-c",
+                       f"{CLIENT} is-mine 30")
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+        r = nestfd_run("--fd", "9", "--", "sh", "-c",
+                       f"exec {CLIENT} is-mine 9")
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+
+
+class Neighbours(Case):
+    def test_other_preloaded_libraries_stay(self):
+        libc = "libpthread.so.0"
+        old = kit.environment().get("LD_PRELOAD")
+        old = f"{old}:{libc}" if old else libc
+        r = nestfd_run("--", "sh", "-c", "echo $LD_PRELOAD",
+                       env=kit.environment(LD_PRELOAD=old))
+        self.assertEqual(r.returncode, 0)
+        self.assertRegex(r.stdout,
+                         f"^{old}:/[^:]*/libnestfd-preload.so\n$")
+
+    def test_a_program_that_touches_nothing(self):
+        r = nestfd_run("--", CLIENT, "touches-nothing", "7")
+        self.assertEqual((r.returncode, r.stdout, r.stderr),
+                         (7, "nothing touched\n", ""))
+
+    def test_programs_everybody_has(self):
+        for args in (("ls", "/"), ("python3", "-c", "print(6 * 7)"),
+                     ("bash", "-c", "for i in 1 2 3; do (echo $i); done"),
+                     ("sh", "-c", "echo a | cat | tr a b")):
+            self.assertEqual(nestfd_run("--", *args).stdout,
+                             subprocess.run(args, capture_output=True,
+                                            text=True).stdout)
+
+
+if __name__ == "__main__":
+    kit.main()

@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""nestfd run as a user meets it: options, exit codes, signals, messages."""
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import kit
+from kit import CLIENT, CLIENT_STATIC, NESTFD, Case, environment, nestfd_run
+
+
+class CommandLine(Case):
+    def refuses(self, line, *args):
+        r = nestfd_run(*args)
+        self.assertEqual((r.returncode, r.stdout), (2, ""), args)
+        self.assertEqual(r.stderr.split("\n")[0], "nestfd run: " + line)
+
+    def test_what_is_not_there_is_refused_in_one_line(self):
+        self.refuses("which program?")
+        self.refuses("--iommu mock: not built yet", "--iommu", "mock", "true")
+        self.refuses("--iommu vtd: not built yet", "--iommu=vtd", "true")
+        self.refuses("--iommu x: no such kind", "--iommu", "x", "true")
+        self.refuses("--via seccomp: not built yet", "--via", "seccomp",
+                     "true")
+        self.refuses("--via x: no such way", "--via", "x", "true")
+        self.refuses("--cache lazy: fast or hostile", "--cache", "lazy",
+                     "true")
+        for device in ("edu", "edu@", "edu@x", "nvme@1", "edu@-1", "edu@1x",
+                       "edu@4294967296"):
+            self.refuses(f"--device {device}: must be edu@STREAMID",
+                         "--device", device, "true")
+        self.refuses("--device edu@0x10: there is one already", "--device",
+                     "edu@16", "--device", "edu@0x10", "true")
+        for fd in ("", "-1", "x", "1024", "3x"):
+            self.refuses(f"--fd {fd}: must be 0 to 1023", "--fd", fd, "true")
+
+    def test_options_behind_the_program_are_the_program_s(self):
+        r = nestfd_run("echo", "--iommu", "mock", "-v", "--")
+        self.assertEqual((r.returncode, r.stdout), (0, "--iommu mock -v --\n"))
+        r = nestfd_run("--", "echo", "--help")
+        self.assertIn("Usage: echo ", r.stdout)
+
+    def test_help(self):
+        r = nestfd_run("--help")
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+        for option in ("--iommu", "--cache", "--device", "--via", "--fd",
+                       "--trace", "--stats", "--verbose"):
+            self.assertIn(option, r.stdout)
+
+    def test_a_trace_file_that_cannot_be_written(self):
+        r = nestfd_run("--trace", "/nowhere/trace", "true")
+        self.assertEqual((r.returncode, r.stderr), (
+            1, "nestfd run: /nowhere/trace: No such file or directory\n"))
+
+
+class Programs(Case):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def path(self, name, text=None, mode=0o755):
+        path = os.path.join(self.folder.name, name)
+        if text is not None:
+            with open(path, "w") as f:
+                f.write(text)
+            os.chmod(path, mode)
+        return path
+
+    def says(self, code, program, message):
+        r = nestfd_run(program)
+        self.assertEqual((r.returncode, r.stdout, r.stderr),
+                         (code, "", f"nestfd run: {program}: {message}\n"))
+
+    def test_one_that_does_not_exist(self):
+        self.says(127, "/nowhere/program", "No such file or directory")
+        self.says(127, "no-program-has-this-name", "No such file or directory")
+        self.says(127, "", "No such file or directory")
+        self.says(127, self.path("file", "") + "/x", "Not a directory")
+
+    def test_one_that_is_not_executable(self):
+        self.says(126, self.path("text", "hello", 0o644), "Permission denied")
+        self.says(126, self.folder.name, "Permission denied")
+
+    def test_one_whose_interpreter_is_missing(self):
+        self.says(127, self.path("script", "#!/nowhere/sh\n"),
+                  "No such file or directory")
+
+    def test_scripts(self):
+        r = nestfd_run(self.path("s", "#!/bin/sh\nexec $CLIENT calls\n"))
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+
+    def test_exit_status(self):
+        for status in (0, 1, 2, 7, 126, 255):
+            r = nestfd_run("--", "sh", "-c", f"exit {status}")
+            self.assertEqual((r.returncode, r.stderr), (status, ""))
+
+    def test_death_by_a_signal(self):
+        for sig in (signal.SIGKILL, signal.SIGABRT, signal.SIGUSR1):
+            r = nestfd_run("--", CLIENT, "crashes", str(int(sig)))
+            self.assertEqual((r.returncode, r.stderr), (128 + sig, ""))
+
+    def test_death_by_a_fault(self):
+        r = nestfd_run("--", CLIENT, "crashes")
+        self.assertEqual((r.returncode, r.stderr),
+                         (128 + signal.SIGSEGV, ""))
+
+    def test_static_programs_need_seccomp(self):
+        r = nestfd_run("--", CLIENT_STATIC)
+        self.assertEqual((r.returncode, r.stderr), (
+            2, f"nestfd run: {CLIENT_STATIC}: needs --via seccomp, "
+               "which is not built yet\n"))
+        r = nestfd_run("-v", "--", CLIENT_STATIC)
+        self.assertIn("a static program, into which nothing can be preloaded",
+                      r.stderr)
+        r = nestfd_run("--via", "preload", "--", CLIENT_STATIC)
+        self.assertEqual(r.returncode, 2)
+
+    def test_setuid_programs_need_seccomp(self):
+        if os.getuid():
+            self.skipTest("only root can make one that is somebody else's")
+        program = self.path("program")
+        shutil.copy(CLIENT, program)
+        os.chown(program, 65534, 65534)
+        for mode in (0o4755, 0o2755):
+            os.chmod(program, mode)
+            r = nestfd_run("-v", "--", program, "calls")
+            self.assertEqual(r.returncode, 2)
+            self.assertIn("setuid, setgid or with file capabilities",
+                          r.stderr)
+
+    def test_verbose_says_how(self):
+        r = nestfd_run("-v", "--", CLIENT, "calls")
+        self.assertEqual((r.returncode, r.stderr), (
+            0, f"nestfd run: {CLIENT}: served by preload: "
+               "a dynamic program\n"))
+
+    def test_any_file_as_a_program(self):
+        """whatever it looks like, there is an answer"""
+        with open(CLIENT, "rb") as f:
+            elf = f.read(4096)
+        for cut in (0, 1, 4, 16, 63, 64, 65, 100, 256, 4095):
+            path = self.path("cut")
+            with open(path, "wb") as f:
+                f.write(elf[:cut])
+            os.chmod(path, 0o755)
+            r = nestfd_run("--", path)
+            # what the kernel has begun to load it kills
+            self.assertIn(r.returncode, (0, 2, 126, 127, 139), cut)
+
+
+class Signals(Case):
+    def start(self, *args):
+        p = subprocess.Popen([NESTFD, "run", "--", *args],
+                             env=environment(), stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+        self.addCleanup(p.stdout.close)
+        self.addCleanup(p.stderr.close)
+        self.assertEqual(p.stdout.readline(), "ready\n")
+        return p
+
+    def test_they_go_to_the_program(self):
+        for sig in (signal.SIGTERM, signal.SIGHUP):
+            p = self.start(CLIENT, "waits")
+            p.send_signal(sig)
+            self.assertEqual(p.wait(20), 40 + sig)
+        for sig in (signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):
+            p = self.start(CLIENT, "waits")
+            p.send_signal(sig)
+            self.assertEqual(p.wait(20), 128 + sig)
+
+    def test_the_program_s_mask_and_actions_are_ours(self):
+        code = ("import signal; print(sorted(map(int, "
+                "signal.pthread_sigmask(0, []))), "
+                "signal.getsignal(signal.SIGCHLD), "
+                "signal.getsignal(signal.SIGUSR2))")
+        r = nestfd_run("--", "python3", "-c", code)
+        plain = subprocess.run(["python3", "-c", code], text=True,
+                               capture_output=True)
+        self.assertEqual(r.stdout, plain.stdout)
+
+
+class NothingStays(Case):
+    def test_no_process_is_left(self):
+        for args in (("execs",), ("orphans",), ("forks",),
+                     ("execs", "unused"), ("sends",)):
+            self.scenario(*args)
+        deadline = time.time() + 20
+        while time.time() < deadline:
+            left = [p for p in os.listdir("/proc") if p.isdigit()
+                    and self.is_keeper(p)]
+            if not left:
+                return
+            time.sleep(0.1)
+        self.fail(f"keepers left: {left}")
+
+    @staticmethod
+    def is_keeper(pid):
+        try:
+            with open(f"/proc/{pid}/cmdline") as f:
+                mine = f.read().startswith(CLIENT + "\0")
+            with open(f"/proc/{pid}/comm") as f:
+                return mine and f.read() == "nestfd-keeper\n"
+        except OSError:
+            return False
+
+    def test_pipes_end_when_the_program_ends(self):
+        """a keeper must not hold the program's standard output"""
+        r = subprocess.run(["sh", "-c", f"{NESTFD} run -- {CLIENT} orphans "
+                            "| cat"], env=environment(), timeout=30)
+        self.assertEqual(r.returncode, 0)
+
+
+if __name__ == "__main__":
+    kit.main()

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+/* The words in which --trace tells of a call. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "shim/trace.h"
+
+/* Memory that ends: addresses 0x1000 up to @size behind it */
+struct memory {
+	unsigned char bytes[4096];
+	size_t size;
+};
+
+static int memory_read(void *ctx, void *dst, uint64_t addr, size_t len)
+{
+	struct memory *m = ctx;
+
+	if (addr < 0x1000 || addr - 0x1000 > m->size ||
+	    len > m->size - (addr - 0x1000))
+		return -EFAULT;
+	memcpy(dst, m->bytes + (addr - 0x1000), len);
+	return 0;
+}
+
+static struct trace_line line;
+
+static const char *told(struct memory *m, unsigned long cmd, uint64_t arg,
+			long rc)
+{
+	const struct trace_mem mem = { memory_read, m };
+
+	memset(&line, 0x5a, sizeof(line));
+	trace_enter(&line, 3, cmd, arg, &mem);
+	trace_exit(&line, rc);
+	assert_true(line.used <= TRACE_LINE &&
+		    line.text[line.used - 1] == '\n');
+	line.text[line.used - 1] = '\0';
+	return line.text;
+}
+
+static void a_struct_that_is_not_there_is_a_pointer(void **state)
+{
+	struct memory m = { .size = 2 };
+
+	(void)state;
+	assert_string_equal(told(&m, 0x3b80, 0, -EFAULT),
+			    "ioctl(3, IOMMU_DESTROY, NULL) = -1 EFAULT (Bad "
+			    "address)");
+	assert_string_equal(told(&m, 0x3b80, 0x1000, -EFAULT),
+			    "ioctl(3, IOMMU_DESTROY, 0x1000) = -1 EFAULT (Bad "
+			    "address)");
+	assert_string_equal(told(&m, 0x3b80, UINT64_MAX, -EFAULT),
+			    "ioctl(3, IOMMU_DESTROY, 0xffffffffffffffff) = -1 "
+			    "EFAULT (Bad address)");
+}
+
+static void only_what_the_size_covers_is_shown(void **state)
+{
+	struct memory m = { .bytes = { 4, 0, 0, 0, 9 }, .size = 64 };
+
+	(void)state;
+	assert_string_equal(told(&m, 0x3b80, 0x1000, -EINVAL),
+			    "ioctl(3, IOMMU_DESTROY, {size=4}) = -1 EINVAL "
+			    "(Invalid argument)");
+	m.bytes[0] = 0;
+	assert_string_equal(told(&m, 0x3b80, 0x1000, -EINVAL),
+			    "ioctl(3, IOMMU_DESTROY, {size=0}) = -1 EINVAL "
+			    "(Invalid argument)");
+	m.bytes[0] = 8;
+	assert_string_equal(told(&m, 0x3b80, 0x1000, 0),
+			    "ioctl(3, IOMMU_DESTROY, {size=8, id=9}) = 0");
+	m.bytes[0] = 200; /* larger than known */
+	assert_string_equal(told(&m, 0x3b80, 0x1000, -E2BIG),
+			    "ioctl(3, IOMMU_DESTROY, {size=200, id=9}) = -1 "
+			    "E2BIG (Argument list too long)");
+}
+
+static void numbers_that_nobody_knows_stay_numbers(void **state)
+{
+	struct memory m = { .size = 64 };
+
+	(void)state;
+	assert_string_equal(told(&m, 0x3b95, 0x1000, -ENOTTY),
+			    "ioctl(3, 0x3b95, 0x1000) = -1 ENOTTY "
+			    "(Inappropriate ioctl for device)");
+	assert_string_equal(told(&m, 0x3b7f, 0, -ENOTTY),
+			    "ioctl(3, 0x3b7f, 0) = -1 ENOTTY (Inappropriate "
+			    "ioctl for device)");
+	assert_string_equal(told(&m, 0x40043b80, 0, -ENOTTY),
+			    "ioctl(3, 0x40043b80, 0) = -1 ENOTTY "
+			    "(Inappropriate ioctl for device)");
+}
+
+static void flags_and_reserved_members(void **state)
+{
+	/* IOAS_MAP: size 40, flags 0xd, ioas_id 1, reserved 7 */
+	struct memory m = { .bytes = { 40, 0, 0, 0, 0xd, 0, 0, 0, 1, 0, 0, 0,
+				       7 },
+			    .size = 40 };
+
+	(void)state;
+	assert_string_equal(
+		told(&m, 0x3b85, 0x1000, -EOPNOTSUPP),
+		"ioctl(3, IOMMU_IOAS_MAP, {size=40, "
+		"flags=IOMMU_IOAS_MAP_FIXED_IOVA|IOMMU_IOAS_MAP_READABLE|0x8, "
+		"ioas_id=1, __reserved=0x7, user_va=0, length=0, iova=0}) = -1 "
+		"EOPNOTSUPP (Operation not supported)");
+}
+
+static void every_command_has_its_name(void **state)
+{
+	(void)state;
+	for (unsigned int nr = 0; nr < 256; nr++) {
+		const char *name = trace_command_name(nr);
+
+		if (nr < 0x80 || nr > 0x94)
+			assert_null(name);
+		else
+			assert_int_equal(strncmp(name, "IOMMU_", 6), 0);
+	}
+	assert_string_equal(trace_command_name(0x80), "IOMMU_DESTROY");
+	assert_string_equal(trace_command_name(0x85), "IOMMU_IOAS_MAP");
+	assert_string_equal(trace_command_name(0x8d), "IOMMU_HWPT_INVALIDATE");
+	assert_string_equal(trace_command_name(0x94), "IOMMU_HW_QUEUE_ALLOC");
+}
+
+/* Any bytes, any size: a line with an end */
+static void garbage_ends(void **state)
+{
+	struct memory m = { .size = sizeof(m.bytes) };
+	uint32_t seed = 1;
+
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		uint64_t data = 0x1000 + i % 4096;
+
+		for (size_t j = 0; j < 96; j++) {
+			seed = seed * 1103515245u + 12345u;
+			m.bytes[j] = (unsigned char)(seed >> 16);
+		}
+		m.bytes[0] = (unsigned char)(i % 80);
+		memset(m.bytes + 1, 0, 3);
+		if (i % 3)
+			memcpy(m.bytes + 8, &data, sizeof(data));
+		told(&m, 0x3b80ul + (unsigned int)i % 0x16, 0x1000,
+		     i % 2 ? 0 : -EIO);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_struct_that_is_not_there_is_a_pointer),
+		cmocka_unit_test(only_what_the_size_covers_is_shown),
+		cmocka_unit_test(numbers_that_nobody_knows_stay_numbers),
+		cmocka_unit_test(flags_and_reserved_members),
+		cmocka_unit_test(every_command_has_its_name),
+		cmocka_unit_test(garbage_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
