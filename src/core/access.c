@@ -10,7 +10,6 @@
 #include "base/bits.h"
 #include "base/checked.h"
 #include "core/internal.h"
-#include "mem/guard.h"
 
 /* With ioas->lock held; by id, so that a walk can let go of the lock */
 static void list_add(struct core_ioas *ioas, struct core_access_link *new)
@@ -312,8 +311,10 @@ static int pin_area(struct core_access *access, const struct walk *walk,
 		area->locks++;
 	if (!*pages)
 		return 0;
+	/* Another process's is odd: not to be used, but compared. */
 	for (uint64_t at = 0; at < length; at += CORE_PAGE_SIZE)
-		*(*pages)++ = area->pages->host + offset + at;
+		*(*pages)++ =
+			area->pages->host + offset + at + !!area->pages->memory;
 	return 0;
 }
 
@@ -439,7 +440,7 @@ int access_pa(struct core_access *access, uint64_t iova, uint64_t length,
 static int copy_area(const struct walk *walk, char *data, uint32_t flags)
 {
 	uint64_t length = walk->end - walk->at + 1;
-	char *host;
+	uint64_t offset = walk_offset(walk, walk->at);
 	int rc;
 
 	if (walk->area->prevent_access)
@@ -447,9 +448,9 @@ static int copy_area(const struct walk *walk, char *data, uint32_t flags)
 	rc = check_prot(walk->area, flags);
 	if (rc)
 		return rc;
-	host = walk->area->pages->host + walk_offset(walk, walk->at);
-	return flags & CORE_ACCESS_WRITE ? guard_write(host, data, length)
-					 : guard_read(data, host, length);
+	return flags & CORE_ACCESS_WRITE
+		       ? pages_write(walk->area->pages, offset, data, length)
+		       : pages_read(walk->area->pages, offset, data, length);
 }
 
 static int copy_range(struct walk *walk, char *data, uint32_t flags)

@@ -54,13 +54,13 @@ void core_access_detach(struct core_access *access);
 
 /*
  * Pins the pages below [iova, iova + length), all of it mapped, and stores the
- * host address of each page in @pages (NULL: not wanted). To be undone with
- * the same range. Unmapping a range that is pinned calls ops->unmap first.
- * Return: 0; -EINVAL for no length, an access that does not pin, an @iova
- * whose memory does not begin at a page, or a range being unmapped; -EOVERFLOW;
- * -ENOENT without an IOAS or for a hole; -EPERM if flags want to write and the
- * mapping forbids it; -EFAULT if there is no memory; -ENOMEM, also beyond
- * RLIMIT_MEMLOCK.
+ * host address of each page in @pages (NULL: not wanted; another process's
+ * memory: its address there + 1). To be undone with the same range. Unmapping a
+ * range that is pinned calls ops->unmap first. Return: 0; -EINVAL for no
+ * length, an access that does not pin, an @iova whose memory does not begin at
+ * a page, or a range being unmapped; -EOVERFLOW; -ENOENT without an IOAS or for
+ * a hole; -EPERM if flags want to write and the mapping forbids it; -EFAULT if
+ * there is no memory; -ENOMEM, also beyond RLIMIT_MEMLOCK.
  */
 int core_access_pin_pages(struct core_access *access, uint64_t iova,
 			  uint64_t length, void **pages, uint32_t flags);

@@ -149,8 +149,6 @@ static int execute_foreign(struct core_call *call, const struct core_op *op)
 	struct iommu_ioas_map_file *arg = call->arg;
 	int theirs, fd, rc;
 
-	if (op->cmd == IOMMU_IOAS_MAP)
-		return -EOPNOTSUPP;
 	if (op->cmd != IOMMU_IOAS_MAP_FILE)
 		return op->execute(call);
 	theirs = arg->fd;

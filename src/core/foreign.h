@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct client_process;
 struct core_ctx;
 
 struct core_client {
@@ -21,11 +22,13 @@ struct core_client {
 	int (*get_fd)(void *ctx, int fd);
 	/* Our fd as one of the client's; its number there or -errno */
 	int (*give_fd)(void *ctx, int fd);
+	/* What IOMMU_IOAS_MAP maps; NULL: nothing but files can be mapped */
+	struct client_process *process;
 };
 
 /*
- * core_ioctl() for @client. IOMMU_IOAS_MAP of its memory answers -EOPNOTSUPP;
- * files can be mapped.
+ * core_ioctl() for @client. Without ->process, IOMMU_IOAS_MAP and
+ * VFIO_IOMMU_MAP_DMA answer -EOPNOTSUPP.
  */
 int core_ioctl_for(struct core_ctx *ctx, unsigned long cmd, uint64_t arg,
 		   const struct core_client *client);

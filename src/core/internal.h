@@ -26,6 +26,7 @@
 /* How long a grace period may take before freeing is left to a later one */
 #define CORE_GRACE_NS 1000000000ULL
 
+struct phys_io;
 struct phys_range;
 
 enum core_type {
@@ -85,6 +86,7 @@ struct core_ctx {
 	uint32_t msi_count;
 	uint64_t epoch;
 	struct core_mmap *mmaps;
+	uint64_t next_io_pa; /* for other processes' memory; 0: none yet */
 };
 
 /* A hardware queue in guest memory */
@@ -134,14 +136,15 @@ struct core_access {
  */
 struct core_pages {
 	_Atomic uint32_t refs;
-	char *host;		 /* fixed: starts at a page boundary */
-	uint64_t length;	 /* fixed: whole pages */
-	bool writable;		 /* fixed */
-	bool is_file;		 /* fixed */
-	struct client_file file; /* fixed, if is_file */
-	pthread_mutex_t lock;	 /* all below */
-	struct itree pinned;	 /* struct core_pin by page index */
-	uint32_t placers;	 /* pins that need range */
+	char *host;		       /* fixed: starts at a page boundary */
+	struct client_process *memory; /* fixed: host is an address there */
+	uint64_t length;	       /* fixed: whole pages */
+	bool writable;		       /* fixed */
+	bool is_file;		       /* fixed */
+	struct client_file file;       /* fixed, if is_file */
+	pthread_mutex_t lock;	       /* all below */
+	struct itree pinned;	       /* struct core_pin by page index */
+	uint32_t placers;	       /* pins that need range */
 	struct phys_range *range;
 	enum core_accounting accounting;
 	struct core_process *process; /* NULL: nobody is limited */
@@ -418,6 +421,16 @@ int pages_pin_access(struct core_ctx *ctx, struct core_pages *pages,
 		     uint64_t offset, uint64_t length, const uint64_t *iova);
 void pages_unpin_access(struct core_pages *pages, uint64_t offset,
 			uint64_t length, struct core_garbage *garbage);
+/* Guarded copies; @offset + @len within */
+int pages_read(const struct core_pages *pages, uint64_t offset, void *dst,
+	       size_t len);
+int pages_write(const struct core_pages *pages, uint64_t offset,
+		const void *src, size_t len);
+/* Which process's view of its memory core_pages.host belongs to */
+const struct client_maps *pages_maps(const struct core_env *env,
+				     const struct core_pages *pages);
+/* NULL: no memory of another process */
+const struct core_pages *pages_of_io(const struct phys_io *io);
 bool pages_is_pinned(struct core_pages *pages, uint64_t index);
 uint64_t pages_pa(const struct core_pages *pages);
 void garbage_free(const struct core_env *env, struct core_garbage *garbage);

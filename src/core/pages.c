@@ -11,7 +11,9 @@
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/checked.h"
+#include "core/foreign.h"
 #include "core/internal.h"
+#include "mem/guard.h"
 #include "mem/phys.h"
 
 /* No architecture has larger leaves that are worth an address gap. */
@@ -56,15 +58,22 @@ int pages_new_user(struct core_ctx *ctx, uint64_t va, uint64_t length,
 		   bool writable, struct core_pages **out, uint64_t *offset)
 {
 	uint64_t start = va & ~(CORE_PAGE_SIZE - 1);
+	const struct core_client *client = core_foreign();
 	struct core_pages *pages;
 	int rc = check_length(va, length);
 
+	if (!rc && client && !client->process)
+		rc = -EOPNOTSUPP;
 	if (rc)
 		return rc;
 	pages = pages_new(ctx, (char *)(uintptr_t)start,
 			  whole_pages(va, length), writable);
 	if (!pages)
 		return -ENOMEM;
+	if (client) {
+		pages->memory = client->process;
+		client_process_get(pages->memory);
+	}
 	*out = pages;
 	*offset = va - start;
 	return 0;
@@ -99,6 +108,8 @@ static void pages_free(struct core_pages *pages)
 {
 	if (pages->is_file)
 		client_file_unmap(&pages->file);
+	if (pages->memory)
+		client_process_put(pages->memory);
 	pthread_mutex_destroy(&pages->lock);
 	free(pages);
 }
@@ -160,7 +171,8 @@ static int check_holes(const struct core_env *env,
 	while (next_hole(&pages->pinned, first, last, &hole_first,
 			 &hole_last)) {
 		int rc = client_maps_check(
-			env->maps, pages->host + hole_first * CORE_PAGE_SIZE,
+			pages_maps(env, pages),
+			pages->host + hole_first * CORE_PAGE_SIZE,
 			(hole_last - hole_first + 1) * CORE_PAGE_SIZE,
 			pages->writable);
 
@@ -173,7 +185,87 @@ static int check_holes(const struct core_env *env,
 	return 0;
 }
 
-static int place(const struct core_env *env, struct core_pages *pages,
+const struct client_maps *pages_maps(const struct core_env *env,
+				     const struct core_pages *pages)
+{
+	return pages->memory ? client_process_maps(pages->memory) : env->maps;
+}
+
+int pages_read(const struct core_pages *pages, uint64_t offset, void *dst,
+	       size_t len)
+{
+	const char *host = pages->host + offset;
+
+	return pages->memory ? client_process_read(pages->memory, dst,
+						   (uintptr_t)host, len)
+			     : guard_read(dst, host, len);
+}
+
+int pages_write(const struct core_pages *pages, uint64_t offset,
+		const void *src, size_t len)
+{
+	char *host = pages->host + offset;
+
+	return pages->memory ? client_process_write(pages->memory,
+						    (uintptr_t)host, src, len)
+			     : guard_write(host, src, len);
+}
+
+/* DMA to another process's memory */
+static int io_read(void *ctx, uint64_t offset, void *dst, size_t len)
+{
+	return pages_read(ctx, offset, dst, len);
+}
+
+static int io_write(void *ctx, uint64_t offset, const void *src, size_t len)
+{
+	const struct core_pages *pages = ctx;
+
+	return pages->writable ? pages_write(pages, offset, src, len) : -EFAULT;
+}
+
+static const struct phys_io_ops io_ops = { io_read, io_write };
+
+const struct core_pages *pages_of_io(const struct phys_io *io)
+{
+	return io && io->ops == &io_ops ? io->ctx : NULL;
+}
+
+#define IO_TRIES 4096
+
+/*
+ * Registers-like ranges choose their own PA: the upper half of all, which
+ * memory reaches last. Others may be there already, other contexts' too.
+ */
+static int place_io(struct core_ctx *ctx, struct core_pages *pages,
+		    uint64_t align, uint64_t skew)
+{
+	struct phys *phys = ctx->env.phys;
+	uint64_t low = BIT_ULL(phys_oas_bits(phys) - 1);
+	int rc = -ENOSPC;
+
+	if (pages->length > low / 2)
+		return -ENOSPC;
+	pthread_mutex_lock(&ctx->lock);
+	for (int i = 0; i < IO_TRIES; i++) {
+		uint64_t pa = ctx->next_io_pa;
+
+		if (pa < low || pa > 2 * low - 2 * align - pages->length)
+			pa = low;
+		pa = ((pa + align - 1) & ~(align - 1)) | skew;
+		rc = phys_add_io(phys, pa, pages->length, &io_ops, pages,
+				 &pages->range);
+		if (rc == -EINVAL)
+			break;
+		ctx->next_io_pa = pa + pages->length;
+		if (rc != -EEXIST)
+			break;
+	}
+	pthread_mutex_unlock(&ctx->lock);
+	return rc == -EEXIST ? -ENOSPC : rc;
+}
+
+static int place(struct core_ctx *ctx, struct core_pages *pages,
 		 uint64_t offset, uint64_t iova)
 {
 	uint32_t flags = PHYS_READ | (pages->writable ? PHYS_WRITE : 0);
@@ -183,9 +275,13 @@ static int place(const struct core_env *env, struct core_pages *pages,
 	if (align > PIN_ALIGN_MAX)
 		align = PIN_ALIGN_MAX;
 	for (;;) {
-		rc = phys_add(env->phys, pages->host, pages->length, flags,
-			      align, (iova - offset) & (align - 1),
-			      &pages->range);
+		uint64_t skew =
+			(iova - offset) & (align - 1) & ~(CORE_PAGE_SIZE - 1);
+
+		rc = pages->memory ? place_io(ctx, pages, align, skew)
+				   : phys_add(ctx->env.phys, pages->host,
+					      pages->length, flags, align, skew,
+					      &pages->range);
 		if (rc != -ENOSPC || align == CORE_PAGE_SIZE)
 			return rc;
 		align /= 2;
@@ -193,10 +289,10 @@ static int place(const struct core_env *env, struct core_pages *pages,
 }
 
 /* With pages->lock held: @pin needs a place */
-static int place_pin(const struct core_env *env, struct core_pages *pages,
+static int place_pin(struct core_ctx *ctx, struct core_pages *pages,
 		     uint64_t offset, uint64_t iova, struct core_pin *pin)
 {
-	int rc = pages->placers ? 0 : place(env, pages, offset, iova);
+	int rc = pages->placers ? 0 : place(ctx, pages, offset, iova);
 
 	if (!rc) {
 		pages->placers++;
@@ -221,7 +317,7 @@ static int pin_locked(struct core_ctx *ctx, struct core_pages *pages,
 	if (rc)
 		return rc;
 	if (iova) {
-		rc = place_pin(&ctx->env, pages, offset, *iova, pin);
+		rc = place_pin(ctx, pages, offset, *iova, pin);
 		if (rc) {
 			account_uncharge(pages, n);
 			return rc;
@@ -317,7 +413,7 @@ int pages_pin_access(struct core_ctx *ctx, struct core_pages *pages,
 	pin = find_access(pages, &like);
 	if (pin) {
 		if (iova && !pin->placed)
-			rc = place_pin(&ctx->env, pages, offset, *iova, pin);
+			rc = place_pin(ctx, pages, offset, *iova, pin);
 		if (!rc)
 			pin->accesses++;
 		goto unlock;

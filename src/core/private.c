@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/checked.h"
+#include "core/foreign.h"
 #include "core/internal.h"
 #include "mem/phys.h"
 
@@ -158,11 +159,48 @@ put_ioas:
 	return rc;
 }
 
+/* Of the process that makes the call */
+static const struct client_maps *callers_maps(struct core_ctx *ctx)
+{
+	const struct core_client *client = core_foreign();
+
+	return client && client->process ? client_process_maps(client->process)
+					 : ctx->env.maps;
+}
+
+/* @theirs: @host is an address in the calling process, else in this one */
+static int check_same(struct core_ctx *ctx, const void *host, bool theirs,
+		      uint64_t uptr, uint64_t length)
+{
+	const struct client_maps *maps = callers_maps(ctx);
+
+	return client_maps_same(theirs ? maps : ctx->env.maps, host, maps,
+				(const void *)(uintptr_t)uptr, length);
+}
+
 int core_check_host(struct core_ctx *ctx, const void *host, uint64_t uptr,
 		    uint64_t length)
 {
-	return client_maps_same(ctx->env.maps, host,
-				(const void *)(uintptr_t)uptr, length);
+	bool theirs = (uintptr_t)host & 1;
+
+	return check_same(ctx, (const char *)host - theirs, theirs, uptr,
+			  length);
+}
+
+/* Whose memory a physical range is; false for a device's registers */
+static bool span_host(const struct phys_span *span, const char **host,
+		      bool *theirs)
+{
+	const struct core_client *client = core_foreign();
+	const struct core_pages *pages = pages_of_io(span->io);
+
+	*host = span->host;
+	*theirs = false;
+	if (!pages || !client || pages->memory != client->process)
+		return span->host;
+	*host = pages->host;
+	*theirs = true;
+	return true;
 }
 
 /* Follows PAs across adjacent ranges */
@@ -172,18 +210,19 @@ int core_check_pa(struct core_ctx *ctx, uint64_t pa, uint64_t uptr,
 	while (length) {
 		struct phys_span span;
 		uint64_t n = length;
+		const char *host;
+		bool theirs;
 		bool found;
 		int rc;
 
 		reader_enter();
 		found = phys_find(ctx->env.phys, pa, &span);
 		reader_exit();
-		if (!found || !span.host)
+		if (!found || !span_host(&span, &host, &theirs))
 			return -EINVAL;
 		if (n > span.last - pa + 1)
 			n = span.last - pa + 1;
-		rc = core_check_host(ctx, span.host + (pa - span.first), uptr,
-				     n);
+		rc = check_same(ctx, host + (pa - span.first), theirs, uptr, n);
 		if (rc)
 			return rc == -EBADE ? -EINVAL : rc;
 		pa += n;
@@ -195,10 +234,12 @@ int core_check_pa(struct core_ctx *ctx, uint64_t pa, uint64_t uptr,
 
 /* A run of the client's pages whose pins are counted */
 struct count {
+	const struct core_env *env;
 	const struct client_maps *maps;
 	uint64_t epoch; /* pages are shared by areas, but counted once */
 	uint64_t uptr;
 	uint64_t length;
+	const struct client_process *memory;
 	struct client_where where; /* what is at uptr, all of the run */
 	uint32_t *counts;
 };
@@ -209,15 +250,16 @@ static bool find_offset(const struct count *c, const struct core_pages *pages,
 {
 	struct client_where where;
 
-	if (!pages->is_file) {
+	if (!pages->is_file && pages->memory == c->memory) {
 		*offset = c->uptr - (uintptr_t)pages->host;
 		if (*offset < pages->length ||
 		    *offset + c->length - 1 < c->length - 1)
 			return true;
 	}
 	if (!c->where.shared ||
-	    client_maps_where(c->maps, pages->host, &where) || !where.shared ||
-	    where.inode != c->where.inode || where.dev != c->where.dev)
+	    client_maps_where(pages_maps(c->env, pages), pages->host, &where) ||
+	    !where.shared || where.inode != c->where.inode ||
+	    where.dev != c->where.dev)
 		return false;
 	*offset = c->where.offset - where.offset;
 	return true;
@@ -274,7 +316,13 @@ static void count_run(struct core_ctx *ctx, const struct count *c)
 int core_count_pins(struct core_ctx *ctx, uint64_t uptr, uint64_t length,
 		    uint32_t *counts)
 {
-	struct count c = { .maps = ctx->env.maps, .counts = counts };
+	const struct core_client *client = core_foreign();
+	struct count c = {
+		.env = &ctx->env,
+		.maps = callers_maps(ctx),
+		.memory = client ? client->process : NULL,
+		.counts = counts,
+	};
 	uint64_t last;
 	int rc = 0;
 

@@ -116,15 +116,17 @@ static int check_by_text(int fd, struct check *c)
 {
 	char block[4096], line[64];
 	size_t used = 0;
+	off_t at = 0;
 	ssize_t n;
 	int rc = 0;
 
 	while (!rc && !c->done) {
-		n = read(fd, block, sizeof(block));
+		n = pread(fd, block, sizeof(block), at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return -EFAULT; /* the end, and something is missing */
+		at += n;
 		for (ssize_t i = 0; i < n && !rc && !c->done; i++) {
 			if (block[i] != '\n') {
 				if (used < sizeof(line) - 1)
@@ -156,6 +158,7 @@ void client_maps_open(struct client_maps *maps)
 {
 	maps->fd = open(MAPS_PATH, O_RDONLY | O_CLOEXEC);
 	maps->pid = getpid();
+	maps->other = false;
 }
 
 void client_maps_close(struct client_maps *maps)
@@ -177,11 +180,14 @@ int client_maps_check(const struct client_maps *maps, const void *va,
 	if (rc)
 		return rc;
 	/* The file shows the process that opened it: not a forked child. */
-	if (maps->pid != getpid())
+	if (!maps->other && maps->pid != getpid())
 		return client_check(va, length, write);
 	c = (struct check){ range.first, range.last, write, false };
 	rc = check_by_query(maps->fd, &c);
-	return rc == -ENOTTY ? client_check_text(range) : rc;
+	if (rc != -ENOTTY)
+		return rc;
+	return maps->other ? check_by_text(maps->fd, &c)
+			   : client_check_text(range);
 }
 
 int client_check(const void *va, uint64_t length, bool write)
@@ -249,9 +255,9 @@ static bool parse_line(const char *line, struct mapping *out)
 	return true;
 }
 
-static int find_by_text(uint64_t va, struct mapping *out)
+static int find_by_text(const char *path, uint64_t va, struct mapping *out)
 {
-	FILE *file = fopen(MAPS_PATH, "re");
+	FILE *file = fopen(path, "re");
 	char line[128];
 	bool start = true;
 	int rc = -EFAULT;
@@ -276,12 +282,15 @@ static int find_by_text(uint64_t va, struct mapping *out)
 static int find_mapping(const struct client_maps *maps, uint64_t va,
 			struct mapping *out)
 {
+	char path[32] = MAPS_PATH;
 	int rc = -ENOTTY;
 
-	if (maps->pid == getpid())
+	if (maps->other)
+		snprintf(path, sizeof(path), "/proc/%d/maps", (int)maps->pid);
+	if (maps->other || maps->pid == getpid())
 		rc = find_by_query(maps->fd, va, out);
 	if (rc == -ENOTTY)
-		rc = find_by_text(va, out);
+		rc = find_by_text(path, va, out);
 	if (!rc && (out->start > va || !out->readable))
 		rc = -EFAULT;
 	return rc;
@@ -313,21 +322,22 @@ static bool same_file(const struct client_where *a,
 	       a->dev == b->dev && a->offset == b->offset;
 }
 
-int client_maps_same(const struct client_maps *maps, const void *a,
-		     const void *b, uint64_t length)
+int client_maps_same(const struct client_maps *maps_a, const void *a,
+		     const struct client_maps *maps_b, const void *b,
+		     uint64_t length)
 {
 	const char *at_a = a;
 	const char *at_b = b;
 
-	if (a == b)
-		return client_maps_check(maps, b, length, false);
+	if (a == b && maps_a == maps_b)
+		return client_maps_check(maps_b, b, length, false);
 	while (length) {
 		struct client_where wa, wb;
 		uint64_t n = length;
-		int rc = client_maps_where(maps, at_b, &wb);
+		int rc = client_maps_where(maps_b, at_b, &wb);
 
 		if (!rc)
-			rc = client_maps_where(maps, at_a, &wa);
+			rc = client_maps_where(maps_a, at_a, &wa);
 		if (rc)
 			return rc;
 		if (!same_file(&wa, &wb))

@@ -11,6 +11,7 @@
 struct client_maps {
 	int fd;
 	pid_t pid;
+	bool other; /* of another process, whatever becomes of its pid */
 };
 
 /* Never fails: without /proc, checks answer -EFAULT. */
@@ -29,12 +30,14 @@ int client_maps_check(const struct client_maps *maps, const void *va,
 		      uint64_t length, bool write);
 
 /*
- * Are the @length bytes at @a and at @b the same memory: equal addresses, or
- * shared mappings of the same bytes of one file? Return: 0; -EBADE if not;
- * -EFAULT if part of either is not mapped and readable.
+ * Are the @length bytes at @a (by @maps_a) and at @b the same memory: equal
+ * addresses of one process, or shared mappings of the same bytes of one file?
+ * Return: 0; -EBADE if not; -EFAULT if part of either is not mapped and
+ * readable.
  */
-int client_maps_same(const struct client_maps *maps, const void *a,
-		     const void *b, uint64_t length);
+int client_maps_same(const struct client_maps *maps_a, const void *a,
+		     const struct client_maps *maps_b, const void *b,
+		     uint64_t length);
 
 /* Which memory lies behind an address; the same up to @length bytes on */
 struct client_where {
@@ -51,6 +54,28 @@ int client_maps_where(const struct client_maps *maps, const void *va,
 
 /* client_maps_check(), opening the mappings for this one question. */
 int client_check(const void *va, uint64_t length, bool write);
+
+/*
+ * Another process's memory, reached through the kernel; counted, any thread.
+ * It stays that memory until the process ends or execs, then it is gone
+ * (-EFAULT). The right to ptrace the process is needed.
+ */
+struct client_process;
+
+/* -ESRCH, -EPERM, -EACCES, -ENOMEM */
+int client_process_open(pid_t pid, struct client_process **out);
+void client_process_get(struct client_process *process);
+void client_process_put(struct client_process *process);
+
+/* 0 or -EFAULT, a part may have been copied. Writing heeds no protections. */
+int client_process_read(const struct client_process *process, void *dst,
+			uint64_t addr, size_t len);
+int client_process_write(const struct client_process *process, uint64_t addr,
+			 const void *src, size_t len);
+
+/* For client_maps_check() and the like; addresses are the process's */
+const struct client_maps *
+client_process_maps(const struct client_process *process);
 
 /* Our own mapping of a client's file (IOMMU_IOAS_MAP_FILE). */
 struct client_file {
