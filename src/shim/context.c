@@ -253,10 +253,13 @@ static int make_machine(void)
 		.msi_length = 0x100000,
 	};
 	const char *cache = getenv(RUN_ENV_CACHE);
+	const char *iommu = getenv(RUN_ENV_IOMMU);
 	int rc;
 
 	if (machine)
 		return 0;
+	if (iommu && !strcmp(iommu, "mock"))
+		config.arch = NESTFD_ARCH_MOCK;
 	if (cache && !strcmp(cache, "hostile"))
 		config.cache = NESTFD_CACHE_HOSTILE;
 	signals_take();

@@ -29,6 +29,9 @@
 #define STACK_SIZE    (256u * 1024u)
 /* On kernels where a worker may wait for ever after the last process */
 #define END_TRIES 200u
+/* Fds that processes without the filter have got may stay for ever. */
+#define LINGER_TRIES 10u
+#define LINGER_MS    10
 
 struct supervisor {
 	struct notify_env env;
@@ -272,11 +275,23 @@ static void add_worker(struct supervisor *s)
 	atomic_fetch_sub(&s->workers, 1);
 }
 
+static bool has_contexts(struct supervisor *s)
+{
+	struct server_count count;
+
+	server_count(s->env.server, &count);
+	return count.contexts;
+}
+
 static void *watcher(void *arg)
 {
 	struct supervisor *s = arg;
+	unsigned int tries = LINGER_TRIES;
 
 	server_watch(s->env.server, s->listener, -1);
+	/* The last process lets go of the filter before it does of its fds. */
+	while (has_contexts(s) && tries--)
+		server_watch(s->env.server, -1, LINGER_MS);
 	atomic_fetch_sub(&s->running, 1);
 	return NULL;
 }

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: MIT
+/* What a program under the supervisor can call, and what it gets. */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+
+#include "seccomp_kit.h"
+
+/* ---- opening ---- */
+
+static int open_it(void)
+{
+	uint64_t how[3] = { O_RDWR };
+	int fd = open("/dev/iommu", O_RDWR);
+
+	WANT(fd >= 0);
+	WANT(fcntl(fd, F_GETFD) == 0);
+	fd = open("/dev/iommu", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	WANT(fcntl(fd, F_GETFD) == FD_CLOEXEC);
+	WANT(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	WANT(syscall(SYS_openat2, AT_FDCWD, "/dev/iommu", how, sizeof(how)) >=
+	     0);
+	FAILS(syscall(SYS_openat2, AT_FDCWD, "/dev/iommu", how, 8), EINVAL);
+#ifdef SYS_open
+	WANT(syscall(SYS_open, "/dev/iommu", O_RDWR) >= 0);
+#endif
+	FAILS(open("/dev/iommu", O_RDWR | O_CREAT | O_EXCL, 0600), EEXIST);
+	WANT(access("/dev/iommu", F_OK) == 0);
+	WANT(access("/dev/iommu", R_OK | W_OK) == 0);
+	FAILS(access("/dev/iommu", X_OK), EACCES);
+	return 0;
+}
+
+static void the_device_can_be_opened_in_every_way(void **state)
+{
+	(void)state;
+	kit_run(NULL, open_it);
+}
+
+static int open_others(void)
+{
+	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *end = page + 4096;
+
+	FAILS(open("/dev/iommu2", O_RDWR), ENOENT);
+	FAILS(open("/dev/iomm", O_RDWR), ENOENT);
+	FAILS(open("", O_RDWR), ENOENT);
+	FAILS(open((char *)1, O_RDWR), EFAULT);
+	FAILS(syscall(SYS_openat, AT_FDCWD, NULL, O_RDWR), EFAULT);
+	FAILS(access("/dev/iommu2", R_OK), ENOENT);
+	WANT(open("/dev/null", O_RDWR) >= 0);
+	WANT(access("/dev/null", R_OK) == 0);
+	/* A short name at the very end of what is mapped */
+	WANT(munmap(end, 4096) == 0);
+	memcpy(end - 2, "/", 2);
+	WANT(open(end - 2, O_RDONLY) >= 0);
+	/* The name itself there */
+	memcpy(end - sizeof("/dev/iommu"), "/dev/iommu", sizeof("/dev/iommu"));
+	WANT(open(end - sizeof("/dev/iommu"), O_RDWR) >= 0);
+	FAILS(open(end - sizeof("/dev/iommu") + 11, O_RDWR), EFAULT);
+	return 0;
+}
+
+static void other_files_are_as_without_us(void **state)
+{
+	(void)state;
+	kit_run(NULL, open_others);
+}
+
+/* ---- ioctls ---- */
+
+static int use_it(void)
+{
+	int memfd = memfd_create("x", 0);
+	struct iommu_ioas_unmap unmap = { .size = sizeof(unmap) };
+	uint32_t first, second;
+	int fd = dev_open();
+
+	WANT(ftruncate(memfd, 8192) == 0);
+	WANT(ioas_alloc(fd, &first) == 0 && ioas_alloc(fd, &second) == 0);
+	WANT(first && second && first != second);
+	WANT(map_a_file(fd, first, memfd, 0x10000) == 0);
+	FAILS(map_a_file(fd, first, memfd, 0x10000), EEXIST);
+	FAILS(map_a_file(fd, first, 999, 0x20000), EBADF);
+	unmap.ioas_id = first;
+	unmap.iova = 0x10000;
+	unmap.length = 4096;
+	WANT(ioctl(fd, IOMMU_IOAS_UNMAP, &unmap) == 0);
+	WANT(unmap.length == 4096);
+	FAILS(ioctl(fd, IOMMU_IOAS_UNMAP, &unmap), ENOENT);
+	WANT(destroy(fd, first) == 0);
+	FAILS(destroy(fd, first), ENOENT);
+	return 0;
+}
+
+static void objects_and_files_are_mapped_and_destroyed(void **state)
+{
+	(void)state;
+	kit_run(NULL, use_it);
+}
+
+static int be_wrong(void)
+{
+	char big[128] = { 0 };
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = 7,
+		.user_va = (uintptr_t)big & ~4095ull,
+		.length = 4096,
+	};
+	int fd = dev_open();
+	void *page =
+		mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	FAILS(ioctl(fd, 0x3bff, big), ENOTTY);
+	FAILS(ioctl(fd, 0x3b64 + 5, big), ENOTTY);
+	FAILS(ioctl(fd, IOMMU_IOAS_ALLOC, big), EINVAL); /* size 0 */
+	*(uint32_t *)big = UINT32_MAX;
+	FAILS(ioctl(fd, IOMMU_IOAS_ALLOC, big), E2BIG);
+	*(uint32_t *)big = 64;
+	big[60] = 1;
+	FAILS(ioctl(fd, IOMMU_IOAS_ALLOC, big), E2BIG);
+	FAILS(ioctl(fd, IOMMU_IOAS_ALLOC, NULL), EFAULT);
+	FAILS(ioctl(fd, IOMMU_IOAS_ALLOC, (void *)-8ul), EFAULT);
+	FAILS(ioctl(fd, IOMMU_IOAS_ALLOC, page), EINVAL);
+	WANT(mprotect(page, 4096, PROT_READ | PROT_WRITE) == 0);
+	*(uint32_t *)page = sizeof(struct iommu_ioas_alloc);
+	WANT(mprotect(page, 4096, PROT_READ) == 0);
+	FAILS(ioctl(fd, IOMMU_IOAS_ALLOC, page), EFAULT);
+	WANT(ioas_alloc(fd, &map.ioas_id) == 0);
+	/* Memory of another process cannot be mapped: docs */
+	FAILS(ioctl(fd, IOMMU_IOAS_MAP, &map), EOPNOTSUPP);
+	return 0;
+}
+
+static void wrong_calls_get_linuxs_errnos(void **state)
+{
+	(void)state;
+	kit_run(NULL, be_wrong);
+}
+
+static int use_wrong_fds(void)
+{
+	uint32_t id;
+	int fds[2];
+	int fd = dev_open();
+
+	WANT(pipe(fds) == 0);
+	FAILS(ioas_alloc(-1, &id), EBADF);
+	FAILS(ioas_alloc(999, &id), EBADF);
+	FAILS(ioas_alloc(INT32_MAX, &id), EBADF);
+	FAILS(ioas_alloc(fds[0], &id), ENOTTY);
+	WANT(close(fd) == 0);
+	FAILS(ioas_alloc(fd, &id), EBADF);
+	return 0;
+}
+
+static void other_fds_are_as_without_us(void **state)
+{
+	(void)state;
+	kit_run(NULL, use_wrong_fds);
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+/* Without SA_RESTART: a call that a signal interrupts fails with EINTR. */
+static int be_disturbed(void)
+{
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct itimerval timer = { { 0, 100 }, { 0, 100 } };
+	uint32_t id, last = 0;
+	int fd = dev_open();
+
+	WANT(sigaction(SIGALRM, &action, NULL) == 0);
+	WANT(setitimer(ITIMER_REAL, &timer, NULL) == 0);
+	for (int i = 0; i < 3000; i++) {
+		if (ioas_alloc(fd, &id)) {
+			WANT(errno == EINTR); /* before it was seen */
+			continue;
+		}
+		/* Had one been carried out twice, a number would be missing. */
+		WANT(!last || id == last + 1);
+		last = id;
+	}
+	timer = (struct itimerval){ 0 };
+	WANT(setitimer(ITIMER_REAL, &timer, NULL) == 0);
+	return 0;
+}
+
+static void signals_do_not_make_a_call_happen_twice(void **state)
+{
+	(void)state;
+	kit_run(NULL, be_disturbed);
+}
+
+/* ---- event queues ---- */
+
+struct mock_cmd {
+	uint32_t size, op, id, reserved;
+	uint32_t w[12];
+	uint32_t last, padding;
+};
+
+static int mock_call(int fd, struct mock_cmd *cmd)
+{
+	cmd->size = sizeof(*cmd);
+	return ioctl(fd, 0x3ba0, cmd);
+}
+
+static void mock_event(int fd, uint32_t dev)
+{
+	struct mock_cmd cmd = { .op = 17, .w = { dev } };
+
+	WANT(mock_call(fd, &cmd) == 0);
+}
+
+/* A test device that raises events as device 0x99 of a vIOMMU; returns it */
+static uint32_t make_source(int fd, uint32_t *viommu_id)
+{
+	struct iommu_hwpt_alloc parent = { .size = sizeof(parent), .flags = 1 };
+	uint64_t viommu_data[3] = { 0 };
+	struct iommu_viommu_alloc viommu = {
+		.size = sizeof(viommu),
+		.data_len = sizeof(viommu_data),
+		.data_uptr = (uintptr_t)viommu_data,
+	};
+	uint32_t value[2] = { 0 };
+	struct iommu_hwpt_alloc nested = { .size = sizeof(nested) };
+	struct iommu_vdevice_alloc vdevice = { .size = sizeof(vdevice) };
+	struct mock_cmd cmd = { .op = 12 };
+	uint32_t dev;
+
+	WANT(ioas_alloc(fd, &cmd.id) == 0);
+	parent.pt_id = cmd.id;
+	WANT(mock_call(fd, &cmd) == 0);
+	dev = cmd.w[2];
+	parent.dev_id = dev;
+	WANT(ioctl(fd, IOMMU_HWPT_ALLOC, &parent) == 0);
+	viommu.type = 0xdeadbeef;
+	viommu.dev_id = dev;
+	viommu.hwpt_id = parent.out_hwpt_id;
+	WANT(ioctl(fd, IOMMU_VIOMMU_ALLOC, &viommu) == 0);
+	*viommu_id = viommu.out_viommu_id;
+	nested.dev_id = dev;
+	nested.pt_id = viommu.out_viommu_id;
+	nested.data_type = 0xdead;
+	nested.data_len = sizeof(value);
+	nested.data_uptr = (uintptr_t)value;
+	WANT(ioctl(fd, IOMMU_HWPT_ALLOC, &nested) == 0);
+	vdevice.viommu_id = viommu.out_viommu_id;
+	vdevice.dev_id = dev;
+	vdevice.virt_id = 0x99;
+	WANT(ioctl(fd, IOMMU_VDEVICE_ALLOC, &vdevice) == 0);
+	cmd = (struct mock_cmd){ .op = 10,
+				 .id = cmd.w[0],
+				 .w = { nested.out_hwpt_id } };
+	WANT(mock_call(fd, &cmd) == 0);
+	return dev;
+}
+
+static int queue_alloc(int fd, uint32_t viommu, uint32_t *id)
+{
+	struct iommu_veventq_alloc q = {
+		.size = sizeof(q),
+		.viommu_id = viommu,
+		.type = 0xbeefbeef,
+		.veventq_depth = 2,
+	};
+
+	WANT(ioctl(fd, IOMMU_VEVENTQ_ALLOC, &q) == 0);
+	*id = q.out_veventq_id;
+	return (int)q.out_veventq_fd;
+}
+
+static bool readable(int fd, int timeout)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, timeout) == 1;
+}
+
+struct event {
+	uint32_t flags, sequence, virt_id;
+};
+
+static int hear_events(void)
+{
+	uint32_t viommu, dev, id;
+	struct event event;
+	int fd = dev_open();
+	int queue;
+
+	dev = make_source(fd, &viommu);
+	queue = queue_alloc(fd, viommu, &id);
+	WANT(fcntl(queue, F_GETFD) == FD_CLOEXEC);
+	WANT(!readable(queue, 0));
+	FAILS(read(queue, &event, sizeof(event)), EAGAIN);
+	for (uint32_t i = 0; i < 100; i++) {
+		mock_event(fd, dev);
+		WANT(readable(queue, 5000));
+		WANT(read(queue, &event, sizeof(event)) == sizeof(event));
+		WANT(event.sequence == i && event.virt_id == 0x99);
+		WANT(!event.flags);
+	}
+	/* One is on its way, two wait, the rest is lost. */
+	for (int i = 0; i < 10; i++) {
+		mock_event(fd, dev);
+		WANT(readable(queue, 5000));
+	}
+	for (uint32_t i = 100; i < 103; i++) {
+		WANT(readable(queue, 5000));
+		WANT(read(queue, &event, sizeof(event)) == sizeof(event));
+		WANT(event.sequence == i);
+	}
+	WANT(readable(queue, 5000));
+	WANT(read(queue, &event, sizeof(event)) == 8);
+	WANT(event.flags == 1 && event.sequence == 109); /* LOST_EVENTS */
+	FAILS(destroy(fd, id), EBUSY);
+	WANT(close(queue) == 0);
+	for (int i = 0; i < 5000 && destroy(fd, id); i++)
+		usleep(1000);
+	FAILS(destroy(fd, id), ENOENT);
+	return 0;
+}
+
+static void events_come_one_by_one_and_overflow(void **state)
+{
+	(void)state;
+	kit_run("mock", hear_events);
+}
+
+/* The struct cannot be written: no fd is left behind. */
+static int waste_a_queue(void)
+{
+	struct iommu_fault_alloc *arg =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = dev_open();
+	int next = dup(fd);
+
+	WANT(close(next) == 0);
+	arg->size = sizeof(*arg);
+	WANT(mprotect(arg, 4096, PROT_READ) == 0);
+	FAILS(ioctl(fd, IOMMU_FAULT_QUEUE_ALLOC, arg), EFAULT);
+	WANT(dup(fd) == next);
+	WANT(mprotect(arg, 4096, PROT_READ | PROT_WRITE) == 0);
+	WANT(ioctl(fd, IOMMU_FAULT_QUEUE_ALLOC, arg) == 0);
+	WANT((int)arg->out_fault_fd == next + 1);
+	/* Nobody has asked: refused in silence, and the queue lives on. */
+	WANT(write(next + 1, "response", 8) == 8);
+	WANT(close(fd) == 0 && close(next) == 0);
+	kit_say();
+	return 0;
+}
+
+static void a_queue_keeps_its_context_and_failures_leave_none(void **state)
+{
+	const struct supervise_config config = { .trace_fd = -1 };
+	struct kit_run run;
+
+	(void)state;
+	kit_need_seccomp();
+	kit_start(&run, &config, waste_a_queue);
+	kit_hear(&run);
+	kit_await(&run, 1, 1);
+	kit_go_on(&run);
+	kit_end(&run);
+}
+
+/* ---- --trace and --stats ---- */
+
+static void calls_are_told_and_counted(void **state)
+{
+	struct run_stats stats = { 0 };
+	const struct supervise_config config = {
+		.stats = &stats,
+		.trace_fd = memfd_create("trace", 0),
+	};
+	struct kit_run run;
+	char text[4096];
+	ssize_t n;
+
+	(void)state;
+	kit_need_seccomp();
+	kit_start(&run, &config, use_it);
+	kit_end(&run);
+	n = pread(config.trace_fd, text, sizeof(text) - 1, 0);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_non_null(strstr(text, "open(\"/dev/iommu\", 0x80002) = "));
+	assert_non_null(strstr(text, "IOMMU_IOAS_ALLOC, {"));
+	assert_non_null(strstr(text, "= -1 ENOENT"));
+	assert_int_equal(stats.row[RUN_STAT_OPEN].calls, 1);
+	assert_int_equal(stats.row[0].calls, 2); /* 0x80: DESTROY */
+	assert_int_equal(stats.row[0].errors, 1);
+	assert_int_equal(stats.row[1].calls, 2); /* 0x81: IOAS_ALLOC */
+	assert_int_equal(stats.row[1].errors, 0);
+	assert_true(stats.row[1].ns > 0);
+	close(config.trace_fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_device_can_be_opened_in_every_way),
+		cmocka_unit_test(other_files_are_as_without_us),
+		cmocka_unit_test(objects_and_files_are_mapped_and_destroyed),
+		cmocka_unit_test(wrong_calls_get_linuxs_errnos),
+		cmocka_unit_test(other_fds_are_as_without_us),
+		cmocka_unit_test(signals_do_not_make_a_call_happen_twice),
+		cmocka_unit_test(events_come_one_by_one_and_overflow),
+		cmocka_unit_test(
+			a_queue_keeps_its_context_and_failures_leave_none),
+		cmocka_unit_test(calls_are_told_and_counted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
