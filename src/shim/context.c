@@ -13,17 +13,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "shim/machine.h"
 #include "shim/shim.h"
 
 #define NAME_PREFIX "nestfd/"
-#define DEVICES_MAX 64
 
 static struct context *contexts;
 static uint64_t last_serial;
 
-static struct nestfd_machine *machine;
-static struct nestfd_device *devices[DEVICES_MAX];
-static unsigned int nr_devices;
+static struct shim_machine machine;
 
 struct context *context_next(struct context *context)
 {
@@ -223,63 +221,14 @@ void context_check(struct context *c)
 
 /* ---- The machine ---- */
 
-static void add_device(const char *text)
-{
-	struct nestfd_device_config config = { .size = sizeof(config) };
-	char *end;
-
-	if (strncmp(text, "edu@", 4) || nr_devices == DEVICES_MAX)
-		return; /* nestfd run has looked at it */
-	config.stream_id = (uint32_t)strtoul(text + 4, &end, 0);
-	if (!nestfd_device_add(machine, &config, &devices[nr_devices]))
-		nr_devices++;
-}
-
-static void add_devices(const char *list)
-{
-	while (list) {
-		add_device(list);
-		list = strchr(list, ',');
-		list = list ? list + 1 : NULL;
-	}
-}
-
 static int make_machine(void)
 {
-	struct nestfd_machine_config config = {
-		.size = sizeof(config),
-		.arch = NESTFD_ARCH_SMMUV3,
-		.msi_first = 0x8000000, /* as Linux */
-		.msi_length = 0x100000,
-	};
-	const char *cache = getenv(RUN_ENV_CACHE);
-	const char *iommu = getenv(RUN_ENV_IOMMU);
-	int rc;
-
-	if (machine)
+	if (machine.machine)
 		return 0;
-	if (iommu && !strcmp(iommu, "mock"))
-		config.arch = NESTFD_ARCH_MOCK;
-	if (cache && !strcmp(cache, "hostile"))
-		config.cache = NESTFD_CACHE_HOSTILE;
 	signals_take();
-	rc = nestfd_machine_create(&config, &machine);
-	if (rc)
-		return rc;
-	add_devices(getenv(RUN_ENV_DEVICES));
-	return 0;
-}
-
-/*
- * Until programs get VFIO devices to bind, each device belongs to the first
- * context that finds it free.
- */
-static void bind_devices(struct nestfd *nestfd)
-{
-	uint32_t id;
-
-	for (unsigned int i = 0; i < nr_devices; i++)
-		nestfd_bind(nestfd, devices[i], &id);
+	return shim_machine_make(&machine, getenv(RUN_ENV_IOMMU),
+				 getenv(RUN_ENV_CACHE),
+				 getenv(RUN_ENV_DEVICES));
 }
 
 static int make_nestfd(struct context *c)
@@ -294,9 +243,9 @@ static int make_nestfd(struct context *c)
 	shim_inside = true;
 	rc = make_machine();
 	if (!rc)
-		rc = nestfd_open(machine, &nestfd);
+		rc = nestfd_open(machine.machine, &nestfd);
 	if (!rc) {
-		bind_devices(nestfd);
+		shim_machine_bind(&machine, nestfd);
 		atomic_store_explicit(&c->nestfd, nestfd, memory_order_release);
 	}
 	shim_inside = was;
@@ -493,8 +442,7 @@ void context_after_fork(void)
 	table_each(close_hidden, NULL);
 	for (c = contexts; c; c = c->next)
 		atomic_store(&c->nestfd, NULL);
-	machine = NULL;
-	nr_devices = 0;
+	machine = (struct shim_machine){ 0 };
 }
 
 static void drop(int fd, struct file *file, void *arg)

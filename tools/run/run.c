@@ -9,6 +9,7 @@
 
 #include "../cmd.h"
 #include "run.h"
+#include "shim/seccomp/supervise.h"
 
 enum {
 	OPT_IOMMU = 256,
@@ -21,13 +22,18 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{ "iommu", OPT_IOMMU, "KIND", 0, "The machine's IOMMU: smmuv3", 0 },
+	{ "iommu", OPT_IOMMU, "KIND", 0,
+	  "The machine's IOMMU: smmuv3, or mock, "
+	  "which Linux's selftests expect",
+	  0 },
 	{ "cache", OPT_CACHE, "POLICY", 0,
 	  "How it caches: fast, or hostile, which keeps all it may keep", 0 },
 	{ "device", OPT_DEVICE, "edu@SID", 0,
 	  "Put a device behind it, with this StreamID; may be repeated", 0 },
 	{ "via", OPT_VIA, "WAY", 0,
-	  "How the program is served: preload (in its process), or auto", 0 },
+	  "How the program is served: preload (in its process), seccomp (from "
+	  "outside), or auto: preload wherever that works",
+	  0 },
 	{ "fd", OPT_FD, "N", 0, "Open /dev/iommu as fd N of the program", 0 },
 	{ "trace", OPT_TRACE, "FILE", 0,
 	  "Write a line for each call to FILE (-: standard error)", 0 },
@@ -46,7 +52,7 @@ static const struct {
 	const char *name;
 	bool built;
 } kinds[] = {
-	{ "smmuv3", true }, { "mock", false },	{ "vtd", false },
+	{ "smmuv3", true }, { "mock", true },	{ "vtd", false },
 	{ "amdvi", false }, { "riscv", false },
 };
 
@@ -71,7 +77,7 @@ static void set_via(struct run *run, const char *name, struct argp_state *state)
 	else if (!strcmp(name, "preload"))
 		run->via = RUN_VIA_PRELOAD;
 	else if (!strcmp(name, "seccomp"))
-		argp_error(state, "--via seccomp: not built yet");
+		run->via = RUN_VIA_SECCOMP;
 	else
 		argp_error(state, "--via %s: no such way", name);
 }
@@ -164,8 +170,8 @@ static const struct argp argp = {
 	       "/dev/iommu.",
 };
 
-/* 0, or the exit code after a message */
-static int check_program(const struct run *run)
+/* Decides what "auto" means. 0, or the exit code after a message */
+static int choose_way(struct run *run)
 {
 	char path[PATH_MAX];
 	const char *why;
@@ -175,20 +181,21 @@ static int check_program(const struct run *run)
 	if (rc)
 		return rc;
 	why = run_why_not_preload(path);
-	if (!why) {
-		if (run->verbose)
-			fprintf(stderr,
-				"nestfd run: %s: served by preload: a dynamic "
-				"program\n",
-				path);
-		return 0;
-	}
-	if (run->verbose || run->via == RUN_VIA_PRELOAD)
+	if (why && run->via == RUN_VIA_PRELOAD) {
 		fprintf(stderr, "nestfd run: %s: %s\n", path, why);
-	fprintf(stderr,
-		"nestfd run: %s: needs --via seccomp, which is not built yet\n",
-		path);
-	return TOOL_INVALID;
+		fprintf(stderr, "nestfd run: %s: needs --via seccomp\n", path);
+		return TOOL_INVALID;
+	}
+	if (run->verbose)
+		fprintf(stderr, "nestfd run: %s: served by %s: %s\n", path,
+			why || run->via == RUN_VIA_SECCOMP ? "seccomp"
+							   : "preload",
+			why			      ? why
+			: run->via == RUN_VIA_SECCOMP ? "as asked for"
+						      : "a dynamic program");
+	if (run->via == RUN_VIA_AUTO)
+		run->via = why ? RUN_VIA_SECCOMP : RUN_VIA_PRELOAD;
+	return 0;
 }
 
 int tool_run(int argc, char **argv)
@@ -204,13 +211,15 @@ int tool_run(int argc, char **argv)
 
 	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &run))
 		return TOOL_INVALID;
-	rc = check_program(&run);
+	rc = choose_way(&run);
 	if (!rc)
 		rc = run_watch_start(&run);
 	if (!rc)
-		rc = run_set_environment(&run);
+		rc = run.via == RUN_VIA_SECCOMP ? run_seccomp_create(&run)
+						: run_set_environment(&run);
 	if (!rc)
 		rc = run_spawn(&run);
+	supervise_destroy(run.supervisor);
 	run_watch_end(&run);
 	return rc;
 }

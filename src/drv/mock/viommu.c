@@ -248,7 +248,7 @@ static int viommu_init(struct core_viommu *core,
 	struct mock_viommu_data arg;
 	int rc;
 
-	if (!data)
+	if (!data || !data->len)
 		return 0;
 	rc = core_copy_user_data(data, MOCK_VIOMMU_TYPE,
 				 offsetof(struct mock_viommu_data, out_data) +

@@ -38,6 +38,7 @@ struct mock_cache {
 struct mock_port {
 	struct mock_engine *engine;
 	struct model_port_config config;
+	struct grace_head gone;
 };
 
 struct mock_engine {

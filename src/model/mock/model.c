@@ -10,6 +10,8 @@
 #include "mem/guard.h"
 #include "model/mock/engine.h"
 
+#define REMOVE_TIMEOUT_NS 1000000000u
+
 static uint64_t model_read(struct model *model, uint32_t offset,
 			   unsigned int size)
 {
@@ -64,14 +66,21 @@ static int port_add(struct model *model, const struct model_port_config *config,
 	return 0;
 }
 
+static void free_port(struct grace_head *head)
+{
+	free(container_of(head, struct mock_port, gone));
+}
+
+/* The owner starts no DMA any more; what is under way is waited for. */
 static void port_remove(struct model_port *opaque)
 {
 	struct mock_port *port = (struct mock_port *)opaque;
+	struct grace *grace = port->engine->host.grace;
 
-	/* The owner starts no DMA any more; what is under way must end. */
-	while (grace_wait(port->engine->host.grace, 1000000000u) == -ETIMEDOUT)
-		;
-	free(port);
+	if (grace_wait(grace, REMOVE_TIMEOUT_NS))
+		grace_defer(grace, &port->gone, free_port);
+	else
+		free(port);
 }
 
 static int stall_poll(struct model_port *port, uint16_t tag)
