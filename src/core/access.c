@@ -274,8 +274,9 @@ static int check_prot(const struct core_area *area, uint32_t flags)
 
 	if (!(area->prot & need))
 		return -EPERM;
-	return (flags & CORE_ACCESS_WRITE) && !area->pages->writable ? -EPERM
-								     : 0;
+	if ((flags & CORE_ACCESS_WRITE) && !area->pages->writable)
+		return -EPERM;
+	return area->pages->dmabuf ? -EINVAL : 0;
 }
 
 /* Pages, not parts of them: also where one area meets the next */

@@ -39,6 +39,29 @@ static void domain_unmap(struct core_hwpt *hwpt, uint64_t first, uint64_t last)
 	hwpt->domain->ops->unmap(hwpt->domain, first, last - first + 1);
 }
 
+/* Does @area, pinned, have memory that domains can map? */
+static bool has_memory(struct core_area *area)
+{
+	if (pages_revoked(area->pages))
+		area->unmapped = true;
+	return !area->unmapped;
+}
+
+static void area_unmap(struct core_hwpt *hwpt, const struct core_area *area)
+{
+	if (!area->unmapped)
+		domain_unmap(hwpt, area->node.first, area->node.last);
+}
+
+void ioas_unmap_area(struct core_ioas *ioas, struct core_area *area)
+{
+	struct core_hwpt *hwpt = ioas->hwpts;
+
+	for (; hwpt; hwpt = hwpt->next)
+		area_unmap(hwpt, area);
+	area->unmapped = true;
+}
+
 /* Large leaves need one call; without them each page is mapped alone. */
 static int map_area(struct core_ioas *ioas, struct core_area *area,
 		    struct core_hwpt *hwpt)
@@ -81,6 +104,8 @@ static int fill_area(struct core_ioas *ioas, struct core_area *area,
 	rc = pin_area(ioas, area);
 	if (rc)
 		return rc;
+	if (!has_memory(area))
+		return 0;
 	for (hwpt = ioas->hwpts; hwpt; hwpt = hwpt->next) {
 		rc = map_area(ioas, area, hwpt);
 		if (rc)
@@ -193,8 +218,7 @@ undo_pieces:
 		struct core_hwpt *hwpt = ioas->hwpts;
 
 		for (; hwpt; hwpt = hwpt->next)
-			domain_unmap(hwpt, undo->area->node.first,
-				     undo->area->node.last);
+			area_unmap(hwpt, undo->area);
 		if (ioas->hwpts)
 			pages_unpin(undo->area->pages, &undo->area->pin,
 				    &garbage);
@@ -213,7 +237,8 @@ static struct core_area *run_end(struct core_area *area, uint64_t last)
 	struct core_area *next;
 
 	while ((next = next_area(area)) && next->node.last <= last &&
-	       next->node.first == area->node.last + 1 && !next->accesses)
+	       next->node.first == area->node.last + 1 && !next->accesses &&
+	       next->unmapped == area->unmapped)
 		area = next;
 	return area;
 }
@@ -224,7 +249,7 @@ static void unmap_run(struct core_ioas *ioas, struct core_area *area,
 	struct core_hwpt *hwpt;
 	bool more = true;
 
-	for (hwpt = ioas->hwpts; hwpt; hwpt = hwpt->next)
+	for (hwpt = ioas->hwpts; hwpt && !area->unmapped; hwpt = hwpt->next)
 		domain_unmap(hwpt, area->node.first, end->node.last);
 	while (more) {
 		struct core_area *next = next_area(area);
@@ -318,6 +343,8 @@ static int check_split(const struct core_ioas *ioas,
 
 	if (area->prevent_access)
 		return -EBUSY;
+	if (area->pages->dmabuf)
+		return -EOPNOTSUPP;
 	if ((start | offset) & (ioas->alignment - 1))
 		return -EINVAL;
 	/* Which half an access uses is not known; nor can leaves be cut. */
@@ -464,7 +491,9 @@ static int fill_domain(struct core_ioas *ioas, struct core_hwpt *hwpt,
 			rc = pin_area(ioas, area);
 		if (rc)
 			goto undo_areas;
-		rc = map_area(ioas, area, hwpt);
+		if (is_first)
+			has_memory(area);
+		rc = area->unmapped ? 0 : map_area(ioas, area, hwpt);
 		if (rc) {
 			if (is_first)
 				pages_unpin(area->pages, &area->pin, garbage);
@@ -475,7 +504,7 @@ static int fill_domain(struct core_ioas *ioas, struct core_hwpt *hwpt,
 
 undo_areas:
 	for (undo = first_area(ioas); undo != area; undo = next_area(undo)) {
-		domain_unmap(hwpt, undo->node.first, undo->node.last);
+		area_unmap(hwpt, undo);
 		if (is_first)
 			pages_unpin(undo->pages, &undo->pin, garbage);
 	}
@@ -539,7 +568,8 @@ void ioas_remove_domain(struct core_ioas *ioas, struct core_hwpt *hwpt,
 	while (area) {
 		struct core_area *end = run_end(area, UINT64_MAX);
 
-		domain_unmap(hwpt, area->node.first, end->node.last);
+		if (!area->unmapped)
+			domain_unmap(hwpt, area->node.first, end->node.last);
 		area = next_area(end);
 	}
 	if (!ioas->hwpts) {

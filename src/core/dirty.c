@@ -54,16 +54,24 @@ void core_dirty_record(struct core_dirty *dirty, uint64_t iova, uint64_t length)
 		 (last - dirty->first) >> dirty->shift);
 }
 
+static bool is_unmapped(const struct itree_node *node)
+{
+	return container_of(node, const struct core_area, node)->unmapped;
+}
+
 /* With ioas->lock held */
 static int forget_all(struct core_hwpt *hwpt)
 {
 	struct itree_node *node = itree_from(&hwpt->ioas->areas, 0);
 	int rc = 0;
 
-	for (; node && !rc; node = itree_succ(node))
+	for (; node && !rc; node = itree_succ(node)) {
+		if (is_unmapped(node))
+			continue;
 		rc = hwpt->domain->dirty_ops->read_and_clear_dirty(
 			hwpt->domain, node->first, node->last - node->first + 1,
 			true, NULL);
+	}
 	return rc;
 }
 
@@ -125,7 +133,8 @@ static void read_areas(struct core_hwpt *hwpt, struct core_dirty *dirty,
 		uint64_t end =
 			node->last < dirty->last ? node->last : dirty->last;
 
-		if (hwpt->domain->dirty_ops->read_and_clear_dirty(
+		if (!is_unmapped(node) &&
+		    hwpt->domain->dirty_ops->read_and_clear_dirty(
 			    hwpt->domain, at, end - at + 1, clear, dirty))
 			return;
 		if (end == dirty->last)

@@ -86,6 +86,7 @@ struct core_ctx {
 	uint32_t msi_count;
 	uint64_t epoch;
 	struct core_mmap *mmaps;
+	struct core_dmabuf *dmabufs;
 	uint64_t next_io_pa; /* for other processes' memory; 0: none yet */
 };
 
@@ -128,6 +129,18 @@ struct core_access {
 	struct core_ioas *ioas_unpin; /* until all of it is unpinned */
 };
 
+/* Memory that can be taken back */
+struct core_dmabuf {
+	_Atomic uint32_t refs;
+	int fd; /* fixed, like the next three */
+	dev_t dev;
+	ino_t ino;
+	uint64_t length;
+	struct core_dmabuf *next; /* of ctx->dmabufs; ctx.lock */
+	bool revoked;		  /* ctx.lock */
+	_Atomic uint64_t epoch;	  /* how often it was revoked or restored */
+};
+
 /*
  * Client memory that areas map; shared by IOAS_COPY. A page is "pinned" while
  * some core_pin covers it, and counts once against its process's limit. All of
@@ -142,6 +155,8 @@ struct core_pages {
 	bool writable;		       /* fixed */
 	bool is_file;		       /* fixed */
 	struct client_file file;       /* fixed, if is_file */
+	struct core_dmabuf *dmabuf;    /* fixed: is_file as well */
+	uint64_t dmabuf_epoch;	       /* fixed */
 	pthread_mutex_t lock;	       /* all below */
 	struct itree pinned;	       /* struct core_pin by page index */
 	uint32_t placers;	       /* pins that need range */
@@ -176,6 +191,7 @@ struct core_area {
 	uint32_t accesses;   /* ranges of it that accesses have pinned */
 	uint32_t locks;	     /* those that forbid to unmap it */
 	bool prevent_access; /* being unmapped */
+	bool unmapped;	     /* its memory was revoked: in no domain */
 	struct core_pin pin; /* while its IOAS has domains */
 };
 
@@ -435,6 +451,14 @@ bool pages_is_pinned(struct core_pages *pages, uint64_t index);
 uint64_t pages_pa(const struct core_pages *pages);
 void garbage_free(const struct core_env *env, struct core_garbage *garbage);
 
+/* dmabuf.c */
+/* NULL and 0 if @fd is none; -EINVAL, -ENODEV, -EOPNOTSUPP; with a reference */
+int dmabuf_get(struct core_ctx *ctx, int fd, uint64_t last,
+	       struct core_dmabuf **out, uint64_t *epoch);
+void dmabuf_put(struct core_dmabuf *dmabuf);
+bool pages_revoked(const struct core_pages *pages);
+void dmabuf_forget_all(struct core_ctx *ctx);
+
 /* account.c */
 struct core_process *account_process(const struct core_env *env);
 /* -ENOMEM over the limit */
@@ -462,6 +486,8 @@ int ioas_map_pieces(struct core_ioas *ioas, struct core_piece *pieces,
 int ioas_unmap_range(struct core_ioas *ioas, uint64_t first, uint64_t last,
 		     uint64_t *unmapped, struct core_garbage *garbage);
 int ioas_update_alignment(struct core_ioas *ioas);
+/* Takes it out of every domain; it stays an area */
+void ioas_unmap_area(struct core_ioas *ioas, struct core_area *area);
 /* Makes @iova the last of an area where one covers it */
 int ioas_split(struct core_ioas *ioas, uint64_t iova);
 int ioas_add_domain(struct core_ioas *ioas, struct core_hwpt *hwpt);

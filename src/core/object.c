@@ -240,6 +240,7 @@ void core_close(struct core_ctx *ctx)
 	/* Users form a graph without cycles: each pass frees its leaves. */
 	while (destroy_leaves(ctx))
 		;
+	dmabuf_forget_all(ctx);
 	ids_fini(&ctx->ids);
 	pthread_mutex_destroy(&ctx->lock);
 	free(ctx);

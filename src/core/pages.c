@@ -79,6 +79,25 @@ int pages_new_user(struct core_ctx *ctx, uint64_t va, uint64_t length,
 	return 0;
 }
 
+static int map_file(struct core_ctx *ctx, int fd, uint64_t start,
+		    uint64_t length, struct core_pages *pages)
+{
+	uint64_t last;
+	int rc = range_last(start, length, &last);
+
+	if (!rc)
+		rc = dmabuf_get(ctx, fd, last, &pages->dmabuf,
+				&pages->dmabuf_epoch);
+	if (rc)
+		return rc;
+	rc = client_file_map(fd, start, length, pages->writable, &pages->file);
+	if (rc && pages->dmabuf)
+		dmabuf_put(pages->dmabuf);
+	if (pages->dmabuf)
+		pages->accounting = CORE_ACCOUNT_NONE;
+	return rc;
+}
+
 int pages_new_file(struct core_ctx *ctx, int fd, uint64_t start,
 		   uint64_t length, bool writable, struct core_pages **out,
 		   uint64_t *offset)
@@ -91,7 +110,7 @@ int pages_new_file(struct core_ctx *ctx, int fd, uint64_t start,
 	pages = pages_new(ctx, NULL, whole_pages(start, length), writable);
 	if (!pages)
 		return -ENOMEM;
-	rc = client_file_map(fd, start, length, writable, &pages->file);
+	rc = map_file(ctx, fd, start, length, pages);
 	if (rc) {
 		pthread_mutex_destroy(&pages->lock);
 		free(pages);
@@ -108,6 +127,8 @@ static void pages_free(struct core_pages *pages)
 {
 	if (pages->is_file)
 		client_file_unmap(&pages->file);
+	if (pages->dmabuf)
+		dmabuf_put(pages->dmabuf);
 	if (pages->memory)
 		client_process_put(pages->memory);
 	pthread_mutex_destroy(&pages->lock);

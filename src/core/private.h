@@ -6,6 +6,7 @@
 #ifndef CORE_PRIVATE_H
 #define CORE_PRIVATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -123,5 +124,19 @@ int core_check_host(struct core_ctx *ctx, const void *host, uint64_t uptr,
  */
 int core_count_pins(struct core_ctx *ctx, uint64_t uptr, uint64_t length,
 		    uint32_t *counts);
+
+/*
+ * Makes the file behind @fd (a memfd, say) a dma-buf of @length bytes for
+ * IOMMU_IOAS_MAP_FILE of this context, until it is closed. -EBADF, -EINVAL (the
+ * file is shorter), -ENOMEM.
+ */
+int core_dmabuf_add(struct core_ctx *ctx, int fd, uint64_t length);
+
+/*
+ * Takes its memory out of everything it is mapped in, for good; with @revoked
+ * it cannot be mapped anew (-ENODEV) until a call without. -EBADF; -EINVAL if
+ * it is none of them.
+ */
+int core_dmabuf_revoke(struct core_ctx *ctx, int fd, bool revoked);
 
 #endif

@@ -47,7 +47,7 @@ static int each_pages(struct core_ctx *ctx, pages_fn fn, void *fn_ctx)
 static int only_files(void *ctx, struct core_pages *pages)
 {
 	(void)ctx;
-	return pages->is_file ? 0 : -EINVAL;
+	return pages->is_file && !pages->dmabuf ? 0 : -EINVAL;
 }
 
 struct move {

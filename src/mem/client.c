@@ -444,3 +444,16 @@ void client_file_unmap(struct client_file *file)
 		munmap(file->base, file->size);
 	*file = (struct client_file){ 0 };
 }
+
+#define MAPS_DMA_BUF_MAGIC 0x444d4142
+
+int client_dmabuf_check(int fd, uint64_t last)
+{
+	struct statfs fs;
+	off_t size;
+
+	if (fstatfs(fd, &fs) || fs.f_type != MAPS_DMA_BUF_MAGIC)
+		return 0;
+	size = lseek(fd, 0, SEEK_END);
+	return size < 0 || (uint64_t)size <= last ? -EINVAL : -EOPNOTSUPP;
+}

@@ -98,4 +98,10 @@ int client_file_map(int fd, uint64_t start, uint64_t length, bool write,
 		    struct client_file *out);
 void client_file_unmap(struct client_file *file);
 
+/*
+ * 0 if @fd is no dma-buf. Of one, whose size is beyond @last or not:
+ * -EOPNOTSUPP or -EINVAL, like Linux for any that is not VFIO's.
+ */
+int client_dmabuf_check(int fd, uint64_t last);
+
 #endif
