@@ -7,6 +7,7 @@
 #include <linux/iommufd.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "input.h"
 #include "nestfd/nestfd.h"
@@ -18,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define CLIENT_MEM 0x100000u
 
 static char *client; /* 1 MiB, every other 64 KiB without access */
+static int file;     /* as long */
 
 struct world {
 	struct nestfd_machine *machine;
@@ -71,6 +73,12 @@ static const uint32_t sizes[] = {
 	sizeof(struct iommu_vdevice_alloc),
 	sizeof(struct iommu_veventq_alloc),
 	sizeof(struct iommu_fault_alloc),
+	sizeof(struct iommu_ioas_map_file),
+	sizeof(struct iommu_hwpt_set_dirty_tracking),
+	sizeof(struct iommu_hwpt_get_dirty_bitmap),
+	sizeof(struct iommu_ioas_change_process),
+	sizeof(struct iommu_vfio_ioas),
+	sizeof(struct iommu_hw_queue_alloc),
 };
 
 union arg {
@@ -83,6 +91,10 @@ union arg {
 	struct iommu_viommu_alloc viommu;
 	struct iommu_vdevice_alloc vdevice;
 	struct iommu_ioas_copy copy;
+	struct iommu_ioas_map_file file;
+	struct iommu_hwpt_get_dirty_bitmap dirty;
+	struct iommu_hw_queue_alloc queue;
+	struct iommu_veventq_alloc events;
 };
 
 /* Makes a struct plausible; what is not set here is the fuzzer's. */
@@ -96,6 +108,28 @@ static void make_sense(union arg *arg, unsigned long cmd, struct input *in)
 		arg->map.user_va = an_address(in) & ~0xfffULL;
 		arg->map.length = a_length(in);
 		arg->map.iova &= 0xfffff000;
+		break;
+	case IOMMU_IOAS_MAP_FILE:
+		arg->file.flags &= 7;
+		arg->file.ioas_id = an_id(in);
+		arg->file.fd = file;
+		arg->file.start &= CLIENT_MEM - 1;
+		arg->file.length = a_length(in);
+		arg->file.iova &= 0xfffff000;
+		break;
+	case IOMMU_HWPT_GET_DIRTY_BITMAP:
+		arg->dirty.hwpt_id = an_id(in);
+		arg->dirty.flags &= 1;
+		arg->dirty.__reserved = 0;
+		arg->dirty.iova &= 0xfffff000;
+		arg->dirty.length = a_length(in);
+		arg->dirty.page_size = 4096;
+		arg->dirty.data = an_address(in);
+		break;
+	case IOMMU_HW_QUEUE_ALLOC:
+		arg->queue.flags = 0;
+		arg->queue.viommu_id = an_id(in);
+		arg->queue.type &= 3;
 		break;
 	case IOMMU_IOAS_UNMAP:
 		arg->unmap.ioas_id = an_id(in);
@@ -145,6 +179,14 @@ static void make_sense(union arg *arg, unsigned long cmd, struct input *in)
 	}
 }
 
+static void read_events(struct nestfd *ctx, int fd, struct input *in)
+{
+	char buf[256];
+
+	nestfd_read(ctx, fd, buf, input_u8(in));
+	nestfd_close_fd(ctx, fd);
+}
+
 static void call(struct world *w, struct input *in)
 {
 	size_t which = input_u8(in) % (sizeof(commands) / sizeof(commands[0]));
@@ -159,9 +201,13 @@ static void call(struct world *w, struct input *in)
 		arg.size &= 127;
 	if (how & 6)
 		make_sense(&arg, commands[which], in);
-	nestfd_ioctl(w->ctx[how >> 7],
-		     how & 0x78 ? commands[which] : _IO(';', input_u8(in)),
-		     how == 0x55 ? (void *)(uintptr_t)input_u64(in) : &arg);
+	if (!nestfd_ioctl(w->ctx[how >> 7],
+			  how & 0x78 ? commands[which] : _IO(';', input_u8(in)),
+			  how == 0x55 ? (void *)(uintptr_t)input_u64(in)
+				      : &arg) &&
+	    commands[which] == IOMMU_VEVENTQ_ALLOC && how & 0x78)
+		read_events(w->ctx[how >> 7], (int)arg.events.out_veventq_fd,
+			    in);
 }
 
 static void device_step(struct world *w, struct input *in)
@@ -197,6 +243,9 @@ static void make_client(void)
 	client = mmap(NULL, CLIENT_MEM, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (client == MAP_FAILED)
+		abort();
+	file = memfd_create("client", 0);
+	if (file < 0 || ftruncate(file, CLIENT_MEM))
 		abort();
 	for (uint32_t at = 0x10000; at < CLIENT_MEM; at += 0x40000)
 		mprotect(client + at, 0x10000, PROT_NONE);
