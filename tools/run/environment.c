@@ -71,19 +71,26 @@ static int set_preload(void)
 	return rc;
 }
 
+void run_devices_text(const struct run *run, char text[RUN_DEVICES_TEXT])
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (unsigned int i = 0; i < run->nr_devices; i++)
+		used += (size_t)snprintf(text + used, RUN_DEVICES_TEXT - used,
+					 "%sedu@%u", i ? "," : "",
+					 run->devices[i]);
+}
+
 static void set_devices(const struct run *run)
 {
-	char text[RUN_DEVICES_MAX * 16];
-	size_t used = 0;
+	char text[RUN_DEVICES_TEXT];
 
 	if (!run->nr_devices) {
 		unsetenv(RUN_ENV_DEVICES);
 		return;
 	}
-	for (unsigned int i = 0; i < run->nr_devices; i++)
-		used += (size_t)snprintf(text + used, sizeof(text) - used,
-					 "%sedu@%u", i ? "," : "",
-					 run->devices[i]);
+	run_devices_text(run, text);
 	setenv(RUN_ENV_DEVICES, text, 1);
 }
 

@@ -3,11 +3,14 @@
 #ifndef TOOLS_RUN_RUN_H
 #define TOOLS_RUN_RUN_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "shim/run.h"
+
+struct supervisor;
 
 /* How the program is given its /dev/iommu */
 enum run_via {
@@ -33,6 +36,7 @@ struct run {
 	int trace_fd;
 	int stats_fd;
 	struct run_stats *counters;
+	struct supervisor *supervisor; /* NULL: served by preload */
 };
 
 /* Exit codes of shells */
@@ -50,6 +54,18 @@ const char *run_why_not_preload(const char *path);
 /* environment.c: what the preloaded library needs. 0 or TOOL_*, having said */
 int run_set_environment(struct run *run);
 int run_preload_path(char *path, size_t size);
+/* The devices as run.h of the shim wants them */
+#define RUN_DEVICES_TEXT (RUN_DEVICES_MAX * 16)
+void run_devices_text(const struct run *run, char text[RUN_DEVICES_TEXT]);
+
+/* seccomp.c: who serves from outside. 0 or TOOL_*, having said */
+int run_seccomp_create(struct run *run);
+/* In the child, before exec. 0 or -errno */
+int run_seccomp_child(const struct run *run, int fd);
+/* In the parent. 0 or TOOL_*, having said and killed the child */
+int run_seccomp_start(const struct run *run, pid_t pid);
+/* Until nobody is left that is to be served, or a signal of @set says stop */
+void run_seccomp_wait(const struct run *run, const sigset_t *set);
 
 /* watch.c: --trace and --stats */
 int run_watch_start(struct run *run);

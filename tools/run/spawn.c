@@ -14,6 +14,7 @@
 
 #include "../cmd.h"
 #include "run.h"
+#include "shim/seccomp/supervise.h"
 
 static const int forwarded[] = {
 	SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM,
@@ -38,17 +39,30 @@ static void take_signals(sigset_t *set, struct before *before)
 	sigaction(SIGCHLD, &dfl, &before->child);
 }
 
-static void run_child(const struct run *run, const struct before *before,
-		      int report)
-{
-	ssize_t n;
+/* What a child that cannot become the program says */
+struct report {
+	bool filter; /* what failed is not exec */
 	int error;
+};
 
-	sigaction(SIGCHLD, &before->child, NULL);
-	sigprocmask(SIG_SETMASK, &before->mask, NULL);
-	execvp(run->program[0], run->program);
-	error = errno;
-	n = write(report, &error, sizeof(error));
+static void run_child(const struct run *run, const struct before *before,
+		      int to, int fd)
+{
+	struct report report = { 0 };
+	ssize_t n;
+
+	if (to == run->fd)
+		to = fcntl(to, F_DUPFD_CLOEXEC, run->fd + 1);
+	if (run->supervisor)
+		report.error = -run_seccomp_child(run, fd);
+	report.filter = report.error;
+	if (!report.error) {
+		sigaction(SIGCHLD, &before->child, NULL);
+		sigprocmask(SIG_SETMASK, &before->mask, NULL);
+		execvp(run->program[0], run->program);
+		report.error = errno;
+	}
+	n = write(to, &report, sizeof(report));
 	(void)n;
 	_exit(RUN_NOT_EXECUTABLE);
 }
@@ -56,17 +70,20 @@ static void run_child(const struct run *run, const struct before *before,
 /* 0 once the program runs; the exit code if it does not */
 static int wait_for_exec(const struct run *run, int from)
 {
+	struct report report;
 	ssize_t n;
-	int error;
 
 	do {
-		n = read(from, &error, sizeof(error));
+		n = read(from, &report, sizeof(report));
 	} while (n < 0 && errno == EINTR);
-	if (n != sizeof(error))
+	if (n != sizeof(report))
 		return 0;
-	fprintf(stderr, "nestfd run: %s: %s\n", run->program[0],
-		strerror(error));
-	return error == ENOENT ? RUN_NOT_FOUND : RUN_NOT_EXECUTABLE;
+	fprintf(stderr, "nestfd run: %s: %s\n",
+		report.filter ? "seccomp filter" : run->program[0],
+		strerror(report.error));
+	if (report.filter)
+		return TOOL_INVALID;
+	return report.error == ENOENT ? RUN_NOT_FOUND : RUN_NOT_EXECUTABLE;
 }
 
 /*
@@ -77,6 +94,7 @@ static int wait_for_end(pid_t pid, const sigset_t *set)
 {
 	siginfo_t info;
 	int status;
+	pid_t got;
 
 	for (;;) {
 		int sig = sigwaitinfo(set, &info);
@@ -88,9 +106,19 @@ static int wait_for_end(pid_t pid, const sigset_t *set)
 				kill(pid, sig);
 			continue;
 		}
-		if (waitpid(pid, &status, WNOHANG) == pid)
+		/* Orphans of the program may have become ours. */
+		do {
+			got = waitpid(-1, &status, WNOHANG);
+		} while (got > 0 && got != pid);
+		if (got == pid)
 			return status;
 	}
+}
+
+static int say_errno(int error)
+{
+	fprintf(stderr, "nestfd run: %s\n", strerror(error));
+	return TOOL_FAILED;
 }
 
 int run_spawn(const struct run *run)
@@ -99,25 +127,33 @@ int run_spawn(const struct run *run)
 	sigset_t set;
 	int fds[2];
 	int code, status;
+	int fd = -1;
 	pid_t pid;
 
-	if (pipe2(fds, O_CLOEXEC)) {
-		fprintf(stderr, "nestfd run: %s\n", strerror(errno));
-		return TOOL_FAILED;
+	if (run->supervisor && run->fd >= 0) {
+		fd = supervise_open(run->supervisor);
+		if (fd < 0)
+			return say_errno(-fd);
 	}
+	if (pipe2(fds, O_CLOEXEC))
+		return say_errno(errno);
 	take_signals(&set, &before);
 	fflush(NULL);
 	pid = fork();
-	if (pid < 0) {
-		fprintf(stderr, "nestfd run: %s\n", strerror(errno));
-		return TOOL_FAILED;
-	}
+	if (pid < 0)
+		return say_errno(errno);
 	if (!pid)
-		run_child(run, &before, fds[1]);
+		run_child(run, &before, fds[1], fd);
 	close(fds[1]);
-	code = wait_for_exec(run, fds[0]);
+	if (fd >= 0)
+		close(fd);
+	code = run->supervisor ? run_seccomp_start(run, pid) : 0;
+	if (!code)
+		code = wait_for_exec(run, fds[0]);
 	close(fds[0]);
 	status = wait_for_end(pid, &set);
+	if (run->supervisor)
+		run_seccomp_wait(run, &set);
 	if (code)
 		return code;
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status)

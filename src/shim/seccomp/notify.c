@@ -97,9 +97,13 @@ static void end_watched(struct watched_call *w, long rc)
 
 /* ---- open ---- */
 
-/* The fd it has got, or a negative errno to be answered */
+/*
+ * The fd it has got, or a negative errno to be answered. @answer: it has had
+ * its answer then.
+ */
 static long open_device(const struct notify_env *env,
-			const struct notify_client *client, uint64_t flags)
+			const struct notify_client *client, uint64_t flags,
+			bool answer)
 {
 	int fd, rc;
 
@@ -110,7 +114,7 @@ static long open_device(const struct notify_env *env,
 	fd = server_open(env->server, (int)(flags & O_NONBLOCK));
 	if (fd < 0)
 		return fd;
-	rc = client->add_fd(client->ctx, fd, flags & O_CLOEXEC, true);
+	rc = client->add_fd(client->ctx, fd, flags & O_CLOEXEC, answer);
 	/* If it was not given away, this is its end. */
 	close(fd);
 	return rc;
@@ -165,12 +169,16 @@ static bool answer_open(const struct notify_env *env,
 	}
 	if (is_watched(env))
 		begin_open(&w, env, n, flags);
-	rc = open_device(env, client, flags);
+	/* Its line comes before those of what it does with the fd. */
+	rc = open_device(env, client, flags, !is_watched(env));
 	if (is_watched(env))
 		end_watched(&w, rc);
-	if (rc >= 0)
+	else if (rc >= 0)
 		return false;
-	resp->error = (int)rc;
+	if (rc < 0)
+		resp->error = (int)rc;
+	else
+		resp->val = rc;
 	return true;
 }
 

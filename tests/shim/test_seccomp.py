@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""nestfd run --via seccomp: static programs, and whatever else asks for it."""
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import kit
+from kit import CLIENT, CLIENT_STATIC, NESTFD, Case, environment, nestfd_run
+
+GO = r"""
+package main
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"unsafe"
+)
+
+func main() {
+	fd, err := syscall.Open("/dev/iommu", syscall.O_RDWR, 0)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	var all sync.WaitGroup
+	for i := 0; i < 8; i++ {
+		all.Add(1)
+		go func() {
+			for j := 0; j < 200; j++ {
+				arg := [3]uint32{12, 0, 0}
+				_, _, e := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd),
+					0x3b81, uintptr(unsafe.Pointer(&arg)))
+				if e != 0 || arg[2] == 0 {
+					fmt.Println(e, arg)
+					os.Exit(1)
+				}
+			}
+			all.Done()
+		}()
+	}
+	all.Wait()
+}
+"""
+
+
+class Seccomp(Case):
+    def works(self, *args, status=0, out="", err=""):
+        r = nestfd_run(*args)
+        self.assertEqual((r.returncode, r.stdout, r.stderr),
+                         (status, out, err), args)
+
+    def test_a_static_program_is_served_without_being_asked_for(self):
+        self.works("--", CLIENT_STATIC)
+        self.works("-v", "--", CLIENT_STATIC, err=(
+            f"nestfd run: {CLIENT_STATIC}: served by seccomp: a static "
+            "program, into which nothing can be preloaded\n"))
+        self.works("--", CLIENT_STATIC, "forks")
+
+    def test_a_dynamic_program_when_asked_for(self):
+        self.works("--via", "seccomp", "--", "sh", "-c",
+                   f"{CLIENT_STATIC} && {CLIENT_STATIC} forks")
+        self.works("--via", "seccomp", "-v", "--", "true", err=(
+            f"nestfd run: {shutil.which('true')}: served by seccomp: "
+            "as asked for\n"))
+
+    def test_scenarios_of_the_preloaded(self):
+        for name in ("calls",):
+            self.works("--via", "seccomp", "--", CLIENT, name)
+
+    def test_fd(self):
+        self.works("--fd", "9", "--", CLIENT_STATIC, "9")
+        for fd in range(0, 12):
+            self.works("--via", "seccomp", "--fd", str(fd), "--",
+                       CLIENT_STATIC, str(fd))
+
+    def test_status_and_signals(self):
+        self.works("--via", "seccomp", "--", "sh", "-c", "exit 7", status=7)
+        self.works("--via", "seccomp", "--", "sh", "-c", "kill -9 $$",
+                   status=137)
+        p = subprocess.Popen([NESTFD, "run", "--via", "seccomp", "--", "sh",
+                              "-c", "trap 'exit 5' TERM; echo up; "
+                              "while :; do sleep 0.05; done"],
+                             stdout=subprocess.PIPE, env=environment())
+        self.assertEqual(p.stdout.readline(), b"up\n")
+        p.send_signal(signal.SIGTERM)
+        self.assertEqual(p.wait(20), 5)
+        p.stdout.close()
+
+    def test_programs_that_cannot_be_run(self):
+        self.works("--via", "seccomp", "--", "/nowhere/x", status=127,
+                   err="nestfd run: /nowhere/x: No such file or directory\n")
+        with tempfile.NamedTemporaryFile("w") as f:
+            f.write("#!/nowhere/sh\n")
+            f.flush()
+            os.chmod(f.name, 0o755)
+            # the text file is busy only while it is open for writing
+            copy = f.name + ".sh"
+            shutil.copy(f.name, copy)
+            try:
+                self.works("--via", "seccomp", "--", copy, status=127, err=(
+                    f"nestfd run: {copy}: No such file or directory\n"))
+            finally:
+                os.unlink(copy)
+
+    def test_what_the_program_leaves_is_served_to_its_end(self):
+        self.works("--", CLIENT_STATIC, "leaves", status=7,
+                   out="still served\n")
+
+    def test_leaving_can_be_cut_short(self):
+        p = subprocess.Popen([NESTFD, "run", "--via", "seccomp", "--", "sh",
+                              "-c", "sleep 30 & echo $!"],
+                             stdout=subprocess.PIPE, env=environment())
+        left = int(p.stdout.readline())
+        time.sleep(0.3)
+        p.send_signal(signal.SIGTERM)
+        self.assertEqual(p.wait(20), 0)
+        os.kill(left, signal.SIGKILL)
+        p.stdout.close()
+
+    def test_trace_and_stats(self):
+        r = nestfd_run("--trace", "-", "--stats", "--", CLIENT_STATIC)
+        self.assertEqual((r.returncode, r.stdout), (0, ""))
+        lines = r.stderr.split("\n")
+        self.assertEqual(lines[:3], [
+            'open("/dev/iommu", 0x2) = 3',
+            "ioctl(3, IOMMU_IOAS_ALLOC, {size=12, flags=0} => "
+            "{out_ioas_id=1}) = 0",
+            "ioctl(3, IOMMU_DESTROY, {size=8, id=1}) = 0"])
+        self.assertRegex(r.stderr, r"\n +1 +0 +[0-9.]+ +[0-9]+  "
+                         r"IOMMU_IOAS_ALLOC\n")
+
+    def test_other_ioctls_do_not_wait(self):
+        r = nestfd_run("--", CLIENT_STATIC, "many", "500")
+        self.assertEqual(r.returncode, 0)
+        words = r.stdout.split()
+        ours, others = float(words[0]), float(words[4])
+        print(r.stdout, end="")
+        if kit.SANITIZE == "none":
+            self.assertLess(others * 3, ours)
+
+    def test_a_go_program(self):
+        if not shutil.which("go"):
+            self.skipTest("no go compiler")
+        with tempfile.TemporaryDirectory() as folder:
+            source = os.path.join(folder, "main.go")
+            with open(source, "w") as f:
+                f.write(GO)
+            program = os.path.join(folder, "main")
+            subprocess.run(["go", "build", "-o", program, source], check=True,
+                           env=dict(os.environ, GOCACHE=folder,
+                                    GO111MODULE="off"))
+            self.works("--", program)
+
+
+if __name__ == "__main__":
+    r = nestfd_run("--via", "seccomp", "--", "true")
+    if r.returncode == 2:
+        print("skipped:", r.stderr)
+        raise SystemExit(77)
+    kit.main()
