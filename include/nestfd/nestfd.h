@@ -345,6 +345,16 @@ int nestfd_dma_write(struct nestfd_device *dev, uint64_t iova, const void *buf,
  */
 int nestfd_msi_enable(struct nestfd_device *dev, uint64_t *iova);
 
+/**
+ * nestfd_fail_nth() - make an allocation fail, to test what becomes of it
+ * @nth: of the allocations that the calling thread makes inside the library
+ *	from now on, this one fails, once; 0: none
+ */
+void nestfd_fail_nth(uint64_t nth);
+
+/** nestfd_fail_nth_left() - allocations up to that one; 0: it has failed */
+uint64_t nestfd_fail_nth_left(void);
+
 #ifdef __cplusplus
 }
 #endif
