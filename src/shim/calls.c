@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * ioctl(), and what goes on behind an fd of ours: reading, duplicating and
- * closing it.
+ * ioctl(), and reading and writing an fd of ours.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -150,6 +149,22 @@ static __attribute__((noinline)) long ioctl_slow(int fd, unsigned long cmd,
 	return rc < 0 ? -errno : rc;
 }
 
+/*
+ * An fd that a private command made: the program and libnestfd know it by the
+ * same number, which later commands may name.
+ */
+static __thread int made_fd __attribute__((tls_model("initial-exec"))) = -1;
+
+static __attribute__((noinline)) void take_made_fd(int fd, long rc)
+{
+	struct file *f = table_get(fd);
+	int made = made_fd;
+
+	made_fd = -1;
+	if (rc >= 0 && f && atomic_load(&f->kind) == FILE_CONTEXT && f->context)
+		context_private(f->context, made);
+}
+
 /* The common case; false if it is none */
 static inline bool ioctl_fast(int fd, unsigned long cmd, void *arg, long *rc)
 {
@@ -168,6 +183,8 @@ static inline bool ioctl_fast(int fd, unsigned long cmd, void *arg, long *rc)
 	if (LIKELY(nestfd))
 		*rc = nestfd_ioctl(nestfd, cmd, arg);
 	section_leave(s);
+	if (UNLIKELY(made_fd >= 0))
+		take_made_fd(fd, *rc);
 	return nestfd;
 }
 
@@ -185,14 +202,6 @@ long answer_ioctl(int fd, unsigned long cmd, void *arg)
 			return rc;
 	}
 	return -EBADF;
-}
-
-static long result(long rc)
-{
-	if (LIKELY(rc >= 0))
-		return rc;
-	errno = (int)-rc;
-	return -1;
 }
 
 static __attribute__((noinline)) long watched_ioctl(int fd, unsigned long cmd,
@@ -221,7 +230,7 @@ static __attribute__((noinline)) long our_ioctl(int fd, unsigned long cmd,
 				     : answer_ioctl(fd, cmd, arg);
 
 	errno = saved;
-	return result(rc);
+	return shim_result(rc);
 }
 
 /* What the kernel answers for every file, before it asks the driver */
@@ -302,7 +311,7 @@ our_io(int fd, struct file *f, void *buf, size_t len, bool write)
 	if (watch_on)
 		watch_end(&w, rc);
 	errno = saved;
-	return result(rc);
+	return shim_result(rc);
 }
 
 /* As Linux does for files that know only read(): piece by piece */
@@ -312,13 +321,13 @@ static ssize_t our_iov(int fd, struct file *f, const struct iovec *iov, int n,
 	ssize_t total = 0;
 
 	if (n < 0 || n > 1024)
-		return result(-EINVAL);
+		return shim_result(-EINVAL);
 	for (int i = 0; i < n; i++) {
 		struct iovec one;
 		ssize_t rc;
 
 		if (self_read(NULL, &one, (uintptr_t)&iov[i], sizeof(one)))
-			return total ? total : result(-EFAULT);
+			return total ? total : shim_result(-EFAULT);
 		rc = our_io(fd, f, one.iov_base, one.iov_len, write);
 		if (rc < 0)
 			return total ? total : rc;
@@ -380,227 +389,14 @@ EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
 			  : our_iov(fd, f, iov, n, true);
 }
 
-/* libnestfd's own event fds go out of the program's way. */
+/* libnestfd's own event fds go out of the program's way, most of them. */
 EXPORT int eventfd(unsigned int value, int flags)
 {
 	int fd = REAL(eventfd)(value, flags);
 
-	return UNLIKELY(shim_inside) ? fd_raise(fd) : fd;
-}
-
-/* ---- Numbers ---- */
-
-void file_released(struct file *f)
-{
-	struct remote *remote;
-	struct context *c;
-	int queue;
-
-	if (!f || f->fds)
-		return;
-	c = f->context;
-	remote = f->remote;
-	queue = f->queue;
-	switch (atomic_exchange(&f->kind, FILE_NONE)) {
-	case FILE_CONTEXT:
-		if (c)
-			context_check(c);
-		break;
-	case FILE_EVENT:
-		if (c)
-			context_event_closed(c, queue);
-		break;
-	case FILE_REMOTE_EVENT:
-		if (remote && f->made_here)
-			remote_event_closed(remote, queue);
-		break;
-	default:
-		break;
-	}
-}
-
-static int close_ours(int fd)
-{
-	struct shim_lock l;
-	struct file *f;
-	int rc;
-
-	shim_lock(&l);
-	f = table_clear(fd);
-	rc = REAL(close)(fd) ? -errno : 0;
-	file_released(f);
-	shim_unlock(&l);
-	return rc;
-}
-
-static __attribute__((noinline)) int our_close(int fd, struct file *f)
-{
-	struct trace_line line;
-	struct watch w = { .line = &line };
-	int saved = errno;
-	int rc;
-
-	if (!shim_is_table_ours())
-		return REAL(close)(fd);
-	if (atomic_load(&f->kind) == FILE_INTERNAL)
-		return (int)result(-EBADF);
-	if (watch_on)
-		watch_other(&w, RUN_STAT_CLOSE, "close(%d", fd);
-	rc = close_ours(fd);
-	if (watch_on)
-		watch_end(&w, rc);
-	errno = saved;
-	return (int)result(rc);
-}
-
-EXPORT int close(int fd)
-{
-	struct file *f = table_get(fd);
-
-	return LIKELY(!f) || shim_is_inside() ? REAL(close)(fd)
-					      : our_close(fd, f);
-}
-
-/* @fd has become another name of @f's, or of something else (NULL) */
-static void renumber(int fd, struct file *f)
-{
-	struct shim_lock l;
-	struct file *old;
-
-	shim_lock(&l);
-	if (f)
-		f->fds++; /* the old one may be the same */
-	old = table_clear(fd);
-	if (f) {
-		f->fds--;
-		table_set(fd, f);
-	}
-	file_released(old);
-	shim_unlock(&l);
-}
-
-static int duplicated(int old, int new)
-{
-	struct file *f;
-	int saved = errno;
-
-	if (LIKELY(!atomic_load(&table_used)) || new < 0 || shim_is_inside())
-		return new;
-	f = table_get(old);
-	if ((f || table_get(new)) && old != new &&shim_is_table_ours())
-		renumber(new, f);
-	errno = saved;
-	return new;
-}
-
-static bool is_internal(int fd)
-{
-	struct file *f = table_get(fd);
-
-	return f && atomic_load(&f->kind) == FILE_INTERNAL && !shim_is_inside();
-}
-
-EXPORT int dup(int old)
-{
-	if (UNLIKELY(is_internal(old)))
-		return (int)result(-EBADF);
-	return duplicated(old, REAL(dup)(old));
-}
-
-/* EBUSY is what dup2() may answer for a number that is being opened. */
-EXPORT int dup2(int old, int new)
-{
-	if (UNLIKELY(is_internal(old) || is_internal(new)) &&
-	    shim_is_table_ours())
-		return (int)result(is_internal(old) ? -EBADF : -EBUSY);
-	return duplicated(old, REAL(dup2)(old, new));
-}
-
-EXPORT int dup3(int old, int new, int flags)
-{
-	if (UNLIKELY(is_internal(old) || is_internal(new)) &&
-	    shim_is_table_ours())
-		return (int)result(is_internal(old) ? -EBADF : -EBUSY);
-	return duplicated(old, REAL(dup3)(old, new, flags));
-}
-
-EXPORT int fcntl(int fd, int cmd, ...)
-{
-	va_list args;
-	void *arg;
-
-	va_start(args, cmd);
-	arg = va_arg(args, void *);
-	va_end(args);
-	if (LIKELY(cmd != F_DUPFD && cmd != F_DUPFD_CLOEXEC))
-		return REAL(fcntl)(fd, cmd, arg);
-	if (UNLIKELY(is_internal(fd)))
-		return (int)result(-EBADF);
-	return duplicated(fd, REAL(fcntl)(fd, cmd, arg));
-}
-
-int fcntl64(int fd, int cmd, ...);
-EXPORT int fcntl64(int fd, int cmd, ...)
-{
-	va_list args;
-	void *arg;
-
-	va_start(args, cmd);
-	arg = va_arg(args, void *);
-	va_end(args);
-	return fcntl(fd, cmd, arg);
-}
-
-/* Ours within [first, last] are closed one by one, hidden ones stay. */
-struct closing {
-	unsigned int first;
-	unsigned int last;
-	unsigned int next;
-	int rc;
-};
-
-static void close_gap(struct closing *c, unsigned int end)
-{
-	if (c->next < end && REAL(close_range)(c->next, end - 1, 0))
-		c->rc = -errno;
-}
-
-static void close_one(int fd, struct file *f, void *arg)
-{
-	struct closing *c = arg;
-
-	if ((unsigned int)fd < c->first || (unsigned int)fd > c->last)
-		return;
-	close_gap(c, (unsigned int)fd);
-	c->next = (unsigned int)fd + 1;
-	if (atomic_load(&f->kind) == FILE_INTERNAL)
-		return;
-	table_clear(fd);
-	REAL(close)(fd);
-	file_released(f);
-}
-
-EXPORT int close_range(unsigned int first, unsigned int last, int flags)
-{
-	struct closing c = { first, last, first, 0 };
-	struct shim_lock l;
-
-	if (LIKELY(!atomic_load(&table_used)) || flags || first > last ||
-	    shim_is_inside() || !shim_is_table_ours())
-		return REAL(close_range)(first, last, flags);
-	shim_lock(&l);
-	table_each(close_one, &c);
-	if (last == ~0u) {
-		if (REAL(close_range)(c.next, last, 0))
-			c.rc = -errno;
-	} else {
-		close_gap(&c, last + 1);
-	}
-	shim_unlock(&l);
-	return (int)result(c.rc);
-}
-
-EXPORT void closefrom(int low)
-{
-	close_range(low < 0 ? 0 : (unsigned int)low, ~0u, 0);
+	if (UNLIKELY(shim_inside))
+		return fd_raise(fd);
+	if (UNLIKELY(shim_is_inside()))
+		made_fd = fd;
+	return fd;
 }

@@ -413,6 +413,23 @@ int context_event(struct context *c, int queue)
 	return fd >= 0 ? fd : -EMFILE;
 }
 
+void context_private(struct context *c, int fd)
+{
+	struct shim_lock l;
+	struct file *f;
+
+	shim_lock(&l);
+	f = c->server >= 0 ? file_new(FILE_NONE) : NULL;
+	if (f && !table_set(fd, f)) {
+		f->context = c;
+		f->queue = fd;
+		c->events++;
+		atomic_store_explicit(&f->kind, FILE_EVENT,
+				      memory_order_release);
+	}
+	shim_unlock(&l);
+}
+
 void context_event_closed(struct context *c, int queue)
 {
 	c->events--;

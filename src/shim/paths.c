@@ -44,14 +44,6 @@ static bool would_make_us(const char *path, int flags)
 	       !memcmp(text, SHIM_PATH, sizeof(text));
 }
 
-static int answer(long rc)
-{
-	if (rc >= 0)
-		return (int)rc;
-	errno = (int)-rc;
-	return -1;
-}
-
 /* ---- open ---- */
 
 static int our_open(int flags)
@@ -68,7 +60,7 @@ static int our_open(int flags)
 	if (watch_on)
 		watch_end(&w, rc);
 	errno = saved;
-	return answer(rc);
+	return (int)shim_result(rc);
 }
 
 /*
@@ -108,50 +100,59 @@ static int opened_path(const char *path, int flags, int fd)
 	return our_open(flags);
 }
 
-#define OPEN(name)                                                 \
-	int name(const char *path, int flags, ...);                \
-	EXPORT int name(const char *path, int flags, ...)          \
-	{                                                          \
-		va_list args;                                      \
-		mode_t mode;                                       \
-                                                                   \
-		if (would_make_us(path, flags))                    \
-			return our_open(flags);                    \
-		va_start(args, flags);                             \
-		mode = mode_of(flags, args);                       \
-		va_end(args);                                      \
-		return opened_path(path, flags,                    \
-				   REAL(name)(path, flags, mode)); \
+#define OPEN(name)                                                    \
+	int name(const char *path, int flags, ...);                   \
+	EXPORT int name(const char *path, int flags, ...)             \
+	{                                                             \
+		va_list args;                                         \
+		mode_t mode;                                          \
+                                                                      \
+		if (would_make_us(path, flags))                       \
+			return our_open(flags);                       \
+		va_start(args, flags);                                \
+		mode = mode_of(flags, args);                          \
+		va_end(args);                                         \
+		return opened_path(                                   \
+			path, flags,                                  \
+			failnth_open(AT_FDCWD, path, flags,           \
+				     REAL(name)(path, flags, mode))); \
 	}
 
-#define OPENAT(name)                                                    \
-	int name(int dir, const char *path, int flags, ...);            \
-	EXPORT int name(int dir, const char *path, int flags, ...)      \
-	{                                                               \
-		va_list args;                                           \
-		mode_t mode;                                            \
-                                                                        \
-		if (would_make_us(path, flags))                         \
-			return our_open(flags);                         \
-		va_start(args, flags);                                  \
-		mode = mode_of(flags, args);                            \
-		va_end(args);                                           \
-		return opened_path(path, flags,                         \
-				   REAL(name)(dir, path, flags, mode)); \
+#define OPENAT(name)                                                       \
+	int name(int dir, const char *path, int flags, ...);               \
+	EXPORT int name(int dir, const char *path, int flags, ...)         \
+	{                                                                  \
+		va_list args;                                              \
+		mode_t mode;                                               \
+                                                                           \
+		if (would_make_us(path, flags))                            \
+			return our_open(flags);                            \
+		va_start(args, flags);                                     \
+		mode = mode_of(flags, args);                               \
+		va_end(args);                                              \
+		return opened_path(                                        \
+			path, flags,                                       \
+			failnth_open(dir, path, flags,                     \
+				     REAL(name)(dir, path, flags, mode))); \
 	}
 
-#define OPEN_2(name)                                                      \
-	int name(const char *path, int flags);                            \
-	EXPORT int name(const char *path, int flags)                      \
-	{                                                                 \
-		return opened_path(path, flags, REAL(name)(path, flags)); \
+#define OPEN_2(name)                                                       \
+	int name(const char *path, int flags);                             \
+	EXPORT int name(const char *path, int flags)                       \
+	{                                                                  \
+		return opened_path(path, flags,                            \
+				   failnth_open(AT_FDCWD, path, flags,     \
+						REAL(name)(path, flags))); \
 	}
 
-#define OPENAT_2(name)                                                         \
-	int name(int dir, const char *path, int flags);                        \
-	EXPORT int name(int dir, const char *path, int flags)                  \
-	{                                                                      \
-		return opened_path(path, flags, REAL(name)(dir, path, flags)); \
+#define OPENAT_2(name)                                               \
+	int name(int dir, const char *path, int flags);              \
+	EXPORT int name(int dir, const char *path, int flags)        \
+	{                                                            \
+		return opened_path(                                  \
+			path, flags,                                 \
+			failnth_open(dir, path, flags,               \
+				     REAL(name)(dir, path, flags))); \
 	}
 
 OPEN(open)
@@ -169,7 +170,7 @@ static int answer_access(const char *path, int mode, int rc)
 {
 	if (LIKELY(!names_us(path, rc)))
 		return rc;
-	return answer(mode & X_OK ? -EACCES : 0);
+	return (int)shim_result(mode & X_OK ? -EACCES : 0);
 }
 
 EXPORT int access(const char *path, int mode)
@@ -225,7 +226,8 @@ static int fill(struct stat *st)
 		.st_blksize = 4096,
 	};
 
-	return answer(self_write(NULL, (uintptr_t)st, &made, sizeof(made)));
+	return (int)shim_result(
+		self_write(NULL, (uintptr_t)st, &made, sizeof(made)));
 }
 
 _Static_assert(sizeof(struct stat) == sizeof(struct stat64),
@@ -304,7 +306,8 @@ static int fill_statx(struct statx *st)
 		.stx_dev_minor = 5,
 	};
 
-	return answer(self_write(NULL, (uintptr_t)st, &made, sizeof(made)));
+	return (int)shim_result(
+		self_write(NULL, (uintptr_t)st, &made, sizeof(made)));
 }
 
 EXPORT int statx(int dir, const char *restrict path, int flags,

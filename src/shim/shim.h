@@ -20,6 +20,7 @@
 #ifndef SHIM_SHIM_H
 #define SHIM_SHIM_H
 
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -36,6 +37,15 @@
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 #define SHIM_PATH   "/dev/iommu"
+
+/* A negative errno as libc says it */
+static inline long shim_result(long rc)
+{
+	if (LIKELY(rc >= 0))
+		return rc;
+	errno = (int)-rc;
+	return -1;
+}
 
 /* ---- real.c: libc's own functions, whoever else has hooked them ---- */
 
@@ -277,6 +287,8 @@ void context_keep(void);
 /* An event queue has been made: gives the program its own fd for it */
 int context_event(struct context *context, int queue);
 void context_event_closed(struct context *context, int queue);
+/* An fd of libnestfd's that the program knows by the same number */
+void context_private(struct context *context, int fd);
 
 /* ---- serve.c: what other processes ask of the owner ---- */
 
@@ -304,7 +316,8 @@ ssize_t remote_io(struct remote *remote, int queue, void *buf, size_t len,
 void remote_event_closed(struct remote *remote, int queue);
 void remote_after_fork(void);
 
-/* ---- what both say: over a channel, a socketpair of their own ---- */
+/* ---- message.c: what both say, over a channel, a socketpair of their own ----
+ */
 
 #define SERVE_MAGIC 0x6e657374u
 #define SERVE_DATA  32768u
@@ -342,6 +355,9 @@ struct serve_message {
 /* 0 or -errno; @fd -1 for none. @length bytes of data follow. */
 int serve_send(int to, const struct serve_message *m, const void *data,
 	       uint32_t length, int fd);
+/* @fd -1: none came. -EPIPE: the other side has gone. -EAGAIN; -EPROTO */
+int serve_receive_now(int from, struct serve_message *m, void *data,
+		      uint32_t room, int *fd);
 /*
  * Waits at most @timeout milliseconds (-1: for ever). At most @room bytes of
  * data; *@fd is -1 if none came. -EPIPE: the other side has gone. -EPROTO.
@@ -354,7 +370,7 @@ int serve_receive(int from, struct serve_message *m, void *data, uint32_t room,
 int self_read(void *ctx, void *dst, uint64_t addr, size_t len);
 int self_write(void *ctx, uint64_t addr, const void *src, size_t len);
 
-/* ---- calls.c: the calls themselves; negative errnos ---- */
+/* ---- calls.c, numbers.c: the calls themselves; negative errnos ---- */
 
 long answer_ioctl(int fd, unsigned long cmd, void *arg);
 /* What an fd leaves behind when its number is taken from the table */
@@ -395,5 +411,10 @@ void watch_ioctl(struct watch *w, int fd, unsigned long cmd, void *arg);
 void watch_other(struct watch *w, unsigned int row, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void watch_end(struct watch *w, long rc);
+
+/* ---- failnth.c ---- */
+
+/* What the real call answered, or a file of ours if it found none */
+int failnth_open(int dir, const char *path, int flags, int fd);
 
 #endif

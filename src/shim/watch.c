@@ -3,18 +3,16 @@
  * --trace and --stats. A line goes out in one write(2) to a file opened for
  * appending, so lines of different threads and processes do not mix.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "shim/shim.h"
+#include "shim/tally.h"
 #include "shim/trace.h"
 
 bool watch_on;
@@ -65,33 +63,16 @@ void watch_start(void)
 	shim_unlock(&l);
 }
 
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-static unsigned int row_of(unsigned long cmd)
-{
-	unsigned int row = (unsigned int)(cmd & 0xff) - RUN_STAT_FIRST;
-
-	return (cmd & ~0xfful) == ';' << 8 && row < RUN_STAT_OTHER
-		       ? row
-		       : RUN_STAT_OTHER;
-}
-
 void watch_ioctl(struct watch *w, int fd, unsigned long cmd, void *arg)
 {
 	static const struct trace_mem mem = { .read = self_read };
 
-	w->row = row_of(cmd);
+	w->row = tally_row(cmd);
 	if (watch_fd < 0)
 		w->line = NULL;
 	if (w->line)
 		trace_enter(w->line, fd, cmd, (uintptr_t)arg, &mem);
-	w->began = now();
+	w->began = tally_now();
 }
 
 void watch_other(struct watch *w, unsigned int row, const char *format, ...)
@@ -108,38 +89,24 @@ void watch_other(struct watch *w, unsigned int row, const char *format, ...)
 		va_end(args);
 		trace_text(w->line, "%s", text);
 	}
-	w->began = now();
+	w->began = tally_now();
 }
 
-static void write_line(const struct trace_line *line)
+static ssize_t real_write(int fd, const void *buf, size_t len)
 {
-	char text[TRACE_LINE + 32];
-	int n = 0;
-	ssize_t done;
-
-	if (verbose)
-		n = snprintf(text, sizeof(text), "[pid %ld] ",
-			     syscall(SYS_gettid));
-	memcpy(text + n, line->text, line->used);
-	do {
-		done = REAL(write)(watch_fd, text, (size_t)n + line->used);
-	} while (done < 0 && errno == EINTR);
+	return REAL(write)(fd, buf, len);
 }
 
 void watch_end(struct watch *w, long rc)
 {
-	uint64_t took = now() - w->began;
+	uint64_t took = tally_now() - w->began;
 
-	if (stats) {
-		struct run_stat *row = &stats->row[w->row];
-
-		atomic_fetch_add(&row->calls, 1);
-		if (rc < 0)
-			atomic_fetch_add(&row->errors, 1);
-		atomic_fetch_add(&row->ns, took);
-	}
+	if (stats)
+		tally_count(stats, w->row, took, rc < 0);
 	if (w->line) {
 		trace_exit(w->line, rc);
-		write_line(w->line);
+		tally_write(watch_fd, w->line,
+			    verbose ? (pid_t)syscall(SYS_gettid) : 0,
+			    real_write);
 	}
 }
