@@ -4,15 +4,20 @@
  * hardware in the ordinary way, and what it asks about is read from them.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "core/core.h"
+#include "core/foreign.h"
 #include "drv/mock/unit.h"
 
-#define PAGE	  4096u
-#define DIRTY_MAX (16u << 20) /* bytes of bitmap */
+#define PAGE	   4096u
+#define DMABUF_MAX (512 * PAGE)
+#define DIRTY_MAX  (16u << 20) /* bytes of bitmap */
 /* Linux's temporary memory must hold one element of its batches. */
 #define MEMORY_LIMIT_MIN 12u
 
@@ -518,6 +523,53 @@ static int op_memory_limit(const struct mock_test *arg)
 	return arg->memory_limit.limit < MEMORY_LIMIT_MIN ? -EINVAL : 0;
 }
 
+/* ---- dma-bufs: memory that an exporter can take away ---- */
+
+/* The answer is the fd. */
+static int op_dmabuf_get(struct core_call *call)
+{
+	const struct mock_test *arg = call->arg;
+	uint64_t length =
+		(arg->dmabuf_get.length + PAGE - 1ULL) & ~(PAGE - 1ULL);
+	uint32_t cloexec = arg->dmabuf_get.open_flags & O_CLOEXEC;
+	uint32_t number;
+	int fd, rc;
+
+	if (!length || length > DMABUF_MAX)
+		return -EINVAL;
+	if (alloc_fault_point())
+		return -ENOMEM;
+	fd = memfd_create("nestfd-mock-dmabuf", cloexec ? MFD_CLOEXEC : 0);
+	if (fd < 0)
+		return -ENOMEM;
+	rc = ftruncate(fd, (off_t)length) ? -ENOMEM : 0;
+	if (!rc)
+		rc = core_dmabuf_add(call->ctx, fd, length);
+	if (!rc)
+		rc = core_give_fd(fd, &number);
+	if (rc || core_foreign()) /* the client has one of its own */
+		close(fd);
+	return rc ? rc : (int)number;
+}
+
+static int op_dmabuf_revoke(struct core_call *call)
+{
+	const struct core_client *client = core_foreign();
+	const struct mock_test *arg = call->arg;
+	bool revoked = arg->dmabuf_revoke.revoked;
+	int fd, rc;
+
+	if (!client)
+		return core_dmabuf_revoke(call->ctx, arg->dmabuf_revoke.fd,
+					  revoked);
+	fd = client->get_fd(client->ctx, arg->dmabuf_revoke.fd);
+	if (fd < 0)
+		return fd;
+	rc = core_dmabuf_revoke(call->ctx, fd, revoked);
+	close(fd);
+	return rc;
+}
+
 int mock_test_execute(void *ctx, struct core_call *call)
 {
 	const struct mock_test *arg = call->arg;
@@ -562,6 +614,10 @@ int mock_test_execute(void *ctx, struct core_call *call)
 	case MOCK_OP_PASID_DETACH:
 	case MOCK_OP_PASID_CHECK:
 		return op_pasid(call);
+	case MOCK_OP_DMABUF_GET:
+		return op_dmabuf_get(call);
+	case MOCK_OP_DMABUF_REVOKE:
+		return op_dmabuf_revoke(call);
 	default:
 		return -EOPNOTSUPP;
 	}
