@@ -145,19 +145,22 @@ static struct file *remote_file(struct remote *remote)
 struct file *context_recognise(int fd)
 {
 	char name[CONTEXT_NAME];
+	struct file *f = NULL;
 	struct context *c;
 	struct shim_lock l;
-	struct file *f;
 
 	if (!context_name_of(fd, name))
 		return NULL;
 	if (!shim_is_table_ours())
 		return NULL;
 	shim_lock(&l);
-	c = context_by_name(name);
-	f = c ? context_file(c) : remote_file(remote_find(name));
-	if (f && table_get(fd) != f && table_set(fd, f))
-		f = NULL;
+	/* Once more: it may have been closed, and be another by now. */
+	if (context_name_of(fd, name)) {
+		c = context_by_name(name);
+		f = c ? context_file(c) : remote_file(remote_find(name));
+		if (f && table_get(fd) != f && table_set(fd, f))
+			f = NULL;
+	}
 	shim_unlock(&l);
 	return f;
 }

@@ -436,18 +436,20 @@ static int threads(int argc, char **argv)
 	return rc;
 }
 
+static _Atomic int stop;
 static _Atomic int victim;
 
 static void *caller(void *arg)
 {
 	(void)arg;
-	for (int i = 0; i < ROUNDS; i++) {
+	while (!stop) {
 		struct iommu_ioas_alloc a = { .size = sizeof(a) };
 
 		errno = 0;
 		if (ioctl(victim, IOMMU_IOAS_ALLOC, &a) && errno != EBADF &&
 		    errno != ENOTTY)
-			wrong++;
+			wrong = errno;
+		destroy(victim, a.out_ioas_id);
 	}
 	return NULL;
 }
@@ -468,6 +470,7 @@ static int closes_meanwhile(int argc, char **argv)
 		CHECK(victim >= 0);
 		sched_yield();
 	}
+	stop = 1;
 	for (int i = 0; i < 4; i++)
 		pthread_join(callers[i], NULL);
 	CHECK(!wrong);
@@ -475,7 +478,20 @@ static int closes_meanwhile(int argc, char **argv)
 	return 0;
 }
 
-static _Atomic int stop;
+/* The parent's context, then a machine of its own with threads of its own */
+static int child_among_threads(void)
+{
+	pthread_t t[4];
+
+	CHECK(!destroy(shared_fd, ioas_alloc(shared_fd)));
+	shared_fd = open_iommu();
+	for (int i = 0; i < 4; i++)
+		CHECK(!pthread_create(&t[i], NULL, hammer, NULL));
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	CHECK(!wrong);
+	return 0;
+}
 
 static void *forker(void *arg)
 {
@@ -484,7 +500,7 @@ static void *forker(void *arg)
 		pid_t pid = fork();
 
 		if (!pid)
-			_exit(destroy(shared_fd, ioas_alloc(shared_fd)) != 0);
+			_exit(child_among_threads());
 		if (wait_status(pid) != 0)
 			wrong++;
 	}
