@@ -173,6 +173,8 @@ int nestfd_ioctl(void *ctx, unsigned long cmd, void *arg);
  * @get_fd: its fd as one of this process, which is closed after use; -EBADF
  * @give_fd: an fd of this process as one of its own, left open here; its
  *	number there, or a negative errno, with which the call then fails
+ * @pid: its process, whose memory IOMMU_IOAS_MAP can then map; the right to
+ *	ptrace it is needed. 0: only files can be mapped
  */
 struct nestfd_client {
 	size_t size;
@@ -181,6 +183,7 @@ struct nestfd_client {
 	int (*write)(void *ctx, uint64_t addr, const void *src, size_t len);
 	int (*get_fd)(void *ctx, int fd);
 	int (*give_fd)(void *ctx, int fd);
+	pid_t pid;
 };
 
 /**
@@ -190,7 +193,7 @@ struct nestfd_client {
  * The functions of @client are called in this thread only, before it returns.
  *
  * Return: as nestfd_ioctl(); -EINVAL for a @client that lacks a function;
- * -EOPNOTSUPP for IOMMU_IOAS_MAP: foreign memory cannot be mapped, files can
+ * -EOPNOTSUPP for IOMMU_IOAS_MAP if the process cannot be reached: files can
  * (IOMMU_IOAS_MAP_FILE).
  */
 int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,

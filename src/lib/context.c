@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <linux/iommufd.h>
+#include <linux/vfio.h>
+
 #include "base/alloc.h"
 #include "core/foreign.h"
 #include "lib/machine.h"
@@ -78,10 +81,18 @@ int nestfd_ioctl(void *ctx, unsigned long cmd, void *arg)
 	return core_ioctl(((struct nestfd *)ctx)->core, cmd, arg);
 }
 
+/* Calls that need more of a process than to copy from and to it */
+static bool maps_memory(unsigned int cmd)
+{
+	return cmd == IOMMU_IOAS_MAP || cmd == VFIO_IOMMU_MAP_DMA ||
+	       cmd == IOMMU_IOAS_CHANGE_PROCESS;
+}
+
 int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,
 		     const struct nestfd_client *client)
 {
 	struct core_client c;
+	int rc;
 
 	if (client->size != sizeof(*client) || !client->read ||
 	    !client->write || !client->get_fd || !client->give_fd)
@@ -93,8 +104,15 @@ int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,
 		.get_fd = client->get_fd,
 		.give_fd = client->give_fd,
 	};
+	/* Without it core says what cannot be mapped. */
+	if (client->pid && maps_memory((unsigned int)cmd) &&
+	    client_process_open(client->pid, &c.process))
+		c.process = NULL;
 	before_call(ctx);
-	return core_ioctl_for(ctx->core, cmd, arg, &c);
+	rc = core_ioctl_for(ctx->core, cmd, arg, &c);
+	if (c.process)
+		client_process_put(c.process);
+	return rc;
 }
 
 static struct core_ctx *fd_call_begin(struct nestfd *ctx)

@@ -117,6 +117,7 @@ static long call_ioctl(struct channel *ch, struct nestfd *nestfd,
 		.write = client_write,
 		.get_fd = client_get_fd,
 		.give_fd = client_give_fd,
+		.pid = ch->pid,
 	};
 	struct shim_lock l;
 	int queue;
