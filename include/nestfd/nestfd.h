@@ -222,6 +222,20 @@ ssize_t nestfd_write(void *ctx, int fd, const void *buf, size_t len);
 ssize_t nestfd_read(void *ctx, int fd, void *buf, size_t len);
 
 /**
+ * nestfd_mmap_get() - mmap(2) on /dev/iommu, shared and not executable
+ * @offset: what an ioctl gave (out_mmap_offset)
+ * @fd: out; the file to map instead, at @fd_offset; not to be closed
+ *
+ * Its owner cannot be destroyed (EBUSY) until nestfd_mmap_put(), which says
+ * that all of it has been unmapped.
+ *
+ * Return: 0, -ENXIO if nothing of just that @length is at @offset.
+ */
+int nestfd_mmap_get(struct nestfd *ctx, uint64_t offset, uint64_t length,
+		    int *fd, uint64_t *fd_offset);
+void nestfd_mmap_put(struct nestfd *ctx, uint64_t offset);
+
+/**
  * nestfd_close_fd() - close(2) on an event queue's fd
  *
  * Return: 0 or -EBADF.

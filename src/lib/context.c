@@ -150,3 +150,14 @@ int nestfd_close_fd(void *ctx, int fd)
 	fd_call_end(ctx);
 	return rc;
 }
+
+int nestfd_mmap_get(struct nestfd *ctx, uint64_t offset, uint64_t length,
+		    int *fd, uint64_t *fd_offset)
+{
+	return core_mmap_get(ctx->core, offset, length, fd, fd_offset);
+}
+
+void nestfd_mmap_put(struct nestfd *ctx, uint64_t offset)
+{
+	core_mmap_put(ctx->core, offset);
+}

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/iommufd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -20,6 +21,10 @@
 #define DEVICE_PATH "/dev/iommu"
 /* The first word of every struct of the ABI is its size. */
 #define STRUCT_MAX 64u
+/* The shortest of those that wants_process() */
+#define STRUCT_MIN	32u
+#define COMMAND_MAP_DMA 0x3b71u /* VFIO_IOMMU_MAP_DMA */
+#define COMMAND_TEST	0x3ba0u /* IOMMU_TEST_CMD */
 
 /* struct open_how of openat2(2): flags, mode, resolve */
 #define OPEN_HOW_SIZE 24u
@@ -266,22 +271,45 @@ static int call_give_fd(void *ctx, int inner)
 	return rc;
 }
 
+/* What maps memory, and what the selftests ask of memory that is mapped */
+static bool wants_process(uint32_t cmd)
+{
+	return cmd == IOMMU_IOAS_MAP || cmd == COMMAND_MAP_DMA ||
+	       cmd == COMMAND_TEST;
+}
+
+static struct nestfd_process *get_process(const struct call *call)
+{
+	unsigned char bytes[STRUCT_MIN];
+
+	if (call->client->read(call->client->ctx, bytes, call->arg,
+			       sizeof(bytes)))
+		return NULL;
+	return call->client->get_process(call->client->ctx, call->arg, bytes,
+					 sizeof(bytes));
+}
+
 static long perform(struct call *call, uint32_t cmd)
 {
-	const struct nestfd_client client = {
+	struct nestfd_client client = {
 		.size = sizeof(client),
 		.ctx = call,
 		.read = call_read,
 		.write = call_write,
 		.get_fd = call_get_fd,
 		.give_fd = call_give_fd,
+		.pid = call->client->pid,
 	};
 	struct nestfd *nestfd;
 	long rc = server_use(call->server, call->context, &nestfd);
 
 	if (rc)
 		return rc;
+	if (wants_process(cmd))
+		client.process = get_process(call);
 	rc = nestfd_ioctl_for(nestfd, cmd, call->arg, &client);
+	if (client.process)
+		call->client->put_process(call->client->ctx, client.process);
 	if (call->queue && rc >= 0)
 		server_queue_start(call->server, call->queue, call->inner);
 	else if (call->queue)
