@@ -5,6 +5,7 @@
  */
 #include <linux/iommufd.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -258,12 +259,14 @@ static void translations(void)
 }
 
 static atomic_bool stop_dma;
+static atomic_uint at_work;
 
 static void *dma_thread(void *arg)
 {
 	struct guest *g = arg;
 	uint64_t word;
 
+	at_work++;
 	while (!stop_dma)
 		nestfd_dma_read(g->dev, IOVA_CACHED, &word, sizeof(word));
 	return NULL;
@@ -277,7 +280,7 @@ static void syncs(void)
 			    guest_tlbi_va_1(IOVA_HOT),
 			    0,
 			    1,
-			    64,
+			    4096,
 			    true };
 	struct bench_row row;
 	char what[64];
@@ -286,10 +289,13 @@ static void syncs(void)
 	bench_heading("TLBI_NH_VA + CMD_SYNC while others do DMA, ns per pair");
 	for (unsigned int n = 0; n <= 2; n++) {
 		stop_dma = false;
+		at_work = 0;
 		for (unsigned int i = 0; i < n; i++)
 			pthread_create(&threads[i], NULL, dma_thread,
 				       &others[i]);
-		bench_measure(ring_job, NULL, &pair, 64, &row);
+		while (at_work < n)
+			sched_yield();
+		bench_measure(ring_job, NULL, &pair, 4096, &row);
 		stop_dma = true;
 		for (unsigned int i = 0; i < n; i++)
 			pthread_join(threads[i], NULL);
