@@ -142,9 +142,9 @@ int core_unbind(struct core_ctx *ctx, uint32_t dev_id)
 	pthread_mutex_lock(&ctx->lock);
 	ids_unpublish(&ctx->ids, dev_id);
 	pthread_mutex_unlock(&ctx->lock);
-	/* Pairs with get_dev() in fault.c: it sees this or we its user. */
-	atomic_store(&dev->gone, true);
-	atomic_thread_fence(memory_order_seq_cst);
+	atomic_store_explicit(&dev->gone, true, memory_order_relaxed);
+	/* Releases it to whoever adds a user later: get_dev() in fault.c */
+	atomic_fetch_add_explicit(&dev->obj.users, 0, memory_order_acq_rel);
 	/* The table's user, core_bind()'s and ours; calls in progress end. */
 	while (atomic_load_explicit(&dev->obj.users, memory_order_acquire) > 3)
 		nap();

@@ -223,8 +223,8 @@ static struct core_dev *get_dev(struct core_device *device)
 	dev = __atomic_load_n(&device->core, __ATOMIC_ACQUIRE);
 	if (dev && !core_try_use(&dev->obj))
 		dev = NULL;
-	/* Pairs with core_unbind(): it sees our user or we that it has begun */
-	atomic_thread_fence(memory_order_seq_cst);
+	/* Our user came first, and core_unbind() waits for it; or behind its
+	 * own change of the number, and then we see what it wrote before. */
 	if (dev && atomic_load(&dev->gone)) {
 		core_put(&dev->obj);
 		dev = NULL;

@@ -151,15 +151,16 @@ struct core_pages {
 	_Atomic uint32_t refs;
 	char *host;		       /* fixed: starts at a page boundary */
 	struct client_process *memory; /* fixed: host is an address there */
-	uint64_t length;	       /* fixed: whole pages */
-	bool writable;		       /* fixed */
-	bool is_file;		       /* fixed */
-	struct client_file file;       /* fixed, if is_file */
-	struct core_dmabuf *dmabuf;    /* fixed: is_file as well */
-	uint64_t dmabuf_epoch;	       /* fixed */
-	pthread_mutex_t lock;	       /* all below */
-	struct itree pinned;	       /* struct core_pin by page index */
-	uint32_t placers;	       /* pins that need range */
+	char *adopted;	 /* our own mapping of it, once pinned; lock to set */
+	uint64_t length; /* fixed: whole pages */
+	bool writable;	 /* fixed */
+	bool is_file;	 /* fixed */
+	struct client_file file;    /* fixed, if is_file */
+	struct core_dmabuf *dmabuf; /* fixed: is_file as well */
+	uint64_t dmabuf_epoch;	    /* fixed */
+	pthread_mutex_t lock;	    /* all below */
+	struct itree pinned;	    /* struct core_pin by page index */
+	uint32_t placers;	    /* pins that need range */
 	struct phys_range *range;
 	enum core_accounting accounting;
 	struct core_process *process; /* NULL: nobody is limited */

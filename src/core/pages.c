@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/alloc.h"
 #include "base/bits.h"
@@ -129,6 +130,8 @@ static void pages_free(struct core_pages *pages)
 		client_file_unmap(&pages->file);
 	if (pages->dmabuf)
 		dmabuf_put(pages->dmabuf);
+	if (pages->adopted)
+		munmap(pages->adopted, pages->length);
 	if (pages->memory)
 		client_process_put(pages->memory);
 	pthread_mutex_destroy(&pages->lock);
@@ -217,6 +220,10 @@ int pages_read(const struct core_pages *pages, uint64_t offset, void *dst,
 {
 	const char *host = pages->host + offset;
 
+	const char *adopted = reader_load(&pages->adopted);
+
+	if (adopted)
+		return guard_read(dst, adopted + offset, len);
 	return pages->memory ? client_process_read(pages->memory, dst,
 						   (uintptr_t)host, len)
 			     : guard_read(dst, host, len);
@@ -227,6 +234,10 @@ int pages_write(const struct core_pages *pages, uint64_t offset,
 {
 	char *host = pages->host + offset;
 
+	char *adopted = reader_load(&pages->adopted);
+
+	if (adopted)
+		return guard_write(adopted + offset, src, len);
 	return pages->memory ? client_process_write(pages->memory,
 						    (uintptr_t)host, src, len)
 			     : guard_write(host, src, len);
@@ -291,6 +302,7 @@ static int place(struct core_ctx *ctx, struct core_pages *pages,
 {
 	uint32_t flags = PHYS_READ | (pages->writable ? PHYS_WRITE : 0);
 	uint64_t align = BIT_ULL(ilog2_u64(pages->length));
+	char *host = pages->adopted ? pages->adopted : pages->host;
 	int rc;
 
 	if (align > PIN_ALIGN_MAX)
@@ -299,14 +311,28 @@ static int place(struct core_ctx *ctx, struct core_pages *pages,
 		uint64_t skew =
 			(iova - offset) & (align - 1) & ~(CORE_PAGE_SIZE - 1);
 
-		rc = pages->memory ? place_io(ctx, pages, align, skew)
-				   : phys_add(ctx->env.phys, pages->host,
-					      pages->length, flags, align, skew,
-					      &pages->range);
+		rc = pages->memory && !pages->adopted
+			     ? place_io(ctx, pages, align, skew)
+			     : phys_add(ctx->env.phys, host, pages->length,
+					flags, align, skew, &pages->range);
 		if (rc != -ENOSPC || align == CORE_PAGE_SIZE)
 			return rc;
 		align /= 2;
 	}
+}
+
+/*
+ * With pages->lock held: memory that the other process shares with this one,
+ * as after a fork, stays pinned when that process ends.
+ */
+static void adopt(struct core_pages *pages)
+{
+	void *host;
+
+	if (client_maps_adopt(client_process_maps(pages->memory), pages->host,
+			      pages->length, pages->writable, &host))
+		return;
+	reader_publish(&pages->adopted, (char *)host);
 }
 
 /* With pages->lock held: @pin needs a place */
@@ -337,6 +363,8 @@ static int pin_locked(struct core_ctx *ctx, struct core_pages *pages,
 		rc = account_charge(ctx, pages, n);
 	if (rc)
 		return rc;
+	if (pages->memory && !pages->adopted)
+		adopt(pages);
 	if (iova) {
 		rc = place_pin(ctx, pages, offset, *iova, pin);
 		if (rc) {

@@ -351,6 +351,64 @@ int client_maps_same(const struct client_maps *maps_a, const void *a,
 	return 0;
 }
 
+/* Where we map the same bytes ourselves; 0 for nowhere */
+static uint64_t find_own(const struct client_where *where, uint64_t length)
+{
+	FILE *file = fopen(MAPS_PATH, "re");
+	uint64_t found = 0;
+	bool start = true;
+	char line[128];
+
+	if (!file)
+		return 0;
+	while (!found && fgets(line, sizeof(line), file)) {
+		struct mapping m;
+
+		if (start && parse_line(line, &m) && m.shared &&
+		    m.inode == where->inode && m.dev == where->dev &&
+		    m.offset <= where->offset &&
+		    where->offset - m.offset < m.end - m.start &&
+		    m.end - m.start - (where->offset - m.offset) >= length)
+			found = m.start + (where->offset - m.offset);
+		start = strchr(line, '\n');
+	}
+	fclose(file);
+	return found;
+}
+
+int client_maps_adopt(const struct client_maps *theirs, const void *va,
+		      uint64_t length, bool write, void **out)
+{
+	struct client_maps self;
+	struct client_where where;
+	uint64_t own;
+	void *copy;
+	int rc;
+
+	if (client_maps_where(theirs, va, &where) || !where.shared ||
+	    where.length < length)
+		return -ENOENT;
+	own = find_own(&where, length);
+	if (!own)
+		return -ENOENT;
+	/* Of nothing: a second mapping of the same shared memory */
+	copy = mremap((void *)(uintptr_t)own, 0, length, MREMAP_MAYMOVE);
+	if (copy == MAP_FAILED)
+		return -ENOENT;
+	/* Somebody may have been faster than we; and is all of it there? */
+	client_maps_open(&self);
+	rc = mprotect(copy, length, PROT_READ | (write ? PROT_WRITE : 0));
+	if (!rc)
+		rc = client_maps_same(&self, copy, theirs, va, length);
+	client_maps_close(&self);
+	if (rc) {
+		munmap(copy, length);
+		return -ENOENT;
+	}
+	*out = copy;
+	return 0;
+}
+
 /* The kinds of file that Linux can pin: shmem (memfd, tmpfs) and hugetlb. */
 static int file_check(int fd, uint64_t last, uint64_t *page_bytes)
 {

@@ -52,6 +52,14 @@ struct client_where {
 int client_maps_where(const struct client_maps *maps, const void *va,
 		      struct client_where *out);
 
+/*
+ * A mapping of our own of memory that another process shares with this one
+ * (which a fork leaves behind), so that it outlives both: @length bytes, whole
+ * pages, at *@out, to be given to munmap(). -ENOENT if we have none of it.
+ */
+int client_maps_adopt(const struct client_maps *theirs, const void *va,
+		      uint64_t length, bool write, void **out);
+
 /* client_maps_check(), opening the mappings for this one question. */
 int client_check(const void *va, uint64_t length, bool write);
 

@@ -534,10 +534,13 @@ static void iommu_page_response(struct core_device *dev,
 {
 	struct fake_unit *unit = unit_of(dev);
 
+	/* Threads may be here at once; only their number is then told */
+	pthread_mutex_lock(&unit->response_lock);
 	unit->responses++;
 	unit->response = *last;
 	unit->response_code = code;
 	unit->response_dev = dev;
+	pthread_mutex_unlock(&unit->response_lock);
 }
 
 void fake_unit_init(struct fake_unit *unit)
@@ -558,6 +561,7 @@ void fake_unit_init(struct fake_unit *unit)
 		.page_response = iommu_page_response,
 	};
 	unit->core.ops = &unit->ops;
+	pthread_mutex_init(&unit->response_lock, NULL);
 	unit->geometry = (struct core_geometry){
 		.last = (1ULL << 44) - 1,
 		.page_sizes = 0x40201000,

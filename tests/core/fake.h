@@ -7,6 +7,7 @@
 #ifndef TESTS_CORE_FAKE_H
 #define TESTS_CORE_FAKE_H
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -82,6 +83,7 @@ struct fake_unit {
 	_Atomic uint32_t inval_calls;
 	_Atomic uint32_t queues;
 	_Atomic uint32_t responses;
+	pthread_mutex_t response_lock;
 	struct core_page_request response; /* the last */
 	uint32_t response_code;
 	struct core_device *response_dev;

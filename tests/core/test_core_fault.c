@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "mem/guard.h"
 
 #define PASID_VALID 1u
 #define LAST	    2u
@@ -309,6 +311,82 @@ static void a_device_cannot_fill_our_memory(void **state)
 	assert_int_equal(w->unit.responses, 65537);
 }
 
+/* Requests, answers and detaching at once: each group is answered once */
+struct storm {
+	struct world *w;
+	struct faults *f;
+	_Atomic bool done;
+	unsigned int sent;
+};
+
+static void *send_requests(void *arg)
+{
+	struct storm *storm = arg;
+
+	guard_init();
+	for (uint32_t i = 0; i < 20000; i++) {
+		request(storm->w, 0, i, 0x1000);
+		request(storm->w, LAST, i, 0x2000);
+		storm->sent++;
+	}
+	storm->done = true;
+	return NULL;
+}
+
+static void *read_and_answer(void *arg)
+{
+	struct storm *storm = arg;
+	struct iommu_hwpt_pgfault got[16];
+
+	while (!storm->done) {
+		ssize_t n = core_fd_read(storm->w->ctx, storm->f->fd, got,
+					 sizeof(got));
+
+		for (ssize_t i = 0; i < n / (ssize_t)sizeof(got[0]); i++) {
+			if (got[i].flags & LAST)
+				answer(storm->w, storm->f, got[i].cookie, 0);
+		}
+	}
+	return NULL;
+}
+
+static void *attach_and_detach(void *arg)
+{
+	struct storm *storm = arg;
+	struct world *w = storm->w;
+
+	while (!storm->done) {
+		uint32_t pt = storm->f->hwpt;
+
+		core_detach(w->ctx, w->dev_id[0], CORE_NO_PASID);
+		core_attach(w->ctx, w->dev_id[0], CORE_NO_PASID, &pt);
+	}
+	return NULL;
+}
+
+static void each_group_is_answered_once_whatever_happens(void **state)
+{
+	static void *(*const run[])(void *arg) = {
+		send_requests,
+		read_and_answer,
+		attach_and_detach,
+	};
+	struct world *w = world_of(state);
+	struct storm storm = { .w = w };
+	struct faults f;
+	pthread_t threads[3];
+
+	begin(w, &f, 0);
+	storm.f = &f;
+	for (int i = 0; i < 3; i++)
+		assert_rc(pthread_create(&threads[i], NULL, run[i], &storm), 0);
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	core_detach(w->ctx, w->dev_id[0], CORE_NO_PASID);
+	assert_int_equal(storm.sent, 20000);
+	assert_int_equal(w->unit.responses, 20000);
+}
+
 static unsigned int closed;
 
 static void count_close(void *data)
@@ -366,6 +444,7 @@ int main(void)
 		CASE_NESTED(a_guests_table_takes_any_pasid),
 		CASE_NESTED(requests_without_memory_are_answered),
 		CASE_NESTED(a_device_cannot_fill_our_memory),
+		CASE_NESTED(each_group_is_answered_once_whatever_happens),
 		CASE_NESTED(the_machine_may_have_fds_of_its_own),
 	};
 

@@ -163,16 +163,32 @@ static void accesses_and_counts_know_whose_memory_it_is(void **state)
 static void shared_memory_is_the_same_in_both(void **state)
 {
 	struct world *w = world_of(state);
+	uint32_t later = do_ioas(w);
 	uint32_t pt = w->ioas;
 	struct child c;
 	uint32_t count;
+	char buf[8];
 
 	begin(&c);
 	assert_rc(core_attach(w->ctx, w->dev_id[0], CORE_NO_PASID, &pt), 0);
 	assert_rc(map_as(w, &c, w->ioas, c.shared, PAGE, IOVA), 0);
+	assert_rc(map_as(w, &c, later, c.shared, PAGE, IOVA), 0);
 	assert_rc(core_count_pins(w->ctx, (uintptr_t)c.shared, PAGE, &count),
 		  0);
 	assert_int_equal(count, 1);
+	assert_rc(core_check_pa(
+			  w->ctx,
+			  fake_pa(core_attached(w->ctx, w->dev_id[0], 0), IOVA),
+			  (uintptr_t)c.shared, PAGE),
+		  0);
+	/* pinned, it outlives the process; not pinned, it cannot be any more */
+	kill_child(&c);
+	memcpy(c.shared, "survives", 8);
+	assert_rc(fake_read(w, &w->dev[0], IOVA, buf, 8), 0);
+	assert_memory_equal(buf, "survives", 8);
+	pt = later;
+	assert_rc(core_attach(w->ctx, w->dev_id[1], CORE_NO_PASID, &pt),
+		  -EFAULT);
 	end(&c);
 }
 
