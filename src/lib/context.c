@@ -81,11 +81,14 @@ int nestfd_ioctl(void *ctx, unsigned long cmd, void *arg)
 	return core_ioctl(((struct nestfd *)ctx)->core, cmd, arg);
 }
 
-/* Calls that need more of a process than to copy from and to it */
-static bool maps_memory(unsigned int cmd)
+/* Calls that need more of a process than to copy from and to it: mapping, and
+ * private ones, which ask what is mapped */
+static bool maps_memory(const struct nestfd *ctx, unsigned int cmd)
 {
+	const struct core_private *own = ctx->machine->env.private_op;
+
 	return cmd == IOMMU_IOAS_MAP || cmd == VFIO_IOMMU_MAP_DMA ||
-	       cmd == IOMMU_IOAS_CHANGE_PROCESS;
+	       cmd == IOMMU_IOAS_CHANGE_PROCESS || (own && own->cmd == cmd);
 }
 
 int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,
@@ -105,7 +108,7 @@ int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,
 		.give_fd = client->give_fd,
 	};
 	/* Without it core says what cannot be mapped. */
-	if (client->pid && maps_memory((unsigned int)cmd) &&
+	if (client->pid && maps_memory(ctx, (unsigned int)cmd) &&
 	    client_process_open(client->pid, &c.process))
 		c.process = NULL;
 	before_call(ctx);
