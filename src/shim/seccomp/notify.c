@@ -20,9 +20,7 @@
 
 #define DEVICE_PATH "/dev/iommu"
 /* The first word of every struct of the ABI is its size. */
-#define STRUCT_MAX 64u
-/* The shortest of those that wants_process() */
-#define STRUCT_MIN	32u
+#define STRUCT_MAX	64u
 #define COMMAND_MAP_DMA 0x3b71u /* VFIO_IOMMU_MAP_DMA */
 #define COMMAND_TEST	0x3ba0u /* IOMMU_TEST_CMD */
 
@@ -275,18 +273,7 @@ static int call_give_fd(void *ctx, int inner)
 static bool wants_process(uint32_t cmd)
 {
 	return cmd == IOMMU_IOAS_MAP || cmd == COMMAND_MAP_DMA ||
-	       cmd == COMMAND_TEST;
-}
-
-static struct nestfd_process *get_process(const struct call *call)
-{
-	unsigned char bytes[STRUCT_MIN];
-
-	if (call->client->read(call->client->ctx, bytes, call->arg,
-			       sizeof(bytes)))
-		return NULL;
-	return call->client->get_process(call->client->ctx, call->arg, bytes,
-					 sizeof(bytes));
+	       cmd == IOMMU_IOAS_CHANGE_PROCESS || cmd == COMMAND_TEST;
 }
 
 static long perform(struct call *call, uint32_t cmd)
@@ -298,7 +285,6 @@ static long perform(struct call *call, uint32_t cmd)
 		.write = call_write,
 		.get_fd = call_get_fd,
 		.give_fd = call_give_fd,
-		.pid = call->client->pid,
 	};
 	struct nestfd *nestfd;
 	long rc = server_use(call->server, call->context, &nestfd);
@@ -306,10 +292,8 @@ static long perform(struct call *call, uint32_t cmd)
 	if (rc)
 		return rc;
 	if (wants_process(cmd))
-		client.process = get_process(call);
+		client.pid = call->client->process(call->client->ctx);
 	rc = nestfd_ioctl_for(nestfd, cmd, call->arg, &client);
-	if (client.process)
-		call->client->put_process(call->client->ctx, client.process);
 	if (call->queue && rc >= 0)
 		server_queue_start(call->server, call->queue, call->inner);
 	else if (call->queue)

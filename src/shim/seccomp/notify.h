@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "shim/run.h"
 #include "shim/seccomp/server.h"
@@ -18,7 +19,6 @@
 /* On the thread that waits for the answer; all give negative errnos. */
 struct notify_client {
 	void *ctx;
-	pid_t pid; /* a thread of it; 0: its memory cannot be mapped */
 	/* -EFAULT also when the thread has gone: what was read may be
 	 * another's */
 	int (*read)(void *ctx, void *dst, uint64_t addr, size_t len);
@@ -30,13 +30,8 @@ struct notify_client {
 	 * its call returns, in one step: it has both or neither.
 	 */
 	int (*add_fd)(void *ctx, int fd, bool cloexec, bool answer);
-	/*
-	 * Its memory, in which the struct at @arg has been read as @bytes, to
-	 * map; NULL if it cannot be. To be given back.
-	 */
-	struct nestfd_process *(*get_process)(void *ctx, uint64_t arg,
-					      const void *bytes, size_t len);
-	void (*put_process)(void *ctx, struct nestfd_process *process);
+	/* Its process, whose memory can be mapped; 0 if it cannot */
+	pid_t (*process)(void *ctx);
 };
 
 struct notify_env {

@@ -504,13 +504,13 @@ bool server_watch(struct server *s, int fd, int timeout)
 
 /* ---- The whole ---- */
 
-static unsigned int half_of_the_fds(void)
+static unsigned int third_of_the_fds(void)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 1u << 16)
 		return 1u << 15;
-	return (unsigned int)limit.rlim_cur / 2;
+	return (unsigned int)limit.rlim_cur / 3;
 }
 
 int server_create(const char *iommu, const char *cache, const char *devices,
@@ -521,7 +521,7 @@ int server_create(const char *iommu, const char *cache, const char *devices,
 
 	if (!s)
 		return -ENOMEM;
-	s->fds_max = half_of_the_fds();
+	s->fds_max = third_of_the_fds();
 	pthread_mutex_init(&s->lock, NULL);
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	rc = s->epoll < 0 ? -errno : 0;

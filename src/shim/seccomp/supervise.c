@@ -35,7 +35,6 @@
 
 struct supervisor {
 	struct notify_env env;
-	struct processes processes;
 	struct seccomp_notif_sizes sizes;
 	int channel[2]; /* the child sends the listener to [0] */
 	int listener;
@@ -78,7 +77,6 @@ int supervise_create(const struct supervise_config *config,
 			   &s->env.server);
 	if (rc)
 		goto close_channel;
-	processes_init(&s->processes);
 	*out = s;
 	return 0;
 
@@ -209,12 +207,10 @@ static void answer(struct supervisor *s, const struct seccomp_notif *n,
 		.id = n->id,
 		.tid = (pid_t)n->pid,
 		.pidfds = pidfds,
-		.processes = &s->processes,
 	};
 	struct notify_client client = thread_client;
 
 	client.ctx = &thread;
-	client.pid = thread.tid;
 	if (notify_answer(&s->env, n, &client, resp))
 		/* Fails if it has died: nothing is left behind then */
 		ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SEND, resp);
@@ -347,6 +343,5 @@ void supervise_destroy(struct supervisor *s)
 	if (s->channel[1] >= 0)
 		close(s->channel[1]);
 	server_destroy(s->env.server);
-	processes_end(&s->processes);
 	free(s);
 }

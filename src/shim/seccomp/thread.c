@@ -173,11 +173,22 @@ static int add_fd(void *ctx, int fd, bool cloexec, bool answer)
 	return number < 0 ? -errno : number;
 }
 
+/* Whether it is still the same one by the time its memory is opened, the reads
+ * behind that say. */
+static pid_t process(void *ctx)
+{
+	const struct thread *t = ctx;
+	pid_t pid = process_of(t->tid);
+
+	return still_waits(t) ? pid : 0;
+}
+
 const struct notify_client thread_client = {
 	.read = read_memory,
 	.write = write_memory,
 	.get_fd = get_fd,
 	.add_fd = add_fd,
+	.process = process,
 };
 
 int thread_check_addfd(int listener)

@@ -8,7 +8,7 @@
 
 #include "shim/seccomp/notify.h"
 
-#define THREAD_PIDFDS 8u
+#define THREAD_PIDFDS 4u
 
 /* One for each worker. Threads of the program that it has served of late */
 struct thread_pidfds {
