@@ -400,8 +400,9 @@ static void unpin_locked(struct core_pages *pages, struct core_pin *pin,
 			 struct core_garbage *garbage)
 {
 	itree_remove(&pages->pinned, &pin->node);
-	account_uncharge(pages,
-			 count_holes(pages, pin->node.first, pin->node.last));
+	if (pages->process)
+		account_uncharge(pages, count_holes(pages, pin->node.first,
+						    pin->node.last));
 	if (!pin->placed || --pages->placers)
 		return;
 	phys_remove(pages->range);
