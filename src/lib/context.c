@@ -20,6 +20,7 @@ int nestfd_open(struct nestfd_machine *machine, struct nestfd **out)
 	if (!ctx)
 		return -ENOMEM;
 	ctx->machine = machine;
+	pthread_mutex_init(&ctx->process_lock, NULL);
 	pthread_mutex_lock(&machine->lock);
 	rc = machine_driver(machine);
 	if (rc)
@@ -31,6 +32,7 @@ int nestfd_open(struct nestfd_machine *machine, struct nestfd **out)
 unlock:
 	pthread_mutex_unlock(&machine->lock);
 	if (rc) {
+		pthread_mutex_destroy(&ctx->process_lock);
 		free(ctx);
 		return rc;
 	}
@@ -52,6 +54,9 @@ void context_close_locked(struct nestfd *ctx)
 		ctx->machine->arch->closing(ctx->machine->iommu, ctx->core);
 	core_close(ctx->core);
 	LIST_REMOVE(ctx, link);
+	if (ctx->process)
+		client_process_put(ctx->process);
+	pthread_mutex_destroy(&ctx->process_lock);
 	free(ctx);
 }
 
@@ -91,6 +96,46 @@ static bool maps_memory(const struct nestfd *ctx, unsigned int cmd)
 	       cmd == IOMMU_IOAS_CHANGE_PROCESS || (own && own->cmd == cmd);
 }
 
+/*
+ * Is @process what the caller's memory is now? It is gone after exec, except
+ * while another process shares it, so what it holds is looked at.
+ */
+static bool is_theirs(const struct client_process *process,
+		      const struct nestfd_client *client, uint64_t arg)
+{
+	uint64_t theirs, here;
+
+	return !client->read(client->ctx, &theirs, arg, sizeof(theirs)) &&
+	       !client_process_read(process, &here, arg, sizeof(here)) &&
+	       here == theirs;
+}
+
+/*
+ * Calls of one process share it: the fds that it keeps are few, and what one
+ * call has mapped, another knows as the same memory. NULL: cannot be had
+ */
+static struct client_process *
+process_of(struct nestfd *ctx, const struct nestfd_client *client, uint64_t arg)
+{
+	struct client_process *process;
+
+	pthread_mutex_lock(&ctx->process_lock);
+	process = ctx->process;
+	if (!process || ctx->pid != client->pid ||
+	    !is_theirs(process, client, arg)) {
+		if (process)
+			client_process_put(process);
+		if (client_process_open(client->pid, &process))
+			process = NULL;
+		ctx->process = process;
+		ctx->pid = client->pid;
+	}
+	if (process)
+		client_process_get(process);
+	pthread_mutex_unlock(&ctx->process_lock);
+	return process;
+}
+
 int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,
 		     const struct nestfd_client *client)
 {
@@ -108,9 +153,8 @@ int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,
 		.give_fd = client->give_fd,
 	};
 	/* Without it core says what cannot be mapped. */
-	if (client->pid && maps_memory(ctx, (unsigned int)cmd) &&
-	    client_process_open(client->pid, &c.process))
-		c.process = NULL;
+	if (client->pid && maps_memory(ctx, (unsigned int)cmd))
+		c.process = process_of(ctx, client, arg);
 	before_call(ctx);
 	rc = core_ioctl_for(ctx->core, cmd, arg, &c);
 	if (c.process)

@@ -30,6 +30,9 @@ struct nestfd {
 	struct nestfd_machine *machine;
 	struct core_ctx *core;
 	uint32_t calls; /* on fds, in progress; core counts ioctls itself */
+	pthread_mutex_t process_lock;	/* the next two */
+	struct client_process *process; /* the last that mapped; NULL: none */
+	pid_t pid;
 	LIST_ENTRY(nestfd) link;
 };
 

@@ -75,6 +75,18 @@ static void other_files_are_as_without_us(void **state)
 
 /* ---- ioctls ---- */
 
+struct mock_cmd {
+	uint32_t size, op, id, reserved;
+	uint32_t w[12];
+	uint32_t last, padding;
+};
+
+static int mock_call(int fd, struct mock_cmd *cmd)
+{
+	cmd->size = sizeof(*cmd);
+	return ioctl(fd, 0x3ba0, cmd);
+}
+
 static int use_it(void)
 {
 	int memfd = memfd_create("x", 0);
@@ -108,12 +120,6 @@ static void objects_and_files_are_mapped_and_destroyed(void **state)
 static int be_wrong(void)
 {
 	char big[128] = { 0 };
-	struct iommu_ioas_map map = {
-		.size = sizeof(map),
-		.flags = 7,
-		.user_va = (uintptr_t)big & ~4095ull,
-		.length = 4096,
-	};
 	int fd = dev_open();
 	void *page =
 		mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -133,10 +139,68 @@ static int be_wrong(void)
 	*(uint32_t *)page = sizeof(struct iommu_ioas_alloc);
 	WANT(mprotect(page, 4096, PROT_READ) == 0);
 	FAILS(ioctl(fd, IOMMU_IOAS_ALLOC, page), EFAULT);
-	WANT(ioas_alloc(fd, &map.ioas_id) == 0);
-	/* Memory of another process cannot be mapped: docs */
-	FAILS(ioctl(fd, IOMMU_IOAS_MAP, &map), EOPNOTSUPP);
 	return 0;
+}
+
+/*
+ * The mock compares: CHECK_MAP says whether what is mapped at an IOVA is the
+ * memory at this address, and ACCESS_RW copies between them.
+ */
+static int map_own_memory(void)
+{
+	char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct mock_cmd dev = { .op = 12 };
+	struct mock_cmd access = { .op = 5 };
+	struct mock_cmd rw = { .op = 8 };
+	struct mock_cmd check = { .op = 3 };
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = 7,
+		.length = 8192,
+		.iova = 0x1000000,
+	};
+	char text[16] = "from the client";
+	uint64_t range[3] = { map.iova, 8192, (uintptr_t)pages };
+	uint64_t copy[3] = { map.iova + 4090, 16, (uintptr_t)text };
+	int fd = dev_open();
+
+	WANT(ioas_alloc(fd, &map.ioas_id) == 0);
+	dev.id = map.ioas_id;
+	WANT(mock_call(fd, &dev) == 0);
+	map.user_va = 0x1000;
+	FAILS(ioctl(fd, IOMMU_IOAS_MAP, &map), EFAULT);
+	WANT(mprotect(pages, 4096, PROT_READ) == 0);
+	map.user_va = (uintptr_t)pages;
+	FAILS(ioctl(fd, IOMMU_IOAS_MAP, &map), EFAULT);
+	WANT(mprotect(pages, 4096, PROT_READ | PROT_WRITE) == 0);
+	WANT(ioctl(fd, IOMMU_IOAS_MAP, &map) == 0);
+	check.id = dev.w[1];
+	memcpy(check.w, range, sizeof(range));
+	WANT(mock_call(fd, &check) == 0);
+	range[2] += 4096;
+	range[1] = 4096;
+	memcpy(check.w, range, sizeof(range));
+	FAILS(mock_call(fd, &check), EINVAL);
+	access.id = map.ioas_id;
+	WANT(mock_call(fd, &access) == 0);
+	rw.id = access.w[0];
+	memcpy(rw.w, copy, sizeof(copy));
+	rw.w[6] = 1; /* write */
+	WANT(mock_call(fd, &rw) == 0);
+	WANT(!memcmp(pages + 4090, text, 16));
+	memcpy(pages + 4090, "and back again..", 16);
+	rw.w[6] = 0;
+	WANT(mock_call(fd, &rw) == 0);
+	WANT(!memcmp(text, "and back again..", 16));
+	WANT(munmap(pages, 8192) == 0);
+	return 0;
+}
+
+static void memory_of_the_program_is_mapped(void **state)
+{
+	(void)state;
+	kit_run("mock", map_own_memory);
 }
 
 static void wrong_calls_get_linuxs_errnos(void **state)
@@ -203,19 +267,6 @@ static void signals_do_not_make_a_call_happen_twice(void **state)
 }
 
 /* ---- event queues ---- */
-
-struct mock_cmd {
-	uint32_t size, op, id, reserved;
-	uint32_t w[12];
-	uint32_t last, padding;
-};
-
-static int mock_call(int fd, struct mock_cmd *cmd)
-{
-	cmd->size = sizeof(*cmd);
-	return ioctl(fd, 0x3ba0, cmd);
-}
-
 static void mock_event(int fd, uint32_t dev)
 {
 	struct mock_cmd cmd = { .op = 17, .w = { dev } };
@@ -414,6 +465,7 @@ int main(void)
 		cmocka_unit_test(the_device_can_be_opened_in_every_way),
 		cmocka_unit_test(other_files_are_as_without_us),
 		cmocka_unit_test(objects_and_files_are_mapped_and_destroyed),
+		cmocka_unit_test(memory_of_the_program_is_mapped),
 		cmocka_unit_test(wrong_calls_get_linuxs_errnos),
 		cmocka_unit_test(other_fds_are_as_without_us),
 		cmocka_unit_test(signals_do_not_make_a_call_happen_twice),
