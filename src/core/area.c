@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/bits.h"
@@ -264,14 +265,18 @@ static void unmap_run(struct core_ioas *ioas, struct core_area *area,
  * Tells the accesses to unpin @area, without ioas->lock: who comes back finds
  * everything changed.
  */
-static void evict(struct core_ioas *ioas, struct core_area *area)
+static void evict(struct core_ioas *ioas, struct core_area *area,
+		  unsigned int tries)
 {
+	static const struct timespec nap = { .tv_nsec = 20000 };
 	uint64_t first = area->node.first;
 	uint64_t last = area->node.last;
 
 	area->prevent_access = true;
 	pthread_mutex_unlock(&ioas->lock);
 	access_notify_unmap(ioas, first, last);
+	if (tries > 1)
+		nanosleep(&nap, NULL); /* one that is being destroyed */
 	pthread_mutex_lock(&ioas->lock);
 }
 
@@ -304,7 +309,7 @@ int ioas_unmap_range(struct core_ioas *ioas, uint64_t first, uint64_t last,
 			if (tries++ == EVICT_TRIES)
 				return -EDEADLK;
 			first = node->first;
-			evict(ioas, area);
+			evict(ioas, area, tries);
 			continue;
 		}
 		end = run_end(area, last);
