@@ -14,9 +14,6 @@ MUTANTS = [
     Mutant("mappings may overlap", "src/core/area.c",
            "	if (itree_first(&ioas->areas, iova, last))\n"
            "		return -EEXIST;\n", ""),
-    Mutant("reserved IOVAs can be mapped", "src/core/area.c",
-           "	if (itree_first(&ioas->reserved, iova, last))\n"
-           "		return -EINVAL;\n", ""),
     Mutant("an access's pins are never given back", "src/core/pages.c",
            "	if (pin && !--pin->accesses) {", "	if (0) {"),
     Mutant("the hardware forgets to set a dirty bit", "src/model/mock/walk.c",
