@@ -87,6 +87,7 @@ struct core_ctx {
 	uint64_t epoch;
 	struct core_mmap *mmaps;
 	struct core_dmabuf *dmabufs;
+	struct core_pages *leaked; /* no area is left, but pins are: a bug */
 	uint64_t next_io_pa; /* for other processes' memory; 0: none yet */
 };
 
@@ -149,6 +150,7 @@ struct core_dmabuf {
  */
 struct core_pages {
 	_Atomic uint32_t refs;
+	struct core_ctx *ctx;	       /* fixed */
 	char *host;		       /* fixed: starts at a page boundary */
 	struct client_process *memory; /* fixed: host is an address there */
 	char *adopted;	 /* our own mapping of it, once pinned; lock to set */
@@ -450,6 +452,7 @@ const struct client_maps *pages_maps(const struct core_env *env,
 const struct core_pages *pages_of_io(const struct phys_io *io);
 bool pages_is_pinned(struct core_pages *pages, uint64_t index);
 uint64_t pages_pa(const struct core_pages *pages);
+void pages_forget_leaked(struct core_ctx *ctx);
 void garbage_free(const struct core_env *env, struct core_garbage *garbage);
 
 /* dmabuf.c */

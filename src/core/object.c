@@ -241,6 +241,7 @@ void core_close(struct core_ctx *ctx)
 	while (destroy_leaves(ctx))
 		;
 	dmabuf_forget_all(ctx);
+	pages_forget_leaked(ctx);
 	ids_fini(&ctx->ids);
 	pthread_mutex_destroy(&ctx->lock);
 	free(ctx);

@@ -28,6 +28,7 @@ static struct core_pages *pages_new(struct core_ctx *ctx, char *host,
 	if (!pages)
 		return NULL;
 	atomic_init(&pages->refs, 1);
+	pages->ctx = ctx;
 	pthread_mutex_init(&pages->lock, NULL);
 	pages->host = host;
 	pages->length = length;
@@ -520,6 +521,33 @@ static void free_pages_later(struct grace_head *head)
 	pages_free(container_of(head, struct core_pages, grace));
 }
 
+/*
+ * Who forgot to unpin would never be found out if the pins went with the memory
+ * they are in: it is kept, for core_count_pins() to tell.
+ */
+static bool keep_leaked(struct core_pages *pages)
+{
+	struct core_ctx *ctx = pages->ctx;
+
+	if (itree_empty(&pages->pinned))
+		return false;
+	pthread_mutex_lock(&ctx->lock);
+	pages->next = ctx->leaked;
+	ctx->leaked = pages;
+	pthread_mutex_unlock(&ctx->lock);
+	return true;
+}
+
+void pages_forget_leaked(struct core_ctx *ctx)
+{
+	while (ctx->leaked) {
+		struct core_pages *pages = ctx->leaked;
+
+		ctx->leaked = pages->next;
+		pages_free(pages);
+	}
+}
+
 /* Our mapping of a file must outlive whoever found it in physical space. */
 void garbage_free(const struct core_env *env, struct core_garbage *garbage)
 {
@@ -540,6 +568,8 @@ void garbage_free(const struct core_env *env, struct core_garbage *garbage)
 		struct core_pages *pages = garbage->pages;
 
 		garbage->pages = pages->next;
+		if (keep_leaked(pages))
+			continue;
 		if (rc)
 			grace_defer(env->grace, &pages->grace,
 				    free_pages_later);

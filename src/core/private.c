@@ -294,12 +294,31 @@ static void count_ioas(const struct count *c, struct core_ioas *ioas)
 	pthread_mutex_unlock(&ioas->lock);
 }
 
+/* What no area knows any more: the pins themselves may be gone, too. */
+static void count_leaked(struct core_ctx *ctx, const struct count *c)
+{
+	struct core_pages *pages;
+
+	pthread_mutex_lock(&ctx->lock);
+	for (pages = ctx->leaked; pages; pages = pages->next) {
+		uint64_t offset;
+
+		if (!find_offset(c, pages, &offset))
+			continue;
+		for (uint64_t at = 0; at < c->length; at += CORE_PAGE_SIZE)
+			c->counts[at / CORE_PAGE_SIZE] +=
+				offset + at < pages->length;
+	}
+	pthread_mutex_unlock(&ctx->lock);
+}
+
 /* Whatever is pinned is mapped in some IOAS */
 static void count_run(struct core_ctx *ctx, const struct count *c)
 {
 	struct core_object *obj;
 	uint32_t id = 0;
 
+	count_leaked(ctx, c);
 	do {
 		struct core_ioas *ioas;
 
