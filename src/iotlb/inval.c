@@ -104,23 +104,11 @@ static void range_vm(struct iotlb *tlb, struct vm *vm,
 		}
 		if (!free_visit && tlb->policy == IOTLB_FAST &&
 		    ++vm->debt > DEBT_MAX) {
-			vm_kill_locked(tlb, vm);
+			vm_kill(tlb, vm);
 			return;
 		}
 		free_visit = false;
 	}
-}
-
-static void range_vmid(struct iotlb *tlb, uint8_t regime,
-		       const struct iotlb_inval *inval, struct trash *trash)
-{
-	struct vm *vm;
-
-	spin_take(&tlb->vms_lock);
-	vm = vm_find(tlb, regime, inval->vmid);
-	if (vm)
-		range_vm(tlb, vm, inval, trash);
-	spin_drop(&tlb->vms_lock);
 }
 
 static void range_all(struct iotlb *tlb, uint8_t regime,
@@ -128,29 +116,33 @@ static void range_all(struct iotlb *tlb, uint8_t regime,
 {
 	struct ring *v, *next;
 
-	spin_take(&tlb->vms_lock);
 	for (v = tlb->vms[regime].next; v != &tlb->vms[regime]; v = next) {
 		next = v->next;
 		range_vm(tlb, container_of(v, struct vm, link), inval, trash);
 	}
-	spin_drop(&tlb->vms_lock);
 }
 
+/* Under vms_lock. */
 static void inval_regime(struct iotlb *tlb, uint8_t regime,
 			 const struct iotlb_inval *inval, struct trash *trash)
 {
 	bool range = inval->by & IOTLB_BY_RANGE;
+	struct vm *vm;
 
+	if (ring_empty(&tlb->vms[regime]))
+		return;
 	if (!(inval->by & IOTLB_BY_VMID)) {
 		if (range)
 			range_all(tlb, regime, inval, trash);
 		else
 			vm_kill_all(tlb, regime);
-	} else if (range) {
-		range_vmid(tlb, regime, inval, trash);
-	} else {
-		vm_kill(tlb, regime, inval->vmid);
+		return;
 	}
+	vm = vm_find(tlb, regime, inval->vmid);
+	if (vm && range)
+		range_vm(tlb, vm, inval, trash);
+	else if (vm)
+		vm_kill(tlb, vm);
 }
 
 void iotlb_invalidate(struct iotlb *tlb, const struct iotlb_inval *inval)
@@ -166,9 +158,11 @@ void iotlb_invalidate(struct iotlb *tlb, const struct iotlb_inval *inval)
 	if ((inval->by & one) == one) {
 		inval_asid(tlb, regimes, inval, &trash);
 	} else {
+		spin_take(&tlb->vms_lock);
 		for (; regimes; regimes &= regimes - 1)
 			inval_regime(tlb, (uint8_t)__builtin_ctz(regimes),
 				     inval, &trash);
+		spin_drop(&tlb->vms_lock);
 	}
 	trash_defer(&trash, tlb->grace);
 }

@@ -364,8 +364,10 @@ void iotlb_destroy(struct iotlb *tlb)
 {
 	if (!tlb)
 		return;
+	spin_take(&tlb->vms_lock);
 	for (int n = 0; n < IOTLB_REGIMES; n++)
 		vm_kill_all(tlb, (uint8_t)n);
+	spin_drop(&tlb->vms_lock);
 	iotlb_reap_all(tlb);
 
 	for (unsigned int n = 0; n < SHARDS; n++) {

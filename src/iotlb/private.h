@@ -12,7 +12,7 @@
  * - a *shape* is what nodes of a space have in common: their size, and size,
  *   level and granule of the leaf, so that a TTL hint chooses shapes and never
  *   looks at the others;
- * - a *chunk* holds the nodes of 16 neighbouring pages of one shape. Lookups
+ * - a *chunk* holds the nodes of 32 neighbouring pages of one shape. Lookups
  * and invalidations of small ranges find it by hash, those of large ranges in
  * the order of addresses (index.c);
  * - a *shard* owns all spaces of some (vmid, asid) pairs. Its lock is all that
@@ -33,7 +33,7 @@
 #define SHARDS_LG2  4
 #define SHARDS	    (1u << SHARDS_LG2)
 #define HINTS	    256
-#define CHUNK_LG2   4
+#define CHUNK_LG2   5
 #define CHUNK_NODES (1u << CHUNK_LG2)
 
 /* A ring with a head; all that hangs in it is of one type. */
@@ -332,10 +332,8 @@ void space_emptied(struct iotlb *tlb, struct space *space);
 /* Under the shard's lock. */
 void space_kill(struct iotlb *tlb, struct space *space);
 
-/* Takes vms_lock. */
-void vm_kill(struct iotlb *tlb, uint8_t regime, uint16_t vmid);
 /* Under vms_lock. */
-void vm_kill_locked(struct iotlb *tlb, struct vm *vm);
+void vm_kill(struct iotlb *tlb, struct vm *vm);
 void vm_kill_all(struct iotlb *tlb, uint8_t regime);
 
 /* Under vms_lock; NULL if there is none that lives. */

@@ -241,7 +241,9 @@ void space_kill(struct iotlb *tlb, struct space *space)
 	space_queue(tlb, space);
 }
 
-void vm_kill_locked(struct iotlb *tlb, struct vm *vm)
+/* All from here on under vms_lock. */
+
+void vm_kill(struct iotlb *tlb, struct vm *vm)
 {
 	reader_publish(&vm->dead, true);
 	ring_del(&vm->link);
@@ -249,35 +251,20 @@ void vm_kill_locked(struct iotlb *tlb, struct vm *vm)
 	__atomic_store_n(&tlb->behind, true, __ATOMIC_RELAXED);
 }
 
-void vm_kill(struct iotlb *tlb, uint8_t regime, uint16_t vmid)
-{
-	struct vm *vm;
-
-	spin_take(&tlb->vms_lock);
-	vm = vm_find(tlb, regime, vmid);
-	if (vm)
-		vm_kill_locked(tlb, vm);
-	spin_drop(&tlb->vms_lock);
-}
-
 void vm_kill_all(struct iotlb *tlb, uint8_t regime)
 {
 	struct ring *from = &tlb->vms[regime], *to = &tlb->dead_vms;
 
-	spin_take(&tlb->vms_lock);
 	reader_publish(&tlb->epoch[regime], tlb->epoch[regime] + 1);
-	if (!ring_empty(from)) {
-		from->next->prev = to->prev;
-		to->prev->next = from->next;
-		from->prev->next = to;
-		to->prev = from->prev;
-		ring_init(from);
-		__atomic_store_n(&tlb->behind, true, __ATOMIC_RELAXED);
-	}
-	spin_drop(&tlb->vms_lock);
+	if (ring_empty(from))
+		return;
+	from->next->prev = to->prev;
+	to->prev->next = from->next;
+	from->prev->next = to;
+	to->prev = from->prev;
+	ring_init(from);
+	__atomic_store_n(&tlb->behind, true, __ATOMIC_RELAXED);
 }
-
-/* All from here on under vms_lock. */
 
 static void backlog_push(struct iotlb *tlb, struct space *space)
 {

@@ -321,7 +321,7 @@ void phys_remove(struct phys_range *range)
 	pthread_mutex_lock(&p->lock);
 	skip_remove(p, range);
 	/* Last: who sees the new generation does not find the range again. */
-	__atomic_fetch_add(&p->generation, 1, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&p->access.generation, 1, __ATOMIC_RELEASE);
 	__atomic_fetch_sub(&p->count, 1, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&p->lock);
 }

@@ -22,12 +22,18 @@
 #include <stdint.h>
 
 #include "base/reader.h"
+#include "mem/guard.h"
 
 #define PHYS_READ  0x1u
 #define PHYS_WRITE 0x2u
 
-struct phys;
 struct phys_range;
+
+/* What struct phys begins with: all of it that accesses in line look at. */
+struct phys_head {
+	uint64_t generation; /* bumped after a range was unlinked */
+};
+struct phys;
 
 /*
  * Registers behind PAs. Called in the reader's section and thread, @offset
@@ -103,7 +109,10 @@ bool phys_find(const struct phys *p, uint64_t pa, struct phys_span *out);
  * pointer beyond a read section may use it again, inside another one, only if
  * the generation is still the one loaded before the span was found.
  */
-uint64_t phys_generation(const struct phys *p);
+static inline uint64_t phys_generation(const struct phys *p)
+{
+	return reader_load(&((const struct phys_head *)p)->generation);
+}
 
 /*
  * Accesses across any number of adjacent ranges. Return: 0; -EFAULT where
@@ -138,11 +147,39 @@ struct phys_cursor {
 	bool valid;
 };
 
-/* The span at @pa by the cursor; NULL for nothing. */
 const struct phys_span *
-phys_cursor_find(const struct phys *p, struct phys_cursor *cursor, uint64_t pa);
-int phys_cursor_load64(const struct phys *p, struct phys_cursor *cursor,
-		       uint64_t pa, uint64_t *value);
+phys_cursor_fill(const struct phys *p, struct phys_cursor *cursor, uint64_t pa);
+int phys_cursor_load64_slow(const struct phys *p, struct phys_cursor *cursor,
+			    uint64_t pa, uint64_t *value);
+
+/* The span at @pa by the cursor; NULL for nothing. */
+static inline const struct phys_span *
+phys_cursor_find(const struct phys *p, struct phys_cursor *cursor, uint64_t pa)
+{
+	const struct phys_span *s = &cursor->span;
+
+	if (__builtin_expect(cursor->valid &&
+				     pa - s->first <= s->last - s->first &&
+				     cursor->generation == phys_generation(p),
+			     1))
+		return s;
+	return phys_cursor_fill(p, cursor, pa);
+}
+
+/* The hot path of page walks: one comparison for bounds, rights and kind. */
+static inline int phys_cursor_load64(const struct phys *p,
+				     struct phys_cursor *cursor, uint64_t pa,
+				     uint64_t *value)
+{
+	uint64_t offset = pa - cursor->span.first;
+
+	if (__builtin_expect(offset >= cursor->loads || (pa & 7) ||
+				     cursor->generation != phys_generation(p),
+			     0))
+		return phys_cursor_load64_slow(p, cursor, pa, value);
+	return guard_load64(cursor->span.host + offset, value);
+}
+
 int phys_cursor_read(const struct phys *p, struct phys_cursor *cursor,
 		     uint64_t pa, void *dst, size_t len);
 

@@ -30,11 +30,6 @@ bool phys_find(const struct phys *p, uint64_t pa, struct phys_span *out)
 	return r;
 }
 
-uint64_t phys_generation(const struct phys *p)
-{
-	return __atomic_load_n(&p->generation, __ATOMIC_ACQUIRE);
-}
-
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FILL };
 
 /* One access as a whole: buf moves along, or stays for a fill. */
@@ -225,8 +220,8 @@ static bool span_reads(const struct phys_span *s, uint64_t pa, size_t len)
  * The generation is loaded before the lookup: if a removal comes in between,
  * the cursor holds an older one and is filled anew next time.
  */
-static const struct phys_span *
-cursor_fill(const struct phys *p, struct phys_cursor *cursor, uint64_t pa)
+const struct phys_span *
+phys_cursor_fill(const struct phys *p, struct phys_cursor *cursor, uint64_t pa)
 {
 	uint64_t generation = phys_generation(p);
 	const struct phys_range *r = phys_lookup(p, pa);
@@ -242,42 +237,11 @@ cursor_fill(const struct phys *p, struct phys_cursor *cursor, uint64_t pa)
 	return &cursor->span;
 }
 
-static bool cursor_hits(const struct phys *p, const struct phys_cursor *cursor,
-			uint64_t pa)
+int phys_cursor_load64_slow(const struct phys *p, struct phys_cursor *cursor,
+			    uint64_t pa, uint64_t *value)
 {
-	const struct phys_span *s = &cursor->span;
-
-	return cursor->valid && pa - s->first <= s->last - s->first &&
-	       cursor->generation == phys_generation(p);
-}
-
-const struct phys_span *
-phys_cursor_find(const struct phys *p, struct phys_cursor *cursor, uint64_t pa)
-{
-	if (__builtin_expect(cursor_hits(p, cursor, pa), 1))
-		return &cursor->span;
-	return cursor_fill(p, cursor, pa);
-}
-
-static __attribute__((noinline)) int
-cursor_load64_slow(const struct phys *p, struct phys_cursor *cursor,
-		   uint64_t pa, uint64_t *value)
-{
-	cursor_fill(p, cursor, pa);
+	phys_cursor_fill(p, cursor, pa);
 	return phys_load64(p, pa, value);
-}
-
-/* The hot path of page walks: one comparison for bounds, rights and kind. */
-int phys_cursor_load64(const struct phys *p, struct phys_cursor *cursor,
-		       uint64_t pa, uint64_t *value)
-{
-	uint64_t offset = pa - cursor->span.first;
-
-	if (__builtin_expect(offset >= cursor->loads || (pa & 7) ||
-				     cursor->generation != phys_generation(p),
-			     0))
-		return cursor_load64_slow(p, cursor, pa, value);
-	return guard_load64(cursor->span.host + offset, value);
 }
 
 int phys_cursor_read(const struct phys *p, struct phys_cursor *cursor,

@@ -31,10 +31,10 @@ struct phys_range {
 };
 
 struct phys {
+	struct phys_head access; /* first, see phys_generation() */
 	struct phys_range *head[PHYS_LEVELS];
 	unsigned int levels; /* in use; only grows */
 	unsigned int oas_bits;
-	uint64_t generation; /* bumped after a range was unlinked */
 	uint64_t count;
 	/* Writers only, under lock */
 	pthread_mutex_t lock;
