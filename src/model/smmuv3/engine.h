@@ -186,6 +186,11 @@ struct smmuv3_model {
 	 * about to be removed, and what is made of it would outlive it.
 	 */
 	uint64_t forgotten;
+	/*
+	 * Atomic: TLBIs that reach more than leaves of stage 1. Moves while
+	 * @forgotten is odd, and is loaded before it.
+	 */
+	uint64_t forgotten_tables;
 	uint64_t serial; /* atomic: commands consumed */
 	uint64_t syncs;	 /* atomic, as all counters */
 	uint64_t events;

@@ -112,8 +112,14 @@ static void exec_tlbi(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 {
 	struct iotlb_inval inval[2];
 	unsigned int n = exec_scope(cmd, inval);
+	uint32_t regimes = 0;
 
+	for (unsigned int i = 0; i < n; i++)
+		regimes |= inval[i].regimes;
 	__atomic_store_n(&m->forgotten, m->forgotten + 1, __ATOMIC_RELAXED);
+	if (regimes & ~REGIMES_LEAF_S1)
+		__atomic_store_n(&m->forgotten_tables, m->forgotten_tables + 1,
+				 __ATOMIC_RELEASE);
 	for (unsigned int i = 0; i < n; i++)
 		iotlb_invalidate(m->tlb, &inval[i]);
 	__atomic_store_n(&m->forgotten, m->forgotten + 1, __ATOMIC_RELEASE);

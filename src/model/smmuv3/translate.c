@@ -295,10 +295,11 @@ static void walk_begin(struct walk_tags *t, uint64_t tag,
 {
 	struct smmuv3_walk_recents *recents = &t->v->slot->tables;
 	struct smmuv3_model *m = t->v->model;
-	uint64_t forgotten;
+	uint64_t forgotten, tables;
 
 	t->serial = counted(&m->serial);
 	t->ticket = iotlb_ticket(m->tlb);
+	tables = __atomic_load_n(&m->forgotten_tables, __ATOMIC_ACQUIRE);
 	forgotten = __atomic_load_n(&m->forgotten, __ATOMIC_ACQUIRE);
 	env->cache_ctx = t;
 	if (forgotten & 1)
@@ -306,7 +307,7 @@ static void walk_begin(struct walk_tags *t, uint64_t tag,
 	env->cache = m->hostile ? &cache_hostile : &cache_fast;
 	if (m->hostile)
 		return;
-	recents->stamp = forgotten + 1;
+	recents->stamp = tables + 1;
 	recents->tag[0] = tag;
 	recents->tag[1] = (uint64_t)t->vmid << 8;
 	env->recents = recents;

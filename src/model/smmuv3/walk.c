@@ -315,29 +315,30 @@ static bool s1_walk(struct s1_walk *w, bool priv, struct smmuv3_page *page)
 }
 
 /* One entry of a cache: as far as both stages stay contiguous */
-static void combine(struct smmuv3_walk *out, uint64_t va, bool s1, bool s2)
+static void combine(struct smmuv3_walk *out, uint64_t va,
+		    const struct smmuv3_page *s2)
 {
 	uint8_t lg2 = out->leaf.size_lg2;
 
 	out->ready = out->leaf.ready;
 	out->allowed = out->leaf.allowed;
-	if (s1 && s2) {
-		out->ready &= out->s2.ready;
-		out->allowed &= out->s2.allowed;
-		if (out->s2.size_lg2 < lg2)
-			lg2 = out->s2.size_lg2;
+	if (s2) {
+		out->ready &= s2->ready;
+		out->allowed &= s2->allowed;
+		if (s2->size_lg2 < lg2)
+			lg2 = s2->size_lg2;
 	}
 	out->page_lg2 = lg2;
 	out->page_first = va & ~below(lg2);
 	out->page_pa = out->pa & ~below(lg2);
 	out->page_ipa = out->ipa & ~below(lg2);
-	out->global = s1 && out->leaf.global;
 }
 
 static bool walk_s2_last(const struct smmuv3_walk_env *env,
 			 const struct smmuv3_s2 *s2, uint64_t ipa, uint8_t need,
 			 struct s2_memo *memo, struct smmuv3_walk *out)
 {
+	const struct smmuv3_page *page = &memo->page;
 	struct s2_access a = {
 		.ipa = ipa,
 		.class = SMMUV3_CLASS_IN,
@@ -346,9 +347,9 @@ static bool walk_s2_last(const struct smmuv3_walk_env *env,
 
 	if (!smmuv3_walk_s2(env, s2, &a, memo, &out->fault))
 		return false;
-	out->s2 = memo->page;
+	out->s2 = *page;
 	out->ipa = ipa;
-	out->pa = out->s2.out + (ipa - out->s2.first);
+	out->pa = page->out + (ipa - page->first);
 	return true;
 }
 
@@ -370,7 +371,8 @@ static bool walk_s2_only(const struct smmuv3_walk_env *env,
 		return false;
 	out->leaf = out->s2;
 	out->granule_lg2 = s2->tt.granule_lg2;
-	combine(out, in->addr, false, true);
+	out->global = false;
+	combine(out, in->addr, NULL);
 	return true;
 }
 
@@ -403,6 +405,7 @@ bool smmuv3_walk(const struct smmuv3_walk_env *env, const struct smmuv3_s1 *s1,
 		out->pa = ipa;
 	}
 	out->granule_lg2 = w.tt->granule_lg2;
-	combine(out, w.va, true, s2);
+	out->global = out->leaf.global;
+	combine(out, w.va, s2 ? &w.memo.page : NULL);
 	return true;
 }
