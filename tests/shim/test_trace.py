@@ -3,6 +3,7 @@
 """nestfd run --trace and --stats."""
 import os
 import re
+import subprocess
 import tempfile
 
 import kit
@@ -35,6 +36,19 @@ class Trace(Case):
         r = nestfd_run("--device", "edu@5", "--trace", "-", "--", CLIENT,
                        "traced")
         self.assertEqual(normal(r.stderr), normal(self.trace("traced")))
+
+    def test_standard_error_that_is_a_file(self):
+        with tempfile.NamedTemporaryFile("r") as f:
+            with open(f.name, "w") as to:
+                subprocess.run([kit.NESTFD, "run", "--device", "edu@5",
+                                "--stats", "--trace", "-", "--", CLIENT,
+                                "traced"], stderr=to, timeout=60,
+                               stdout=subprocess.DEVNULL,
+                               env=kit.environment(), check=True)
+            text = f.read()
+        lines = normal(self.trace("traced"))
+        self.assertTrue(normal(text).startswith(lines))
+        self.assertIn("ns/call", text[len(lines):])
 
     def test_a_program_that_touches_nothing(self):
         self.assertEqual(self.trace("touches-nothing"), "")

@@ -12,12 +12,25 @@
 #include "run.h"
 #include "shim/trace.h"
 
+/*
+ * Whoever traces opens standard error anew. If it is a file, that has a
+ * position of its own: without O_APPEND the lines and the program's would
+ * overwrite each other.
+ */
+static int trace_stderr(struct run *run)
+{
+	int flags = fcntl(STDERR_FILENO, F_GETFL);
+
+	if (flags >= 0)
+		fcntl(STDERR_FILENO, F_SETFL, flags | O_APPEND);
+	run->trace_fd = STDERR_FILENO;
+	return 0;
+}
+
 static int start_trace(struct run *run)
 {
-	if (!strcmp(run->trace, "-")) {
-		run->trace_fd = STDERR_FILENO;
-		return 0;
-	}
+	if (!strcmp(run->trace, "-"))
+		return trace_stderr(run);
 	run->trace_fd =
 		open(run->trace,
 		     O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
