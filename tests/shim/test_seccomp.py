@@ -79,6 +79,13 @@ class Seccomp(Case):
             self.works("--via", "seccomp", "--fd", str(fd), "--",
                        CLIENT_STATIC, str(fd))
 
+    def test_the_limit_of_fds_is_the_program_s_own(self):
+        # ulimit -n says the soft one
+        r = nestfd_run("--via", "seccomp", "--", "sh", "-c", "ulimit -n")
+        own = subprocess.run(["sh", "-c", "ulimit -n"], capture_output=True,
+                             text=True, check=True)
+        self.assertEqual(r.stdout, own.stdout)
+
     def test_status_and_signals(self):
         self.works("--via", "seccomp", "--", "sh", "-c", "exit 7", status=7)
         self.works("--via", "seccomp", "--", "sh", "-c", "kill -9 $$",

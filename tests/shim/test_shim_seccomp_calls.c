@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
@@ -33,6 +34,11 @@ static int open_it(void)
 	WANT(access("/dev/iommu", F_OK) == 0);
 	WANT(access("/dev/iommu", R_OK | W_OK) == 0);
 	FAILS(access("/dev/iommu", X_OK), EACCES);
+	/* As docs/running-programs.md says */
+	WANT(read(fd, how, sizeof(how)) == 0);
+	WANT(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED &&
+	     errno == ENODEV);
+	WANT(poll(&(struct pollfd){ fd, POLLIN | POLLOUT, 0 }, 1, 0) == 1);
 	return 0;
 }
 
@@ -115,6 +121,41 @@ static void objects_and_files_are_mapped_and_destroyed(void **state)
 {
 	(void)state;
 	kit_run(NULL, use_it);
+}
+
+/* Far more often than the server may have fds */
+static int map_often(void)
+{
+	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = 7,
+		.user_va = (uintptr_t)page,
+		.length = 4096,
+	};
+	int fd = dev_open();
+
+	WANT(ioas_alloc(fd, &map.ioas_id) == 0);
+	for (uint64_t i = 1; i <= 3000; i++) {
+		map.iova = i << 12;
+		WANT(ioctl(fd, IOMMU_IOAS_MAP, &map) == 0);
+	}
+	return 0;
+}
+
+static void mappings_do_not_use_fds_up(void **state)
+{
+	struct rlimit old;
+	struct rlimit low;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	low = old;
+	low.rlim_cur = 256;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	kit_run(NULL, map_often);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 }
 
 static int be_wrong(void)
@@ -466,6 +507,7 @@ int main(void)
 		cmocka_unit_test(other_files_are_as_without_us),
 		cmocka_unit_test(objects_and_files_are_mapped_and_destroyed),
 		cmocka_unit_test(memory_of_the_program_is_mapped),
+		cmocka_unit_test(mappings_do_not_use_fds_up),
 		cmocka_unit_test(wrong_calls_get_linuxs_errnos),
 		cmocka_unit_test(other_fds_are_as_without_us),
 		cmocka_unit_test(signals_do_not_make_a_call_happen_twice),

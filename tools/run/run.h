@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include "shim/run.h"
 
@@ -37,6 +38,7 @@ struct run {
 	int stats_fd;
 	struct run_stats *counters;
 	struct supervisor *supervisor; /* NULL: served by preload */
+	struct rlimit fds;	       /* as we found it, for the program */
 };
 
 /* Exit codes of shells */

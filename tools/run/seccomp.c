@@ -18,6 +18,21 @@
 #include "shim/seccomp/supervise.h"
 
 #define LOOK_MS 100
+#define FDS_MAX 65536u
+
+/* What the program has open, we have open, too: more than is usual. */
+static int raise_limit(struct run *run)
+{
+	struct rlimit more;
+
+	if (getrlimit(RLIMIT_NOFILE, &run->fds))
+		return -errno;
+	more = run->fds;
+	more.rlim_cur = more.rlim_max < FDS_MAX ? more.rlim_max : FDS_MAX;
+	if (more.rlim_cur > run->fds.rlim_cur)
+		setrlimit(RLIMIT_NOFILE, &more); /* as well as can be */
+	return 0;
+}
 
 int run_seccomp_create(struct run *run)
 {
@@ -38,7 +53,9 @@ int run_seccomp_create(struct run *run)
 		return TOOL_INVALID;
 	}
 	run_devices_text(run, devices);
-	rc = supervise_create(&config, &run->supervisor);
+	rc = raise_limit(run);
+	if (!rc)
+		rc = supervise_create(&config, &run->supervisor);
 	if (!rc && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 		rc = -errno;
 	if (!rc)
@@ -49,8 +66,10 @@ int run_seccomp_create(struct run *run)
 
 int run_seccomp_child(const struct run *run, int fd)
 {
-	int rc = supervise_install(run->supervisor);
+	int rc = setrlimit(RLIMIT_NOFILE, &run->fds) ? -errno : 0;
 
+	if (!rc)
+		rc = supervise_install(run->supervisor);
 	if (rc || fd < 0)
 		return rc;
 	if (fd == run->fd)

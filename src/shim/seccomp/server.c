@@ -252,18 +252,15 @@ static int add_context(struct server *s, int end, uint64_t cookie)
 	 * wait. */
 	shutdown(end, SHUT_WR);
 	pthread_mutex_lock(&s->lock);
-	c->next = *bucket(s, cookie);
-	*bucket(s, cookie) = c;
-	s->count.contexts++;
-	pthread_mutex_unlock(&s->lock);
 	rc = watch(s, end, 0, WATCH_CONTEXT, cookie, EPOLL_CTL_ADD);
-	if (!rc)
-		return 0;
-	pthread_mutex_lock(&s->lock);
-	unlink_context(s, c);
-	s->count.contexts--;
+	if (!rc) {
+		c->next = *bucket(s, cookie);
+		*bucket(s, cookie) = c;
+		s->count.contexts++;
+	}
 	pthread_mutex_unlock(&s->lock);
-	free(c);
+	if (rc)
+		free(c);
 	return rc;
 }
 

@@ -11,7 +11,7 @@
  * The records of an event queue are written into its socket, the next one when
  * the last one has been read, so that the queue itself stays where events wait
  * and are lost; what the program writes is a response to faults. What this
- * leaves different from Linux is said in docs/nestfd-run-seccomp.md.
+ * leaves different from Linux is said in docs/running-programs.md.
  */
 #ifndef SHIM_SECCOMP_SERVER_H
 #define SHIM_SECCOMP_SERVER_H

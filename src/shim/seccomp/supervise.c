@@ -24,6 +24,13 @@
 #include "shim/seccomp/notify.h"
 #include "shim/seccomp/thread.h"
 
+/* Linux 6.6: who notifies is about to sleep, so the answer may come from the
+ * same CPU. */
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS	   SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
 #define WORKERS_START 2u
 #define WORKERS_MAX   64u
 #define STACK_SIZE    (256u * 1024u)
@@ -216,7 +223,7 @@ static void answer(struct supervisor *s, const struct seccomp_notif *n,
 		ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SEND, resp);
 }
 
-static void add_worker(struct supervisor *s);
+static bool add_worker(struct supervisor *s);
 
 static void work_on(struct supervisor *s, struct seccomp_notif *n,
 		    struct seccomp_notif_resp *resp)
@@ -262,17 +269,18 @@ static void *worker(void *arg)
 	return NULL;
 }
 
-static void add_worker(struct supervisor *s)
+static bool add_worker(struct supervisor *s)
 {
 	if (atomic_fetch_add(&s->workers, 1) >= WORKERS_MAX) {
 		atomic_fetch_sub(&s->workers, 1);
-		return;
+		return false;
 	}
 	atomic_fetch_add(&s->idle, 1);
 	if (!start_thread(s, worker))
-		return;
+		return true;
 	atomic_fetch_sub(&s->idle, 1);
 	atomic_fetch_sub(&s->workers, 1);
+	return false;
 }
 
 static bool has_contexts(struct supervisor *s)
@@ -298,6 +306,7 @@ static void *watcher(void *arg)
 
 int supervise_start(struct supervisor *s)
 {
+	unsigned int started = 0;
 	int rc;
 
 	close(s->channel[1]);
@@ -305,14 +314,16 @@ int supervise_start(struct supervisor *s)
 	s->listener = receive_fd(s->channel[0]);
 	if (s->listener < 0)
 		return s->listener;
+	ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
+	      SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP); /* only faster */
 	rc = thread_check_addfd(s->listener);
 	if (!rc)
 		rc = start_thread(s, watcher);
 	if (rc)
 		return rc;
 	for (unsigned int i = 0; i < WORKERS_START; i++)
-		add_worker(s);
-	return atomic_load(&s->workers) ? 0 : -EAGAIN;
+		started += add_worker(s);
+	return started ? 0 : -EAGAIN;
 }
 
 bool supervise_wait(struct supervisor *s, int timeout)
