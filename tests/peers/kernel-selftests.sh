@@ -43,6 +43,16 @@ fetch_from() {
 		private_apt download "$source" linux-libc-dev)
 }
 
+# The mirror that this system uses for Debian itself
+mirror() {
+	local uri
+	uri=$(apt-get indextargets --format '$(REPO_URI)' "Origin: Debian" \
+		"Created-By: Packages" 2>/dev/null | grep -v security | sort -u |
+		head -n 1)
+	[ -n "$uri" ] || die "apt knows no Debian mirror (apt-get update?)"
+	printf '%s\n' "$uri"
+}
+
 fetch() {
 	mkdir -p "$cache/debs"
 	if [ -n "${NESTFD_PEERS_DEBS:-}" ]; then
@@ -51,9 +61,8 @@ fetch() {
 		return
 	fi
 	[ -f "$keyring" ] || die "needs $keyring (debian-archive-keyring)"
-	fetch_from "deb [signed-by=$keyring] $NESTFD_DEBIAN_MIRROR sid main" ||
-		fetch_from "deb [signed-by=$keyring check-valid-until=no] $NESTFD_DEBIAN_MIRROR sid main" ||
-		die "sid gives no $source"
+	fetch_from "deb [signed-by=$keyring] $(mirror) sid main" ||
+		die "sid gives no $source; put the packages of 7.2 into a folder and name it by NESTFD_PEERS_DEBS"
 }
 
 one_deb() {
