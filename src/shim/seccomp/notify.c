@@ -299,7 +299,9 @@ static long perform(struct call *call, uint32_t cmd)
 	call->private = cmd == COMMAND_TEST;
 	if (wants_process(cmd))
 		client.pid = call->client->process(call->client->ctx);
+	server_settle(call->server, call->context);
 	rc = nestfd_ioctl_for(nestfd, cmd, call->arg, &client);
+	server_settle(call->server, call->context);
 	if (call->queue && rc >= 0)
 		server_queue_start(call->server, call->queue, call->inner);
 	else if (call->queue)

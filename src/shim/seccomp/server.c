@@ -3,8 +3,7 @@
  * Contexts and event queues; see server.h.
  *
  * A context is kept by its socket until that hangs up, by calls in progress and
- * by its event queues (as on Linux). Queues are started by the thread of a call
- * and ended by the thread that watches.
+ * by its event queues (as on Linux).
  */
 #include "shim/seccomp/server.h"
 
@@ -13,6 +12,7 @@
 #include <linux/sockios.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -59,11 +59,18 @@ struct server {
 	struct shim_machine machine;
 	int epoll;
 	unsigned int fds_max;
+	/* Held while what has hung up ends, so that one can wait for it; taken
+	 * before the others */
+	pthread_mutex_t end_lock;
 	pthread_mutex_t lock; /* all below, and what is in it */
 	unsigned int fds;
 	struct server_count count;
 	struct server_context *contexts[BUCKETS];
+	/* Held while queues are worked on; taken before the other, and before
+	 * libnestfd's. Changes of the list need it. */
+	pthread_mutex_t queue_lock;
 	struct server_queue *queues;
+	_Atomic unsigned int nr_queues; /* in the list */
 };
 
 /* ---- Sockets ---- */
@@ -231,10 +238,12 @@ static void reap(struct server *s)
 {
 	struct server_context *c;
 
+	pthread_mutex_lock(&s->end_lock);
 	while ((c = next_gone(s))) {
 		hang_up(s, c);
 		server_put(s, c);
 	}
+	pthread_mutex_unlock(&s->end_lock);
 }
 
 static int add_context(struct server *s, int end, uint64_t cookie)
@@ -351,17 +360,17 @@ void server_queue_cancel(struct server *s, struct server_queue *q)
 	server_put(s, c);
 }
 
+/* With the queue lock held */
 static void end_queue(struct server *s, struct server_queue *q)
 {
 	struct server_queue **link = &s->queues;
 
 	epoll_ctl(s->epoll, EPOLL_CTL_DEL, q->inner, NULL);
 	epoll_ctl(s->epoll, EPOLL_CTL_DEL, q->end, NULL);
-	pthread_mutex_lock(&s->lock);
 	while (*link != q)
 		link = &(*link)->next;
 	*link = q->next;
-	pthread_mutex_unlock(&s->lock);
+	atomic_fetch_sub(&s->nr_queues, 1);
 	nestfd_close_fd(q->context->nestfd, q->inner);
 	server_queue_cancel(s, q);
 }
@@ -373,35 +382,36 @@ static void end_queue(struct server *s, struct server_queue *q)
 void server_queue_start(struct server *s, struct server_queue *q, int inner)
 {
 	q->inner = inner;
-	pthread_mutex_lock(&s->lock);
+	pthread_mutex_lock(&s->queue_lock);
 	q->next = s->queues;
 	s->queues = q;
-	pthread_mutex_unlock(&s->lock);
-	/* Inner first: a hang-up of the other ends both. Without memory for
-	 * this, the queue stays silent. */
+	atomic_fetch_add(&s->nr_queues, 1);
+	/* Without memory for this, the queue is only looked at when its
+	 * context is called. */
 	watch(s, inner, INNER_EVENTS, WATCH_INNER, q->cookie, EPOLL_CTL_ADD);
 	watch(s, q->end, SOCKET_EVENTS, WATCH_SOCKET, q->cookie, EPOLL_CTL_ADD);
+	pthread_mutex_unlock(&s->queue_lock);
 }
 
-/* Only the thread that watches removes queues. */
+/* With the queue lock held */
 static struct server_queue *find_queue(struct server *s, uint64_t cookie)
 {
-	struct server_queue *q;
+	struct server_queue *q = s->queues;
 
-	pthread_mutex_lock(&s->lock);
-	q = s->queues;
 	while (q && q->cookie != cookie)
 		q = q->next;
-	pthread_mutex_unlock(&s->lock);
 	return q;
 }
 
-/* Exactly one record, however long records are: a length that just fits */
+/*
+ * Exactly one record, however long records are: a length that just fits. Too
+ * short ones are EINVAL or, of fault queues, ESPIPE.
+ */
 static ssize_t read_record(struct server_queue *q, unsigned char *record)
 {
 	ssize_t n = -EINVAL;
 
-	for (size_t len = 4; len <= RECORD_MAX && n == -EINVAL; len += 4)
+	for (size_t len = 4; len <= RECORD_MAX && n < 0; len += 4)
 		n = nestfd_read(q->context->nestfd, q->inner, record, len);
 	return n;
 }
@@ -436,31 +446,55 @@ static void take_responses(struct server *s, struct server_queue *q)
 	watch(s, q->end, SOCKET_EVENTS, WATCH_SOCKET, q->cookie, EPOLL_CTL_MOD);
 }
 
-static void on_queue(struct server *s, uint64_t cookie, bool socket,
-		     uint32_t events)
+/* With the queue lock held: all that both sides have done by now */
+static void settle(struct server *s, struct server_queue *q)
 {
-	struct server_queue *q = find_queue(s, cookie);
-
-	if (!q)
-		return;
-	if (socket && events & EPOLLIN)
-		take_responses(s, q);
-	if (socket && events & (EPOLLHUP | EPOLLERR))
+	take_responses(s, q);
+	if (has_hung_up(q->end))
 		end_queue(s, q);
 	else
 		send_record(q);
+}
+
+static void on_queue(struct server *s, uint64_t cookie)
+{
+	struct server_queue *q;
+
+	pthread_mutex_lock(&s->queue_lock);
+	q = find_queue(s, cookie);
+	if (q)
+		settle(s, q);
+	pthread_mutex_unlock(&s->queue_lock);
+}
+
+void server_settle(struct server *s, const struct server_context *c)
+{
+	struct server_queue *q, *next;
+
+	if (!atomic_load(&s->nr_queues))
+		return;
+	pthread_mutex_lock(&s->queue_lock);
+	for (q = s->queues; q; q = next) {
+		next = q->next;
+		if (q->context == c)
+			settle(s, q);
+	}
+	pthread_mutex_unlock(&s->queue_lock);
 }
 
 /* ---- Watching ---- */
 
 static void on_context(struct server *s, uint64_t cookie)
 {
-	struct server_context *c = get_by_cookie(s, cookie);
+	struct server_context *c;
 
-	if (!c)
-		return;
-	hang_up(s, c);
-	server_put(s, c);
+	pthread_mutex_lock(&s->end_lock);
+	c = get_by_cookie(s, cookie);
+	if (c) {
+		hang_up(s, c);
+		server_put(s, c);
+	}
+	pthread_mutex_unlock(&s->end_lock);
 }
 
 static bool on_event(struct server *s, const struct epoll_event *event)
@@ -474,7 +508,7 @@ static bool on_event(struct server *s, const struct epoll_event *event)
 		return true;
 	case WATCH_SOCKET:
 	case WATCH_INNER:
-		on_queue(s, cookie, kind == WATCH_SOCKET, event->events);
+		on_queue(s, cookie);
 		return true;
 	default:
 		return !(event->events & EPOLLHUP);
@@ -520,6 +554,8 @@ int server_create(const char *iommu, const char *cache, const char *devices,
 		return -ENOMEM;
 	s->fds_max = third_of_the_fds();
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->queue_lock, NULL);
+	pthread_mutex_init(&s->end_lock, NULL);
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	rc = s->epoll < 0 ? -errno : 0;
 	if (!rc)
@@ -530,6 +566,8 @@ int server_create(const char *iommu, const char *cache, const char *devices,
 	}
 	if (s->epoll >= 0)
 		close(s->epoll);
+	pthread_mutex_destroy(&s->end_lock);
+	pthread_mutex_destroy(&s->queue_lock);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 	return rc;
@@ -551,11 +589,15 @@ void server_destroy(struct server *s)
 {
 	if (!s)
 		return;
+	pthread_mutex_lock(&s->queue_lock);
 	while (s->queues)
 		end_queue(s, s->queues);
+	pthread_mutex_unlock(&s->queue_lock);
 	end_contexts(s);
 	shim_machine_end(&s->machine);
 	close(s->epoll);
+	pthread_mutex_destroy(&s->end_lock);
+	pthread_mutex_destroy(&s->queue_lock);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

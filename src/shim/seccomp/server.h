@@ -57,6 +57,13 @@ void server_queue_start(struct server *s, struct server_queue *q, int inner);
 void server_queue_cancel(struct server *s, struct server_queue *q);
 
 /*
+ * Before a call on @c and after it: what the program has written to event
+ * queues or closed is done, and what has happened can be read, as if all of
+ * that had gone straight to the machine.
+ */
+void server_settle(struct server *s, const struct server_context *c);
+
+/*
  * Handles hang-ups and events for as long as @timeout milliseconds bring none
  * (-1: for ever); for one thread. False once @fd, if not -1, has hung up.
  */
