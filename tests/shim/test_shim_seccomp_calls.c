@@ -431,6 +431,57 @@ static void events_come_one_by_one_and_overflow(void **state)
 	kit_run("mock", hear_events);
 }
 
+/* A fault of a test device, as Linux's selftests raise it; nothing waits. */
+static int answer_a_fault(void)
+{
+	struct iommu_fault_alloc queue = { .size = sizeof(queue) };
+	struct iommu_hwpt_alloc parent = { .size = sizeof(parent), .flags = 1 };
+	uint32_t value[2] = { 0 };
+	struct iommu_hwpt_alloc nested = {
+		.size = sizeof(nested),
+		.flags = 4, /* FAULT_ID_VALID */
+		.data_type = 0xdead,
+		.data_len = sizeof(value),
+		.data_uptr = (uintptr_t)value,
+	};
+	struct mock_cmd dev = { .op = 12 };
+	struct mock_cmd replace = { .op = 10 };
+	struct mock_cmd fault = { .op = 15, .w = { 0, 1, 2, 3, 0xbeaf } };
+	uint32_t record[10], answer[2] = { 0 };
+	int fd = dev_open();
+	int events;
+
+	WANT(ioas_alloc(fd, &dev.id) == 0);
+	WANT(mock_call(fd, &dev) == 0);
+	parent.pt_id = dev.id;
+	parent.dev_id = nested.dev_id = fault.w[0] = dev.w[2];
+	WANT(ioctl(fd, IOMMU_HWPT_ALLOC, &parent) == 0);
+	WANT(ioctl(fd, IOMMU_FAULT_QUEUE_ALLOC, &queue) == 0);
+	events = (int)queue.out_fault_fd;
+	nested.pt_id = parent.out_hwpt_id;
+	nested.fault_id = queue.out_fault_id;
+	WANT(ioctl(fd, IOMMU_HWPT_ALLOC, &nested) == 0);
+	replace.id = dev.w[0];
+	replace.w[0] = nested.out_hwpt_id;
+	WANT(mock_call(fd, &replace) == 0);
+	for (int i = 0; i < 20; i++) {
+		WANT(mock_call(fd, &fault) == 0);
+		WANT(read(events, record, sizeof(record)) == sizeof(record));
+		WANT(record[1] == dev.w[2] && record[2] == 1 && record[3] == 2);
+		WANT(record[6] == 0xbeaf);
+		answer[0] = record[9]; /* its cookie */
+		WANT(write(events, answer, sizeof(answer)) == sizeof(answer));
+		FAILS(read(events, record, sizeof(record)), EAGAIN);
+	}
+	return 0;
+}
+
+static void faults_are_read_and_answered(void **state)
+{
+	(void)state;
+	kit_run("mock", answer_a_fault);
+}
+
 /* The struct cannot be written: no fd is left behind. */
 static int waste_a_queue(void)
 {
@@ -513,6 +564,7 @@ int main(void)
 		cmocka_unit_test(other_fds_are_as_without_us),
 		cmocka_unit_test(signals_do_not_make_a_call_happen_twice),
 		cmocka_unit_test(events_come_one_by_one_and_overflow),
+		cmocka_unit_test(faults_are_read_and_answered),
 		cmocka_unit_test(
 			a_queue_keeps_its_context_and_failures_leave_none),
 		cmocka_unit_test(calls_are_told_and_counted),
