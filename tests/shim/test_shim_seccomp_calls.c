@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 #include "seccomp_kit.h"
 
@@ -121,6 +122,68 @@ static void objects_and_files_are_mapped_and_destroyed(void **state)
 {
 	(void)state;
 	kit_run(NULL, use_it);
+}
+
+/* What an access reads at @iova, as text */
+static void access_text(int fd, uint32_t access, uint64_t iova, char text[16])
+{
+	struct mock_cmd rw = { .op = 8, .id = access };
+	uint64_t copy[3] = { iova, 16, (uintptr_t)text };
+
+	memcpy(rw.w, copy, sizeof(copy));
+	WANT(mock_call(fd, &rw) == 0);
+}
+
+/*
+ * The same address in parent and child, mapped by both in one context: each
+ * means its own memory.
+ */
+static int map_in_two_processes(void)
+{
+	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct mock_cmd access = { .op = 5 };
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = 7,
+		.user_va = (uintptr_t)page,
+		.length = 4096,
+		.iova = 0x1000000,
+	};
+	int fd = dev_open();
+	char text[16];
+	int up[2], down[2];
+	pid_t pid;
+
+	WANT(pipe(up) == 0 && pipe(down) == 0);
+	WANT(ioas_alloc(fd, &map.ioas_id) == 0);
+	strcpy(page, "parent");
+	WANT(ioctl(fd, IOMMU_IOAS_MAP, &map) == 0);
+	pid = fork();
+	if (!pid) {
+		strcpy(page, "child");
+		map.iova += 0x1000;
+		WANT(ioctl(fd, IOMMU_IOAS_MAP, &map) == 0);
+		WANT(write(up[1], "x", 1) == 1);
+		WANT(read(down[0], text, 1) == 1);
+		_exit(0);
+	}
+	WANT(read(up[0], text, 1) == 1);
+	access.id = map.ioas_id;
+	WANT(mock_call(fd, &access) == 0);
+	access_text(fd, access.w[0], 0x1000000, text);
+	WANT(!strcmp(text, "parent"));
+	access_text(fd, access.w[0], 0x1001000, text);
+	WANT(!strcmp(text, "child"));
+	WANT(write(down[1], "x", 1) == 1);
+	WANT(waitpid(pid, NULL, 0) == pid);
+	return 0;
+}
+
+static void each_process_maps_its_own_memory(void **state)
+{
+	(void)state;
+	kit_run("mock", map_in_two_processes);
 }
 
 /* Far more often than the server may have fds */
@@ -559,6 +622,7 @@ int main(void)
 		cmocka_unit_test(other_files_are_as_without_us),
 		cmocka_unit_test(objects_and_files_are_mapped_and_destroyed),
 		cmocka_unit_test(memory_of_the_program_is_mapped),
+		cmocka_unit_test(each_process_maps_its_own_memory),
 		cmocka_unit_test(mappings_do_not_use_fds_up),
 		cmocka_unit_test(wrong_calls_get_linuxs_errnos),
 		cmocka_unit_test(other_fds_are_as_without_us),
