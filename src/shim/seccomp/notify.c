@@ -309,18 +309,19 @@ static long perform(struct call *call, uint32_t cmd)
 	return rc;
 }
 
-static struct server_context *context_of(const struct notify_env *env,
-					 const struct notify_client *client,
-					 int fd)
+/* *@context is NULL if @fd is none of ours; -ENFILE: nobody can tell */
+static int context_of(const struct notify_env *env,
+		      const struct notify_client *client, int fd,
+		      struct server_context **context)
 {
 	int file = client->get_fd(client->ctx, fd);
-	struct server_context *c;
 
+	*context = NULL;
 	if (file < 0)
-		return NULL;
-	c = server_get(env->server, file);
+		return file == -ENFILE ? file : 0;
+	*context = server_get(env->server, file);
 	close(file);
-	return c;
+	return 0;
 }
 
 static void answer_ioctl(const struct notify_env *env,
@@ -331,14 +332,15 @@ static void answer_ioctl(const struct notify_env *env,
 	struct call call = {
 		.client = client,
 		.server = env->server,
-		.context = context_of(env, client, (int)n->data.args[0]),
 		.arg = n->data.args[2],
 	};
 	struct watched_call w;
 	long rc;
 
+	rc = context_of(env, client, (int)n->data.args[0], &call.context);
 	if (!call.context) {
-		resp->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+		resp->error = (int)rc;
+		resp->flags = rc ? 0 : SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 		return;
 	}
 	if (is_watched(env))

@@ -23,7 +23,8 @@ struct notify_client {
 	 * another's */
 	int (*read)(void *ctx, void *dst, uint64_t addr, size_t len);
 	int (*write)(void *ctx, uint64_t addr, const void *src, size_t len);
-	/* The same file as an fd of ours, for the caller to close */
+	/* The same file as an fd of ours, for the caller to close; -ENFILE if
+	 * it is we who have no room, else -EBADF */
 	int (*get_fd)(void *ctx, int fd);
 	/*
 	 * Our file as an fd of its own: the number. @answer: that is also what

@@ -151,6 +151,8 @@ static int get_fd(void *ctx, int fd)
 
 	if (got == -ESRCH) /* kept from one that had the number before */
 		got = get_once(t, fd);
+	if (got == -EMFILE || got == -ENFILE)
+		return -ENFILE; /* it is our own table that is full */
 	if (got < 0)
 		return -EBADF;
 	if (still_waits(t))
