@@ -200,6 +200,17 @@ int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,
 		     const struct nestfd_client *client);
 
 /**
+ * nestfd_pinned() - how much of a process's memory is pinned through @ctx
+ * @pid: this process, or the @pid of a struct nestfd_client
+ * @pinned: bytes; what Linux adds to VmPin in /proc/PID/status
+ * @locked: bytes of it that count by RLIMIT mode 1: VmLck
+ *
+ * Counted only: RLIMIT_MEMLOCK is not enforced. 0 for unknown processes.
+ */
+void nestfd_pinned(struct nestfd *ctx, pid_t pid, uint64_t *pinned,
+		   uint64_t *locked);
+
+/**
  * nestfd_write() - write(2) on the fd of an event or fault queue
  *
  * A fault queue takes responses, an event queue nothing. Never blocks.

@@ -48,11 +48,13 @@ static enum core_accounting mode_of(struct core_ctx *ctx,
 {
 	bool by_process;
 
-	if (process->can(process, CORE_CAN_LOCK))
-		return CORE_ACCOUNT_NONE;
 	pthread_mutex_lock(&ctx->lock);
 	by_process = ctx->rlimit_process;
 	pthread_mutex_unlock(&ctx->lock);
+	if (!process->limit && !by_process)
+		return CORE_ACCOUNT_NONE; /* a user's sum nobody looks at */
+	if (process->can(process, CORE_CAN_LOCK))
+		return CORE_ACCOUNT_NONE;
 	return by_process ? CORE_ACCOUNT_PROCESS : CORE_ACCOUNT_USER;
 }
 
@@ -75,7 +77,8 @@ int account_add(struct core_process *process, enum core_accounting mode,
 	_Atomic uint64_t *counter = counter_of(process, mode);
 
 	if (counter && n) {
-		uint64_t limit = process->limit(process);
+		uint64_t limit =
+			process->limit ? process->limit(process) : UINT64_MAX;
 		uint64_t was =
 			atomic_load_explicit(counter, memory_order_relaxed);
 

@@ -12,6 +12,7 @@
 
 struct client_process;
 struct core_ctx;
+struct core_process;
 
 struct core_client {
 	void *ctx;
@@ -24,6 +25,8 @@ struct core_client {
 	int (*give_fd)(void *ctx, int fd);
 	/* What IOMMU_IOAS_MAP maps; NULL: nothing but files can be mapped */
 	struct client_process *process;
+	/* Whose pages they are then; for core_env.process */
+	struct core_process *account;
 };
 
 /*

@@ -13,6 +13,7 @@
 
 int nestfd_open(struct nestfd_machine *machine, struct nestfd **out)
 {
+	struct core_env env;
 	struct nestfd *ctx;
 	int rc;
 
@@ -25,7 +26,9 @@ int nestfd_open(struct nestfd_machine *machine, struct nestfd **out)
 	rc = machine_driver(machine);
 	if (rc)
 		goto unlock;
-	rc = core_open(&machine->env, &ctx->core);
+	env = machine->env;
+	pinned_start(ctx, &env);
+	rc = core_open(&env, &ctx->core);
 	if (rc)
 		goto unlock;
 	LIST_INSERT_HEAD(&machine->contexts, ctx, link);
@@ -53,6 +56,7 @@ void context_close_locked(struct nestfd *ctx)
 	if (ctx->machine->arch->closing)
 		ctx->machine->arch->closing(ctx->machine->iommu, ctx->core);
 	core_close(ctx->core);
+	pinned_end(ctx);
 	LIST_REMOVE(ctx, link);
 	if (ctx->process)
 		client_process_put(ctx->process);
@@ -94,6 +98,12 @@ static bool maps_memory(const struct nestfd *ctx, unsigned int cmd)
 
 	return cmd == IOMMU_IOAS_MAP || cmd == VFIO_IOMMU_MAP_DMA ||
 	       cmd == IOMMU_IOAS_CHANGE_PROCESS || (own && own->cmd == cmd);
+}
+
+/* Whose pages are counted */
+static bool pins_memory(const struct nestfd *ctx, unsigned int cmd)
+{
+	return maps_memory(ctx, cmd) || cmd == IOMMU_IOAS_MAP_FILE;
 }
 
 /*
@@ -140,7 +150,7 @@ int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,
 		     const struct nestfd_client *client)
 {
 	struct core_client c;
-	int rc;
+	int rc = 0;
 
 	if (client->size != sizeof(*client) || !client->read ||
 	    !client->write || !client->get_fd || !client->give_fd)
@@ -155,8 +165,13 @@ int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,
 	/* Without it core says what cannot be mapped. */
 	if (client->pid && maps_memory(ctx, (unsigned int)cmd))
 		c.process = process_of(ctx, client, arg);
+	if (client->pid && pins_memory(ctx, (unsigned int)cmd)) {
+		c.account = pinned_of(ctx, client->pid);
+		rc = c.account ? 0 : -ENOMEM;
+	}
 	before_call(ctx);
-	rc = core_ioctl_for(ctx->core, cmd, arg, &c);
+	if (!rc)
+		rc = core_ioctl_for(ctx->core, cmd, arg, &c);
 	if (c.process)
 		client_process_put(c.process);
 	return rc;

@@ -26,6 +26,13 @@
 
 struct arch;
 
+/* What a process has pinned in one context */
+struct pinned {
+	struct core_process core;
+	pid_t pid;
+	struct pinned *next; /* fixed */
+};
+
 struct nestfd {
 	struct nestfd_machine *machine;
 	struct core_ctx *core;
@@ -33,6 +40,8 @@ struct nestfd {
 	pthread_mutex_t process_lock;	/* the next two */
 	struct client_process *process; /* the last that mapped; NULL: none */
 	pid_t pid;
+	struct pinned own;		  /* of this process */
+	_Atomic(struct pinned *) clients; /* grows with the lock held */
 	LIST_ENTRY(nestfd) link;
 };
 
@@ -102,6 +111,14 @@ extern const struct core_hwport_ops machine_hwport_ops;
 
 /* With the machine's lock held: makes the driver unless it is there. */
 int machine_driver(struct nestfd_machine *machine);
+
+/*
+ * pinned.c: counts what processes pin in @ctx, from core_open() to after
+ * core_close(). pinned_of() is for a client, and NULL without memory.
+ */
+void pinned_start(struct nestfd *ctx, struct core_env *env);
+void pinned_end(struct nestfd *ctx);
+struct core_process *pinned_of(struct nestfd *ctx, pid_t pid);
 
 /* The device's half of unbinding, with the machine's lock held. */
 void device_unbind_locked(struct nestfd_device *dev);

@@ -94,7 +94,7 @@ static mode_t mode_of(int flags, va_list args)
 static int opened_path(const char *path, int flags, int fd)
 {
 	if (LIKELY(!names_us(path, fd)))
-		return opened(fd);
+		return status_opened(path, flags, opened(fd));
 	if (fd >= 0)
 		REAL(close)(fd); /* the kernel has one, too */
 	return our_open(flags);

@@ -333,3 +333,28 @@ void remote_event_closed(struct remote *r, int queue)
 		ask(r, &m, NULL, NULL, 0);
 	pthread_mutex_unlock(&r->lock);
 }
+
+void remote_pinned(pid_t pid, uint64_t sum[2])
+{
+	const struct serve_message m = {
+		.magic = SERVE_MAGIC,
+		.op = SERVE_PINNED,
+		.arg = (uint64_t)pid,
+	};
+	struct shim_lock l;
+	struct remote *r;
+
+	shim_lock(&l);
+	r = remotes;
+	shim_unlock(&l);
+	for (; r; r = r->next) {
+		uint64_t counts[2] = { 0 };
+		int fd = fd_of(r);
+
+		if (fd < 0 ||
+		    call(r, fd, &m, NULL, counts, sizeof(counts), NULL))
+			continue;
+		sum[0] += counts[0];
+		sum[1] += counts[1];
+	}
+}

@@ -167,6 +167,7 @@ static void perform(struct channel *ch, struct nestfd *nestfd,
 		.magic = SERVE_MAGIC,
 		.op = SERVE_RESULT,
 	};
+	uint64_t counts[2];
 	uint32_t length = 0;
 	size_t want = m->arg < SERVE_DATA ? (size_t)m->arg : SERVE_DATA;
 
@@ -185,6 +186,11 @@ static void perform(struct channel *ch, struct nestfd *nestfd,
 		break;
 	case SERVE_CLOSE:
 		answer.value = call_close(ch, nestfd, (int)m->queue);
+		break;
+	case SERVE_PINNED:
+		nestfd_pinned(nestfd, (pid_t)m->arg, &counts[0], &counts[1]);
+		length = sizeof(counts);
+		memcpy(data, counts, length);
 		break;
 	default:
 		answer.value = -EINVAL;

@@ -21,6 +21,7 @@
 #define SHIM_SHIM_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -315,6 +316,8 @@ ssize_t remote_io(struct remote *remote, int queue, void *buf, size_t len,
 /* An event queue that this process made is closed here; with the lock held */
 void remote_event_closed(struct remote *remote, int queue);
 void remote_after_fork(void);
+/* Adds what others count as pinned and locked by @pid, in bytes */
+void remote_pinned(pid_t pid, uint64_t sum[2]);
 
 /* ---- message.c: what both say, over a channel, a socketpair of their own ----
  */
@@ -336,6 +339,8 @@ enum serve_op {
 	SERVE_READ,
 	SERVE_WRITE,
 	SERVE_CLOSE,
+	/* with a pid in @arg: two numbers, see nestfd_pinned() */
+	SERVE_PINNED,
 	/* before the answer to an ioctl: an fd, to be answered by its number */
 	SERVE_GIVE,
 	SERVE_RESULT,
@@ -416,5 +421,24 @@ void watch_end(struct watch *w, long rc);
 
 /* What the real call answered, or a file of ours if it found none */
 int failnth_open(int dir, const char *path, int flags, int fd);
+
+/* ---- status.c ---- */
+
+/* @fd has been opened for reading: what it says becomes true of us, too */
+void status_patch(const char *path, int fd);
+
+static inline bool status_may_be(const char *path)
+{
+	return path[0] == '/' && path[1] == 'p' && path[2] == 'r' &&
+	       path[3] == 'o' && path[4] == 'c' && path[5] == '/';
+}
+
+static inline int status_opened(const char *path, int flags, int fd)
+{
+	if (UNLIKELY(fd >= 0 && status_may_be(path)) &&
+	    (flags & O_ACCMODE) == O_RDONLY)
+		status_patch(path, fd);
+	return fd;
+}
 
 #endif

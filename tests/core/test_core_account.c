@@ -127,6 +127,31 @@ static void by_process_each_has_its_own_limit(void **state)
 	free(mem);
 }
 
+static void without_a_limit_pages_are_counted_only(void **state)
+{
+	struct world *w = world_of(state);
+	struct core_account user = { 0 };
+	struct limited a;
+	struct core_process *current = &a.process;
+	char *mem = pages_alloc(8);
+
+	for (int by_process = 0; by_process < 2; by_process++) {
+		limited_begin(&a, &user);
+		a.can[CORE_CAN_LIMIT] = true;
+		a.process.limit = NULL;
+		reopen(w, &current, by_process);
+		assert_rc(try_map(w, w->ioas, mem, 8 * PAGE, IOVA), 0);
+		assert_int_equal(a.process.pinned, 8);
+		assert_int_equal(a.process.locked, by_process ? 8 : 0);
+		assert_int_equal(user.pages, 0);
+		assert_rc(try_unmap(w, w->ioas, 0, UINT64_MAX, NULL), 0);
+		assert_int_equal(a.process.pinned + a.process.locked, 0);
+	}
+	core_close(w->ctx);
+	w->ctx = NULL;
+	free(mem);
+}
+
 static void the_mode_is_set_with_a_capability_only(void **state)
 {
 	struct world *w = world_of(state);
@@ -273,6 +298,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(pinned_pages_count_against_the_users_limit),
 		CASE(by_process_each_has_its_own_limit),
+		CASE(without_a_limit_pages_are_counted_only),
 		CASE(the_mode_is_set_with_a_capability_only),
 		CASE(what_is_pinned_later_counts_for_who_mapped_it),
 		CASE(files_move_to_another_process),

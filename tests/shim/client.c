@@ -7,6 +7,7 @@ static const struct scenario *const all[] = {
 	process_scenarios,
 	signal_scenarios,
 	hostile_scenarios,
+	status_scenarios,
 };
 
 int main(int argc, char **argv)

@@ -24,6 +24,7 @@ struct scenario {
 extern const struct scenario basic_scenarios[];
 extern const struct scenario process_scenarios[];
 extern const struct scenario signal_scenarios[];
+extern const struct scenario status_scenarios[];
 extern const struct scenario hostile_scenarios[];
 
 #define CHECK(condition)                                                  \

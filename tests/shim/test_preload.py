@@ -35,6 +35,12 @@ class OneProcess(Case):
     def test_ioctls_of_other_subsystems_pass(self):
         self.scenario("other-subsystems")
 
+    def test_proc_status_says_what_is_pinned(self):
+        self.scenario("status")
+
+    def test_proc_status_says_what_is_locked_by_process(self):
+        self.scenario("status", "by-process", options=("--iommu", "mock"))
+
     def test_a_machine_that_caches_with_malice(self):
         self.scenario("memory",
                       options=("--cache", "hostile", "--device", "edu@5"))
@@ -46,6 +52,9 @@ class Processes(Case):
 
     def test_a_child_s_own_memory_and_fds_are_used(self):
         self.scenario("fork-data")
+
+    def test_proc_status_of_a_parent_and_of_its_child(self):
+        self.scenario("fork-status")
 
     def test_queues_of_and_in_a_child(self):
         self.scenario("fork-queue")
