@@ -203,12 +203,10 @@ static void a_run_larger_than_the_first_buffer_stays_one_ioctl(void **state)
 	assert_int_equal(stats.commands, 1000);
 }
 
-/* A thousand commands in a queue of 2^10, the first buffer taking 256 */
-static void a_run_that_cannot_grow_is_split_and_loses_nothing(void **state)
+/* A thousand commands in a queue of 2^10, one allocation failing meanwhile */
+static void ring_a_thousand(struct state *s, uint64_t fail_at)
 {
-	struct nestfd_viommu_stats stats = { .size = sizeof(stats) };
-	struct alloc_plan plan = { .fail_at = 1 };
-	struct state *s = *state;
+	struct alloc_plan plan = { .fail_at = fail_at };
 	int i;
 
 	nestfd_viommu_write(s->viommu, 0x90, 8, 0x80000 | 10);
@@ -221,11 +219,30 @@ static void a_run_that_cannot_grow_is_split_and_loses_nothing(void **state)
 	alloc_arm(&plan);
 	nestfd_viommu_write(s->viommu, 0x98, 4, 1000);
 	alloc_arm(NULL);
+	assert_true(plan.passed >= fail_at);
 	assert_int_equal(reg(s, CMDQ_CONS), 1000);
 	assert_int_equal(s->fake.nissued, 1000);
 	for (i = 0; i < 1000; i++)
 		assert_int_equal(s->fake.issued[i][1] >> 12, i);
 	assert_int_equal(s->fake.calls[0].count, 256);
+}
+
+static void a_span_that_cannot_grow_is_taken_in_pieces(void **state)
+{
+	struct nestfd_viommu_stats stats = { .size = sizeof(stats) };
+	struct state *s = *state;
+
+	ring_a_thousand(s, 1);
+	nestfd_viommu_stats(s->viommu, &stats);
+	assert_int_equal(stats.splits[NESTFD_SPLIT_END], 2);
+}
+
+static void a_run_that_cannot_grow_is_split_and_loses_nothing(void **state)
+{
+	struct nestfd_viommu_stats stats = { .size = sizeof(stats) };
+	struct state *s = *state;
+
+	ring_a_thousand(s, 2);
 	nestfd_viommu_stats(s->viommu, &stats);
 	assert_int_equal(stats.splits[NESTFD_SPLIT_LIMIT], 1);
 	assert_int_equal(stats.splits[NESTFD_SPLIT_END], 1);
@@ -773,6 +790,7 @@ int main(void)
 		CASE(what_the_host_calls_illegal_aborts),
 		CASE(a_doorbell_is_one_ioctl_however_many_commands),
 		CASE(a_run_larger_than_the_first_buffer_stays_one_ioctl),
+		CASE(a_span_that_cannot_grow_is_taken_in_pieces),
 		CASE(a_run_that_cannot_grow_is_split_and_loses_nothing),
 		CASE(an_unchanged_ste_splits_nothing_and_drops_its_cds),
 		CASE(a_changed_ste_splits_the_run),

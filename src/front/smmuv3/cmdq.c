@@ -11,6 +11,7 @@
  */
 #include <assert.h>
 
+#include "base/alloc.h"
 #include "base/le.h"
 #include "front/smmuv3/internal.h"
 
@@ -42,6 +43,18 @@ static void acknowledge_enable(struct smmuv3_front *f)
 	pthread_mutex_unlock(&f->lock);
 }
 
+/* Without memory the span stays as it is, and the queue is taken in pieces. */
+static void grow_span(struct smmuv3_front *f, uint32_t n)
+{
+	uint32_t room = 2u << ilog2_u64(n - 1);
+	void *span = alloc_grow(f->span, room, sizeof(f->span[0]));
+
+	if (!span)
+		return;
+	f->span = span;
+	f->span_room = room;
+}
+
 /* Commands to fetch now */
 static uint32_t pending(struct smmuv3_front *f, uint32_t cons)
 {
@@ -50,7 +63,11 @@ static uint32_t pending(struct smmuv3_front *f, uint32_t cons)
 
 	if (n > 1u << lg2)
 		return 0;
-	return n < f->max_span ? n : f->max_span;
+	if (n > f->max_span)
+		n = f->max_span;
+	if (n > f->span_room)
+		grow_span(f, n);
+	return n < f->span_room ? n : f->span_room;
 }
 
 static int fetch_piece(struct smmuv3_front *f, uint64_t addr, uint32_t at,

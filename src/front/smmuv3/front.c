@@ -7,6 +7,7 @@
 #include "front/smmuv3/internal.h"
 
 #define QUEUE_LG2_MAX 19
+#define FIRST_SPAN    256u /* commands; grows with what software queues */
 
 const char *front_thread(void)
 {
@@ -178,7 +179,8 @@ int smmuv3_front_create(const struct smmuv3_front_config *config,
 	f->max_span = config->max_span && config->max_span < most
 			      ? config->max_span
 			      : most;
-	f->span = alloc_array(f->max_span, sizeof(f->span[0]));
+	f->span_room = f->max_span < FIRST_SPAN ? f->max_span : FIRST_SPAN;
+	f->span = alloc_array(f->span_room, sizeof(f->span[0]));
 	if (!f->span) {
 		free(f);
 		return -ENOMEM;

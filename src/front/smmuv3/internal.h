@@ -92,6 +92,7 @@ struct smmuv3_front {
 	bool self_fed; /* the consumer's: kicked from inside its callbacks */
 	uint32_t span_start; /* the consumer's: CONS.RD of the span */
 	uint32_t max_span;
+	uint32_t span_room; /* the consumer's: commands that fit in @span */
 	uint64_t (*span)[2];
 };
 
