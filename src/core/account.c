@@ -63,7 +63,7 @@ static _Atomic uint64_t *counter_of(struct core_process *process,
 {
 	switch (mode) {
 	case CORE_ACCOUNT_USER:
-		return &process->user->pages;
+		return process->user ? &process->user->pages : NULL;
 	case CORE_ACCOUNT_PROCESS:
 		return &process->locked;
 	default:

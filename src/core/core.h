@@ -58,9 +58,9 @@ enum core_capability {
  * bytes. Outlives the contexts that pinned for it.
  */
 struct core_process {
-	struct core_account *user;
-	_Atomic uint64_t pinned; /* all that is pinned: Linux's VmPin */
-	_Atomic uint64_t locked; /* what counts by RLIMIT mode 1: VmLck */
+	struct core_account *user; /* NULL: not summed up by user */
+	_Atomic uint64_t pinned;   /* all that is pinned: Linux's VmPin */
+	_Atomic uint64_t locked;   /* what counts by RLIMIT mode 1: VmLck */
 	/* NULL: only counted, never refused */
 	uint64_t (*limit)(const struct core_process *process);
 	bool (*can)(const struct core_process *process,
