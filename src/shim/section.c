@@ -92,13 +92,13 @@ void section_wait(struct section *s)
 					    memory_order_acquire))
 			nap();
 		atomic_store_explicit(&s->depth, 1, memory_order_relaxed);
-		atomic_thread_fence(memory_order_seq_cst);
+		section_full_fence();
 	}
 }
 
 static void barrier_all(void)
 {
-	atomic_thread_fence(memory_order_seq_cst);
+	section_full_fence();
 	if (!section_fence)
 		syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }

@@ -84,6 +84,16 @@ struct section *section_claim(void);
 void section_wait(struct section *s);
 void section_deliver(struct section *s);
 
+/* atomic_thread_fence(), which gcc refuses to compile for ThreadSanitizer */
+static inline void section_full_fence(void)
+{
+#ifdef __SANITIZE_THREAD__
+	__sync_synchronize();
+#else
+	atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
 static inline struct section *section_enter(void)
 {
 	struct section *s = section_mine;
@@ -97,7 +107,7 @@ static inline struct section *section_enter(void)
 	 * we see what was changed before it. */
 	atomic_signal_fence(memory_order_seq_cst);
 	if (UNLIKELY(section_fence))
-		atomic_thread_fence(memory_order_seq_cst);
+		section_full_fence();
 	if (UNLIKELY(atomic_load_explicit(&section_frozen,
 					  memory_order_acquire)) &&
 	    !depth)
