@@ -3,11 +3,8 @@
 #include "client.h"
 
 static const struct scenario *const all[] = {
-	basic_scenarios,
-	process_scenarios,
-	signal_scenarios,
-	hostile_scenarios,
-	status_scenarios,
+	basic_scenarios,   process_scenarios, signal_scenarios,
+	hostile_scenarios, status_scenarios,
 };
 
 int main(int argc, char **argv)
