@@ -61,11 +61,13 @@ static void from_cache(struct way *w, const struct ref_entry *e, uint64_t addr)
 }
 
 /* The entry for both leaves: as far as both stay contiguous */
-static void from_walk(struct way *w, uint32_t kind, const struct tables *t,
-		      const struct leaf *s1, const struct leaf *s2,
-		      uint64_t addr, uint64_t ipa, uint64_t pa)
+static struct ref_entry keep(struct way *w, uint32_t kind,
+			     const struct tables *t, const struct leaf *s1,
+			     const struct leaf *s2, uint64_t addr)
 {
 	unsigned int lg2 = s2 && s2->lg2 < s1->lg2 ? s2->lg2 : s1->lg2;
+	uint64_t ipa = s1->out + (addr - s1->first);
+	uint64_t pa = s2 ? s2->out + (ipa - s2->first) : ipa;
 	const struct ref_entry e = {
 		.kind = kind,
 		.vmid = w->vmid,
@@ -84,7 +86,25 @@ static void from_walk(struct way *w, uint32_t kind, const struct tables *t,
 	};
 
 	way_add(w, &e);
-	done(w, &e, addr);
+	return e;
+}
+
+/*
+ * A leaf that refuses an access is valid all the same, and may be cached (DDI
+ * 0487, D8.16); under stage 2 if there is a leaf there, whatever it permits.
+ */
+static void keep_refused(struct way *w, bool nested, const struct tables *t,
+			 const struct leaf *s1, uint64_t addr)
+{
+	struct ref_outcome fault = *w->out;
+	struct leaf s2 = { 0 };
+
+	if (!nested)
+		keep(w, REF_S1, t, s1, NULL, addr);
+	else if (way_s2(w, s1->out + (addr - s1->first), CLASS_IN, 0, &s2))
+		keep(w, REF_S12, t, s1, &s2, addr);
+	fault.ways = w->out->ways;
+	*w->out = fault;
 }
 
 static void path_s1(struct way *w, bool nested)
@@ -94,7 +114,8 @@ static void path_s1(struct way *w, bool nested)
 	const struct ref_entry *e;
 	struct leaf s1 = { 0 }, s2 = { 0 };
 	struct tables t = { 0 };
-	uint64_t ipa, pa;
+	struct ref_entry made;
+	uint64_t ipa;
 
 	w->asid = (uint32_t)bits(w->cd[0], 63, 48);
 	way_s1_tables(w, bits(va, 55, 55), &t);
@@ -107,16 +128,19 @@ static void path_s1(struct way *w, bool nested)
 		from_cache(w, e, va);
 		return;
 	}
-	if (!way_s1(w, va, &t, &s1))
+	if (!way_s1(w, va, &t, &s1)) {
+		if (w->out->event == F_PERMISSION && !w->out->s2)
+			keep_refused(w, nested, &t, &s1, va);
 		return;
-	ipa = s1.out + (va - s1.first);
-	pa = ipa;
-	if (nested) {
-		if (!way_s2(w, ipa, CLASS_IN, w->need, &s2))
-			return;
-		pa = s2.out + (ipa - s2.first);
 	}
-	from_walk(w, kind, &t, &s1, nested ? &s2 : NULL, va, ipa, pa);
+	ipa = s1.out + (va - s1.first);
+	if (nested && !way_s2(w, ipa, CLASS_IN, w->need, &s2)) {
+		if (w->out->event == F_PERMISSION)
+			keep_refused(w, nested, &t, &s1, va);
+		return;
+	}
+	made = keep(w, kind, &t, &s1, nested ? &s2 : NULL, va);
+	done(w, &made, va);
 }
 
 static void path_s2(struct way *w)
@@ -238,6 +262,37 @@ static bool get_ste(struct way *w)
 	return true;
 }
 
+struct ref_l1cd *ref_l1cd_of(struct ref *r, uint32_t sid, uint32_t index)
+{
+	for (size_t n = 0; n < r->l1cds; n++) {
+		if (r->l1cd[n].sid == sid && r->l1cd[n].index == index)
+			return &r->l1cd[n];
+	}
+	return NULL;
+}
+
+/* 3.21.3: kept if it was fetched, valid or not */
+static bool get_l1cd(struct way *w, const struct ref_l1cd *what, uint64_t *l1)
+{
+	const struct ref_l1cd *known =
+		ref_l1cd_of(w->r, what->sid, what->index);
+	uint64_t pa;
+
+	if (w->look == REF_CACHED && known && known->addr == what->addr) {
+		*l1 = known->value;
+		w->out->used = true;
+		return true;
+	}
+	if (!way_locate(w, what->addr, CLASS_CD, &pa))
+		return false;
+	if (!way_load(w->r, pa, l1, 1))
+		return way_fault(w, F_CD_FETCH, false, 0, 0, pa);
+	w->r->keep_l1cd = true;
+	w->r->new_l1cd = *what;
+	w->r->new_l1cd.value = *l1;
+	return true;
+}
+
 /* 3.3.2, 5.4: linear, or two levels with 64 or 1024 CDs in a leaf */
 static bool find_cd(struct way *w, uint32_t ssid, uint64_t *addr)
 {
@@ -245,7 +300,8 @@ static bool find_cd(struct way *w, uint32_t ssid, uint64_t *addr)
 	unsigned int max = (unsigned int)bits(w->ste[0], 63, 59);
 	uint64_t fmt = max ? bits(w->ste[0], 5, 4) : 0;
 	unsigned int split = fmt == 1 ? 6 : 10;
-	uint64_t at, pa, l1;
+	struct ref_l1cd what = { .sid = w->a->sid, .split = split };
+	uint64_t l1;
 
 	if (fmt != 1 && fmt != 2) {
 		*addr = (ptr & ~mask(max + 6)) + ssid * 64ULL;
@@ -253,11 +309,10 @@ static bool find_cd(struct way *w, uint32_t ssid, uint64_t *addr)
 	}
 	if (max > split)
 		ptr &= ~mask(max - split + 3);
-	at = ptr + (ssid >> split) * 8ULL;
-	if (!way_locate(w, at, CLASS_CD, &pa))
+	what.index = ssid >> split;
+	what.addr = ptr + what.index * 8ULL;
+	if (!get_l1cd(w, &what, &l1))
 		return false;
-	if (!way_load(w->r, pa, &l1, 1))
-		return way_fault(w, F_CD_FETCH, false, 0, 0, pa);
 	/* 3.4.3: an address that is too large makes it invalid */
 	if (!bits(l1, 0, 0) || bits(l1, 51, 0) >> w->r->oas_bits)
 		return way_fault_config(w, C_BAD_SUBSTREAMID);
@@ -349,10 +404,9 @@ static bool configure(struct way *w, bool *s1)
 	*s1 = bits(w->ste[0], 1, 1);
 	if (!route(w, s1))
 		return false;
-	w->no_cache = true;
+	w->vmid = bits(w->ste[2], 15, 0);
 	if (*s1 && !get_cd(w, w->a->ssv ? w->a->ssid : 0))
 		return false;
-	w->no_cache = false;
 	r->keep_context = w->look == REF_CACHED;
 	r->new_context = (struct ref_context){
 		.sid = w->a->sid,
@@ -402,6 +456,7 @@ void ref_translate(struct ref *r, const struct ref_access *a,
 	};
 	r->fresh = 0;
 	r->keep_context = false;
+	r->keep_l1cd = false;
 	r->new_stream = (struct ref_stream){ 0 };
 	if (!r->smmuen) { /* 6.3.13; nothing is recorded */
 		if (!r->gbpa_abort && !(a->addr >> r->oas_bits)) {

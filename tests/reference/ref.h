@@ -12,14 +12,16 @@
  * Where the architecture lets hardware choose, the reference has chosen:
  *
  * - A cached leaf that matches is used, and faults as it stands if it does not
- *   permit the access; a cached stage-2 page that does not permit what a *walk*
- *   needs is walked again.
+ *   permit the access; so does a cached stage-2 page that a *walk* needs.
  * - A walk starts at the deepest cached table. Where several entries match, all
  *   of them are right answers: ref_translate() gives one for each *choice*.
  * - What is kept: every table descriptor and every stage-2 page that a walk
- *   used, even if the walk ended in a fault; a leaf only if the whole
- *   translation succeeded. CDs are found through stage 2 without any cache.
- * - Configuration: per stream its STE and L1STD, and per (stream, SubstreamID
+ *   used, even if the walk ended in a fault, and even if the page refused the
+ *   access; a leaf if that is so of stage 1 and, under it, of stage 2. Of a
+ *   valid leaf of stage 1 nothing is kept where stage 2 has none. CDs and L1CDs
+ *   are found through stage 2 as tables of stage 1 are.
+ * - Configuration: per stream its STE and L1STD, valid ones only; per stream
+ *   and level-2 CD table its L1CD, valid or not; and per (stream, SubstreamID
  *   or none) the CD in use.
  */
 #ifndef TESTS_REFERENCE_REF_H
@@ -32,6 +34,7 @@
 #define REF_ENTRIES  8192
 #define REF_STREAMS  64
 #define REF_CONTEXTS 256
+#define REF_L1CDS    512
 
 /* As nestfd_cache_entry.kind says */
 enum ref_kind {
@@ -111,6 +114,14 @@ struct ref_stream {
 	uint64_t l1;
 };
 
+struct ref_l1cd {
+	uint32_t sid;
+	uint32_t index;
+	unsigned int split;
+	uint64_t addr; /* before stage 2 */
+	uint64_t value;
+};
+
 struct ref_context {
 	uint32_t sid;
 	uint32_t ssid;
@@ -143,11 +154,15 @@ struct ref {
 	size_t streams;
 	struct ref_context context[REF_CONTEXTS];
 	size_t contexts;
+	struct ref_l1cd l1cd[REF_L1CDS];
+	size_t l1cds;
 
 	/* what the last translation would add to the configuration caches */
 	struct ref_stream new_stream;
 	struct ref_context new_context;
 	bool keep_context;
+	struct ref_l1cd new_l1cd;
+	bool keep_l1cd;
 	bool overflow; /* the test's own limits */
 };
 
@@ -173,6 +188,7 @@ void ref_command(struct ref *r, const uint64_t cmd[2]);
 /* Is entry @n replaced by a later one of the same key? */
 bool ref_replaced(const struct ref *r, size_t n);
 struct ref_stream *ref_stream_of(struct ref *r, uint32_t sid);
+struct ref_l1cd *ref_l1cd_of(struct ref *r, uint32_t sid, uint32_t index);
 bool ref_same_key(const struct ref_entry *a, const struct ref_entry *b);
 
 #endif

@@ -33,6 +33,22 @@ static void commit_stream(struct ref *r)
 	}
 }
 
+static void commit_l1cd(struct ref *r)
+{
+	const struct ref_l1cd *new = &r->new_l1cd;
+	struct ref_l1cd *known = ref_l1cd_of(r, new->sid, new->index);
+
+	if (!r->keep_l1cd)
+		return;
+	r->keep_l1cd = false;
+	if (known)
+		*known = *new;
+	else if (r->l1cds == REF_L1CDS)
+		r->overflow = true;
+	else
+		r->l1cd[r->l1cds++] = *new;
+}
+
 void ref_commit(struct ref *r)
 {
 	size_t kept = 0;
@@ -44,6 +60,7 @@ void ref_commit(struct ref *r)
 	r->count = kept;
 	r->fresh = 0;
 	commit_stream(r);
+	commit_l1cd(r);
 	if (!r->keep_context)
 		return;
 	r->keep_context = false;
@@ -178,6 +195,22 @@ static void drop_contexts(struct ref *r, uint32_t first, uint32_t last,
 	r->contexts = kept;
 }
 
+/* @ssid: of that one's table only */
+static void drop_l1cds(struct ref *r, uint32_t first, uint32_t last,
+		       const uint32_t *ssid)
+{
+	size_t kept = 0;
+
+	for (size_t n = 0; n < r->l1cds; n++) {
+		const struct ref_l1cd *l = &r->l1cd[n];
+
+		if (l->sid < first || l->sid > last ||
+		    (ssid && *ssid >> l->split != l->index))
+			r->l1cd[kept++] = *l;
+	}
+	r->l1cds = kept;
+}
+
 /* The STEs of [first, last], the CDs found through them, maybe L1STDs */
 static void drop_stes(struct ref *r, uint32_t first, uint32_t last, bool l1)
 {
@@ -194,6 +227,7 @@ static void drop_stes(struct ref *r, uint32_t first, uint32_t last, bool l1)
 			s->has_l1 = false;
 	}
 	drop_contexts(r, first, last, false, NULL);
+	drop_l1cds(r, first, last, NULL);
 }
 
 void ref_command(struct ref *r, const uint64_t cmd[2])
@@ -211,9 +245,12 @@ void ref_command(struct ref *r, const uint64_t cmd[2])
 		break;
 	case 0x05: /* CFGI_CD */
 		drop_contexts(r, sid, sid, true, &ssid);
+		if (!(cmd[1] & 1))
+			drop_l1cds(r, sid, sid, &ssid);
 		break;
 	case 0x06: /* CFGI_CD_ALL */
 		drop_contexts(r, sid, sid, true, NULL);
+		drop_l1cds(r, sid, sid, NULL);
 		break;
 	default:
 		tlbi(r, cmd);

@@ -54,7 +54,7 @@ void way_add(struct way *w, const struct ref_entry *e)
 {
 	struct ref *r = w->r;
 
-	if (w->look == REF_COLD || w->no_cache)
+	if (w->look == REF_COLD)
 		return;
 	if (r->count + r->fresh == REF_ENTRIES) {
 		r->overflow = true;
@@ -94,7 +94,7 @@ const struct ref_entry *way_find(struct way *w, uint32_t kind, uint64_t addr,
 	unsigned int n = 0, pick;
 	const struct ref *r = w->r;
 
-	if (w->look != REF_CACHED || w->no_cache)
+	if (w->look != REF_CACHED)
 		return NULL;
 	for (int level = 3; level >= 0; level--) {
 		for (size_t i = 0; i < r->count + r->fresh; i++) {
@@ -276,6 +276,8 @@ bool way_s2(struct way *w, uint64_t ipa, uint8_t class, uint8_t need,
 				       e->level, e->perms, false };
 		return true;
 	}
+	if (e)
+		return way_fault(w, F_PERMISSION, true, class, ipa, 0);
 	if (ipa >> t.in_bits)
 		return way_fault(w, F_TRANSLATION, true, class, ipa, 0);
 	table = t.base;
@@ -310,10 +312,13 @@ bool way_s2(struct way *w, uint64_t ipa, uint8_t class, uint8_t need,
 		.level = level,
 		.perms = s2_perms(d),
 	};
-	if (!s2_judge(w, &t, d, ipa, class, need, leaf))
-		return false;
-	s2_keep(w, &t, leaf);
-	return true;
+	if (s2_judge(w, &t, d, ipa, class, need, leaf)) {
+		s2_keep(w, &t, leaf);
+		return true;
+	}
+	if (w->out->event == F_PERMISSION) /* a valid leaf, though */
+		s2_keep(w, &t, leaf);
+	return false;
 }
 
 bool way_has_s2(const struct way *w)

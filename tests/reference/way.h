@@ -58,7 +58,6 @@ struct way {
 	const struct ref_access *a;
 	struct ref_outcome *out;
 	enum ref_look look;
-	bool no_cache; /* for CDs */
 	unsigned int choice;
 	uint64_t ste[8];
 	uint64_t cd[8];
@@ -105,6 +104,7 @@ bool way_locate(struct way *w, uint64_t addr, uint8_t class, uint64_t *pa);
 
 /* False if the half of the CD is ILLEGAL (5.4) */
 bool way_s1_tables(const struct way *w, unsigned int half, struct tables *t);
+/* F_PERMISSION: *leaf says which refuses. */
 bool way_s1(struct way *w, uint64_t va, const struct tables *t,
 	    struct leaf *leaf);
 

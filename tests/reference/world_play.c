@@ -106,6 +106,25 @@ static void mutate_l1std(struct world *w)
 		world_command(w, 4 | sid << 32, world_below(w, 8));
 }
 
+/* An L1CD: none, its own table, another's; or where there is no memory */
+static void mutate_l1cd(struct world *w, struct stream *s)
+{
+	unsigned int n = world_chance(w, 60) ? 0 : world_below(w, 4);
+	uint64_t table =
+		world_cd_at(w, s, 64 * (n + world_chance(w, 50)) % 128);
+	uint64_t *l1 = world_at(w, world_cd_at(w, s, 0) - 0x1000);
+	uint64_t sid = (uint64_t)s->sid << 32;
+
+	table += s->parent >= 0 ? DELTA : 0;
+	l1[n] = world_chance(w, 5) ? 1ULL << 50 | 1
+				   : table | world_chance(w, 80);
+	if (w->tidy) /* the CDs behind it, too */
+		world_command(w, 6 | sid, 0);
+	else if (world_chance(w, 60))
+		world_command(w, 5 | sid | (n * 64 + world_below(w, 4)) << 12,
+			      world_chance(w, 60));
+}
+
 static void mutate_config(struct world *w)
 {
 	struct stream *s = &w->stream[world_below(w, STREAMS)];
@@ -114,6 +133,10 @@ static void mutate_config(struct world *w)
 
 	if (w->two_level && world_chance(w, 20)) {
 		mutate_l1std(w);
+		return;
+	}
+	if (s->fmt && s->config & 1 && world_chance(w, 40)) {
+		mutate_l1cd(w, s);
 		return;
 	}
 	if (world_chance(w, 50) || !(s->config & 1)) {

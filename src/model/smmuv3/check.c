@@ -70,13 +70,71 @@ static void tell(struct visit *v, const struct stale_part *part, bool has_pa,
 	m->host.stale(m->host.ctx, &stale);
 }
 
+/* The same STE and what memory says of all the rest */
+static void look_with_ste(const struct visit *v, const struct context *ctx,
+			  struct result *r)
+{
+	struct context tmp = {
+		.pasid = ctx->pasid,
+		.stream = ctx->stream,
+		.has_stream = true,
+	};
+	struct visit cold = *v;
+
+	cold.quiet = true;
+	*r = (struct result){ 0 };
+	if (context_reload(&cold, &tmp, &r->fault))
+		engine_path(&cold, &tmp, true, r);
+}
+
+/* Does memory still say what the cached level-1 descriptor does? */
+static bool l1cd_is_stale(const struct visit *v, const struct context *ctx)
+{
+	struct smmuv3_fault fault;
+	struct smmuv3_walk_env env;
+	struct visit cold = *v;
+	uint64_t now;
+
+	cold.quiet = true;
+	engine_env(&cold, &env);
+	return !smmuv3_l1cd_load(&env, &ctx->stream, ctx->ssid, &now, &fault) ||
+	       now != ctx->l1cd.value;
+}
+
+/*
+ * Which part of the configuration: STE, CD, what leads to the CD, or what stage
+ * 2 made of its address? Of a CD just read the last two are left.
+ */
+static void blame_config(const struct visit *v, const struct context *ctx,
+			 const struct result *now, struct stale_part *part)
+{
+	struct result same_ste;
+
+	part->serial = ctx->serial;
+	if (!ctx->has_stream)
+		return;
+	look_with_ste(v, ctx, &same_ste);
+	if (differs(v, ctx, &same_ste, now))
+		return;
+	part->cd = true;
+	part->serial = ctx->cd_serial;
+	if (ctx->has_l1cd && l1cd_is_stale(v, ctx)) {
+		part->l1cd = true;
+		part->split = smmuv3_cd_split(&ctx->stream);
+		part->serial = ctx->l1cd.serial;
+	} else if (ctx->has_entry) {
+		part->config = false;
+		part->entry = &ctx->entry;
+		part->serial = ctx->entry.serial;
+	}
+}
+
 bool check_path(struct visit *v, const struct context *ctx,
 		const struct result *r)
 {
 	struct stale_part part = {
 		.port = v->port,
 		.ssid = ctx->ssid,
-		.has_cd = ctx->has_s1,
 		.entry = &r->entry,
 		.serial = r->entry.serial,
 	};
@@ -91,7 +149,7 @@ bool check_path(struct visit *v, const struct context *ctx,
 		part.config = !differs(v, ctx, r, &same_config);
 	}
 	if (part.config)
-		part.serial = ctx->serial;
+		blame_config(v, ctx, &now, &part);
 	tell(v, &part, r->ok, r->pa, now.ok, now.pa);
 	return true;
 }

@@ -87,6 +87,14 @@ uint8_t smmuv3_cd_decode(const uint64_t dw[8], const struct smmuv3_id *id,
 			 const struct smmuv3_stream *stream,
 			 struct smmuv3_s1 *s1);
 
+/* How many of a SubstreamID's low bits index the level-2 CD table; 0: linear */
+unsigned int smmuv3_cd_split(const struct smmuv3_stream *stream);
+
+/* The level-1 descriptor of CD @ssid; the tables have two levels. */
+bool smmuv3_l1cd_load(const struct smmuv3_walk_env *env,
+		      const struct smmuv3_stream *stream, uint32_t ssid,
+		      uint64_t *l1cd, struct smmuv3_fault *fault);
+
 /* Find, fetch and decode CD @ssid (from the route). */
 bool smmuv3_cd_load(const struct smmuv3_walk_env *env,
 		    const struct smmuv3_id *id,

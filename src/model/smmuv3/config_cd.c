@@ -153,23 +153,36 @@ static bool cd_locate(const struct smmuv3_walk_env *env,
 	return true;
 }
 
-/* The level-1 descriptor of @ssid; false with *fault. */
-static bool l1cd_load(const struct smmuv3_walk_env *env,
-		      const struct smmuv3_stream *stream, uint32_t ssid,
-		      unsigned int split, uint64_t *l1cd,
-		      struct smmuv3_fault *fault)
+unsigned int smmuv3_cd_split(const struct smmuv3_stream *stream)
 {
+	if (stream->s1fmt == SMMUV3_S1FMT_LINEAR)
+		return 0;
+	return stream->s1fmt == SMMUV3_S1FMT_4K_L2 ? SPLIT_4K_LG2
+						   : SPLIT_64K_LG2;
+}
+
+bool smmuv3_l1cd_load(const struct smmuv3_walk_env *env,
+		      const struct smmuv3_stream *stream, uint32_t ssid,
+		      uint64_t *l1cd, struct smmuv3_fault *fault)
+{
+	const struct smmuv3_walk_cache *cache = env->cache;
+	unsigned int split = smmuv3_cd_split(stream);
 	unsigned int lg2 =
 		stream->s1cdmax > split ? stream->s1cdmax - split + 3u : 0;
 	uint64_t addr = (stream->s1contextptr & ~low_mask(lg2)) +
 			(ssid >> split) * SMMUV3_L1CD_SIZE;
 	uint64_t pa, raw;
 
+	if (cache && cache->l1cd_find &&
+	    cache->l1cd_find(env->cache_ctx, ssid >> split, addr, l1cd))
+		return true;
 	if (!cd_locate(env, stream, addr, &pa, fault))
 		return false;
 	if (phys_cursor_load64(env->phys, &env->cursors->s1, pa, &raw))
 		return smmuv3_fetch_fault(fault, SMMUV3_EVT_F_CD_FETCH, pa);
 	*l1cd = le64toh(raw);
+	if (cache && cache->l1cd_add && !env->quiet)
+		cache->l1cd_add(env->cache_ctx, ssid >> split, addr, *l1cd);
 	return true;
 }
 
@@ -178,17 +191,15 @@ static bool cd_find(const struct smmuv3_walk_env *env,
 		    const struct smmuv3_stream *stream, uint32_t ssid,
 		    uint64_t *addr, struct smmuv3_fault *fault)
 {
-	unsigned int split = stream->s1fmt == SMMUV3_S1FMT_4K_L2
-				     ? SPLIT_4K_LG2
-				     : SPLIT_64K_LG2;
+	unsigned int split = smmuv3_cd_split(stream);
 	uint64_t l1cd, table;
 
-	if (stream->s1fmt == SMMUV3_S1FMT_LINEAR) {
+	if (!split) {
 		table = stream->s1contextptr & ~low_mask(stream->s1cdmax + 6u);
 		*addr = table + ssid * CD_SIZE;
 		return true;
 	}
-	if (!l1cd_load(env, stream, ssid, split, &l1cd, fault))
+	if (!smmuv3_l1cd_load(env, stream, ssid, &l1cd, fault))
 		return false;
 	table = l1cd & SMMUV3_L1CD_L2PTR & ~low_mask(split + 6);
 	if (!(l1cd & SMMUV3_L1CD_V) || table >> env->oas_bits)

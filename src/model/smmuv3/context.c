@@ -211,11 +211,10 @@ static void context_tags(const struct visit *v, struct context *ctx)
 }
 
 /* From a known STE to a whole context */
-static bool context_load(struct visit *v, struct context *ctx,
-			 struct smmuv3_fault *fault)
+static bool context_load(struct visit *v, struct context *ctx, bool cold,
+			 uint64_t seq, struct smmuv3_fault *fault)
 {
 	struct smmuv3_route route = { 0 };
-	struct smmuv3_walk_env env;
 	struct smmuv3_input in;
 
 	context_input(v, &in);
@@ -224,14 +223,18 @@ static bool context_load(struct visit *v, struct context *ctx,
 	ctx->path = route.path;
 	ctx->ssid = route.ssid;
 	if (ctx->path == SMMUV3_PATH_S1 || ctx->path == SMMUV3_PATH_NESTED) {
-		engine_env(v, &env);
-		if (!smmuv3_cd_load(&env, &v->model->id, &ctx->stream,
-				    ctx->ssid, &ctx->s1, fault))
+		if (!engine_cd(v, ctx, cold, seq, fault))
 			return false;
 		ctx->has_s1 = true;
 	}
 	context_tags(v, ctx);
 	return true;
+}
+
+bool context_reload(struct visit *v, struct context *ctx,
+		    struct smmuv3_fault *fault)
+{
+	return context_load(v, ctx, true, 0, fault);
 }
 
 /* Where the context of @pasid is published; NULL if there is no memory. */
@@ -272,6 +275,7 @@ static void context_keep(struct visit *v, uint64_t seq, uint64_t serial,
 		return;
 	*copy = *ctx;
 	copy->cached = true;
+	copy->has_entry = false;
 	if (serial < copy->serial)
 		copy->serial = serial;
 	spin_take(&port->lock);
@@ -310,7 +314,8 @@ const struct context *context_get(struct visit *v, bool cold,
 		return NULL;
 	tmp->has_stream = true;
 	tmp->cached = tmp->serial != ~0ull;
-	if (!context_load(v, tmp, fault))
+	tmp->cd_serial = now;
+	if (!context_load(v, tmp, cold, seq, fault))
 		return NULL;
 	if (!cold && !v->quiet)
 		context_keep(v, seq, now, tmp);
@@ -358,6 +363,7 @@ void context_drop_stream(struct smmuv3_port *port, bool leaf)
 	spin_take(&port->lock);
 	if (!leaf)
 		port->l1std.valid = false;
+	l1cd_drop_all(port);
 	entry = port->stream;
 	reader_publish(&port->stream, NULL);
 	while (port->contexts)
@@ -378,12 +384,14 @@ void context_drop_l1std(struct smmuv3_port *port)
 }
 
 /* A CD serves the context of its SubstreamID and maybe the one without. */
-void context_drop_cd(struct smmuv3_port *port, uint32_t ssid)
+void context_drop_cd(struct smmuv3_port *port, uint32_t ssid, bool leaf)
 {
 	struct context *gone = NULL;
 	struct context *ctx;
 
 	spin_take(&port->lock);
+	if (!leaf)
+		l1cd_drop(port, ssid);
 	ctx = port->ctx;
 	if (ctx && ctx->has_s1 && ctx->ssid == ssid)
 		context_drop(port, ctx, &gone);
@@ -401,6 +409,7 @@ void context_drop_cds(struct smmuv3_port *port)
 	struct context *ctx, *next;
 
 	spin_take(&port->lock);
+	l1cd_drop_all(port);
 	for (ctx = port->contexts; ctx; ctx = next) {
 		next = ctx->next;
 		if (ctx->has_s1)
@@ -423,4 +432,5 @@ void context_free_all(struct smmuv3_port *port)
 	for (unsigned int n = 0; port->pasids && n < SSID_LEAF; n++)
 		free(port->pasids[n]);
 	free(port->pasids);
+	l1cd_free(port);
 }

@@ -57,6 +57,13 @@ enum engine_mode {
 	MODE_TRANSLATE,
 };
 
+/* A level-1 context descriptor; @addr: where STE and stage 1 say it lies */
+struct l1cd {
+	uint64_t addr;
+	uint64_t value;
+	uint64_t serial;
+};
+
 struct context {
 	struct grace_head free;
 	struct context *next; /* of the port; under its lock */
@@ -76,6 +83,12 @@ struct context {
 	uint64_t serial; /* the oldest part's */
 	struct smmuv3_stream stream;
 	struct smmuv3_s1 s1;
+	/* By what the CD was found, for the checker; policy hostile */
+	uint64_t cd_serial;
+	bool has_l1cd; /* a cached one */
+	bool has_entry;
+	struct l1cd l1cd;
+	struct iotlb_entry entry; /* of stage 2, the oldest; not when cached */
 };
 
 /* A cached STE. */
@@ -138,6 +151,7 @@ struct smmuv3_port {
 		uint64_t addr;
 		uint64_t value;
 	} l1std;		    /* under the lock; policy hostile */
+	struct l1cd_cache *l1cds;   /* likewise; NULL until there is one */
 	uint32_t noted[PORT_SLOTS]; /* the command consumer's, see exec.c */
 	uint32_t noted_crowd;
 	uint64_t last_event[4]; /* under model.event_lock */
@@ -358,9 +372,26 @@ static inline const struct context *context_cached(struct smmuv3_port *port,
 
 void context_drop_stream(struct smmuv3_port *port, bool leaf);
 void context_drop_l1std(struct smmuv3_port *port);
-void context_drop_cd(struct smmuv3_port *port, uint32_t ssid);
+void context_drop_cd(struct smmuv3_port *port, uint32_t ssid, bool leaf);
 void context_drop_cds(struct smmuv3_port *port);
 void context_free_all(struct smmuv3_port *port);
+/*
+ * What *ctx is if its STE is as it says, whatever the STE's memory says now,
+ * and all the rest is as in memory; false: *fault.
+ */
+bool context_reload(struct visit *v, struct context *ctx,
+		    struct smmuv3_fault *fault);
+
+/* l1cd.c; @index: SubstreamID >> @split */
+bool l1cd_find(struct smmuv3_port *port, uint32_t index, uint64_t addr,
+	       struct l1cd *l1cd);
+/* Not if a CFGI has come since port.config_seq was @seq */
+void l1cd_keep(struct smmuv3_port *port, uint64_t seq, uint32_t index,
+	       unsigned int split, const struct l1cd *l1cd);
+/* With the port's lock held. */
+void l1cd_drop(struct smmuv3_port *port, uint32_t ssid);
+void l1cd_drop_all(struct smmuv3_port *port);
+void l1cd_free(struct smmuv3_port *port);
 
 /* translate.c */
 void engine_translate(struct visit *v, struct model_translation *out);
@@ -368,6 +399,12 @@ void engine_translate(struct visit *v, struct model_translation *out);
 void engine_path(struct visit *v, const struct context *ctx, bool cold,
 		 struct result *r);
 void engine_env(const struct visit *v, struct smmuv3_walk_env *env);
+/*
+ * The CD of @ctx: from memory or, under hostile, found by what is cached of
+ * level-1 descriptors and of stage 2; @seq: port.config_seq before it began.
+ */
+bool engine_cd(struct visit *v, struct context *ctx, bool cold, uint64_t seq,
+	       struct smmuv3_fault *fault);
 /* Stage 2 alone for a translated transaction (EATS split). */
 void engine_stage2(struct visit *v, const struct smmuv3_stream *stream,
 		   bool cold, struct result *r);
@@ -452,9 +489,11 @@ void history_add(struct history *h, const struct smmuv3_cmd *cmd);
 /* What was found stale: one of these is its reason. */
 struct stale_part {
 	const struct smmuv3_port *port;
-	uint32_t ssid; /* the CD's or, of the ATC, the PASID */
-	bool config;   /* STE or CD */
-	bool has_cd;   /* config: a CD took part */
+	uint32_t ssid;	    /* the CD's or, of the ATC, the PASID */
+	bool config;	    /* STE or CD */
+	bool cd;	    /* config: the CD, not the STE ... */
+	bool l1cd;	    /* ... or what leads to it */
+	unsigned int split; /* l1cd: SubstreamIDs have that many bits below */
 	bool atc;
 	const struct iotlb_entry *entry; /* unless config */
 	uint64_t serial;		 /* when it was cached */

@@ -160,7 +160,7 @@ static void cfgi_port(struct smmuv3_port *port, const struct smmuv3_cmd *cmd)
 		context_drop_stream(port, false);
 		return;
 	case SMMUV3_OP_CFGI_CD:
-		context_drop_cd(port, cmd->ssid);
+		context_drop_cd(port, cmd->ssid, cmd->leaf);
 		return;
 	default:
 		context_drop_cds(port);

@@ -169,6 +169,23 @@ static enum nearness judge_tlbi(const struct stale_part *part,
 	return best;
 }
 
+static enum nearness judge_l1cd(const struct stale_part *part,
+				struct near *near)
+{
+	const struct smmuv3_cmd *cmd = &near->cmd;
+
+	if (cmd->op != SMMUV3_OP_CFGI_CD)
+		return NEAR_COVERS;
+	if (cmd->ssid >> part->split != part->ssid >> part->split)
+		return because(near, NEAR_TAG,
+			       "CD %u lies behind another level-1 descriptor",
+			       cmd->ssid);
+	if (cmd->leaf)
+		return because(near, NEAR_MISS,
+			       "Leaf=1 keeps level-1 descriptors");
+	return NEAR_COVERS;
+}
+
 static enum nearness judge_cfgi(const struct stale_part *part,
 				struct near *near)
 {
@@ -179,10 +196,13 @@ static enum nearness judge_cfgi(const struct stale_part *part,
 		return NEAR_NOT;
 	if (sid < cmd->sid || sid > cmd->sid_last)
 		return because(near, NEAR_ADDRESS, "another StreamID");
-	if (cmd->op == SMMUV3_OP_CFGI_CD && part->has_cd &&
-	    cmd->ssid != part->ssid)
+	if (part->l1cd)
+		return judge_l1cd(part, near);
+	if (cmd->op == SMMUV3_OP_CFGI_CD && part->cd && cmd->ssid != part->ssid)
 		return because(near, NEAR_TAG, "CD %u, cached is CD %u",
 			       cmd->ssid, part->ssid);
+	if (part->cd)
+		return NEAR_COVERS;
 	if (cmd->op == SMMUV3_OP_CFGI_CD || cmd->op == SMMUV3_OP_CFGI_CD_ALL)
 		return because(near, NEAR_MISS, "it leaves the STE");
 	return because(near, NEAR_MISS, "it leaves the level-1 descriptor");
@@ -270,6 +290,11 @@ static int tell_part(const struct stale_part *part, char *text, size_t size)
 	const struct iotlb_entry *e = part->entry;
 	int at = 0;
 
+	if (part->l1cd)
+		return append(
+			text, size, at,
+			"level-1 descriptor to CD %u of stream %#x cached",
+			part->ssid, part->port->config.stream_id);
 	if (part->config)
 		return append(text, size, at,
 			      "configuration of stream %#x cached",

@@ -246,8 +246,52 @@ static const struct smmuv3_walk_cache cache_fast = {
 	.s2_add = s2_add,
 };
 
-static void walk_entry(const struct walk_tags *t, const struct context *ctx,
-		       const struct smmuv3_walk *w, struct iotlb_entry *e)
+/* The same for one CD */
+struct cd_tags {
+	struct walk_tags walk;
+	struct context *ctx;
+	uint64_t seq; /* port.config_seq before it began */
+};
+
+static bool cd_l1_find(void *ctx, uint32_t index, uint64_t addr, uint64_t *l1cd)
+{
+	struct cd_tags *t = container_of(ctx, struct cd_tags, walk);
+
+	if (!l1cd_find(t->walk.v->port, index, addr, &t->ctx->l1cd))
+		return false;
+	t->ctx->has_l1cd = true;
+	t->ctx->cached = true;
+	*l1cd = t->ctx->l1cd.value;
+	return true;
+}
+
+static void cd_l1_add(void *ctx, uint32_t index, uint64_t addr, uint64_t value)
+{
+	struct cd_tags *t = container_of(ctx, struct cd_tags, walk);
+	const struct l1cd l1cd = {
+		.addr = addr,
+		.value = value,
+		.serial = t->walk.serial,
+	};
+
+	l1cd_keep(t->walk.v->port, t->seq, index,
+		  smmuv3_cd_split(&t->ctx->stream), &l1cd);
+}
+
+/* CDs are read through stage 2 like tables of stage 1 (3.21.1). */
+static const struct smmuv3_walk_cache cache_cd = {
+	.s2_find = s2_find,
+	.s2_add = s2_add,
+	.ipa_find = ipa_find,
+	.ipa_add = ipa_add,
+	.l1cd_find = cd_l1_find,
+	.l1cd_add = cd_l1_add,
+};
+
+/* In line: the second caller, for what is refused, is not worth a call. */
+static inline __attribute__((always_inline)) void
+walk_entry(const struct walk_tags *t, const struct context *ctx,
+	   const struct smmuv3_walk *w, struct iotlb_entry *e)
 {
 	*e = (struct iotlb_entry){
 		.iova = w->page_first,
@@ -313,6 +357,81 @@ static void walk_begin(struct walk_tags *t, uint64_t tag,
 	env->recents = recents;
 }
 
+static __attribute__((cold, noinline)) bool
+cd_by_caches(struct visit *v, struct context *ctx, uint64_t seq,
+	     struct smmuv3_fault *fault)
+{
+	const struct smmuv3_model *m = v->model;
+	struct result r = { 0 };
+	struct cd_tags t = {
+		.walk = {
+			.v = v,
+			.s2 = &ctx->stream.s2,
+			.r = &r,
+			.serial = counted(&m->serial),
+			.ticket = iotlb_ticket(m->tlb),
+			.vmid = ctx->stream.vmid,
+		},
+		.ctx = ctx,
+		.seq = seq,
+	};
+	struct smmuv3_walk_env env;
+	bool ok;
+
+	engine_env(v, &env);
+	env.cache_ctx = &t.walk;
+	if (!(__atomic_load_n(&m->forgotten, __ATOMIC_ACQUIRE) & 1))
+		env.cache = &cache_cd; /* as in walk_begin() */
+	ok = smmuv3_cd_load(&env, &v->model->id, &ctx->stream, ctx->ssid,
+			    &ctx->s1, fault);
+	ctx->cached |= r.used;
+	ctx->has_entry = r.has_entry;
+	if (r.has_entry)
+		ctx->entry = r.entry;
+	return ok;
+}
+
+bool engine_cd(struct visit *v, struct context *ctx, bool cold, uint64_t seq,
+	       struct smmuv3_fault *fault)
+{
+	struct smmuv3_walk_env env;
+
+	if (v->model->hostile && !cold)
+		return cd_by_caches(v, ctx, seq, fault);
+	engine_env(v, &env);
+	return smmuv3_cd_load(&env, &v->model->id, &ctx->stream, ctx->ssid,
+			      &ctx->s1, fault);
+}
+
+/*
+ * An access that is refused does not keep its leaves from being cached: they
+ * are valid, the access flag is set (DDI 0487, D8.16). Under stage 2 that
+ * takes a leaf there, too.
+ */
+static __attribute__((cold, noinline)) void
+path_refused(const struct walk_tags *refused, const struct context *ctx,
+	     struct smmuv3_walk_env *env, const struct smmuv3_input *in,
+	     const struct smmuv3_fault *fault)
+{
+	struct walk_tags t = *refused;
+	struct result unused = { 0 };
+	struct smmuv3_walk w;
+	struct iotlb_entry e;
+
+	if (env->cache != &cache_hostile || t.v->quiet || !t.s1 ||
+	    fault->event != SMMUV3_EVT_F_PERMISSION ||
+	    fault->class != SMMUV3_CLASS_IN)
+		return;
+	t.r = &unused;
+	env->cache_ctx = &t;
+	env->any = true;
+	if (!smmuv3_walk(env, t.s1, t.s2, in, &w))
+		return;
+	walk_entry(&t, ctx, &w, &e);
+	entry_host(t.v, &e);
+	iotlb_insert(t.v->model->tlb, t.ticket, &e);
+}
+
 static void path_walk(struct visit *v, const struct context *ctx, bool cold,
 		      const struct smmuv3_input *in, struct result *r)
 {
@@ -333,6 +452,7 @@ static void path_walk(struct visit *v, const struct context *ctx, bool cold,
 		walk_begin(&t, ctx->tag, &env);
 	if (!smmuv3_walk(&env, t.s1, t.s2, in, &w)) {
 		r->fault = w.fault;
+		path_refused(&t, ctx, &env, in, &w.fault);
 		return;
 	}
 	walk_entry(&t, ctx, &w, &e);

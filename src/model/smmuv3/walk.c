@@ -145,7 +145,7 @@ static bool s1_leaf(const struct s1_walk *w, uint64_t d,
 {
 	if (out_of_range(w->tt, page->out))
 		return s1_fault(w, SMMUV3_EVT_F_ADDR_SIZE, page->level);
-	if (!(d & ARMV8_PTE_AF) && !w->s1->ha && !w->s1->affd)
+	if (!(d & ARMV8_PTE_AF) && (w->s1->ha ? !w->need : !w->s1->affd))
 		return s1_fault(w, SMMUV3_EVT_F_ACCESS, page->level);
 	if (w->need & ~page->allowed)
 		return s1_fault(w, SMMUV3_EVT_F_PERMISSION, page->level);
@@ -388,7 +388,7 @@ bool smmuv3_walk(const struct smmuv3_walk_env *env, const struct smmuv3_s1 *s1,
 	w.env = env;
 	w.s1 = s1;
 	w.s2 = s2;
-	w.need = smmuv3_access_bit(in);
+	w.need = env->any ? 0 : smmuv3_access_bit(in);
 	w.fault = &out->fault;
 	w.memo.page = (struct smmuv3_page){ 0 };
 	w.memo.span_lg2 = 0;

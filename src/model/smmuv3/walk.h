@@ -108,7 +108,9 @@ struct smmuv3_page {
  * are the engine's. A quiet walk looks things up but adds nothing. The first
  * tables (TTB0, TTB1, S2TTB) are never offered. Pages offered never wait for
  * their access flag; @ready lacks writing where the dirty flag is to be set,
- * and a page found that is not ready for what is needed is walked afresh.
+ * and a page found that is not ready for what is needed is walked afresh. What
+ * was refused is offered as well, for a leaf that is valid may be cached (DDI
+ * 0487, D8.16): a page found that does not allow what is needed faults.
  */
 struct smmuv3_walk_cache {
 	/* The deepest table known for @addr; false: start at the TTB. */
@@ -121,6 +123,12 @@ struct smmuv3_walk_cache {
 	bool (*ipa_find)(void *ctx, uint64_t ipa, struct smmuv3_page *page);
 	void (*ipa_add)(void *ctx, uint64_t ipa,
 			const struct smmuv3_page *page);
+	/* Level-1 CD descriptors, of which @addr is where they lie: see
+	 * config.h */
+	bool (*l1cd_find)(void *ctx, uint32_t index, uint64_t addr,
+			  uint64_t *l1cd);
+	void (*l1cd_add)(void *ctx, uint32_t index, uint64_t addr,
+			 uint64_t l1cd);
 	/* Each descriptor read, for telling a walk in words. */
 	void (*step)(void *ctx, bool s2, uint8_t level, uint64_t pa,
 		     uint64_t descriptor);
@@ -161,6 +169,9 @@ struct smmuv3_walk_env {
 	void *cache_ctx;
 	uint8_t oas_bits;
 	bool quiet; /* updates nothing, adds nothing */
+	/* Nested or stage 1: asks for no permission, updates nothing, fails
+	 * where the access flag is still to be set: what may be cached? */
+	bool any;
 };
 
 /* A finished walk. */

@@ -72,6 +72,12 @@ static bool s2_protected(const struct smmuv3_s2 *s2, const struct s2_access *a,
 	return s2->ptw && page->device && a->class != SMMUV3_CLASS_IN;
 }
 
+static bool s2_refuses(const struct smmuv3_s2 *s2, const struct s2_access *a,
+		       const struct smmuv3_page *page)
+{
+	return a->need & ~page->allowed || s2_protected(s2, a, page);
+}
+
 static __attribute__((cold, noinline)) bool
 s2_denied(const struct s2_access *a, const struct smmuv3_page *page,
 	  struct smmuv3_fault *fault)
@@ -115,9 +121,9 @@ static bool s2_leaf(const struct smmuv3_s2 *s2, const struct s2_access *a,
 {
 	if (out_of_range(&s2->tt, page->out))
 		return s2_fault(fault, SMMUV3_EVT_F_ADDR_SIZE, page->level, a);
-	if (!(d & ARMV8_PTE_AF) && !s2->ha && !s2->affd)
+	if (!(d & ARMV8_PTE_AF) && (s2->ha ? !a->need : !s2->affd))
 		return s2_fault(fault, SMMUV3_EVT_F_ACCESS, page->level, a);
-	if (a->need & ~page->allowed || s2_protected(s2, a, page))
+	if (s2_refuses(s2, a, page))
 		return s2_denied(a, page, fault);
 	return true;
 }
@@ -162,18 +168,27 @@ static bool s2_suits(const struct smmuv3_s2 *s2, const struct s2_access *a,
 	return !(a->need & ~page->ready) && !s2_protected(s2, a, page);
 }
 
-static bool s2_cached(const struct smmuv3_walk_env *env,
-		      const struct smmuv3_s2 *s2, const struct s2_access *a,
-		      struct smmuv3_page *page)
+/* What may become of an access by what is known of its page */
+enum s2_answer {
+	S2_UNKNOWN,
+	S2_KNOWN,
+	S2_REFUSED, /* as it stands */
+};
+
+static enum s2_answer s2_cached(const struct smmuv3_walk_env *env,
+				const struct smmuv3_s2 *s2,
+				const struct s2_access *a,
+				struct smmuv3_page *page)
 {
 	struct smmuv3_page found;
 
 	if (!env->cache->ipa_find ||
-	    !env->cache->ipa_find(env->cache_ctx, a->ipa, &found) ||
-	    !s2_suits(s2, a, &found))
-		return false;
+	    !env->cache->ipa_find(env->cache_ctx, a->ipa, &found))
+		return S2_UNKNOWN;
+	if (!s2_suits(s2, a, &found) && !s2_refuses(s2, a, &found))
+		return S2_UNKNOWN; /* a flag is to be set in memory first */
 	*page = found;
-	return true;
+	return s2_suits(s2, a, &found) ? S2_KNOWN : S2_REFUSED;
 }
 
 static void s2_start(const struct smmuv3_walk_env *env,
@@ -265,6 +280,20 @@ static bool s2_descend(const struct smmuv3_walk_env *env,
 	return true;
 }
 
+/* A leaf that is valid may be cached though it does not permit the access. */
+static __attribute__((cold, noinline)) void
+s2_add_refused(const struct smmuv3_walk_env *env, const struct smmuv3_s2 *s2,
+	       const struct s2_access *a, uint64_t d, struct smmuv3_page *page,
+	       const struct smmuv3_fault *fault)
+{
+	if (fault->event != SMMUV3_EVT_F_PERMISSION || !adds(env) ||
+	    !env->cache->ipa_add || (s2->ha && !(d & ARMV8_PTE_AF)))
+		return;
+	if (s2->ha)
+		s2_ready(s2, d, page);
+	env->cache->ipa_add(env->cache_ctx, a->ipa, page);
+}
+
 /* From a position to a leaf that permits the access; updates its flags. */
 static bool s2_walk_from(const struct smmuv3_walk_env *env,
 			 const struct smmuv3_s2 *s2, const struct s2_access *a,
@@ -278,8 +307,10 @@ static bool s2_walk_from(const struct smmuv3_walk_env *env,
 		if (!s2_descend(env, s2, a, at, &d, fault))
 			return false;
 		s2_page(s2, a->ipa, d.value, at->level, page);
-		if (!s2_leaf(s2, a, d.value, page, fault))
+		if (!s2_leaf(s2, a, d.value, page, fault)) {
+			s2_add_refused(env, s2, a, d.value, page, fault);
 			return false;
+		}
 		rc = s2_finish(env, s2, a, &d, page, fault);
 		if (rc != -EAGAIN)
 			return !rc;
@@ -304,21 +335,22 @@ static void s2_keep(const struct smmuv3_walk_env *env,
 }
 
 /* Do we know the page itself? It is put into @memo. */
-static bool s2_known(const struct smmuv3_walk_env *env,
-		     const struct smmuv3_s2 *s2, const struct s2_access *a,
-		     const struct smmuv3_walk_recent *recent,
-		     struct s2_memo *memo)
+static enum s2_answer s2_known(const struct smmuv3_walk_env *env,
+			       const struct smmuv3_s2 *s2,
+			       const struct s2_access *a,
+			       const struct smmuv3_walk_recent *recent,
+			       struct s2_memo *memo)
 {
 	if (covers(memo->page.first, memo->page.size_lg2, a->ipa) &&
 	    s2_suits(s2, a, &memo->page))
-		return true;
+		return S2_KNOWN;
 	if (recent &&
 	    covers(recent->page.first, recent->page.size_lg2, a->ipa) &&
 	    s2_suits(s2, a, &recent->page)) {
 		memo->page = recent->page;
-		return true;
+		return S2_KNOWN;
 	}
-	return env->cache && s2_cached(env, s2, a, &memo->page);
+	return env->cache ? s2_cached(env, s2, a, &memo->page) : S2_UNKNOWN;
 }
 
 bool smmuv3_walk_s2(const struct smmuv3_walk_env *env,
@@ -326,11 +358,15 @@ bool smmuv3_walk_s2(const struct smmuv3_walk_env *env,
 		    struct s2_memo *memo, struct smmuv3_fault *fault)
 {
 	const struct smmuv3_walk_recent *recent;
+	enum s2_answer answer;
 	struct position at;
 
 	recent = recent_find(env, 2, a->ipa, &s2->tt);
-	if (s2_known(env, s2, a, recent, memo))
+	answer = s2_known(env, s2, a, recent, memo);
+	if (answer == S2_KNOWN)
 		return true;
+	if (answer == S2_REFUSED)
+		return s2_denied(a, &memo->page, fault);
 	if (a->ipa >> s2->tt.in_bits)
 		return s2_fault(fault, SMMUV3_EVT_F_TRANSLATION,
 				s2->tt.start_level, a);
