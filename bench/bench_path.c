@@ -115,6 +115,18 @@ static void commands_with(uint64_t cached)
 	measure_job("CFGI_CD, 64 per doorbell",
 		    (struct job){ 0x05 | (uint64_t)guest.vsid << 32, 1, 0, 64,
 				  256, true });
+	measure_job("CFGI_CD_ALL, 64 per doorbell",
+		    (struct job){ 0x06 | (uint64_t)guest.vsid << 32, 0, 0, 64,
+				  256, true });
+	measure_job("CFGI_STE, unchanged, 64 per doorbell",
+		    (struct job){ 0x03 | (uint64_t)guest.vsid << 32, 1, 0, 64,
+				  256, true });
+	measure_job("PREFETCH_CONFIG, 64 per doorbell",
+		    (struct job){ 0x01 | (uint64_t)guest.vsid << 32, 0, 0, 64,
+				  256, true });
+	measure_job("ATC_INV of a page, 64 per doorbell",
+		    (struct job){ 0x40 | (uint64_t)guest.vsid << 32, IOVA_HOT,
+				  4096, 64, 256, true });
 	measure_job("CMD_SYNC alone, 64 per doorbell",
 		    (struct job){ 0x46, 0, 0, 64, 256, false });
 	/* last: they empty the cache */
@@ -124,6 +136,9 @@ static void commands_with(uint64_t cached)
 	fill(cached);
 	measure_job("TLBI_NH_ALL, 64 per doorbell",
 		    (struct job){ 0x10, 0, 0, 64, 256, true });
+	fill(cached);
+	measure_job("TLBI_NSNH_ALL, 64 per doorbell",
+		    (struct job){ 0x30, 0, 0, 64, 256, true });
 }
 
 /* The pair where every invalidation removes an entry. */
@@ -313,12 +328,13 @@ static void syncs(void)
 }
 
 /* A host with one guest, nothing cached yet. */
-static void world_start(void)
+static void world_start(bool ats)
 {
 	int rc;
 
 	memset(&host, 0, sizeof(host));
 	host.guests = 3;
+	host.ats = ats;
 	host.cache = NESTFD_CACHE_FAST;
 	host.cache_entries = 1u << 21; /* so that 10^6 stay */
 	rc = host_start(&host);
@@ -343,7 +359,7 @@ int main(void)
 	struct bench_row row;
 
 	bench_machine(&machine);
-	world_start();
+	world_start(false);
 	translations();
 	bench_heading("map, DMA, unmap: a miss, a hit's removal, one doorbell");
 	bench_measure(unmap_cycle, NULL, NULL, 1024, &row);
@@ -352,7 +368,7 @@ int main(void)
 	ioctls();
 	syncs();
 	world_stop();
-	world_start();
+	world_start(true);
 	for (size_t i = 0; i < sizeof(cached) / sizeof(cached[0]); i++)
 		commands_with(cached[i]);
 	world_stop();

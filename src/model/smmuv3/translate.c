@@ -410,9 +410,10 @@ bool engine_cd(struct visit *v, struct context *ctx, bool cold, uint64_t seq,
  */
 static __attribute__((cold, noinline)) void
 path_refused(const struct walk_tags *refused, const struct context *ctx,
-	     struct smmuv3_walk_env *env, const struct smmuv3_input *in,
+	     const struct smmuv3_walk_env *env, const struct smmuv3_input *in,
 	     const struct smmuv3_fault *fault)
 {
+	struct smmuv3_walk_env again = *env;
 	struct walk_tags t = *refused;
 	struct result unused = { 0 };
 	struct smmuv3_walk w;
@@ -423,9 +424,9 @@ path_refused(const struct walk_tags *refused, const struct context *ctx,
 	    fault->class != SMMUV3_CLASS_IN)
 		return;
 	t.r = &unused;
-	env->cache_ctx = &t;
-	env->any = true;
-	if (!smmuv3_walk(env, t.s1, t.s2, in, &w))
+	again.cache_ctx = &t;
+	again.any = true;
+	if (!smmuv3_walk(&again, t.s1, t.s2, in, &w))
 		return;
 	walk_entry(&t, ctx, &w, &e);
 	entry_host(t.v, &e);
