@@ -66,6 +66,46 @@ static void a_request_fills_the_atc(void **state)
 	}
 }
 
+/* 7.3.6: Span 3:0, P 28, X 29, W 30, R 31 of doubleword 1 */
+static void a_refused_request_says_what_it_asked_for(void **state)
+{
+	static const struct {
+		uint32_t pasid, flags;
+		uint64_t iova, len, dw1;
+	} asked[] = {
+		{ MODEL_NO_PASID, 0, 0x5000, 1, 0x80000001 },
+		{ MODEL_NO_PASID, 0, 0x5fff, 2, 0x80000002 },
+		{ MODEL_NO_PASID, 0, 0x5000, 0xf000, 0x8000000f },
+		{ MODEL_NO_PASID, 0, 0x5000, 0x10000, 0x8000000f },
+		{ MODEL_NO_PASID, 0, 0x5001, UINT64_MAX, 0x8000000f },
+		{ MODEL_NO_PASID, MODEL_WRITE, 0x5000, 1, 0xc0000001 },
+		{ MODEL_NO_PASID, MODEL_EXEC | MODEL_PRIV, 0x5000, 1,
+		  0x80000001 },
+		{ 1, MODEL_EXEC, 0x5000, 1, 0xa0000001 },
+		{ 1, MODEL_PRIV, 0x5000, 1, 0x90000001 },
+	};
+	struct model_translation t;
+	uint64_t rec[4];
+	struct rig g;
+
+	(void)state;
+	/* PRIVCFG and INSTCFG (bits 49:48, 51:50) force both the other way */
+	up(&g, IOTLB_FAST, 0xaULL << 48);
+	ste(&g, 8, *at(&g, STRTAB + 64 * 8), STE1 | STE1_DSS_0 | 0xaULL << 48,
+	    0, 0);
+	for (unsigned int i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		assert_int_equal(request(&g, 0, asked[i].pasid, asked[i].iova,
+					 asked[i].flags, asked[i].len, &t),
+				 -EIO);
+		assert_true(event(&g, rec));
+		assert_int_equal(rec[0] & 0xff, 0x05);
+		assert_int_equal(rec[1], asked[i].dw1);
+		assert_int_equal(rec[2], 0x5000);
+		assert_int_equal(rec[3], 0);
+	}
+	rig_down(&g);
+}
+
 static void refusals_are_recorded_only_where_they_should_be(void **state)
 {
 	struct model_translation t;
@@ -290,6 +330,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_fills_the_atc),
+		cmocka_unit_test(a_refused_request_says_what_it_asked_for),
 		cmocka_unit_test(
 			refusals_are_recorded_only_where_they_should_be),
 		cmocka_unit_test(translated_traffic_needs_eats_when_checked),

@@ -41,6 +41,7 @@ static void build(uint8_t event, const struct smmuv3_input *in, int class,
 		.ipa = IPA,
 		.fetch = FETCH,
 		.reason = 0xbeef,
+		.treq = UINT32_MAX,
 	};
 
 	memset(rec, 0xee, 32);
@@ -50,6 +51,7 @@ static void build(uint8_t event, const struct smmuv3_input *in, int class,
 /*
  * SSV is bit 11, SSID bits 31:12, StreamID bits 63:32. In doubleword 1: STAG
  * 15:0, Reason 31:16, Stall 31, PnU 33, InD 34, RnW 35, S2 39, CLASS 41:40.
+ * F_BAD_ATS_TREQ: Span 3:0, P 28, X 29, W 30, R 31.
  */
 static const struct {
 	const char *name;
@@ -64,7 +66,7 @@ static const struct {
 	{ "C_BAD_STE", 0x04, { 0x89abcdeffffff804, 0, 0, 0 } },
 	{ "F_BAD_ATS_TREQ",
 	  0x05,
-	  { 0x89abcdeffffff805, 0, 0xfedcba9876543000, 0 } },
+	  { 0x89abcdeffffff805, 0x00000000f000000f, 0xfedcba9876543000, 0 } },
 	{ "F_STREAM_DISABLED", 0x06, { 0x89abcdef00000006, 0, 0, 0 } },
 	{ "F_TRANSL_FORBIDDEN",
 	  0x07,

@@ -241,17 +241,41 @@ void ats_resolve(struct visit *v, bool cold, struct ats_answer *answer)
 	answer->pa = stream->eats == SMMUV3_EATS_SPLIT ? r.ipa : r.pa;
 }
 
+/*
+ * What F_BAD_ATS_TREQ says of the request, before the STE's overrides (7.3.6):
+ * R is always set, and Span, in the ATC's units of 4 KiB, has four bits.
+ */
+static uint32_t treq_of(const struct visit *v)
+{
+	const struct model_access *a = v->access;
+	uint64_t span = ((a->iova & 0xfff) + v->len + 0xfff) >> 12;
+	uint64_t dw = SMMUV3_EVT_1_TREQ_READ;
+
+	if (a->flags & MODEL_WRITE)
+		dw |= SMMUV3_EVT_1_TREQ_WRITE;
+	if (a->flags & MODEL_EXEC)
+		dw |= SMMUV3_EVT_1_TREQ_EXEC;
+	if (a->flags & MODEL_PRIV)
+		dw |= SMMUV3_EVT_1_TREQ_PRIV;
+	if (v->len > ATC_PAGES_MAX << 12 || span > SMMUV3_EVT_1_TREQ_SPAN)
+		span = SMMUV3_EVT_1_TREQ_SPAN;
+	return (uint32_t)(dw | span);
+}
+
 /* Faults of translation are the device's business, not software's (3.9.1) */
 static void refuse(struct visit *v, const struct ats_answer *answer,
 		   struct model_translation *out)
 {
-	uint8_t event = answer->fault.event;
+	struct smmuv3_fault fault = answer->fault;
+	uint8_t event = fault.event;
 
 	out->event = event;
-	if (event == SMMUV3_EVT_F_BAD_ATS_TREQ)
-		record(v, &answer->fault, answer->mev);
-	else if (config_recorded(v->model, event, SMMUV3_CR2_RECINVSID))
-		record(v, &answer->fault, answer->mev);
+	if (event == SMMUV3_EVT_F_BAD_ATS_TREQ) {
+		fault.treq = treq_of(v);
+		record(v, &fault, answer->mev);
+	} else if (config_recorded(v->model, event, SMMUV3_CR2_RECINVSID)) {
+		record(v, &fault, answer->mev);
+	}
 }
 
 static void fill(const struct iotlb_entry *e, uint64_t iova, bool found,
@@ -343,6 +367,7 @@ static void request_rest(struct visit *v, uint64_t len, uint8_t size_lg2)
 			return;
 		a.iova += step;
 		len -= step;
+		next.len = len;
 		if (request(&next, &out))
 			return;
 	}
@@ -359,8 +384,7 @@ static int request_off(struct visit *v, struct model_translation *out)
 	return -EIO;
 }
 
-static int request_all(struct visit *v, uint64_t len,
-		       struct model_translation *out)
+static int request_all(struct visit *v, struct model_translation *out)
 {
 	struct smmuv3_model *m = v->model;
 	int rc;
@@ -373,7 +397,7 @@ static int request_all(struct visit *v, uint64_t len,
 		return request_off(v, out);
 	rc = request(v, out);
 	if (!rc)
-		request_rest(v, len, out->size_lg2);
+		request_rest(v, v->len, out->size_lg2);
 	return rc;
 }
 
@@ -386,6 +410,7 @@ int ats_request(struct model_port *opaque, const struct model_access *access,
 		.model = port->model,
 		.port = port,
 		.access = &ask,
+		.len = len,
 		.quiet = access->flags & MODEL_QUIET,
 	};
 	struct slot spare;
@@ -397,7 +422,7 @@ int ats_request(struct model_port *opaque, const struct model_access *access,
 		return -EOPNOTSUPP;
 	reader_enter();
 	v.slot = slot_enter(port, &spare);
-	rc = request_all(&v, len, out);
+	rc = request_all(&v, out);
 	slot_leave(port, v.slot, &spare);
 	reader_exit();
 	return rc;

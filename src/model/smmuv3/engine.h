@@ -261,6 +261,7 @@ struct visit {
 	/* Not NULL: hit_find() has looked for the access, the cache has none.
 	 */
 	const struct context *missed;
+	uint64_t len; /* of a translation request, in bytes */
 	bool quiet;
 	bool raz; /* out: ends as RAZ/WI */
 };

@@ -20,6 +20,7 @@
 #define HAS_FETCH  0x200u
 #define HAS_REASON 0x400u
 #define HAS_TTRNW  0x800u
+#define HAS_TREQ   0x1000u
 
 #define HAS_ACCESS (HAS_RNW | HAS_ATTRS | HAS_INPUT)
 #define HAS_TRANSL (HAS_SSV | HAS_ACCESS | HAS_STAGE | HAS_STALL | HAS_IPA)
@@ -36,7 +37,8 @@ static const struct {
 	[SMMUV3_EVT_C_BAD_STREAMID] = { "C_BAD_STREAMID", HAS_SSV },
 	[SMMUV3_EVT_F_STE_FETCH] = { "F_STE_FETCH", HAS_SSV | HAS_FETCH },
 	[SMMUV3_EVT_C_BAD_STE] = { "C_BAD_STE", HAS_SSV },
-	[SMMUV3_EVT_F_BAD_ATS_TREQ] = { "F_BAD_ATS_TREQ", HAS_SSV | HAS_PAGE },
+	[SMMUV3_EVT_F_BAD_ATS_TREQ] = { "F_BAD_ATS_TREQ",
+					HAS_SSV | HAS_PAGE | HAS_TREQ },
 	[SMMUV3_EVT_F_STREAM_DISABLED] = { "F_STREAM_DISABLED", 0 },
 	[SMMUV3_EVT_F_TRANSL_FORBIDDEN] = { "F_TRANSL_FORBIDDEN",
 					    HAS_RNW | HAS_INPUT },
@@ -103,6 +105,8 @@ static uint64_t build_stage(unsigned int has, const struct smmuv3_fault *fault)
 		dw |= EVT_1_TTRNW;
 	if (has & HAS_REASON)
 		dw |= field_prep(EVT_1_REASON, fault->reason);
+	if (has & HAS_TREQ)
+		dw |= fault->treq & SMMUV3_EVT_1_TREQ;
 	return dw;
 }
 

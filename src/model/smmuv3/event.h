@@ -35,6 +35,7 @@ struct smmuv3_fault {
 	uint64_t ipa;	 /* if @s2: the address stage 2 could not translate */
 	uint64_t fetch;	 /* F_*_FETCH, F_WALK_EABT: what could not be read */
 	uint16_t reason; /* F_UUT: implementation defined, 7.3.2 */
+	uint32_t treq;	 /* F_BAD_ATS_TREQ: SMMUV3_EVT_1_TREQ_* */
 };
 
 /* Whether the record's transaction waits for CMD_RESUME. */
