@@ -158,6 +158,68 @@ void nestfd_iommu_entries(struct nestfd_machine *machine,
 				     const struct nestfd_cache_entry *entry),
 			  void *ctx);
 
+/** enum nestfd_fault_kind - what the hardware can be made to do wrong */
+enum nestfd_fault_kind {
+	NESTFD_FAULT_ILL,	  /* a command is called illegal */
+	NESTFD_FAULT_ABT,	  /* the fetch of a command aborts */
+	NESTFD_FAULT_ATC_TIMEOUT, /* an ATC never answers an invalidation */
+	NESTFD_FAULT_ATC_LATE,	  /* it answers, but late */
+	NESTFD_FAULT_GONE,	  /* a device is gone until its reset */
+	NESTFD_FAULT_SLOW_SYNC,	  /* a sync takes long to complete */
+};
+
+#define NESTFD_FAULT_ANY UINT32_MAX
+
+/**
+ * struct nestfd_fault - one rule of the error injector
+ * @size: sizeof(struct nestfd_fault)
+ * @kind: what goes wrong
+ * @opcode: ILL: only commands of this opcode; NESTFD_FAULT_ANY: of any
+ * @stream_id: ATC_TIMEOUT, ATC_LATE, GONE: the device, NESTFD_FAULT_ANY: any;
+ *	ILL: only commands that carry this StreamID
+ * @probability: of each opportunity, above 0 to 1; 0 means 1
+ * @count: how often at most; 0: for ever
+ * @seed: of the rule's own random numbers: the same seed and the same commands
+ *	give the same faults
+ * @delay_us: ATC_LATE, SLOW_SYNC: microseconds, 0 for the default (1000)
+ */
+struct nestfd_fault {
+	size_t size;
+	enum nestfd_fault_kind kind;
+	uint32_t opcode;
+	uint32_t stream_id;
+	double probability;
+	uint32_t count;
+	uint64_t seed;
+	uint32_t delay_us;
+};
+
+/**
+ * nestfd_inject() - add a rule; rules are asked in the order they were added
+ *
+ * Return: 0, -EINVAL, -ENOMEM, -EOPNOTSUPP (not with this architecture).
+ */
+int nestfd_inject(struct nestfd_machine *machine,
+		  const struct nestfd_fault *fault);
+
+/**
+ * nestfd_inject_clear() - no more faults; devices that are gone stay gone
+ * until nestfd_device_reset()
+ *
+ * Return: how many faults were injected since the machine was made.
+ */
+uint64_t nestfd_inject_clear(struct nestfd_machine *machine);
+
+/**
+ * nestfd_inject_parse() - a rule in words
+ * @text: KIND[:p=PROBABILITY][,n=COUNT][,dev=SID][,op=OPCODE][,us=DELAY]
+ *	[,seed=N], KIND one of ill, abt, atc-timeout, atc-late, gone, slow-sync;
+ *	numbers as in C
+ *
+ * Return: 0 with *@fault filled, -EINVAL.
+ */
+int nestfd_inject_parse(const char *text, struct nestfd_fault *fault);
+
 #ifdef __cplusplus
 }
 #endif

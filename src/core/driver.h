@@ -324,10 +324,16 @@ int core_mmap_add(struct core_viommu *viommu, int fd, uint64_t fd_offset,
 void core_mmap_remove(struct core_viommu *viommu, uint64_t offset);
 
 /*
- * One IOMMU_HWPT_INVALIDATE: an array in the client's memory. The driver
- * copies entries with core_inval_copy() and sets @done to the number that
- * took effect; on failure entry @done is the one at fault. @code and @info
- * are the architecture's error code (ext.h), 0 if there is none.
+ * One IOMMU_HWPT_INVALIDATE, or one NESTFD_HWPT_INVALIDATE_RING: an array or a
+ * queue in the client's memory. The driver copies entries with
+ * core_inval_copy() and sets @done to the number that took effect; on failure
+ * entry @done is the one at fault. @code and @info are the architecture's
+ * error code (ext.h, without NESTFD_ERR_VALID), 0 if there is none.
+ *
+ * @native: a queue. Where the data_type is the guest's own command format, it
+ * then holds any command (ext.h says what becomes of those that are no
+ * invalidations); otherwise it makes no difference. An @info that names an
+ * entry is its number here, from 0; core makes an index of it if @info_entry.
  */
 struct core_inval {
 	uint64_t uptr;
@@ -337,6 +343,13 @@ struct core_inval {
 	uint32_t done;
 	uint32_t code;
 	uint32_t info;
+	bool native;
+	bool info_entry;
+
+	/* core's: entry n is at index first + n of the memory; a ring: & mask
+	 */
+	uint32_t first;
+	uint32_t mask;
 };
 
 /*
