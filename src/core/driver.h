@@ -136,6 +136,13 @@ struct core_iommu_ops {
 	void (*page_response)(struct core_device *dev,
 			      const struct core_page_request *last,
 			      uint32_t code);
+
+	/*
+	 * The device has been reset: it answers again and its ATC is empty, so
+	 * what was held against it is forgiven. It may be bound or not, and
+	 * attached or not; DMA goes on as it was attached. May be NULL.
+	 */
+	void (*device_reset)(struct core_device *dev);
 };
 
 /* Embedded by the driver in its unit. */
