@@ -14,6 +14,7 @@
 #define HWDEF_MOCK_H
 
 #include "base/bits.h"
+#include "base/le.h"
 
 /* Registers, 64 bits each */
 #define MOCK_REG_ID	0x00u
@@ -22,6 +23,7 @@
 #define MOCK_REG_CMD	0x18u /* executes before the write ends */
 #define MOCK_REG_STATUS 0x20u
 #define MOCK_REG_RESULT 0x28u
+#define MOCK_REG_LISTS	0x30u /* number of command lists */
 
 #define MOCK_ID		0x0000726f4b636f4dULL
 
@@ -47,13 +49,39 @@
 	   */
 #define MOCK_CMD_ATTACH	       7  /* ARG0 stream, ARG1 context, 0: abort */
 #define MOCK_CMD_ATTACHED      8  /* ARG0 stream; RESULT context, 0: none */
-#define MOCK_CMD_CELL_INV      9  /* ARG0 nested context, ARG1 mask of cells */
 #define MOCK_CMD_CELL_READ     10 /* ARG0 nested context, ARG1 cell; RESULT */
-#define MOCK_CMD_CACHE_INV     11 /* ARG0 device, ARG1 mask of cells */
 #define MOCK_CMD_CACHE_READ    12 /* ARG0 device, ARG1 cell; RESULT */
 #define MOCK_CMD_SYNC	       13 /* DMA begun before has ended */
 #define MOCK_CMD_TRANSLATE     14 /* ARG0 context, ARG1 IOVA; RESULT PA */
 #define MOCK_CMD_TOUCH	       15 /* likewise: as if a device wrote there */
+
+/*
+ * Command lists are for invalidations, of which there are many. A list is in
+ * memory and has a page of registers; writing the number of its commands to RUN
+ * carries them out in order, before the write ends, and DONE then tells how
+ * many: all, or those in front of the first that cannot be. Lists run side by
+ * side.
+ */
+#define MOCK_LIST_PAGE(n) (0x1000u * ((n) + 1u))
+#define MOCK_LIST_BASE	  0x00u /* PA, a multiple of 16 */
+#define MOCK_LIST_RUN	  0x08u /* at most MOCK_LIST_MAX */
+#define MOCK_LIST_DONE	  0x10u
+#define MOCK_LISTS	  8u
+#define MOCK_LIST_MAX	  64u
+
+#define MOCK_DONE_COUNT	 GENMASK_ULL(31, 0)
+#define MOCK_DONE_STATUS GENMASK_ULL(63, 32)
+
+/* A command in a list: word 0, and whose cells become 0; other bits are 0 */
+#define MOCK_LIST_0_OP	  GENMASK_ULL(7, 0)
+#define MOCK_OP_CELL_INV  9  /* of a nested context */
+#define MOCK_OP_CACHE_INV 11 /* of a device */
+#define MOCK_LIST_0_CELLS GENMASK_ULL(11, 8) /* one bit for each */
+
+struct mock_list_command {
+	le64 word[2];
+};
+_Static_assert(sizeof(struct mock_list_command) == 16, "two words");
 
 #define MOCK_STREAM_SSID_SHIFT 32
 #define MOCK_PASID_BITS	       20
