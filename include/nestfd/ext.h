@@ -78,13 +78,20 @@ struct nestfd_ext_enable {
 #define NESTFD_ERR_VMM 0x100U
 
 /**
+ * NESTFD_ERR_CONS - ring only, any data_type, with EFAULT: *q_cons_uptr could
+ * be written when the call began and cannot any more. out_error_info is the
+ * index it would have got; what else there was to say is lost.
+ */
+#define NESTFD_ERR_CONS 0x101U
+
+/**
  * struct nestfd_hwpt_invalidate - IOMMU_HWPT_INVALIDATE with the additions
  * @out_error: must be 0; out: 0, or NESTFD_ERR_VALID and a code of the
  *	data_type. Written whenever the other members are
  * @out_error_info: must be 0; out: what the code says it is
  *
  * With NESTFD_EXT_ERRORS on; otherwise, and with a shorter @size, there are
- * just the first 40 bytes. Non-zero additions on input: E2BIG.
+ * just the first 32 bytes. Non-zero additions on input: E2BIG.
  *
  * An error of the array itself (EFAULT, EINVAL, bounds) gives no code. That
  * success says nothing here of events is on purpose: an event that was caused

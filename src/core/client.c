@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The client's memory: guarded copies, and the copies drivers ask for. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -54,6 +55,25 @@ int core_copy_out(uint64_t uptr, const void *src, size_t len)
 	return len ? guard_write(client_ptr(uptr), src, len) : 0;
 }
 
+int core_load32(uint64_t uptr, uint32_t *value)
+{
+	int rc;
+
+	if (!foreign)
+		return guard_load32(client_ptr(uptr), value);
+	rc = foreign->read(foreign->ctx, value, uptr, sizeof(*value));
+	atomic_thread_fence(memory_order_acquire);
+	return rc;
+}
+
+int core_store32(uint64_t uptr, uint32_t value)
+{
+	if (!foreign)
+		return guard_store32(client_ptr(uptr), value);
+	atomic_thread_fence(memory_order_release);
+	return foreign->write(foreign->ctx, uptr, &value, sizeof(value));
+}
+
 int core_check_zero(uint64_t uptr, uint64_t len)
 {
 	unsigned char chunk[256];
@@ -93,33 +113,71 @@ int core_copy_back(const struct core_user_data *data, const void *src,
 	return core_copy_out(data->uptr, src, size);
 }
 
-static int copy_entry(const struct core_inval *inv, uint32_t index,
+/*
+ * Where entry @at lies, and how many from there on lie behind one another. A
+ * queue may go on at its beginning. -EFAULT: beyond all addresses.
+ */
+static int place(const struct core_inval *inv, uint32_t at, uint64_t *uptr,
+		 uint32_t *together)
+{
+	uint64_t index = (uint64_t)inv->first + at;
+	uint64_t offset;
+
+	*together = UINT32_MAX;
+	if (inv->mask) {
+		index &= inv->mask;
+		*together = (uint32_t)(inv->mask - index) + 1;
+	}
+	offset = index * inv->stride; /* 31 and 13 bits at most */
+	*uptr = inv->uptr + offset;
+	return *uptr < offset ? -EFAULT : 0;
+}
+
+static int copy_entry(const struct core_inval *inv, uint32_t at,
 		      unsigned char *dst, size_t size)
 {
-	uint64_t uptr = inv->uptr + (uint64_t)index * inv->stride;
 	size_t len = inv->stride < size ? inv->stride : size;
-	int rc;
+	uint32_t together;
+	uint64_t uptr;
+	int rc = place(inv, at, &uptr, &together);
 
-	if (inv->stride > size) {
+	if (!rc && inv->stride > size)
 		rc = core_check_zero(uptr + size, inv->stride - size);
-		if (rc)
-			return rc;
-	}
+	if (rc)
+		return rc;
 	if (core_copy_in(dst, uptr, len))
 		return -EFAULT;
 	memset(dst + len, 0, size - len);
 	return 0;
 }
 
+/* All of them, in at most two pieces; else we must look which one cannot be */
+static int copy_span(const struct core_inval *inv, uint32_t start, uint32_t n,
+		     unsigned char *dst)
+{
+	uint32_t together;
+	uint64_t uptr;
+	size_t len;
+
+	if (place(inv, start, &uptr, &together))
+		return -EFAULT;
+	if (__builtin_expect(n <= together, 1))
+		return core_copy_in(dst, uptr, (size_t)n * inv->stride);
+	len = (size_t)together * inv->stride;
+	if (core_copy_in(dst, uptr, len))
+		return -EFAULT;
+	return core_copy_in(dst + len, inv->uptr,
+			    (size_t)(n - together) * inv->stride);
+}
+
 int core_inval_copy(const struct core_inval *inv, uint32_t start, uint32_t n,
 		    void *dst, size_t size, uint32_t *copied)
 {
-	uint64_t uptr = inv->uptr + (uint64_t)start * inv->stride;
 	unsigned char *to = dst;
 	uint32_t i = 0;
 	int rc = 0;
 
-	if (inv->stride == size && !core_copy_in(dst, uptr, n * size)) {
+	if (inv->stride == size && !copy_span(inv, start, n, dst)) {
 		*copied = n;
 		return 0;
 	}
@@ -138,6 +196,8 @@ int core_inval_check(const struct core_inval *inv, size_t size)
 	uint64_t bytes = (uint64_t)inv->count * inv->stride;
 	unsigned char byte;
 
+	if (inv->native)
+		return 0;
 	for (uint64_t at = 0; at < bytes; at += CORE_PAGE_SIZE) {
 		if (core_copy_in(&byte, inv->uptr + at, 1))
 			return -EFAULT;

@@ -14,15 +14,19 @@
 #include "core/foreign.h"
 #include "core/internal.h"
 
+#include "nestfd/ext.h"
 /* Every struct of the ABI fits, and private ones */
 #define ARG_MAX_SIZE CORE_PRIVATE_SIZE
 
 struct core_op {
+/* @ext: NESTFD_EXT_* with which it is there, @ext_size long instead of @size */
 	unsigned int cmd;
 	uint16_t size;
 	uint16_t min_size;
 	int (*execute)(struct core_call *call);
 };
+	uint16_t ext_size;
+	uint64_t ext;
 
 static int destroy_ioctl(struct core_call *call)
 {
@@ -60,8 +64,14 @@ static const struct core_op ops[] = {
 	   iommu_hwpt_set_dirty_tracking, __reserved),
 	OP(IOMMU_HWPT_GET_DIRTY_BITMAP, hwpt_ioctl_get_dirty_bitmap,
 	   iommu_hwpt_get_dirty_bitmap, data),
-	OP(IOMMU_HWPT_INVALIDATE, hwpt_ioctl_invalidate, iommu_hwpt_invalidate,
-	   __reserved),
+	[_IOC_NR(IOMMU_HWPT_INVALIDATE) - IOMMUFD_CMD_BASE] = {
+		.cmd = IOMMU_HWPT_INVALIDATE,
+		.size = sizeof(struct iommu_hwpt_invalidate),
+		.min_size = END_OF(struct iommu_hwpt_invalidate, __reserved),
+		.execute = hwpt_ioctl_invalidate,
+		.ext_size = sizeof(struct nestfd_hwpt_invalidate),
+		.ext = NESTFD_EXT_ERRORS,
+	},
 	OP(IOMMU_FAULT_QUEUE_ALLOC, fault_ioctl_alloc, iommu_fault_alloc,
 	   out_fault_fd),
 	OP(IOMMU_IOAS_MAP_FILE, ioas_ioctl_map_file, iommu_ioas_map_file, iova),
@@ -78,6 +88,25 @@ static const struct core_op ops[] = {
 };
 
 int core_reply(struct core_call *call, size_t size)
+/* What Linux has not got, see ext.h */
+static const struct core_op ext_ops[] = {
+	{
+		.cmd = NESTFD_EXT_ENABLE,
+		.size = sizeof(struct nestfd_ext_enable),
+		.min_size = END_OF(struct nestfd_ext_enable, features),
+		.execute = ext_ioctl_enable,
+	},
+	{
+		.cmd = NESTFD_HWPT_INVALIDATE_RING,
+		.size = sizeof(struct nestfd_hwpt_invalidate_ring),
+		.min_size =
+			END_OF(struct nestfd_hwpt_invalidate_ring, data_type),
+		.execute = ring_ioctl_invalidate,
+		.ext_size = sizeof(struct nestfd_hwpt_invalidate_ring),
+		.ext = NESTFD_EXT_RING,
+	},
+};
+
 {
 	if (call->user_size < size)
 		size = call->user_size;
@@ -86,14 +115,35 @@ int core_reply(struct core_call *call, size_t size)
 }
 
 /* Behind the minimum, which has been copied: what both sides know, or zeros */
+static bool has_ext(const struct core_ctx *ctx, uint64_t ext)
+{
+	return atomic_load_explicit(&ctx->ext, memory_order_relaxed) & ext;
+}
+
+int ext_ioctl_enable(struct core_call *call)
+{
+	const uint64_t all = NESTFD_EXT_ERRORS | NESTFD_EXT_RING;
+	struct nestfd_ext_enable *arg = call->arg;
+	uint64_t wanted = arg->features;
+
+	arg->features = all;
+	if (core_reply(call, sizeof(*arg)))
+		return -EFAULT;
+	if (arg->flags || (wanted & ~all))
+		return -EOPNOTSUPP;
+	atomic_fetch_or_explicit(&call->ctx->ext, wanted, memory_order_relaxed);
+	return 0;
+}
+
 static int copy_rest(struct core_call *call, const struct core_op *op)
 {
 	uint64_t uptr = (uintptr_t)call->uptr;
 	uint32_t known = call->user_size;
+	uint32_t size = has_ext(call->ctx, op->ext) ? op->ext_size : op->size;
 	int rc;
 
-	if (call->user_size > op->size) {
-		known = op->size;
+	if (call->user_size > size) {
+		known = size;
 		rc = core_check_zero(uptr + known, call->user_size - known);
 		if (rc)
 			return rc;
@@ -101,7 +151,8 @@ static int copy_rest(struct core_call *call, const struct core_op *op)
 	if (core_copy_in((char *)call->arg + op->min_size, uptr + op->min_size,
 			 known - op->min_size))
 		return -EFAULT;
-	memset((char *)call->arg + known, 0, op->size - known);
+	memset((char *)call->arg + known, 0, size - known);
+	call->filled = size;
 	return 0;
 }
 
@@ -165,6 +216,34 @@ static int execute_foreign(struct core_call *call, const struct core_op *op)
 }
 
 static int run(struct core_ctx *ctx, unsigned int cmd, void *uptr)
+static const struct core_op *find_ext(const struct core_ctx *ctx,
+				      unsigned int cmd)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ext_ops); i++) {
+		const struct core_op *op = &ext_ops[i];
+
+		if (op->cmd == cmd && (!op->ext || has_ext(ctx, op->ext)))
+			return op;
+	}
+	return NULL;
+}
+
+/* Numbers behind Linux's */
+static int run_other(struct core_call *call, unsigned int cmd)
+{
+	const struct core_private *private = call->ctx->env.private_op;
+	const struct core_op *op = find_ext(call->ctx, cmd);
+	int rc;
+
+	if (op) {
+		rc = copy_arg(call, op);
+		return rc ? rc : op->execute(call);
+	}
+	if (private && private->cmd == cmd)
+		return run_private(private, call);
+	return vfio_ioctl(call->ctx, cmd, call->uptr);
+}
+
 {
 	unsigned int index = _IOC_NR(cmd) - IOMMUFD_CMD_BASE;
 	_Alignas(8) unsigned char arg[ARG_MAX_SIZE];
@@ -173,13 +252,8 @@ static int run(struct core_ctx *ctx, unsigned int cmd, void *uptr)
 	uint32_t size;
 	int rc;
 
-	if (index >= ARRAY_SIZE(ops)) {
-		const struct core_private *private = ctx->env.private_op;
-
-		if (private && private->cmd == cmd)
-			return run_private(private, &call);
-		return vfio_ioctl(ctx, cmd, uptr);
-	}
+	if (index >= ARRAY_SIZE(ops))
+		return run_other(&call, cmd);
 	op = &ops[index];
 	if (op->cmd != cmd)
 		return core_copy_in(&size, (uintptr_t)uptr, sizeof(size))

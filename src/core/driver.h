@@ -372,7 +372,8 @@ int core_inval_copy(const struct core_inval *inv, uint32_t start, uint32_t n,
  * Looks ahead, for drivers that promise to do nothing if the array is bad: can
  * all of it be read (-EFAULT), and are bytes behind @size of longer entries
  * zero (-E2BIG)? Touches each page once. The client may change it afterwards:
- * what core_inval_copy() gets is what counts.
+ * what core_inval_copy() gets is what counts. 0 for a queue, which is consumed
+ * up to whatever is wrong with it.
  */
 int core_inval_check(const struct core_inval *inv, size_t size);
 

@@ -88,7 +88,8 @@ struct core_ctx {
 	struct core_mmap *mmaps;
 	struct core_dmabuf *dmabufs;
 	struct core_pages *leaked; /* no area is left, but pins are: a bug */
-	uint64_t next_io_pa; /* for other processes' memory; 0: none yet */
+	uint64_t next_io_pa;  /* for other processes' memory; 0: none yet */
+	_Atomic uint64_t ext; /* NESTFD_EXT_* that are on; no lock */
 };
 
 /* A hardware queue in guest memory */
@@ -423,6 +424,9 @@ int pages_new_file(struct core_ctx *ctx, int fd, uint64_t start,
 		   uint64_t *offset);
 void pages_get(struct core_pages *pages);
 void pages_put(struct core_pages *pages, struct core_garbage *garbage);
+/* Single aligned words, with acquire and release. -EFAULT */
+int core_load32(uint64_t uptr, uint32_t *value);
+int core_store32(uint64_t uptr, uint32_t value);
 /*
  * Pins @length bytes from @offset on by @pin. With a place (pages_pa()), which
  * is chosen such that leaves can be large if @iova maps to the byte @offset;
@@ -537,6 +541,15 @@ static inline struct core_hwpt *hwpt_paging(struct core_hwpt *hwpt)
 }
 
 /* attach.c; the device is leaving */
+/* invalidate.c */
+/* Far above any real batch; keeps one call from taking for ever */
+#define INVAL_ENTRIES_MAX   (1U << 19)
+#define INVAL_ENTRY_LEN_MAX 4096U
+/* On the object @id; nothing to do if @inv is empty but to judge its type */
+int inval_run(struct core_ctx *ctx, uint32_t id, struct core_inval *inv);
+/* out_error and out_error_info */
+void inval_code(const struct core_inval *inv, uint32_t *error, uint32_t *info);
+
 void core_detach_all(struct core_dev *dev);
 
 /* msi.c, with dev->lock held */
@@ -607,3 +620,5 @@ int veventq_ioctl_alloc(struct core_call *call);
 int fault_ioctl_alloc(struct core_call *call);
 
 #endif
+int ring_ioctl_invalidate(struct core_call *call);
+int ext_ioctl_enable(struct core_call *call);

@@ -4,10 +4,7 @@
 
 #include "base/bits.h"
 #include "core/internal.h"
-
-/* Far above any real batch; keeps one call from taking for ever */
-#define ENTRIES_MAX   (1U << 19)
-#define ENTRY_LEN_MAX 4096U
+#include "nestfd/ext.h"
 
 static int check_array(const struct iommu_hwpt_invalidate *arg)
 {
@@ -16,7 +13,8 @@ static int check_array(const struct iommu_hwpt_invalidate *arg)
 	if (!arg->entry_num)
 		return 0;
 	if (!arg->data_uptr || !arg->entry_len ||
-	    arg->entry_len > ENTRY_LEN_MAX || arg->entry_num > ENTRIES_MAX)
+	    arg->entry_len > INVAL_ENTRY_LEN_MAX ||
+	    arg->entry_num > INVAL_ENTRIES_MAX)
 		return -EINVAL;
 	return 0;
 }
@@ -60,30 +58,51 @@ static int on_object(struct core_object *obj, struct core_inval *inv)
 	}
 }
 
+void inval_code(const struct core_inval *inv, uint32_t *error, uint32_t *info)
+{
+	*error = inv->code ? NESTFD_ERR_VALID | inv->code : 0;
+	*info = inv->code ? inv->info : 0;
+}
+
+int inval_run(struct core_ctx *ctx, uint32_t id, struct core_inval *inv)
+{
+	struct core_object *obj;
+	int rc = core_get(ctx, id, CORE_ANY, &obj);
+
+	if (rc)
+		return rc;
+	rc = on_object(obj, inv);
+	core_put(obj);
+	return rc;
+}
+
 /*
- * The reply is written on every path: entry_num then tells the VMM how many
- * requests took effect before the one that failed.
+ * The reply is written on every path but E2BIG: entry_num then tells the VMM
+ * how many requests took effect before the one that failed.
  */
 int hwpt_ioctl_invalidate(struct core_call *call)
 {
+	struct nestfd_hwpt_invalidate *ext = call->arg;
 	struct iommu_hwpt_invalidate *arg = call->arg;
+	bool extended = call->filled == sizeof(*ext);
 	struct core_inval inv = {
 		.uptr = arg->data_uptr,
 		.type = arg->data_type,
 		.stride = arg->entry_len,
 		.count = arg->entry_num,
 	};
-	struct core_object *obj;
-	int rc = check_array(arg);
+	size_t size = sizeof(*arg);
+	int rc;
 
-	if (rc)
-		goto reply;
-	rc = core_get(call->ctx, arg->hwpt_id, CORE_ANY, &obj);
-	if (rc)
-		goto reply;
-	rc = on_object(obj, &inv);
-	core_put(obj);
-reply:
+	if (extended && (ext->out_error || ext->out_error_info))
+		return -E2BIG; /* as if nobody knew these members */
+	rc = check_array(arg);
+	if (!rc)
+		rc = inval_run(call->ctx, arg->hwpt_id, &inv);
 	arg->entry_num = inv.done;
-	return core_reply(call, sizeof(*arg)) ? -EFAULT : rc;
+	if (extended) {
+		inval_code(&inv, &ext->out_error, &ext->out_error_info);
+		size = sizeof(*ext);
+	}
+	return core_reply(call, size) ? -EFAULT : rc;
 }

@@ -23,6 +23,7 @@ struct core_call {
 	void *arg;
 	void *uptr;
 	uint32_t user_size;
+	uint32_t filled; /* bytes of @arg, if not just the struct's */
 };
 
 /*
