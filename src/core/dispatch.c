@@ -13,20 +13,20 @@
 #include "base/bits.h"
 #include "core/foreign.h"
 #include "core/internal.h"
-
 #include "nestfd/ext.h"
+
 /* Every struct of the ABI fits, and private ones */
 #define ARG_MAX_SIZE CORE_PRIVATE_SIZE
 
-struct core_op {
 /* @ext: NESTFD_EXT_* with which it is there, @ext_size long instead of @size */
+struct core_op {
 	unsigned int cmd;
 	uint16_t size;
 	uint16_t min_size;
 	int (*execute)(struct core_call *call);
-};
 	uint16_t ext_size;
 	uint64_t ext;
+};
 
 static int destroy_ioctl(struct core_call *call)
 {
@@ -87,7 +87,6 @@ static const struct core_op ops[] = {
 	   length),
 };
 
-int core_reply(struct core_call *call, size_t size)
 /* What Linux has not got, see ext.h */
 static const struct core_op ext_ops[] = {
 	{
@@ -107,6 +106,7 @@ static const struct core_op ext_ops[] = {
 	},
 };
 
+int core_reply(struct core_call *call, size_t size)
 {
 	if (call->user_size < size)
 		size = call->user_size;
@@ -114,7 +114,6 @@ static const struct core_op ext_ops[] = {
 								     : 0;
 }
 
-/* Behind the minimum, which has been copied: what both sides know, or zeros */
 static bool has_ext(const struct core_ctx *ctx, uint64_t ext)
 {
 	return atomic_load_explicit(&ctx->ext, memory_order_relaxed) & ext;
@@ -135,11 +134,12 @@ int ext_ioctl_enable(struct core_call *call)
 	return 0;
 }
 
+/* Behind the minimum, which has been copied: what both sides know, or zeros */
 static int copy_rest(struct core_call *call, const struct core_op *op)
 {
 	uint64_t uptr = (uintptr_t)call->uptr;
-	uint32_t known = call->user_size;
 	uint32_t size = has_ext(call->ctx, op->ext) ? op->ext_size : op->size;
+	uint32_t known = call->user_size;
 	int rc;
 
 	if (call->user_size > size) {
@@ -215,7 +215,6 @@ static int execute_foreign(struct core_call *call, const struct core_op *op)
 	return rc;
 }
 
-static int run(struct core_ctx *ctx, unsigned int cmd, void *uptr)
 static const struct core_op *find_ext(const struct core_ctx *ctx,
 				      unsigned int cmd)
 {
@@ -244,6 +243,7 @@ static int run_other(struct core_call *call, unsigned int cmd)
 	return vfio_ioctl(call->ctx, cmd, call->uptr);
 }
 
+static int run(struct core_ctx *ctx, unsigned int cmd, void *uptr)
 {
 	unsigned int index = _IOC_NR(cmd) - IOMMUFD_CMD_BASE;
 	_Alignas(8) unsigned char arg[ARG_MAX_SIZE];

@@ -415,6 +415,9 @@ void core_object_free(struct core_object *obj);
 /* client.c: the client's memory */
 /* 0 if [uptr, uptr + len) is zero, -E2BIG, -EFAULT */
 int core_check_zero(uint64_t uptr, uint64_t len);
+/* Single aligned words, with acquire and release. -EFAULT */
+int core_load32(uint64_t uptr, uint32_t *value);
+int core_store32(uint64_t uptr, uint32_t value);
 
 /* pages.c */
 int pages_new_user(struct core_ctx *ctx, uint64_t va, uint64_t length,
@@ -424,9 +427,6 @@ int pages_new_file(struct core_ctx *ctx, int fd, uint64_t start,
 		   uint64_t *offset);
 void pages_get(struct core_pages *pages);
 void pages_put(struct core_pages *pages, struct core_garbage *garbage);
-/* Single aligned words, with acquire and release. -EFAULT */
-int core_load32(uint64_t uptr, uint32_t *value);
-int core_store32(uint64_t uptr, uint32_t value);
 /*
  * Pins @length bytes from @offset on by @pin. With a place (pages_pa()), which
  * is chosen such that leaves can be large if @iova maps to the byte @offset;
@@ -530,6 +530,15 @@ int access_pa(struct core_access *access, uint64_t iova, uint64_t length,
 	      uint64_t *pa);
 void access_notify_unmap(struct core_ioas *ioas, uint64_t first, uint64_t last);
 
+/* invalidate.c */
+/* Far above any real batch; keeps one call from taking for ever */
+#define INVAL_ENTRIES_MAX   (1U << 19)
+#define INVAL_ENTRY_LEN_MAX 4096U
+/* On the object @id; nothing to do if @inv is empty but to judge its type */
+int inval_run(struct core_ctx *ctx, uint32_t id, struct core_inval *inv);
+/* out_error and out_error_info */
+void inval_code(const struct core_inval *inv, uint32_t *error, uint32_t *info);
+
 /* hwpt.c */
 int hwpt_paging_new(struct core_ctx *ctx, struct core_ioas *ioas,
 		    struct core_dev *dev, uint32_t flags,
@@ -541,15 +550,6 @@ static inline struct core_hwpt *hwpt_paging(struct core_hwpt *hwpt)
 }
 
 /* attach.c; the device is leaving */
-/* invalidate.c */
-/* Far above any real batch; keeps one call from taking for ever */
-#define INVAL_ENTRIES_MAX   (1U << 19)
-#define INVAL_ENTRY_LEN_MAX 4096U
-/* On the object @id; nothing to do if @inv is empty but to judge its type */
-int inval_run(struct core_ctx *ctx, uint32_t id, struct core_inval *inv);
-/* out_error and out_error_info */
-void inval_code(const struct core_inval *inv, uint32_t *error, uint32_t *info);
-
 void core_detach_all(struct core_dev *dev);
 
 /* msi.c, with dev->lock held */
@@ -610,6 +610,8 @@ int option_ioctl(struct core_call *call);
 int vfio_ioas_ioctl(struct core_call *call);
 int hwpt_ioctl_alloc(struct core_call *call);
 int hwpt_ioctl_invalidate(struct core_call *call);
+int ring_ioctl_invalidate(struct core_call *call);
+int ext_ioctl_enable(struct core_call *call);
 int hwpt_ioctl_set_dirty_tracking(struct core_call *call);
 int hwpt_ioctl_get_dirty_bitmap(struct core_call *call);
 int dev_ioctl_hw_info(struct core_call *call);
@@ -620,5 +622,3 @@ int veventq_ioctl_alloc(struct core_call *call);
 int fault_ioctl_alloc(struct core_call *call);
 
 #endif
-int ring_ioctl_invalidate(struct core_call *call);
-int ext_ioctl_enable(struct core_call *call);
