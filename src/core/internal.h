@@ -72,9 +72,18 @@ struct core_msi {
 
 #define CORE_MSI_MAX 64
 
+/*
+ * Calls in progress, in a few places: threads that call at once do not wait
+ * for one cache line.
+ */
+#define CORE_CALL_SLOTS 8
+struct core_calls {
+	_Alignas(64) _Atomic uint32_t count;
+};
+
 struct core_ctx {
 	struct core_env env; /* fixed */
-	_Atomic uint32_t calls;
+	struct core_calls calls[CORE_CALL_SLOTS];
 	pthread_mutex_t lock; /* all below; ids_get() needs none */
 	struct ids ids;
 	uint32_t objects;    /* ids taken, tombstones included */

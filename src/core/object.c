@@ -184,7 +184,7 @@ int core_open(const struct core_env *env, struct core_ctx **out)
 
 	if (rc)
 		return rc;
-	ctx = alloc_zero(sizeof(*ctx));
+	ctx = alloc_aligned(_Alignof(struct core_ctx), sizeof(*ctx));
 	if (!ctx)
 		return -ENOMEM;
 	ctx->env = *env;
@@ -230,9 +230,11 @@ void core_close(struct core_ctx *ctx)
 
 	if (!ctx)
 		return;
-	/* Pairs with the release at the end of each call. */
-	while (atomic_load_explicit(&ctx->calls, memory_order_acquire))
-		nanosleep(&nap, NULL);
+	/* Pairs with the release at the end of each call. None begins now. */
+	for (int i = 0; i < CORE_CALL_SLOTS; i++)
+		while (atomic_load_explicit(&ctx->calls[i].count,
+					    memory_order_acquire))
+			nanosleep(&nap, NULL);
 
 	core_fd_close_all(ctx);
 	mmap_put_all(ctx);

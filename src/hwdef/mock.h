@@ -23,7 +23,6 @@
 #define MOCK_REG_CMD	0x18u /* executes before the write ends */
 #define MOCK_REG_STATUS 0x20u
 #define MOCK_REG_RESULT 0x28u
-#define MOCK_REG_LISTS	0x30u /* number of command lists */
 
 #define MOCK_ID		0x0000726f4b636f4dULL
 
@@ -37,23 +36,19 @@
  * CMD. A device is a StreamID; a stream is StreamID | SSID << 32, where the
  * SSID is PASID + 1, or 0 for the device itself.
  */
-#define MOCK_CMD_DEV_ADD    1 /* ARG0 device */
-#define MOCK_CMD_DEV_DEL    2 /* ARG0 device */
-#define MOCK_CMD_CTX_PAGING 3 /* ARG0 root table | levels; RESULT context */
-#define MOCK_CMD_CTX_NESTED                                                \
-	4		   /* ARG0 parent, ARG1 value of each cell; RESULT \
-			    */
-#define MOCK_CMD_CTX_DEL 5 /* ARG0 context */
-#define MOCK_CMD_CTX_DIRTY                                 \
-	6 /* ARG0 paging context, ARG1 1: track, 0: do not \
-	   */
-#define MOCK_CMD_ATTACH	       7  /* ARG0 stream, ARG1 context, 0: abort */
-#define MOCK_CMD_ATTACHED      8  /* ARG0 stream; RESULT context, 0: none */
-#define MOCK_CMD_CELL_READ     10 /* ARG0 nested context, ARG1 cell; RESULT */
-#define MOCK_CMD_CACHE_READ    12 /* ARG0 device, ARG1 cell; RESULT */
-#define MOCK_CMD_SYNC	       13 /* DMA begun before has ended */
-#define MOCK_CMD_TRANSLATE     14 /* ARG0 context, ARG1 IOVA; RESULT PA */
-#define MOCK_CMD_TOUCH	       15 /* likewise: as if a device wrote there */
+#define MOCK_CMD_DEV_ADD    1  /* ARG0 device */
+#define MOCK_CMD_DEV_DEL    2  /* ARG0 device */
+#define MOCK_CMD_CTX_PAGING 3  /* ARG0 root table | levels; RESULT context */
+#define MOCK_CMD_CTX_NESTED 4  /* ARG0 parent, ARG1 for cells; RESULT it */
+#define MOCK_CMD_CTX_DEL    5  /* ARG0 context */
+#define MOCK_CMD_CTX_DIRTY  6  /* ARG0 paging context, ARG1 1: track, 0: not */
+#define MOCK_CMD_ATTACH	    7  /* ARG0 stream, ARG1 context, 0: abort */
+#define MOCK_CMD_ATTACHED   8  /* ARG0 stream; RESULT context, 0: none */
+#define MOCK_CMD_CELL_READ  10 /* ARG0 nested context, ARG1 cell; RESULT */
+#define MOCK_CMD_CACHE_READ 12 /* ARG0 device, ARG1 cell; RESULT */
+#define MOCK_CMD_SYNC	    13 /* DMA begun before has ended */
+#define MOCK_CMD_TRANSLATE  14 /* ARG0 context, ARG1 IOVA; RESULT PA */
+#define MOCK_CMD_TOUCH	    15 /* likewise: as if a device wrote there */
 
 /*
  * Command lists are for invalidations, of which there are many. A list is in
@@ -69,13 +64,13 @@
 #define MOCK_LISTS	  8u
 #define MOCK_LIST_MAX	  64u
 
-#define MOCK_DONE_COUNT	 GENMASK_ULL(31, 0)
-#define MOCK_DONE_STATUS GENMASK_ULL(63, 32)
+#define MOCK_DONE_COUNT	  GENMASK_ULL(31, 0)
+#define MOCK_DONE_STATUS  GENMASK_ULL(63, 32)
 
 /* A command in a list: word 0, and whose cells become 0; other bits are 0 */
 #define MOCK_LIST_0_OP	  GENMASK_ULL(7, 0)
-#define MOCK_OP_CELL_INV  9  /* of a nested context */
-#define MOCK_OP_CACHE_INV 11 /* of a device */
+#define MOCK_OP_CELL_INV  9		     /* of a nested context */
+#define MOCK_OP_CACHE_INV 11		     /* of a device */
 #define MOCK_LIST_0_CELLS GENMASK_ULL(11, 8) /* one bit for each */
 
 struct mock_list_command {

@@ -13,7 +13,6 @@
 #define HUGE_LEVELS  MOCK_LEVELS_MAX
 #define PLAIN_SIZES  (BIT_ULL(11) | BIT_ULL(20) | BIT_ULL(29))
 #define HUGE_SIZES   (BIT_ULL(12) | BIT_ULL(20))
-#define CHUNK	     64u /* invalidations copied at once */
 
 /* ---- attaching ---- */
 
@@ -278,43 +277,38 @@ static void nested_free(struct core_domain *core)
 	free(n);
 }
 
-static int invalidate_one(struct mock_nested *n,
-			  const struct mock_hwpt_inval *inv)
+/* unit_inval.convert: entries of a nested domain */
+static uint32_t convert(void *owner, const void *entries, uint32_t n,
+			struct mock_list_command *commands, int *bad)
 {
-	uint64_t mask = BIT_ULL(MOCK_CELLS) - 1;
+	const struct mock_hwpt_inval *entry = entries;
+	const struct mock_nested *nested = owner;
+	uint32_t cells;
+	uint32_t i;
 
-	if (inv->flags & ~MOCK_INVAL_ALL)
-		return -EOPNOTSUPP;
-	if (inv->cell >= MOCK_CELLS) /* looked at whatever the flags say */
-		return -EINVAL;
-	if (!(inv->flags & MOCK_INVAL_ALL))
-		mask = BIT_ULL(inv->cell);
-	return unit_command(n->unit, MOCK_CMD_CELL_INV, n->context, mask, NULL);
+	for (i = 0; i < n; i++) {
+		*bad = unit_inval_cells(entry[i].flags, entry[i].cell, &cells);
+		if (*bad)
+			break;
+		unit_list_command(&commands[i], MOCK_OP_CELL_INV, cells,
+				  nested->context);
+	}
+	return i;
 }
 
 static int nested_invalidate(struct core_domain *core, struct core_inval *inv)
 {
 	struct mock_nested *n = to_nested(core);
-	struct mock_hwpt_inval chunk[CHUNK];
-	int rc = 0;
+	const struct unit_inval job = {
+		.unit = n->unit,
+		.size = sizeof(struct mock_hwpt_inval),
+		.convert = convert,
+		.owner = n,
+	};
 
-	if (inv->type != MOCK_INVAL_DATA || inv->stride != sizeof(chunk[0]))
+	if (inv->type != MOCK_INVAL_DATA || inv->stride != job.size)
 		return -EINVAL;
-	while (!rc && inv->done < inv->count) {
-		uint32_t left = inv->count - inv->done;
-		uint32_t copied = 0;
-		int bad = 0;
-
-		rc = core_inval_copy(inv, inv->done,
-				     left < CHUNK ? left : CHUNK, chunk,
-				     sizeof(chunk[0]), &copied);
-		for (uint32_t i = 0; i < copied && !bad; i++) {
-			bad = invalidate_one(n, &chunk[i]);
-			inv->done += !bad;
-		}
-		rc = bad ? bad : rc;
-	}
-	return rc;
+	return unit_invalidate(&job, inv);
 }
 
 static bool nested_inval_type(struct core_domain *core, uint32_t type)

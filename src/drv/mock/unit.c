@@ -139,6 +139,7 @@ static void unit_destroy(struct core_iommu *core)
 
 	mock_access_end(unit, NULL, false);
 	ids_fini(&unit->sids);
+	unit_lists_fini(unit);
 	pthread_mutex_destroy(&unit->lock);
 	pthread_mutex_destroy(&unit->cmd_lock);
 	free(unit);
@@ -166,14 +167,20 @@ static const struct core_iommu_ops unit_ops = {
 int mock_drv_create(const struct core_hwport *port, struct core_iommu **iommu)
 {
 	struct mock_unit *unit;
+	int rc;
 
 	if (port->ops->read(port->ctx, MOCK_REG_ID, 8) != MOCK_ID)
 		return -ENXIO;
-	unit = alloc_zero(sizeof(*unit));
+	unit = alloc_aligned(_Alignof(struct mock_unit), sizeof(*unit));
 	if (!unit)
 		return -ENOMEM;
-	unit->core.ops = &unit_ops;
 	unit->port = *port;
+	rc = unit_lists_init(unit);
+	if (rc) {
+		free(unit);
+		return rc;
+	}
+	unit->core.ops = &unit_ops;
 	unit->private = (struct core_private){
 		.cmd = _IO(IOMMUFD_TYPE, MOCK_TEST_NR),
 		.size = sizeof(struct mock_test),

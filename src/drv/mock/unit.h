@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The driver's own objects. Locks: the unit's command lock is the innermost of
- * all; @lock of a unit guards its lists and what its devices are under, and
- * may be held while commands are given.
+ * all, and so are those of the command lists; @lock of a unit guards its
+ * accesses and what its devices are under, and may be held while commands are
+ * given, like that of a vIOMMU.
  */
 #ifndef DRV_MOCK_UNIT_H
 #define DRV_MOCK_UNIT_H
@@ -25,10 +26,18 @@
 
 struct mock_access;
 
+struct unit_list {
+	_Alignas(64) pthread_mutex_t lock; /* the commands and the registers */
+	struct mock_list_command *commands;
+	uint32_t page; /* of registers */
+};
+
 struct mock_unit {
 	struct core_iommu core;
 	struct core_hwport port;
 	struct core_private private;
+	struct core_dma_mem list_mem;
+	struct unit_list lists[MOCK_LISTS];
 	pthread_mutex_t cmd_lock; /* the registers */
 	pthread_mutex_t lock;	  /* all below */
 	struct ids sids;	  /* StreamIDs of test devices, from the top */
@@ -105,6 +114,40 @@ static inline struct mock_viommu *to_viommu(struct core_viommu *core)
 int unit_command(struct mock_unit *unit, uint64_t cmd, uint64_t arg0,
 		 uint64_t arg1, uint64_t *result);
 void unit_sync(struct mock_unit *unit);
+
+/* list.c */
+int unit_lists_init(struct mock_unit *unit); /* -ENOMEM */
+void unit_lists_fini(struct mock_unit *unit);
+
+/* The longest entry of an array of invalidations */
+#define UNIT_INVAL_SIZE sizeof(struct mock_viommu_inval)
+
+/*
+ * How an array becomes commands. @convert writes those of entries that are in
+ * order, up to the first that is not, of which *@bad then tells; it returns
+ * their number. @lock (or NULL) is held from then until they are carried out.
+ */
+struct unit_inval {
+	struct mock_unit *unit;
+	pthread_mutex_t *lock;
+	size_t size; /* of an entry */
+	uint32_t (*convert)(void *owner, const void *entries, uint32_t n,
+			    struct mock_list_command *commands, int *bad);
+	void *owner;
+};
+int unit_invalidate(const struct unit_inval *job, struct core_inval *inv);
+
+/* What every entry has: -EOPNOTSUPP for flags, -EINVAL for a cell */
+int unit_inval_cells(uint32_t flags, uint32_t cell, uint32_t *cells);
+
+static inline void unit_list_command(struct mock_list_command *command,
+				     uint64_t op, uint32_t cells,
+				     uint64_t whose)
+{
+	command->word[0] = le64_make(field_prep(MOCK_LIST_0_OP, op) |
+				     field_prep(MOCK_LIST_0_CELLS, cells));
+	command->word[1] = le64_make(whose);
+}
 
 static inline uint64_t unit_stream(const struct core_device *dev,
 				   uint32_t pasid)

@@ -8,8 +8,6 @@
 #include "base/alloc.h"
 #include "drv/mock/unit.h"
 
-#define CHUNK 64u
-
 /* ---- vDEVICEs ---- */
 
 static struct mock_vdev *find_vdev(const struct mock_viommu *v,
@@ -72,54 +70,52 @@ int mock_viommu_virt_id(struct mock_viommu *v, const struct core_device *dev,
 
 /* ---- invalidation ---- */
 
-static int invalidate_one(struct mock_viommu *v,
-			  const struct mock_viommu_inval *inv)
+/*
+ * unit_inval.convert: entries of a vIOMMU. With v->lock held, and until they
+ * have been carried out: a device stays as long as its vDEVICE.
+ */
+static uint32_t convert(void *owner, const void *entries, uint32_t n,
+			struct mock_list_command *commands, int *bad)
 {
-	uint64_t mask = BIT_ULL(MOCK_CELLS) - 1;
-	const struct mock_vdev *vdev;
-	int rc = -EINVAL;
+	const struct mock_viommu_inval *entry = entries;
+	const struct mock_viommu *v = owner;
+	const struct mock_vdev *vdev = NULL;
+	uint32_t cells;
+	uint32_t i;
 
-	if (inv->flags & ~MOCK_INVAL_ALL)
-		return -EOPNOTSUPP;
-	if (inv->cell >= MOCK_CELLS)
-		return -EINVAL;
-	if (!(inv->flags & MOCK_INVAL_ALL))
-		mask = BIT_ULL(inv->cell);
-	/* Held: the device stays as long as its vDEVICE */
-	pthread_mutex_lock(&v->lock);
-	vdev = find_vdev(v, inv->virt_id);
-	if (vdev)
-		rc = unit_command(v->unit, MOCK_CMD_CACHE_INV,
-				  vdev->dev->stream_id, mask, NULL);
-	pthread_mutex_unlock(&v->lock);
-	return rc;
+	for (i = 0; i < n; i++) {
+		*bad = unit_inval_cells(entry[i].flags, entry[i].cell, &cells);
+		if (*bad)
+			break;
+		if (!vdev || vdev->node.first != entry[i].virt_id)
+			vdev = find_vdev(v, entry[i].virt_id);
+		if (!vdev) {
+			*bad = -EINVAL;
+			break;
+		}
+		unit_list_command(&commands[i], MOCK_OP_CACHE_INV, cells,
+				  vdev->dev->stream_id);
+	}
+	return i;
 }
 
 /* Nothing is done unless all of the array can be had. */
 static int viommu_invalidate(struct core_viommu *core, struct core_inval *inv)
 {
 	struct mock_viommu *v = to_viommu(core);
-	struct mock_viommu_inval chunk[CHUNK];
+	const struct unit_inval job = {
+		.unit = v->unit,
+		.lock = &v->lock,
+		.size = sizeof(struct mock_viommu_inval),
+		.convert = convert,
+		.owner = v,
+	};
 	int rc;
 
 	if (inv->type != MOCK_INVAL_DATA)
 		return -EINVAL;
-	rc = core_inval_check(inv, sizeof(chunk[0]));
-	while (!rc && inv->done < inv->count) {
-		uint32_t left = inv->count - inv->done;
-		uint32_t copied = 0;
-		int bad = 0;
-
-		rc = core_inval_copy(inv, inv->done,
-				     left < CHUNK ? left : CHUNK, chunk,
-				     sizeof(chunk[0]), &copied);
-		for (uint32_t i = 0; i < copied && !bad; i++) {
-			bad = invalidate_one(v, &chunk[i]);
-			inv->done += !bad;
-		}
-		rc = bad ? bad : rc;
-	}
-	return rc;
+	rc = core_inval_check(inv, job.size);
+	return rc ? rc : unit_invalidate(&job, inv);
 }
 
 static bool viommu_inval_type(struct core_viommu *core, uint32_t type)

@@ -9,8 +9,7 @@
 #define SYNC_TIMEOUT_NS 1000000000u
 #define STREAM_SSID_MAX BIT_ULL(MOCK_PASID_BITS)
 
-static struct mock_context *get_context(const struct mock_engine *e,
-					uint64_t id)
+struct mock_context *mock_find_context(const struct mock_engine *e, uint64_t id)
 {
 	return id && id <= IDS_LIMIT_MAX ? ids_get(&e->contexts, (uint32_t)id)
 					 : NULL;
@@ -19,10 +18,10 @@ static struct mock_context *get_context(const struct mock_engine *e,
 bool mock_root_of(const struct mock_engine *e, uint32_t id,
 		  struct mock_root *root)
 {
-	const struct mock_context *ctx = get_context(e, id);
+	const struct mock_context *ctx = mock_find_context(e, id);
 
 	if (ctx && ctx->nested)
-		ctx = get_context(e, ctx->parent);
+		ctx = mock_find_context(e, ctx->parent);
 	if (!ctx || ctx->nested)
 		return false;
 	root->root = ctx->root;
@@ -30,7 +29,7 @@ bool mock_root_of(const struct mock_engine *e, uint32_t id,
 	return true;
 }
 
-static struct mock_cache *find_cache(const struct mock_engine *e, uint64_t sid)
+struct mock_cache *mock_find_cache(const struct mock_engine *e, uint64_t sid)
 {
 	struct itree_node *node = itree_first(&e->caches, sid, sid);
 
@@ -49,32 +48,37 @@ static uint64_t dev_add(struct mock_engine *e)
 {
 	struct mock_cache *cache;
 
-	if (e->arg[0] > UINT32_MAX || find_cache(e, e->arg[0]))
+	if (e->arg[0] > UINT32_MAX || mock_find_cache(e, e->arg[0]))
 		return MOCK_NONE;
-	cache = alloc_zero(sizeof(*cache));
+	cache = alloc_aligned(_Alignof(struct mock_cache), sizeof(*cache));
 	if (!cache)
 		return MOCK_NO_ROOM;
 	cache->node.first = cache->node.last = e->arg[0];
 	for (unsigned int i = 0; i < MOCK_CELLS; i++)
 		cache->cells[i] = MOCK_CACHE_DEFAULT;
+	mock_lists_stop(e);
 	itree_insert(&e->caches, &cache->node);
+	mock_lists_resume(e);
 	return MOCK_OK;
 }
 
 static uint64_t dev_del(struct mock_engine *e)
 {
-	struct mock_cache *cache = find_cache(e, e->arg[0]);
+	struct mock_cache *cache = mock_find_cache(e, e->arg[0]);
 
 	if (!cache)
 		return MOCK_NONE;
+	mock_lists_stop(e);
 	itree_remove(&e->caches, &cache->node);
+	mock_lists_resume(e);
 	free(cache);
 	return MOCK_OK;
 }
 
 static uint64_t ctx_add(struct mock_engine *e, const struct mock_context *init)
 {
-	struct mock_context *ctx = alloc_zero(sizeof(*ctx));
+	struct mock_context *ctx =
+		alloc_aligned(_Alignof(struct mock_context), sizeof(*ctx));
 	uint32_t id;
 
 	if (!ctx)
@@ -91,7 +95,7 @@ static uint64_t ctx_add(struct mock_engine *e, const struct mock_context *init)
 
 static uint64_t ctx_nested(struct mock_engine *e)
 {
-	const struct mock_context *parent = get_context(e, e->arg[0]);
+	const struct mock_context *parent = mock_find_context(e, e->arg[0]);
 	struct mock_context init = { .nested = true };
 
 	if (!parent || parent->nested)
@@ -104,15 +108,20 @@ static uint64_t ctx_nested(struct mock_engine *e)
 
 static uint64_t ctx_del(struct mock_engine *e)
 {
-	if (!get_context(e, e->arg[0]))
+	void *gone;
+
+	if (!mock_find_context(e, e->arg[0]))
 		return MOCK_NONE;
-	free(ids_remove(&e->contexts, (uint32_t)e->arg[0]));
+	mock_lists_stop(e);
+	gone = ids_remove(&e->contexts, (uint32_t)e->arg[0]);
+	mock_lists_resume(e);
+	free(gone);
 	return MOCK_OK;
 }
 
 static uint64_t ctx_dirty(struct mock_engine *e)
 {
-	struct mock_context *ctx = get_context(e, e->arg[0]);
+	struct mock_context *ctx = mock_find_context(e, e->arg[0]);
 
 	if (!ctx || ctx->nested)
 		return MOCK_NONE;
@@ -131,7 +140,7 @@ static uint64_t attach(struct mock_engine *e)
 		}
 		return MOCK_OK;
 	}
-	if (!get_context(e, e->arg[1]) ||
+	if (!mock_find_context(e, e->arg[1]) ||
 	    e->arg[0] >> MOCK_STREAM_SSID_SHIFT > STREAM_SSID_MAX)
 		return MOCK_NONE;
 	if (!stream) {
@@ -153,34 +162,26 @@ static uint64_t attached(struct mock_engine *e)
 	return MOCK_OK;
 }
 
-static uint64_t cells(struct mock_engine *e, uint32_t *cell, bool read)
+static uint64_t read_cell(struct mock_engine *e, const uint32_t *cells)
 {
-	if (!cell)
+	if (!cells || e->arg[1] >= MOCK_CELLS)
 		return MOCK_NONE;
-	if (read) {
-		if (e->arg[1] >= MOCK_CELLS)
-			return MOCK_NONE;
-		e->result = cell[e->arg[1]];
-		return MOCK_OK;
-	}
-	for (unsigned int i = 0; i < MOCK_CELLS; i++)
-		if (e->arg[1] & BIT_ULL(i))
-			cell[i] = 0;
+	e->result = __atomic_load_n(&cells[e->arg[1]], __ATOMIC_RELAXED);
 	return MOCK_OK;
 }
 
-static uint64_t cells_of_context(struct mock_engine *e, bool read)
+static uint64_t read_context(struct mock_engine *e)
 {
-	struct mock_context *ctx = get_context(e, e->arg[0]);
+	const struct mock_context *ctx = mock_find_context(e, e->arg[0]);
 
-	return cells(e, ctx && ctx->nested ? ctx->cells : NULL, read);
+	return read_cell(e, ctx && ctx->nested ? ctx->cells : NULL);
 }
 
-static uint64_t cells_of_device(struct mock_engine *e, bool read)
+static uint64_t read_device(struct mock_engine *e)
 {
-	struct mock_cache *cache = find_cache(e, e->arg[0]);
+	const struct mock_cache *cache = mock_find_cache(e, e->arg[0]);
 
-	return cells(e, cache ? cache->cells : NULL, read);
+	return read_cell(e, cache ? cache->cells : NULL);
 }
 
 static uint64_t look(struct mock_engine *e, uint32_t flags)
@@ -222,14 +223,10 @@ static uint64_t execute_locked(struct mock_engine *e, uint64_t cmd)
 		return attach(e);
 	case MOCK_CMD_ATTACHED:
 		return attached(e);
-	case MOCK_CMD_CELL_INV:
-		return cells_of_context(e, false);
 	case MOCK_CMD_CELL_READ:
-		return cells_of_context(e, true);
-	case MOCK_CMD_CACHE_INV:
-		return cells_of_device(e, false);
+		return read_context(e);
 	case MOCK_CMD_CACHE_READ:
-		return cells_of_device(e, true);
+		return read_device(e);
 	case MOCK_CMD_TRANSLATE:
 		return look(e, MOCK_ANY_ACCESS);
 	case MOCK_CMD_TOUCH:

@@ -3,6 +3,10 @@
  * What the mock IOMMU consists of. @lock guards all that commands change:
  * commands write, DMA reads. Memory is walked outside it, in a read section,
  * for which SYNC waits.
+ *
+ * Command lists do not take it, or they would not run side by side: each has a
+ * lock of its own, and contexts and devices go only while all of those are
+ * held (after @lock, in order). Cells are atomic.
  */
 #ifndef MODEL_MOCK_ENGINE_H
 #define MODEL_MOCK_ENGINE_H
@@ -16,8 +20,9 @@
 #include "hwdef/mock.h"
 #include "model/mock/model.h"
 
+/* Those of different guests are written at once: on lines of their own */
 struct mock_context {
-	uint64_t root; /* paging: table | levels */
+	_Alignas(64) uint64_t root; /* paging: table | levels */
 	bool nested;
 	bool dirty;	 /* paging: set dirty bits */
 	uint32_t parent; /* nested */
@@ -31,7 +36,7 @@ struct mock_stream {
 };
 
 struct mock_cache {
-	struct itree_node node; /* by StreamID */
+	_Alignas(64) struct itree_node node; /* by StreamID */
 	uint32_t cells[MOCK_CELLS];
 };
 
@@ -41,9 +46,18 @@ struct mock_port {
 	struct grace_head gone;
 };
 
+/* On a cache line of its own: nothing is shared between lists. */
+struct mock_list {
+	_Alignas(64) pthread_mutex_t lock; /* all below */
+	uint64_t base;
+	uint64_t done;
+	uint64_t commands;
+};
+
 struct mock_engine {
 	struct model base;
 	struct model_host host;
+	struct mock_list lists[MOCK_LISTS];
 	pthread_rwlock_t lock; /* all below but the counters */
 	struct ids contexts;
 	struct itree streams;
@@ -75,7 +89,22 @@ struct mock_root {
 	bool dirty;
 };
 
-/* command.c: the write to CMD, with the lock held for writing where needed */
+/* list.c: the registers of lists, from the first one's page on */
+uint64_t mock_list_read(struct mock_engine *e, uint32_t offset);
+void mock_list_write(struct mock_engine *e, uint32_t offset, uint64_t value);
+void mock_lists_init(struct mock_engine *e);
+void mock_lists_fini(struct mock_engine *e);
+/* None of them runs between the two. */
+void mock_lists_stop(struct mock_engine *e);
+void mock_lists_resume(struct mock_engine *e);
+uint64_t mock_lists_commands(struct mock_engine *e);
+
+/* command.c: with the lock, or a list's */
+struct mock_context *mock_find_context(const struct mock_engine *e,
+				       uint64_t id);
+struct mock_cache *mock_find_cache(const struct mock_engine *e, uint64_t sid);
+
+/* The write to CMD, with the lock held for writing where needed */
 void mock_execute(struct mock_engine *e, uint64_t cmd);
 void mock_forget_all(struct mock_engine *e);
 /* With the lock held: false if @context is none or its parent has gone. */

@@ -20,6 +20,8 @@ static uint64_t model_read(struct model *model, uint32_t offset,
 
 	if (size != 8)
 		return 0;
+	if (offset >= MOCK_LIST_PAGE(0))
+		return mock_list_read(e, offset);
 	pthread_rwlock_rdlock(&e->lock);
 	if (offset == MOCK_REG_ID)
 		value = MOCK_ID;
@@ -42,6 +44,10 @@ static void model_write(struct model *model, uint32_t offset, unsigned int size,
 
 	if (size != 8)
 		return;
+	if (offset >= MOCK_LIST_PAGE(0)) {
+		mock_list_write(e, offset, value);
+		return;
+	}
 	if (offset == MOCK_REG_CMD) {
 		mock_execute(e, value);
 		return;
@@ -114,11 +120,13 @@ static void for_each_entry(struct model *model,
 
 static void model_stats(struct model *model, struct model_stats *stats)
 {
-	const struct model_stats *from = &to_engine(model)->counters;
+	struct mock_engine *e = to_engine(model);
+	const struct model_stats *from = &e->counters;
 
 	memset(stats, 0, sizeof(*stats));
 	stats->misses = __atomic_load_n(&from->misses, __ATOMIC_RELAXED);
-	stats->commands = __atomic_load_n(&from->commands, __ATOMIC_RELAXED);
+	stats->commands = __atomic_load_n(&from->commands, __ATOMIC_RELAXED) +
+			  mock_lists_commands(e);
 	stats->syncs = __atomic_load_n(&from->syncs, __ATOMIC_RELAXED);
 }
 
@@ -127,6 +135,7 @@ static void model_destroy(struct model *model)
 	struct mock_engine *e = to_engine(model);
 
 	mock_forget_all(e);
+	mock_lists_fini(e);
 	pthread_rwlock_destroy(&e->lock);
 	free(e);
 }
@@ -154,12 +163,13 @@ int mock_model_create(const struct model_host *host, struct model **model)
 	rc = guard_init();
 	if (rc)
 		return rc;
-	e = alloc_zero(sizeof(*e));
+	e = alloc_aligned(_Alignof(struct mock_engine), sizeof(*e));
 	if (!e)
 		return -ENOMEM;
 	e->base.ops = &ops;
 	e->host = *host;
 	pthread_rwlock_init(&e->lock, NULL);
+	mock_lists_init(e);
 	ids_init(&e->contexts, 0);
 	*model = &e->base;
 	return 0;
