@@ -261,6 +261,38 @@ int nestfd_close_fd(void *ctx, int fd);
  * @ats: it has an address translation cache of its own
  */
 struct nestfd_device_config {
+/**
+ * nestfd_memory_gone() - a client takes memory away that may be mapped
+ * @pid: whose memory: the nestfd_client.pid it was mapped for; 0: this
+ *	process's own
+ * @va: address there
+ * @length: bytes; whole pages are gone
+ *
+ * To be called before munmap() and the like: something else may get the
+ * addresses at once. From then on DMA to that memory is aborted, whatever lies
+ * there, until it is unmapped from its IOAS and mapped again; DMA in progress
+ * has ended, unless it is stuck in other memory for longer than 100 ms. Costs
+ * a look into a tree if no such memory is mapped.
+ *
+ * Any thread, but not from a callback; allocates nothing with malloc(), and
+ * waits for nobody who does.
+ *
+ * Return: 0 if none of it is mapped, NESTFD_GONE, or NESTFD_GONE_BEFORE if some
+ * of it was gone already.
+ */
+#define NESTFD_GONE	   1
+#define NESTFD_GONE_BEFORE 2
+int nestfd_memory_gone(struct nestfd_machine *machine, pid_t pid, uint64_t va,
+		       uint64_t length);
+
+/**
+ * nestfd_memory_kept() - the same memory has not been taken away after all
+ *
+ * After NESTFD_GONE only; other memory there would be taken for it.
+ */
+void nestfd_memory_kept(struct nestfd_machine *machine, pid_t pid, uint64_t va,
+			uint64_t length);
+
 	size_t size;
 	uint32_t stream_id;
 	uint8_t pasid_bits;

@@ -145,6 +145,19 @@ static int poll_wait(uint64_t deadline)
 	return -ETIMEDOUT;
 }
 
+int grace_poll(uint64_t timeout_ns)
+{
+	uint64_t deadline;
+
+	if (reader_inside())
+		return -EDEADLK;
+	if (!reader_others())
+		return 0;
+	if (__builtin_add_overflow(reader_now(), timeout_ns, &deadline))
+		deadline = UINT64_MAX;
+	return poll_wait(deadline);
+}
+
 static int wait_readers(struct grace *g, uint64_t timeout_ns)
 {
 	uint64_t deadline;

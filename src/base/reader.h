@@ -65,6 +65,13 @@ void grace_destroy(struct grace *g);
 int grace_wait(struct grace *g, uint64_t timeout_ns);
 
 /*
+ * The wait alone, by looking again and again: for callers that may hold any
+ * lock of the program's, an allocator's say, since nothing is allocated, no
+ * thread made and nothing deferred is run. Return: as grace_wait().
+ */
+int grace_poll(uint64_t timeout_ns);
+
+/*
  * Call @fn(@head) after a later grace period: from a later grace_wait() or
  * grace_defer() of any thread, or from grace_destroy(). @fn may take only
  * locks that are never held across those calls, and must not call them. From

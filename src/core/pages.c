@@ -295,6 +295,11 @@ static int place_io(struct core_ctx *ctx, struct core_pages *pages,
 			break;
 	}
 	pthread_mutex_unlock(&ctx->lock);
+	if (!rc)
+		phys_range_is_memory(
+			pages->range,
+			(uint64_t)client_process_maps(pages->memory)->pid,
+			(uintptr_t)pages->host);
 	return rc == -EEXIST ? -ENOSPC : rc;
 }
 

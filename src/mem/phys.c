@@ -28,12 +28,12 @@ static struct phys_range *range_of(struct itree_node *used)
 static unsigned int pick_levels(struct phys *p)
 {
 	unsigned int levels = 1;
-	uint64_t r = p->random;
+	uint64_t r = __atomic_load_n(&p->random, __ATOMIC_RELAXED);
 
 	r ^= r << 13;
 	r ^= r >> 7;
 	r ^= r << 17;
-	p->random = r;
+	__atomic_store_n(&p->random, r, __ATOMIC_RELAXED);
 	while (levels < PHYS_LEVELS && !(r & 3)) {
 		levels++;
 		r >>= 2;
@@ -188,28 +188,40 @@ void phys_destroy(struct phys *p)
 		if (node == &p->top)
 			break;
 		itree_remove(&p->used, node);
+		phys_lost_free(range_of(node));
 		free(range_of(node));
 	}
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 }
 
-/* A range to be filled in and entered; the lock is taken on success. */
+/*
+ * A range to be filled in and entered; the lock is taken on success. Allocated
+ * before: phys_lose() is called by allocators that hold locks of their own.
+ */
 static struct phys_range *range_begin(struct phys *p)
 {
-	struct phys_range *r;
-	unsigned int levels;
+	unsigned int levels = pick_levels(p);
+	struct phys_range *r =
+		alloc_zero(sizeof(*r) + levels * sizeof(r->next[0]));
 
-	pthread_mutex_lock(&p->lock);
-	levels = pick_levels(p);
-	r = alloc_zero(sizeof(*r) + levels * sizeof(r->next[0]));
-	if (!r) {
-		pthread_mutex_unlock(&p->lock);
+	if (!r)
 		return NULL;
-	}
 	r->phys = p;
 	r->levels = levels;
+	pthread_mutex_lock(&p->lock);
 	return r;
+}
+
+/* With the lock held */
+static void enter_memory(struct phys *p, struct phys_range *r, uint64_t space,
+			 uint64_t va)
+{
+	r->space = space;
+	r->memory.first = va;
+	r->memory.last = va + (r->last - r->first);
+	r->in_memory = true;
+	itree_insert(&p->by_memory, &r->memory);
 }
 
 static void range_enter(struct phys *p, struct phys_range *r, uint64_t pa,
@@ -218,6 +230,8 @@ static void range_enter(struct phys *p, struct phys_range *r, uint64_t pa,
 	r->first = pa;
 	r->last = pa + (length - 1);
 	take_space(p, r);
+	if (r->host)
+		enter_memory(p, r, 0, (uintptr_t)r->host);
 	skip_insert(p, r);
 	__atomic_fetch_add(&p->count, 1, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&p->lock);
@@ -314,12 +328,24 @@ int phys_add_io(struct phys *p, uint64_t pa, uint64_t length,
 	return add_at(p, pa, length, &what, out);
 }
 
+void phys_range_is_memory(struct phys_range *range, uint64_t space, uint64_t va)
+{
+	struct phys *p = range->phys;
+
+	pthread_mutex_lock(&p->lock);
+	enter_memory(p, range, space, va);
+	pthread_mutex_unlock(&p->lock);
+}
+
 void phys_remove(struct phys_range *range)
 {
 	struct phys *p = range->phys;
 
 	pthread_mutex_lock(&p->lock);
 	skip_remove(p, range);
+	if (range->in_memory)
+		itree_remove(&p->by_memory, &range->memory);
+	range->in_memory = false;
 	/* Last: who sees the new generation does not find the range again. */
 	__atomic_fetch_add(&p->access.generation, 1, __ATOMIC_RELEASE);
 	__atomic_fetch_sub(&p->count, 1, __ATOMIC_RELAXED);
@@ -333,6 +359,7 @@ void phys_release(struct phys_range *range)
 	pthread_mutex_lock(&p->lock);
 	give_space(p, range);
 	pthread_mutex_unlock(&p->lock);
+	phys_lost_free(range);
 	free(range);
 }
 

@@ -94,6 +94,28 @@ uint64_t phys_range_pa(const struct phys_range *range);
 uint64_t phys_range_length(const struct phys_range *range);
 void *phys_range_host(const struct phys_range *range);
 
+/*
+ * Memory can be taken from under its ranges, by whoever it belongs to: who
+ * unmaps it says so here, before something else can get its addresses.
+ * Accesses to it are refused from then on, in flight ones once a grace period
+ * is over; its PAs stay taken. @space tells address spaces apart: 0 is that of
+ * phys_add() and phys_add_at(), where @va is what they got as @host. Nothing
+ * is allocated through the C library, and no lock held while something is.
+ *
+ * phys_lose() returns PHYS_LOST if there was any such memory, with
+ * PHYS_LOST_BEFORE if some of it had been lost already. If it has not been
+ * taken away after all, phys_regain() of the same, unless PHYS_LOST_BEFORE.
+ */
+#define PHYS_LOST	 0x1u
+#define PHYS_LOST_BEFORE 0x2u
+unsigned int phys_lose(struct phys *p, uint64_t space, uint64_t va,
+		       uint64_t length);
+void phys_regain(struct phys *p, uint64_t space, uint64_t va, uint64_t length);
+
+/* Says that behind a range of phys_add_io() is memory, at @va of @space. */
+void phys_range_is_memory(struct phys_range *range, uint64_t space,
+			  uint64_t va);
+
 /* One pointer for the owner's use, for lists of removed ranges. */
 struct phys_range **phys_range_link(struct phys_range *range);
 

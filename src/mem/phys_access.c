@@ -12,22 +12,29 @@ static bool is_io(const struct phys_range *r)
 	return r->io.ops;
 }
 
-static void span_of(const struct phys_range *r, struct phys_span *span)
+/* False: what was at @pa has been taken away. */
+static bool span_of(const struct phys_range *r, uint64_t pa,
+		    struct phys_span *span)
 {
-	span->first = r->first;
-	span->last = r->last;
-	span->host = is_io(r) ? NULL : r->host;
+	uint64_t first = r->first;
+	uint64_t last = r->last;
+
+	if (!phys_is_there(r, pa, &first, &last))
+		return false;
+	/* Offsets into registers count from the beginning of all of them. */
+	span->first = is_io(r) ? r->first : first;
+	span->last = last;
+	span->host = is_io(r) ? NULL : r->host + (first - r->first);
 	span->io = is_io(r) ? &r->io : NULL;
 	span->flags = r->flags;
+	return true;
 }
 
 bool phys_find(const struct phys *p, uint64_t pa, struct phys_span *out)
 {
 	const struct phys_range *r = phys_lookup(p, pa);
 
-	if (r)
-		span_of(r, out);
-	return r;
+	return r && span_of(r, pa, out);
 }
 
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FILL };
@@ -98,13 +105,14 @@ static int transfer(const struct phys *p, uint64_t pa, size_t len,
 {
 	while (len) {
 		const struct phys_range *r = phys_lookup(p, pa);
+		uint64_t first, last;
 		size_t n = len;
 		int rc;
 
-		if (!r)
+		if (!r || !phys_is_there(r, pa, &first, &last))
 			return -EFAULT;
-		if (n - 1 > r->last - pa)
-			n = (size_t)(r->last - pa) + 1;
+		if (n - 1 > last - pa)
+			n = (size_t)(last - pa) + 1;
 		rc = range_transfer(r, pa - r->first, n, &t);
 		if (rc)
 			return rc;
@@ -138,11 +146,13 @@ static int word_find(const struct phys *p, uint64_t pa, size_t size,
 		     uint32_t flag, const struct phys_range **out)
 {
 	const struct phys_range *r;
+	uint64_t first, last;
 
 	if (pa & (size - 1))
 		return -EINVAL;
 	r = phys_lookup(p, pa);
-	if (!r || !(r->flags & flag) || r->last - pa < size - 1)
+	if (!r || !(r->flags & flag) || !phys_is_there(r, pa, &first, &last) ||
+	    last - pa < size - 1)
 		return -EFAULT;
 	*out = r;
 	return 0;
@@ -226,13 +236,12 @@ phys_cursor_fill(const struct phys *p, struct phys_cursor *cursor, uint64_t pa)
 	uint64_t generation = phys_generation(p);
 	const struct phys_range *r = phys_lookup(p, pa);
 
-	if (!r)
+	if (!r || !span_of(r, pa, &cursor->span))
 		return NULL;
-	span_of(r, &cursor->span);
 	cursor->generation = generation;
 	cursor->loads = 0;
-	if (span_reads(&cursor->span, r->first, sizeof(uint64_t)))
-		cursor->loads = r->last - r->first - 6;
+	if (span_reads(&cursor->span, cursor->span.first, sizeof(uint64_t)))
+		cursor->loads = cursor->span.last - cursor->span.first - 6;
 	cursor->valid = true;
 	return &cursor->span;
 }

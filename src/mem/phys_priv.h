@@ -21,9 +21,15 @@ struct phys_range {
 	struct phys_range *link;
 	struct grace_head grace;
 	struct itree_node used;
+	struct itree_node memory; /* where its bytes are; in by_memory */
+	uint64_t space;		  /* the address space they are in */
+	bool in_memory;
 	struct phys_io io;
 	unsigned int levels;
 	uint32_t flags;
+	/* What the client has taken away: a bit for each page, set and, by
+	 * phys_regain(), cleared; phys_all_lost; or NULL */
+	uint64_t *lost;
 	char *host;
 	uint64_t first;
 	uint64_t last;
@@ -40,9 +46,23 @@ struct phys {
 	pthread_mutex_t lock;
 	struct itree used; /* weight: free bytes in front; and a sentinel */
 	struct itree_node top;
-	uint64_t fresh; /* where the search for free space begins */
-	uint64_t random;
+	struct itree by_memory;
+	uint64_t fresh;	 /* where the search for free space begins */
+	uint64_t random; /* any thread, and any value will do */
 };
+
+/* Stands for a bit for each page, all of them set */
+extern uint64_t phys_all_lost[1];
+
+/* Frees what phys_lose() made. */
+void phys_lost_free(struct phys_range *range);
+
+/*
+ * Is the byte at @pa of @r still there? *@first and *@last: as much around it
+ * of which the same can be said.
+ */
+bool phys_is_there(const struct phys_range *r, uint64_t pa, uint64_t *first,
+		   uint64_t *last);
 
 /* The range that holds @pa, or NULL. In a read section, or under the lock. */
 static inline const struct phys_range *phys_lookup(const struct phys *p,

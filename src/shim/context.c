@@ -247,6 +247,7 @@ static int make_nestfd(struct context *c)
 	rc = make_machine();
 	if (!rc)
 		rc = nestfd_open(machine.machine, &nestfd);
+	atomic_store(&memory_machine, machine.machine);
 	if (!rc) {
 		shim_machine_bind(&machine, nestfd);
 		atomic_store_explicit(&c->nestfd, nestfd, memory_order_release);
@@ -463,6 +464,7 @@ void context_after_fork(void)
 	for (c = contexts; c; c = c->next)
 		atomic_store(&c->nestfd, NULL);
 	machine = (struct shim_machine){ 0 };
+	atomic_store(&memory_machine, NULL);
 }
 
 static void drop(int fd, struct file *file, void *arg)

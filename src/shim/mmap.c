@@ -103,16 +103,45 @@ static struct context *mapped_context(int fd, int flags)
 	return f->context;
 }
 
+/*
+ * Memory of the program's goes where MAP_FIXED puts something else. And where
+ * the kernel finds room for something there is nothing any more: if we knew of
+ * something, it went in a way we could not see, as in the C library's free().
+ */
+static bool replaces(struct leaving *l, void *addr, size_t len, int flags)
+{
+	if (LIKELY(!memory_is_watched()) || !(flags & MAP_FIXED))
+		return false;
+	memory_leaving(l, addr, len);
+	return true;
+}
+
+static __attribute__((noinline)) void *replaced(struct leaving *l, bool fixed,
+						void *at, size_t len)
+{
+	if (at != MAP_FAILED && !fixed)
+		memory_leaving(l, at, len);
+	else if (at == MAP_FAILED && fixed)
+		memory_stays(l);
+	return at;
+}
+
 #define MMAP(name, type)                                                       \
 	EXPORT void *name(void *addr, size_t len, int prot, int flags, int fd, \
 			  type offset)                                         \
 	{                                                                      \
 		struct context *c = mapped_context(fd, flags);                 \
+		struct leaving l;                                              \
+		bool fixed = replaces(&l, addr, len, flags);                   \
+		void *at;                                                      \
                                                                                \
-		return LIKELY(!c) ? REAL(name)(addr, len, prot, flags, fd,     \
-					       offset)                         \
-				  : map_context(c, addr, len, prot, flags,     \
-						(uint64_t)offset);             \
+		at = LIKELY(!c)                                                \
+			     ? REAL(name)(addr, len, prot, flags, fd, offset)  \
+			     : map_context(c, addr, len, prot, flags,          \
+					   (uint64_t)offset);                  \
+		return LIKELY(!memory_is_watched())                            \
+			       ? at                                            \
+			       : replaced(&l, fixed, at, len);                 \
 	}
 
 MMAP(mmap, off_t)
@@ -154,9 +183,23 @@ static bool forget_one(uintptr_t start, size_t len, struct mapping *m)
 	return gone;
 }
 
+static int unmap(void *addr, size_t len)
+{
+	struct leaving l;
+	int rc;
+
+	if (LIKELY(!memory_is_watched()))
+		return REAL(munmap)(addr, len);
+	memory_leaving(&l, addr, len);
+	rc = REAL(munmap)(addr, len);
+	if (UNLIKELY(rc))
+		memory_stays(&l);
+	return rc;
+}
+
 EXPORT int munmap(void *addr, size_t len)
 {
-	int rc = REAL(munmap)(addr, len);
+	int rc = unmap(addr, len);
 	int saved = errno;
 	struct nestfd *nestfd;
 	struct mapping m;

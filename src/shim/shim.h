@@ -427,6 +427,29 @@ void watch_other(struct watch *w, unsigned int row, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void watch_end(struct watch *w, long rc);
 
+/* ---- memory.c: memory of the program that goes away ---- */
+
+#define MEMORY_PAGE 4096u
+
+/* The machine of this process, once there is one */
+extern _Atomic(struct nestfd_machine *) memory_machine
+	__attribute__((visibility("hidden")));
+
+static inline bool memory_is_watched(void)
+{
+	return atomic_load_explicit(&memory_machine, memory_order_relaxed);
+}
+
+/* Memory that a call is about to take away */
+struct leaving {
+	uintptr_t at;
+	size_t length;
+	int gone; /* as of nestfd_memory_gone() */
+};
+
+void memory_leaving(struct leaving *l, const void *addr, size_t len);
+void memory_stays(const struct leaving *l);
+
 /* ---- failnth.c ---- */
 
 /* What the real call answered, or a file of ours if it found none */

@@ -4,7 +4,7 @@
 
 static const struct scenario *const all[] = {
 	basic_scenarios,   process_scenarios, signal_scenarios,
-	hostile_scenarios, status_scenarios,
+	hostile_scenarios, status_scenarios,  memory_scenarios,
 };
 
 int main(int argc, char **argv)

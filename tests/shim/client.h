@@ -26,6 +26,7 @@ extern const struct scenario process_scenarios[];
 extern const struct scenario signal_scenarios[];
 extern const struct scenario status_scenarios[];
 extern const struct scenario hostile_scenarios[];
+extern const struct scenario memory_scenarios[];
 
 #define CHECK(condition)                                                  \
 	do {                                                              \

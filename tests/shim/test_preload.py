@@ -46,6 +46,32 @@ class OneProcess(Case):
                       options=("--cache", "hostile", "--device", "edu@5"))
 
 
+class Memory(Case):
+    def goes_away(self, how):
+        self.scenario("goes-away", how, options=("--iommu", "mock"))
+
+    def test_what_munmap_takes_is_not_what_comes_next(self):
+        self.goes_away("munmap")
+
+    def test_what_mmap_replaces(self):
+        self.goes_away("mmap")
+
+    def test_what_mremap_moves_and_shrinks(self):
+        self.goes_away("mremap")
+
+    def test_what_brk_takes(self):
+        self.goes_away("brk")
+
+    def test_what_shmdt_takes(self):
+        self.goes_away("shmdt")
+
+    def test_what_free_takes_and_mmap_gives(self):
+        self.goes_away("free")
+
+    def test_files_stay(self):
+        self.scenario("files-stay", options=("--iommu", "mock"))
+
+
 class Processes(Case):
     def test_a_forked_child_is_forwarded(self):
         self.scenario("forks")
