@@ -39,11 +39,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = { data, size };
 	struct memory m = { .size = SIZE };
 	const struct trace_mem mem = { memory_read, &m };
-	unsigned long cmd = 0x3b80 + input_u8(&in) % 24;
+	unsigned long cmd = 0x3b80 + input_u8(&in) % 26;
 	uint8_t how = input_u8(&in);
 	long rc = input_u8(&in) & 1 ? -(long)input_u8(&in) : input_u8(&in);
 	uint64_t arg = how & 1 ? input_u64(&in) : BASE;
 
+	if (cmd >= 0x3b98) /* those of ext.h */
+		cmd += 0xf0 - 0x98;
 	if (how & 2)
 		cmd = (unsigned long)input_u64(&in);
 	if (how & 4)

@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <linux/iommufd.h>
 
+#include "nestfd/ext.h"
 #include "shim/trace_table.h"
 
 #define SHOWN_ENTRIES 4u /* of an array; the rest is "..." */
@@ -205,6 +207,46 @@ static void print_entries(struct trace_line *line)
 	append(line, arg.entry_num > shown ? ", ...]" : "]");
 }
 
+/* Where the consumer is */
+static bool print_cons(struct trace_line *line, const char **comma,
+		       uint32_t *cons)
+{
+	struct nestfd_hwpt_invalidate_ring arg;
+
+	memcpy(&arg, line->in, sizeof(arg));
+	if (line->known <
+		    offsetof(struct nestfd_hwpt_invalidate_ring, out_error) ||
+	    read_client(line, cons, arg.q_cons_uptr, sizeof(*cons)))
+		return false;
+	append(line, *cons ? "%scons=%#x" : "%scons=%u", *comma, *cons);
+	*comma = ", ";
+	return true;
+}
+
+/* and what is in front of it */
+static void print_ring(struct trace_line *line)
+{
+	struct nestfd_hwpt_invalidate_ring arg;
+	uint32_t cons, mask, pending, shown;
+	const char *comma = ", ";
+
+	memcpy(&arg, line->in, sizeof(arg));
+	if (!print_cons(line, &comma, &cons) || arg.q_index_bits > 31)
+		return;
+	mask = (uint32_t)((2ULL << arg.q_index_bits) - 1);
+	pending = (arg.q_prod - cons) & mask;
+	shown = pending < SHOWN_ENTRIES ? pending : SHOWN_ENTRIES;
+	append(line, ", entries=[");
+	for (uint32_t i = 0; i < shown; i++) {
+		uint64_t slot = (cons + i) & (mask >> 1);
+
+		append(line, "%s", i ? ", " : "");
+		print_entry(line, arg.q_uptr + slot * arg.q_entry_len,
+			    arg.q_entry_len, arg.data_type);
+	}
+	append(line, pending > shown ? ", ...]" : "]");
+}
+
 static void print_ranges(struct trace_line *line, uint64_t addr, uint32_t count)
 {
 	uint32_t shown = count < SHOWN_ENTRIES ? count : SHOWN_ENTRIES;
@@ -241,8 +283,11 @@ static void print_data_in(struct trace_line *line)
 		print_words(line, hwpt.data_uptr, hwpt.data_len / 8, 8);
 		return;
 	case TRACE_ENTRIES:
-		if (line->known == line->command->size)
+		if (line->known >= sizeof(struct iommu_hwpt_invalidate))
 			print_entries(line);
+		return;
+	case TRACE_RING:
+		print_ring(line);
 		return;
 	case TRACE_RANGES_IN:
 		memcpy(&ranges, line->in, sizeof(ranges));
@@ -344,6 +389,7 @@ static void print_out(struct trace_line *line, bool failed)
 {
 	unsigned char out[TRACE_ARG] = { 0 };
 	const char *comma = " => {";
+	uint32_t cons;
 
 	if (!line->known || read_client(line, out, line->arg, line->known))
 		return;
@@ -355,6 +401,8 @@ static void print_out(struct trace_line *line, bool failed)
 			continue;
 		print_field(line, f, out, &comma);
 	}
+	if (line->command->data == TRACE_RING)
+		print_cons(line, &comma, &cons);
 	if (*comma != ',')
 		return;
 	if (!failed)

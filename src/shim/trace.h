@@ -28,7 +28,7 @@ struct trace_mem {
 struct trace_command;
 
 struct trace_line {
-	const struct trace_command *command; /* NULL: not one of iommufd's */
+	const struct trace_command *command; /* NULL: nobody's */
 	struct trace_mem mem;
 	uint64_t arg;
 	uint32_t known; /* bytes of the struct that @in and the table have */
@@ -47,7 +47,7 @@ void trace_exit(struct trace_line *line, long rc);
 void trace_text(struct trace_line *line, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* "IOMMU_DESTROY" for 0x80; NULL for no command of iommufd */
+/* "IOMMU_DESTROY" for 0x80; NULL for no command of iommufd or ext.h */
 const char *trace_command_name(unsigned int nr);
 
 /* "EINVAL" for 22; NULL for one that nestfd never answers */

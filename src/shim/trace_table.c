@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* Every command of iommufd: its name and the members of its struct. */
+/* Every command of iommufd and ext.h: its name, its struct's members. */
 #include <stddef.h>
 
 #include <linux/iommufd.h>
 
+#include "nestfd/ext.h"
 #include "shim/trace.h"
 #include "shim/trace_table.h"
 
@@ -96,6 +97,18 @@ static const struct trace_name inval_types[] = {
 	END,
 };
 
+static const struct trace_name ext_features[] = {
+	NAME(NESTFD_EXT_ERRORS),
+	NAME(NESTFD_EXT_RING),
+	END,
+};
+
+/* The codes' names would depend on the data type. */
+static const struct trace_name error_flags[] = {
+	NAME(NESTFD_ERR_VALID),
+	END,
+};
+
 static const struct trace_name viommu_types[] = {
 	NAME(IOMMU_VIOMMU_TYPE_DEFAULT),
 	NAME(IOMMU_VIOMMU_TYPE_ARM_SMMUV3),
@@ -153,6 +166,8 @@ const struct trace_name trace_smmuv3_ops[] = {
 	FIELD(type, member, TRACE_ENUM, TRACE_IN, names)
 #define IN_FLAGS(type, member, names) \
 	FIELD(type, member, TRACE_FLAGS, TRACE_IN, names)
+#define OUT_FLAGS(type, member, names) \
+	FIELD(type, member, TRACE_FLAGS, TRACE_OUT, names)
 #define SIZE(type) IN(type, size, TRACE_DEC)
 #define RES(type)  IN(type, __reserved, TRACE_RESERVED)
 #define LAST         \
@@ -290,13 +305,39 @@ static const struct trace_field dirty_bitmap[] = {
 };
 
 static const struct trace_field invalidate[] = {
-	SIZE(iommu_hwpt_invalidate),
-	IN(iommu_hwpt_invalidate, hwpt_id, TRACE_DEC),
-	IN(iommu_hwpt_invalidate, data_uptr, TRACE_HEX),
-	IN_ENUM(iommu_hwpt_invalidate, data_type, inval_types),
-	IN(iommu_hwpt_invalidate, entry_len, TRACE_DEC),
-	BOTH(iommu_hwpt_invalidate, entry_num, TRACE_DEC),
-	RES(iommu_hwpt_invalidate),
+	SIZE(nestfd_hwpt_invalidate),
+	IN(nestfd_hwpt_invalidate, hwpt_id, TRACE_DEC),
+	IN(nestfd_hwpt_invalidate, data_uptr, TRACE_HEX),
+	IN_ENUM(nestfd_hwpt_invalidate, data_type, inval_types),
+	IN(nestfd_hwpt_invalidate, entry_len, TRACE_DEC),
+	BOTH(nestfd_hwpt_invalidate, entry_num, TRACE_DEC),
+	RES(nestfd_hwpt_invalidate),
+	OUT_FLAGS(nestfd_hwpt_invalidate, out_error, error_flags),
+	OUT(nestfd_hwpt_invalidate, out_error_info, TRACE_HEX),
+	LAST,
+};
+
+static const struct trace_field ext_enable[] = {
+	SIZE(nestfd_ext_enable),
+	IN(nestfd_ext_enable, flags, TRACE_HEX),
+	FIELD(nestfd_ext_enable, features, TRACE_FLAGS, TRACE_IN | TRACE_OUT,
+	      ext_features),
+	LAST,
+};
+
+static const struct trace_field invalidate_ring[] = {
+	SIZE(nestfd_hwpt_invalidate_ring),
+	IN(nestfd_hwpt_invalidate_ring, hwpt_id, TRACE_DEC),
+	IN(nestfd_hwpt_invalidate_ring, q_uptr, TRACE_HEX),
+	IN(nestfd_hwpt_invalidate_ring, q_cons_uptr, TRACE_HEX),
+	IN(nestfd_hwpt_invalidate_ring, q_prod, TRACE_HEX),
+	IN(nestfd_hwpt_invalidate_ring, q_index_bits, TRACE_DEC),
+	IN(nestfd_hwpt_invalidate_ring, q_entry_num, TRACE_HEX),
+	IN(nestfd_hwpt_invalidate_ring, q_entry_len, TRACE_DEC),
+	IN_ENUM(nestfd_hwpt_invalidate_ring, data_type, inval_types),
+	OUT_FLAGS(nestfd_hwpt_invalidate_ring, out_error, error_flags),
+	OUT(nestfd_hwpt_invalidate_ring, out_error_info, TRACE_HEX),
+	RES(nestfd_hwpt_invalidate_ring),
 	LAST,
 };
 
@@ -394,7 +435,7 @@ static const struct trace_command commands[] = {
 		dirty_tracking, TRACE_NO_DATA),
 	COMMAND(IOMMU_HWPT_GET_DIRTY_BITMAP, iommu_hwpt_get_dirty_bitmap,
 		dirty_bitmap, TRACE_NO_DATA),
-	COMMAND(IOMMU_HWPT_INVALIDATE, iommu_hwpt_invalidate, invalidate,
+	COMMAND(IOMMU_HWPT_INVALIDATE, nestfd_hwpt_invalidate, invalidate,
 		TRACE_ENTRIES),
 	COMMAND(IOMMU_FAULT_QUEUE_ALLOC, iommu_fault_alloc, fault_alloc,
 		TRACE_NO_DATA),
@@ -412,14 +453,26 @@ static const struct trace_command commands[] = {
 		TRACE_NO_DATA),
 };
 
-#define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+#define EXT_BASE 0xf0
+#define EXT(cmd, type, table, kind_of_data) \
+	[_IOC_NR(cmd) -                     \
+		EXT_BASE] = { #cmd, table, sizeof(struct type), kind_of_data }
+
+static const struct trace_command ext_commands[] = {
+	EXT(NESTFD_EXT_ENABLE, nestfd_ext_enable, ext_enable, TRACE_NO_DATA),
+	EXT(NESTFD_HWPT_INVALIDATE_RING, nestfd_hwpt_invalidate_ring,
+	    invalidate_ring, TRACE_RING),
+};
+
+#define COUNT(table) (sizeof(table) / sizeof(table[0]))
 
 const struct trace_command *trace_find(unsigned int nr)
 {
-	unsigned int index = nr - IOMMUFD_CMD_BASE;
-
-	return nr >= IOMMUFD_CMD_BASE && index < NR_COMMANDS ? &commands[index]
-							     : NULL;
+	if (nr >= EXT_BASE && nr - EXT_BASE < COUNT(ext_commands))
+		return &ext_commands[nr - EXT_BASE];
+	if (nr >= IOMMUFD_CMD_BASE && nr - IOMMUFD_CMD_BASE < COUNT(commands))
+		return &commands[nr - IOMMUFD_CMD_BASE];
+	return NULL;
 }
 
 const char *trace_command_name(unsigned int nr)

@@ -40,6 +40,7 @@ enum trace_data {
 	TRACE_RANGES_IN, /* num_iovas pairs */
 	TRACE_RANGES_OUT,
 	TRACE_HW_INFO, /* out: data_len bytes, 32-bit words */
+	TRACE_RING,    /* *q_cons_uptr, and entries from there on */
 };
 
 struct trace_command {

@@ -119,7 +119,9 @@ static void every_command_has_its_name(void **state)
 	for (unsigned int nr = 0; nr < 256; nr++) {
 		const char *name = trace_command_name(nr);
 
-		if (nr < 0x80 || nr > 0x94)
+		if (nr == 0xf0 || nr == 0xf1)
+			assert_int_equal(strncmp(name, "NESTFD_", 7), 0);
+		else if (nr < 0x80 || nr > 0x94)
 			assert_null(name);
 		else
 			assert_int_equal(strncmp(name, "IOMMU_", 6), 0);
@@ -128,6 +130,55 @@ static void every_command_has_its_name(void **state)
 	assert_string_equal(trace_command_name(0x85), "IOMMU_IOAS_MAP");
 	assert_string_equal(trace_command_name(0x8d), "IOMMU_HWPT_INVALIDATE");
 	assert_string_equal(trace_command_name(0x94), "IOMMU_HW_QUEUE_ALLOC");
+}
+
+static void put32(struct memory *m, uint32_t at, uint32_t value)
+{
+	memcpy(m->bytes + at, &value, sizeof(value));
+}
+
+/* EXT_ENABLE: size, flags, features */
+static void additions_are_named(void **state)
+{
+	struct memory m = { .bytes = { 16, 0, 0, 0, 0, 0, 0, 0, 7 },
+			    .size = 64 };
+
+	(void)state;
+	assert_string_equal(told(&m, 0x3bf0, 0x1000, 0),
+			    "ioctl(3, NESTFD_EXT_ENABLE, {size=16, flags=0, "
+			    "features=NESTFD_EXT_ERRORS|NESTFD_EXT_RING|0x4} "
+			    "=> {features=NESTFD_EXT_ERRORS|NESTFD_EXT_RING|"
+			    "0x4}) = 0");
+}
+
+/* A ring of 16 entries of 8 bytes at 0x1100, cons at 0x1080 */
+static void a_ring_shows_what_is_pending(void **state)
+{
+	struct memory m = { .size = sizeof(m.bytes) };
+
+	(void)state;
+	put32(&m, 0, 56);
+	put32(&m, 4, 9);
+	put32(&m, 8, 0x1100);
+	put32(&m, 16, 0x1080);
+	put32(&m, 24, 0x11);
+	put32(&m, 28, 4);
+	put32(&m, 32, 0x10);
+	put32(&m, 36, 8);
+	put32(&m, 40, 1);
+	put32(&m, 44, 0x80000001);
+	put32(&m, 0x80, 0xf);
+	put32(&m, 0x100 + 0xf * 8, 0xaa);
+	put32(&m, 0x100, 0xbb);
+	assert_string_equal(
+		told(&m, 0x3bf1, 0x1000, 0),
+		"ioctl(3, NESTFD_HWPT_INVALIDATE_RING, {size=56, hwpt_id=9, "
+		"q_uptr=0x1100, q_cons_uptr=0x1080, q_prod=0x11, "
+		"q_index_bits=4, q_entry_num=0x10, q_entry_len=8, "
+		"data_type=IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3, cons=0xf, "
+		"entries=[{? [0xaa]}, {? [0xbb]}]} => "
+		"{out_error=NESTFD_ERR_VALID|0x1, out_error_info=0, cons=0xf}) "
+		"= 0");
 }
 
 /* Any bytes, any size: a line with an end */
@@ -150,6 +201,8 @@ static void garbage_ends(void **state)
 			memcpy(m.bytes + 8, &data, sizeof(data));
 		told(&m, 0x3b80ul + (unsigned int)i % 0x16, 0x1000,
 		     i % 2 ? 0 : -EIO);
+		told(&m, 0x3bf0ul + (unsigned int)i % 2, 0x1000,
+		     i % 3 ? 0 : -EIO);
 	}
 }
 
@@ -161,6 +214,8 @@ int main(void)
 		cmocka_unit_test(numbers_that_nobody_knows_stay_numbers),
 		cmocka_unit_test(flags_and_reserved_members),
 		cmocka_unit_test(every_command_has_its_name),
+		cmocka_unit_test(additions_are_named),
+		cmocka_unit_test(a_ring_shows_what_is_pending),
 		cmocka_unit_test(garbage_ends),
 	};
 
