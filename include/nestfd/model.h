@@ -176,12 +176,25 @@ enum nestfd_fault_kind {
  * @kind: what goes wrong
  * @opcode: ILL: only commands of this opcode; NESTFD_FAULT_ANY: of any
  * @stream_id: ATC_TIMEOUT, ATC_LATE, GONE: the device, NESTFD_FAULT_ANY: any;
- *	ILL: only commands that carry this StreamID
+ *	ILL: only commands that name this StreamID, alone or in a range
  * @probability: of each opportunity, above 0 to 1; 0 means 1
  * @count: how often at most; 0: for ever
  * @seed: of the rule's own random numbers: the same seed and the same commands
  *	give the same faults
  * @delay_us: ATC_LATE, SLOW_SYNC: microseconds, 0 for the default (1000)
+ *
+ * An opportunity is: ABT, each command fetched; ILL, each legal command that
+ * @opcode and @stream_id do not rule out; SLOW_SYNC, each sync that would
+ * succeed; the others, each invalidation sent to such a device's ATC. So a
+ * device goes when it is next asked to invalidate: its DMA fails from then on,
+ * and it answers nothing. At each opportunity the first rule that says yes
+ * decides. Fields that @kind does not use are not looked at.
+ *
+ * SMMUv3: ILL and ABT stop the command queue in front of the command
+ * (CERROR_ILL, CERROR_ABT); a command that is then fetched again is another
+ * opportunity. ATC_TIMEOUT and GONE: nothing is invalidated, and the next
+ * CMD_SYNC fails once (CERROR_ATC_INV_SYNC). The mock has ILL, for
+ * invalidations, and SLOW_SYNC.
  */
 struct nestfd_fault {
 	size_t size;
@@ -196,6 +209,8 @@ struct nestfd_fault {
 
 /**
  * nestfd_inject() - add a rule; rules are asked in the order they were added
+ *
+ * It holds for commands whose tail is written after the call.
  *
  * Return: 0, -EINVAL, -ENOMEM, -EOPNOTSUPP (not with this architecture).
  */
@@ -214,7 +229,9 @@ uint64_t nestfd_inject_clear(struct nestfd_machine *machine);
  * nestfd_inject_parse() - a rule in words
  * @text: KIND[:p=PROBABILITY][,n=COUNT][,dev=SID][,op=OPCODE][,us=DELAY]
  *	[,seed=N], KIND one of ill, abt, atc-timeout, atc-late, gone, slow-sync;
- *	numbers as in C
+ *	numbers as in C. Each word at most once; op with ill, us with atc-late
+ *	and slow-sync, dev with all but abt and slow-sync; p above 0 and at most
+ *	1, n and us at least 1, op at most 0xff
  *
  * Return: 0 with *@fault filled, -EINVAL.
  */

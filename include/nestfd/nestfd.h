@@ -319,6 +319,16 @@ int nestfd_device_add(struct nestfd_machine *machine,
 void nestfd_device_remove(struct nestfd_device *dev);
 
 /**
+ * nestfd_device_reset() - what a function level reset does
+ *
+ * The device answers again, if it was gone (model.h) or has failed, with an
+ * empty ATC, and the driver forgets what it held against it: a quarantine ends
+ * (docs/security.md). What it is bound to and attached to stays. It does no DMA
+ * during the call.
+ */
+void nestfd_device_reset(struct nestfd_device *dev);
+
+/**
  * nestfd_bind() - VFIO_DEVICE_BIND_IOMMUFD
  * @dev_id: out; the id of the device in @ctx
  *

@@ -139,8 +139,9 @@ struct core_iommu_ops {
 
 	/*
 	 * The device has been reset: it answers again and its ATC is empty, so
-	 * what was held against it is forgiven. It may be bound or not, and
-	 * attached or not; DMA goes on as it was attached. May be NULL.
+	 * what was held against it is forgiven. It may be attached or not, or
+	 * not even bound (any more); what it is attached to stays, and it does
+	 * no DMA during the call. May be NULL.
 	 */
 	void (*device_reset)(struct core_device *dev);
 };

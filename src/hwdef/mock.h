@@ -31,6 +31,7 @@
 #define MOCK_NONE    1 /* no such device, context, cell or translation */
 #define MOCK_NO_ROOM 2
 #define MOCK_TIMEOUT 3 /* of SYNC: some DMA does not end */
+#define MOCK_ILLEGAL 4 /* of a list: a command that is called illegal */
 
 /*
  * CMD. A device is a StreamID; a stream is StreamID | SSID << 32, where the

@@ -151,6 +151,17 @@ void nestfd_detach(struct nestfd_device *dev, uint32_t pasid)
 	pthread_mutex_unlock(&dev->machine->lock);
 }
 
+void nestfd_device_reset(struct nestfd_device *dev)
+{
+	struct nestfd_machine *machine = dev->machine;
+
+	pthread_mutex_lock(&machine->lock);
+	machine->model->ops->port_reset(dev->port);
+	if (dev->core.iommu && dev->core.iommu->ops->device_reset)
+		dev->core.iommu->ops->device_reset(&dev->core);
+	pthread_mutex_unlock(&machine->lock);
+}
+
 /* What the device may do by what its cache says. */
 static bool atc_allows(const struct model_translation *t, uint32_t flags)
 {

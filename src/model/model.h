@@ -16,6 +16,7 @@
 
 #include "iotlb/iotlb.h"
 #include "mem/phys.h"
+#include "model/inject.h"
 
 struct model;
 struct model_port;
@@ -154,6 +155,16 @@ struct model_ops {
 	void (*explain)(struct model_port *port,
 			const struct model_access *access, char *text,
 			size_t size);
+
+	/* A rule of the error injector. -EOPNOTSUPP, -ENOMEM */
+	int (*inject)(struct model *model, const struct inject_fault *fault);
+	/* No more rules; how many faults were injected, ever */
+	uint64_t (*inject_clear)(struct model *model);
+	/*
+	 * The device answers again, its DMA is done again, and its ATC is
+	 * empty. What rules say of it goes on.
+	 */
+	void (*port_reset)(struct model_port *port);
 };
 
 struct model {

@@ -298,12 +298,17 @@ static void atc_inv_reaches_what_it_names_and_nothing_else(void **state)
 
 static void a_mute_device_fails_the_next_sync_once(void **state)
 {
+	const struct inject_fault mute = {
+		.kind = INJECT_ATC_TIMEOUT,
+		.stream_id = 8,
+		.probability = 1,
+	};
 	struct rig g;
 
 	(void)state;
 	up(&g, IOTLB_FAST, STE1_ATS);
 	fill(&g);
-	smmuv3_model_port_mute(g.port[0], true);
+	assert_int_equal(g.model->ops->inject(g.model, &mute), 0);
 	cmd_put(&g, ATC_INV | SID(9), 0x1000);
 	cmd_put(&g, 0x46, 0);
 	cmd_put(&g, ATC_INV | SID(8), 0x1000);
@@ -320,8 +325,9 @@ static void a_mute_device_fails_the_next_sync_once(void **state)
 	reg_set(&g, REG_GERRORN, 4, 1);
 	assert_int_equal(reg_get(&g, REG_CMDQ_CONS, 4) & 0xff, 7);
 	assert_int_equal(left(&g, 1, MODEL_NO_PASID), ALL & ~0xeu);
-	smmuv3_model_port_reset(g.port[0]);
+	g.model->ops->port_reset(g.port[0]);
 	assert_int_equal(left(&g, 0, MODEL_NO_PASID), 0);
+	assert_int_equal(g.model->ops->inject_clear(g.model), 1);
 	cmd(&g, ATC_INV | SID(8), 0x1000);
 	rig_down(&g);
 }

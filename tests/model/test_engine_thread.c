@@ -369,7 +369,7 @@ static void a_stuck_device_is_failed_and_the_sync_ends(void **state)
 	__atomic_store_n(&pit.release, 1, __ATOMIC_RELEASE);
 	pthread_join(d.thread, NULL);
 	assert_int_equal(dma(&g, 0, 0x2000, 0, &value, 8, NULL), -ENODEV);
-	smmuv3_model_port_reset(g.port[0]);
+	g.model->ops->port_reset(g.port[0]);
 	assert_int_equal(dma(&g, 0, 0x2000, 0, &value, 8, NULL), 0);
 	rig_down(&g);
 }

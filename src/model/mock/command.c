@@ -242,7 +242,12 @@ void mock_execute(struct mock_engine *e, uint64_t cmd)
 
 	mock_count(&e->counters.commands);
 	if (cmd == MOCK_CMD_SYNC) {
+		uint32_t delay_us;
+
 		mock_count(&e->counters.syncs);
+		if (inject_armed(&e->inject) &&
+		    inject_happens(&e->inject, INJECT_SLOW_SYNC, &delay_us))
+			inject_sleep_until(inject_deadline(delay_us));
 		status = grace_wait(e->host.grace, SYNC_TIMEOUT_NS)
 				 ? MOCK_TIMEOUT
 				 : MOCK_OK;

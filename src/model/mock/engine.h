@@ -18,6 +18,7 @@
 #include "base/itree.h"
 #include "base/reader.h"
 #include "hwdef/mock.h"
+#include "model/inject.h"
 #include "model/mock/model.h"
 
 /* Those of different guests are written at once: on lines of their own */
@@ -66,6 +67,7 @@ struct mock_engine {
 	uint64_t status;
 	uint64_t result;
 	struct model_stats counters; /* relaxed */
+	struct inject inject;
 };
 
 static inline struct mock_engine *to_engine(struct model *model)

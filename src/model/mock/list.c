@@ -56,18 +56,36 @@ static bool aim(const struct mock_engine *e, const struct invalidation *inv,
 	return target->cells;
 }
 
-static bool carry_out(const struct mock_engine *e,
-		      const struct mock_list_command *command,
-		      struct target *target)
+static bool called_illegal(struct mock_engine *e,
+			   const struct invalidation *inv)
+{
+	const struct inject_chance chance = {
+		.kinds = INJECT_SET(INJECT_ILL),
+		.opcode = (uint32_t)inv->op,
+		.streams = inv->op == MOCK_OP_CACHE_INV,
+		.sid = (uint32_t)inv->whose,
+		.sid_last = (uint32_t)inv->whose,
+	};
+	uint32_t delay_us;
+
+	return inject_ask(&e->inject, &chance, &delay_us) != INJECT_NONE;
+}
+
+/* STATUS */
+static uint64_t carry_out(struct mock_engine *e,
+			  const struct mock_list_command *command,
+			  struct target *target, bool armed)
 {
 	struct invalidation inv;
 
 	if (!decode(command, &inv) || !aim(e, &inv, target))
-		return false;
+		return MOCK_NONE;
+	if (armed && called_illegal(e, &inv))
+		return MOCK_ILLEGAL;
 	for (; inv.cells; inv.cells &= inv.cells - 1)
 		__atomic_store_n(&target->cells[__builtin_ctzll(inv.cells)], 0,
 				 __ATOMIC_RELAXED);
-	return true;
+	return MOCK_OK;
 }
 
 static uint64_t done(uint64_t count, uint64_t status)
@@ -82,6 +100,8 @@ static uint64_t run(struct mock_engine *e, struct mock_list *list,
 {
 	struct mock_list_command commands[MOCK_LIST_MAX];
 	struct target target = { 0 };
+	bool armed = inject_armed(&e->inject);
+	uint64_t status = MOCK_OK;
 	uint32_t i = 0;
 	int rc;
 
@@ -93,10 +113,13 @@ static uint64_t run(struct mock_engine *e, struct mock_list *list,
 	reader_exit();
 	if (rc)
 		return done(0, MOCK_NONE);
-	while (i < count && carry_out(e, &commands[i], &target))
-		i++;
+	for (; i < count; i++) {
+		status = carry_out(e, &commands[i], &target, armed);
+		if (status != MOCK_OK)
+			break;
+	}
 	list->commands += i;
-	return done(i, i == count ? MOCK_OK : MOCK_NONE);
+	return done(i, status);
 }
 
 static struct mock_list *find_list(struct mock_engine *e, uint32_t offset,

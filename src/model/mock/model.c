@@ -130,12 +130,32 @@ static void model_stats(struct model *model, struct model_stats *stats)
 	stats->syncs = __atomic_load_n(&from->syncs, __ATOMIC_RELAXED);
 }
 
+/* It has no queue to be fetched, and its devices cannot fail to answer. */
+static int mock_inject(struct model *model, const struct inject_fault *fault)
+{
+	if (fault->kind != INJECT_ILL && fault->kind != INJECT_SLOW_SYNC)
+		return -EOPNOTSUPP;
+	return inject_add(&to_engine(model)->inject, fault);
+}
+
+static uint64_t mock_inject_clear(struct model *model)
+{
+	return inject_clear(&to_engine(model)->inject);
+}
+
+/* They are never gone, and no model's cache is theirs. */
+static void port_reset(struct model_port *port)
+{
+	(void)port;
+}
+
 static void model_destroy(struct model *model)
 {
 	struct mock_engine *e = to_engine(model);
 
 	mock_forget_all(e);
 	mock_lists_fini(e);
+	inject_fini(&e->inject);
 	pthread_rwlock_destroy(&e->lock);
 	free(e);
 }
@@ -153,6 +173,9 @@ static const struct model_ops ops = {
 	.for_each_entry = for_each_entry,
 	.stats = model_stats,
 	.explain = mock_explain,
+	.inject = mock_inject,
+	.inject_clear = mock_inject_clear,
+	.port_reset = port_reset,
 };
 
 int mock_model_create(const struct model_host *host, struct model **model)
@@ -168,6 +191,7 @@ int mock_model_create(const struct model_host *host, struct model **model)
 		return -ENOMEM;
 	e->base.ops = &ops;
 	e->host = *host;
+	inject_init(&e->inject);
 	pthread_rwlock_init(&e->lock, NULL);
 	mock_lists_init(e);
 	ids_init(&e->contexts, 0);

@@ -444,6 +444,35 @@ static void atc_inval(const struct smmuv3_cmd *cmd, struct iotlb_inval *inval)
 	}
 }
 
+/* True if its ATC does not answer this one. */
+static bool unanswered(struct smmuv3_model *m, struct smmuv3_port *port)
+{
+	const struct inject_chance chance = {
+		.kinds = INJECT_OF_ATC,
+		.streams = true,
+		.sid = port->config.stream_id,
+		.sid_last = port->config.stream_id,
+	};
+	uint32_t delay_us;
+
+	if (__atomic_load_n(&port->failed, __ATOMIC_RELAXED))
+		return true;
+	if (!inject_armed(&m->inject))
+		return false;
+	switch (inject_ask(&m->inject, &chance, &delay_us)) {
+	case INJECT_GONE:
+		__atomic_store_n(&port->failed, 1, __ATOMIC_RELEASE);
+		return true;
+	case INJECT_ATC_TIMEOUT:
+		return true;
+	case INJECT_ATC_LATE:
+		exec_hold(m, delay_us);
+		return false;
+	default:
+		return false;
+	}
+}
+
 /* To the devices of that StreamID and no others; an answer may be missing. */
 void ats_invalidate(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 {
@@ -458,8 +487,7 @@ void ats_invalidate(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 
 		if (port->config.stream_id != cmd->sid)
 			break;
-		if (__atomic_load_n(&port->atc_mute, __ATOMIC_RELAXED) ||
-		    __atomic_load_n(&port->failed, __ATOMIC_RELAXED))
+		if (unanswered(m, port))
 			m->atc_failed = true;
 		else if (port->atc)
 			iotlb_invalidate(port->atc, &inval);

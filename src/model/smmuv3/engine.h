@@ -26,6 +26,7 @@
 #include "front/smmuv3/front.h"
 #include "iotlb/iotlb.h"
 #include "mem/phys.h"
+#include "model/inject.h"
 #include "model/model.h"
 #include "model/smmuv3/config.h"
 #include "model/smmuv3/event.h"
@@ -129,8 +130,9 @@ struct slot {
 
 struct smmuv3_port {
 	struct smmuv3_model *model;
-	uint32_t failed;     /* atomic: did not answer in time, see exec.c */
-	struct context *ctx; /* RCU: without PASID */
+	uint32_t failed;	  /* atomic: stuck (exec.c) or gone: no DMA, no
+				   * answers */
+	struct context *ctx;	  /* RCU: without PASID */
 	struct context ***pasids; /* RCU: [1024] of [1024]; NULL: none */
 	struct slot slot[PORT_SLOTS];
 	uint32_t crowd; /* atomic: DMAs of threads that have no slot */
@@ -138,7 +140,6 @@ struct smmuv3_port {
 	struct model_port_config config;
 	struct grace_head free;
 	struct iotlb *atc;   /* NULL: no ATS */
-	uint32_t atc_mute;   /* atomic: does not answer ATS invalidations */
 	uint64_t crowd_hits; /* atomic */
 	uint64_t crowd_misses;
 
@@ -217,6 +218,8 @@ struct smmuv3_model {
 	struct phys_cursor queue;
 	bool pending;	 /* something was invalidated since the last wait */
 	bool atc_failed; /* the next sync fails */
+	uint64_t hold;	 /* no sync completes before: inject_deadline(), or 0 */
+	struct inject inject;
 	struct history *history;
 
 	pthread_mutex_t ports_lock;
@@ -337,6 +340,7 @@ static inline void slot_leave(struct smmuv3_port *port, struct slot *slot,
 int port_add(struct model *model, const struct model_port_config *config,
 	     struct model_port **port);
 void port_remove(struct model_port *port);
+void port_reset(struct model_port *port);
 /* The index of the first port with a StreamID >= @sid; under ports_lock. */
 size_t port_find(const struct smmuv3_model *m, uint32_t sid);
 void port_free_all(struct smmuv3_model *m);
@@ -469,6 +473,8 @@ unsigned int exec_scope(const struct smmuv3_cmd *cmd,
 			struct iotlb_inval inval[2]);
 /* Wait for the DMA in flight, for so long. */
 void exec_wait(struct smmuv3_model *m);
+/* The next sync does not complete before. */
+void exec_hold(struct smmuv3_model *m, uint32_t delay_us);
 #define REGIMES_LEAF_S1 (1u << SMMUV3_REGIME_S1 | 1u << SMMUV3_REGIME_S12)
 #define REGIMES_TABLE_S1                                                  \
 	(1u << SMMUV3_REGIME_S1_TABLE | 1u << SMMUV3_REGIME_S1_TABLE_L2 | \

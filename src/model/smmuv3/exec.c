@@ -5,7 +5,8 @@
  * Invalidations may run ahead of a CMD_SYNC in front of them: they are
  * idempotent, and nobody can tell. So a *stretch* of invalidations and syncs is
  * executed as a whole, then the DMA in flight is awaited once, then the syncs
- * complete in their order.
+ * complete in their order. While faults are injected, a stretch ends with its
+ * first sync, so that what delays one delays no other.
  */
 #include "model/smmuv3/engine.h"
 
@@ -298,21 +299,88 @@ static void consumed(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 	__atomic_store_n(&m->serial, m->serial + 1, __ATOMIC_RELEASE);
 }
 
+void exec_hold(struct smmuv3_model *m, uint32_t delay_us)
+{
+	uint64_t until = inject_deadline(delay_us);
+
+	if (until > m->hold)
+		m->hold = until;
+}
+
+static bool names_streams(uint8_t op)
+{
+	switch (op) {
+	case SMMUV3_OP_PREFETCH_CONFIG:
+	case SMMUV3_OP_PREFETCH_ADDR:
+	case SMMUV3_OP_CFGI_STE:
+	case SMMUV3_OP_CFGI_STE_RANGE:
+	case SMMUV3_OP_CFGI_CD:
+	case SMMUV3_OP_CFGI_CD_ALL:
+	case SMMUV3_OP_ATC_INV:
+	case SMMUV3_OP_PRI_RESP:
+	case SMMUV3_OP_RESUME:
+	case SMMUV3_OP_STALL_TERM:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool called_illegal(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
+{
+	const struct inject_chance chance = {
+		.kinds = INJECT_SET(INJECT_ILL),
+		.opcode = cmd->op,
+		.streams = names_streams(cmd->op),
+		.sid = cmd->sid,
+		.sid_last = cmd->sid_last,
+	};
+	uint32_t delay_us;
+
+	return inject_ask(&m->inject, &chance, &delay_us) != INJECT_NONE;
+}
+
+/* Before the command takes effect: fetched, then decoded. 0 or the error */
+static uint32_t judge(struct smmuv3_model *m, const uint64_t dw[2], bool armed,
+		      struct smmuv3_cmd *cmd)
+{
+	uint32_t delay_us;
+
+	if (armed && inject_happens(&m->inject, INJECT_ABT, &delay_us))
+		return SMMUV3_CERROR_ABT;
+	if (smmuv3_decode(dw, &m->id, cmd) || (armed && called_illegal(m, cmd)))
+		return SMMUV3_CERROR_ILL;
+	return 0;
+}
+
+/* False: it fails */
+static bool sync_begin(struct smmuv3_model *m, bool armed)
+{
+	uint32_t delay_us;
+
+	if (m->atc_failed) {
+		m->atc_failed = false;
+		return false;
+	}
+	if (armed && inject_happens(&m->inject, INJECT_SLOW_SYNC, &delay_us))
+		exec_hold(m, delay_us);
+	return true;
+}
+
 static void stretch_run(struct smmuv3_model *m, const uint64_t (*cmds)[2],
 			uint32_t n, struct stretch *s)
 {
+	bool armed = inject_armed(&m->inject);
 	struct smmuv3_cmd cmd;
 
 	for (; s->end < n; s->end++) {
-		if (smmuv3_decode(cmds[s->end], &m->id, &cmd)) {
-			s->code = SMMUV3_CERROR_ILL;
+		if (armed && s->syncs)
 			return;
-		}
-		if (s->syncs && !runs_ahead(cmd.op))
+		s->code = judge(m, cmds[s->end], armed, &cmd);
+		if (s->code || (s->syncs && !runs_ahead(cmd.op)))
 			return;
 		if (cmd.op == SMMUV3_OP_SYNC) {
-			if (m->atc_failed) {
-				m->atc_failed = false;
+			if (!sync_begin(m, armed)) {
 				s->code = SMMUV3_CERROR_ATC_INV_SYNC;
 				return;
 			}
@@ -334,6 +402,9 @@ static void stretch_sync(struct smmuv3_model *m, const uint64_t (*cmds)[2],
 	if (m->pending)
 		exec_wait(m);
 	m->pending = false;
+	if (m->hold)
+		inject_sleep_until(m->hold);
+	m->hold = 0;
 	for (uint32_t i = start; left; i++) {
 		if ((cmds[i][0] & SMMUV3_CMD_0_OP) != SMMUV3_OP_SYNC)
 			continue;

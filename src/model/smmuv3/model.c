@@ -137,6 +137,16 @@ static void model_stats(struct model *model, struct model_stats *stats)
 	pthread_mutex_unlock(&m->ports_lock);
 }
 
+static int model_inject(struct model *model, const struct inject_fault *fault)
+{
+	return inject_add(&to_engine(model)->inject, fault);
+}
+
+static uint64_t model_inject_clear(struct model *model)
+{
+	return inject_clear(&to_engine(model)->inject);
+}
+
 /* Also of a model that was not finished */
 static void model_destroy(struct model *model)
 {
@@ -147,6 +157,7 @@ static void model_destroy(struct model *model)
 	iotlb_destroy(m->tlb);
 	history_destroy(m->history);
 	free(m->stalls);
+	inject_fini(&m->inject);
 	pthread_mutex_destroy(&m->ports_lock);
 	pthread_mutex_destroy(&m->mode_lock);
 	pthread_mutex_destroy(&m->stall_lock);
@@ -167,6 +178,9 @@ static const struct model_ops ops = {
 	.for_each_entry = model_for_each,
 	.stats = model_stats,
 	.explain = engine_explain,
+	.inject = model_inject,
+	.inject_clear = model_inject_clear,
+	.port_reset = port_reset,
 };
 
 static void model_init(struct smmuv3_model *m,
@@ -181,6 +195,7 @@ static void model_init(struct smmuv3_model *m,
 	m->oas_bits = smmuv3_oas_bits(&config->id);
 	m->sync_timeout_ns = SYNC_TIMEOUT_NS;
 	m->event_epoch = 1; /* ports begin with 0: nothing to merge with */
+	inject_init(&m->inject);
 	pthread_mutex_init(&m->ports_lock, NULL);
 	pthread_mutex_init(&m->mode_lock, NULL);
 	pthread_mutex_init(&m->stall_lock, NULL);

@@ -25,19 +25,6 @@ int smmuv3_model_create(const struct smmuv3_model_config *config,
 			const struct model_host *host, struct model **model);
 
 /*
- * A device that does not answer ATS invalidations any more: CMD_ATC_INV to it
- * makes the next CMD_SYNC end with CERROR_ATC_INV_SYNC.
- */
-void smmuv3_model_port_mute(struct model_port *port, bool mute);
-
-/*
- * A device whose DMA was still under way when a CMD_SYNC had waited for a
- * second is taken off: its DMA aborts until this. Also empties its ATC and
- * lets it answer again.
- */
-void smmuv3_model_port_reset(struct model_port *port);
-
-/*
  * Regime numbers in cache entries (struct iotlb_entry.regime). The walk cache
  * has one regime per level of table, so that a walk can ask for the deepest.
  */

@@ -219,18 +219,13 @@ void port_free_all(struct smmuv3_model *m)
 	free(m->ports);
 }
 
-void smmuv3_model_port_mute(struct model_port *port, bool mute)
-{
-	__atomic_store_n(&to_port(port)->atc_mute, mute, __ATOMIC_RELAXED);
-}
-
-void smmuv3_model_port_reset(struct model_port *opaque)
+/* Its DMA finds an empty ATC: the port fails until there is one. */
+void port_reset(struct model_port *opaque)
 {
 	struct smmuv3_port *port = to_port(opaque);
 	const struct iotlb_inval all = { .regimes = ~0u };
 
 	if (port->atc)
 		iotlb_invalidate(port->atc, &all);
-	__atomic_store_n(&port->atc_mute, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&port->failed, 0, __ATOMIC_RELEASE);
 }
