@@ -33,6 +33,10 @@ struct nestfd_viommu;
  * @exact: a failed IOMMU_HWPT_INVALIDATE's entry_num can be trusted
  *	(libnestfd). Without it (Linux) libviommu resubmits in small pieces to
  *	find the command at fault, so that no invalidation is lost
+ *
+ * What nestfd/ext.h adds is asked for once, at creation. A backend that gives
+ * error codes (NESTFD_EXT_ERRORS) counts exactly, whatever @exact says; one
+ * that knows nothing of it (ENOTTY) is Linux.
  */
 struct nestfd_backend {
 	void *ctx;
@@ -48,6 +52,9 @@ struct nestfd_backend {
  * @write: likewise; MSIs of the virtual IOMMU come here too (4 bytes)
  * @irq: a wired interrupt's edge: SMMUv3: 0 event queue, 1 PRI queue,
  *	2 command sync, 3 global error. May be NULL
+ * @map: where @len bytes of guest memory lie in this process, in one piece and
+ *	there until the virtual IOMMU is destroyed; NULL if they do not. The
+ *	guest may write them at any time. May be NULL: no ring then
  *
  * Called from whichever thread is in libviommu; must not call back into it.
  */
@@ -56,6 +63,28 @@ struct nestfd_guest {
 	int (*read)(void *ctx, uint64_t gpa, void *buf, size_t len);
 	int (*write)(void *ctx, uint64_t gpa, const void *buf, size_t len);
 	void (*irq)(void *ctx, unsigned int line);
+	void *(*map)(void *ctx, uint64_t gpa, size_t len);
+};
+
+/**
+ * enum nestfd_queue - how invalidations reach the backend
+ * @NESTFD_QUEUE_AUTO: as a ring where that is possible, else as arrays
+ * @NESTFD_QUEUE_ARRAY: copied, judged, sent with IOMMU_HWPT_INVALIDATE
+ * @NESTFD_QUEUE_RING: the backend takes them out of the guest's own command
+ *	queue with NESTFD_HWPT_INVALIDATE_RING and leaves to libviommu what only
+ *	a VMM can do. Needs a backend with NESTFD_EXT_RING, @map of struct
+ *	nestfd_guest, and IDRs by which the host judges commands as the guest's
+ *	would be: ATS and RIL as the host has them, and with ATS SubstreamIDs if
+ *	and only if the host has some
+ *
+ * In a ring the backend alone sees the commands: struct nestfd_viommu_stats
+ * counts them together, and CONS moves once per ioctl. A doorbell of one or two
+ * commands, and whatever a ring cannot do, goes as an array in any case.
+ */
+enum nestfd_queue {
+	NESTFD_QUEUE_AUTO,
+	NESTFD_QUEUE_ARRAY,
+	NESTFD_QUEUE_RING,
 };
 
 /**
@@ -69,6 +98,7 @@ struct nestfd_guest {
  * @idr: IDR0 to IDR5 the guest shall see; features the host lacks are taken
  *	out. All zero: the best the host allows
  * @events: depth of the event queue, 0 for the default (32768)
+ * @queue: how invalidations reach the backend
  */
 struct nestfd_viommu_config {
 	size_t size;
@@ -78,15 +108,19 @@ struct nestfd_viommu_config {
 	uint32_t parent_hwpt;
 	uint32_t idr[6];
 	uint32_t events;
+	enum nestfd_queue queue;
 };
 
 /**
  * nestfd_viommu_smmuv3_create() - a virtual SMMUv3 in its reset state
  *
- * Allocates a vIOMMU, its event queue and the abort and bypass HWPTs.
+ * Allocates a vIOMMU, its event queue and the HWPTs of streams that abort, that
+ * bypass, and that have no valid STE. Switches on the additions of nestfd/ext.h
+ * that it uses, if there are any.
  *
- * Return: 0, -EOPNOTSUPP when the host has no nested SMMUv3, -EINVAL, -ENOMEM,
- * or what the backend answered.
+ * Return: 0, -EOPNOTSUPP when the host has no nested SMMUv3 or
+ * NESTFD_QUEUE_RING is impossible, -EINVAL, -ENOMEM, or what the backend
+ * answered.
  */
 int nestfd_viommu_smmuv3_create(const struct nestfd_viommu_config *config,
 				struct nestfd_viommu **viommu);
@@ -133,7 +167,13 @@ int nestfd_viommu_device_add(struct nestfd_viommu *viommu,
  */
 int nestfd_viommu_device_remove(struct nestfd_viommu *viommu, uint32_t vsid);
 
-/** nestfd_viommu_reset() - the guest's machine was reset */
+/**
+ * nestfd_viommu_reset() - the guest's machine was reset
+ *
+ * Registers are as after creation, streams bypass, what had failed is
+ * forgotten, and events that the host still held for the guest are dropped. No
+ * guest thread may be in libviommu; a thread that pumps may.
+ */
 void nestfd_viommu_reset(struct nestfd_viommu *viommu);
 
 #define NESTFD_VIOMMU_SMMUV3_SIZE 0x20000 /* bytes of register space */
@@ -180,13 +220,16 @@ enum nestfd_split {
  * @size: in, sizeof(struct nestfd_viommu_stats); out, bytes filled in
  * @commands: that the guest's queue has completed
  * @doorbells: writes of CMDQ_PROD that brought commands
- * @syncs: CMD_SYNCs completed
+ * @syncs: CMD_SYNCs completed, but for those that a ring took
  * @invalidate_ioctls: calls of IOMMU_HWPT_INVALIDATE
  * @invalidations: commands they carried
  * @splits: why each of them ended where it did
  * @other_ioctls: everything else (tables, attach)
  * @events: moved to the guest
  * @events_lost: reported lost by the host, or no room in the guest's queue
+ * @ring_ioctls: calls of NESTFD_HWPT_INVALIDATE_RING
+ * @ring_commands: commands they took, CMD_SYNCs among them
+ * @ring_stops: how many of them stopped at a command for the VMM
  */
 struct nestfd_viommu_stats {
 	size_t size;
@@ -199,6 +242,9 @@ struct nestfd_viommu_stats {
 	uint64_t other_ioctls;
 	uint64_t events;
 	uint64_t events_lost;
+	uint64_t ring_ioctls;
+	uint64_t ring_commands;
+	uint64_t ring_stops;
 };
 
 void nestfd_viommu_stats(struct nestfd_viommu *viommu,
@@ -228,7 +274,7 @@ int nestfd_kernel_ioctl(void *kernel, unsigned long cmd, void *arg);
 int nestfd_vfio_attach(void *vfio_fd, uint32_t pt_id);
 
 /**
- * nestfd_probe() - what a /dev/iommu offers, in words
+ * nestfd_probe() - what a /dev/iommu offers, additions included, in words
  * @dev_id: a bound device, or 0: only what needs none is asked
  * @text: filled with at most @length bytes, always terminated
  *

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nestfd/ext.h"
 #include "nestfd/viommu.h"
 
 struct report {
@@ -67,6 +68,21 @@ static int probe_ioas(const struct nestfd_backend *backend,
 	destroy.id = alloc.out_ioas_id;
 	call(backend, IOMMU_DESTROY, &destroy);
 	return 0;
+}
+
+/* Nothing is switched on. */
+static void probe_additions(const struct nestfd_backend *backend,
+			    struct report *report)
+{
+	struct nestfd_ext_enable arg = { .size = sizeof(arg) };
+
+	if (call(backend, NESTFD_EXT_ENABLE, &arg)) {
+		say(report, "additions to the ABI: none\n");
+		return;
+	}
+	say(report, "additions to the ABI: error codes %s, ring %s\n",
+	    arg.features & NESTFD_EXT_ERRORS ? "yes" : "no",
+	    arg.features & NESTFD_EXT_RING ? "yes" : "no");
 }
 
 static const char *hw_name(uint32_t type)
@@ -137,7 +153,10 @@ int nestfd_probe(const struct nestfd_backend *backend, uint32_t dev_id,
 	if (length)
 		text[0] = '\0';
 	rc = probe_ioas(backend, &report);
-	if (rc || !dev_id)
+	if (rc)
 		return rc;
+	probe_additions(backend, &report);
+	if (!dev_id)
+		return 0;
 	return probe_device(backend, dev_id, &report);
 }

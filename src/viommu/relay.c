@@ -6,9 +6,12 @@
 #include <linux/iommufd.h>
 #include <unistd.h>
 
+#include "nestfd/ext.h"
+
 /*
  * Linux converts its array in pieces of about this many commands and counts
  * what it converted, not what it issued. A piece is small enough to repeat.
+ * Large arrays it may have no memory for (-ENOMEM, nothing done, all counted).
  *
  * Not so after -ETIMEDOUT: each repetition would wait a second. There Linux
  * names the last command of the piece that it issued in vain, so all up to that
@@ -30,12 +33,47 @@ void relay_destroy(struct nestfd_viommu *viommu, uint32_t id)
 		relay_call(viommu, IOMMU_DESTROY, &destroy);
 }
 
-/* One ioctl; *@done is what the backend says, never more than was asked. */
-static int submit(struct nestfd_viommu *viommu, const struct relay_array *array,
-		  uint32_t start, uint32_t count, uint32_t *done)
+bool relay_is_exact(const struct nestfd_viommu *viommu)
 {
-	struct iommu_hwpt_invalidate arg = {
+	return viommu->backend.exact || (viommu->ext & NESTFD_EXT_ERRORS);
+}
+
+/*
+ * Asked for what it has not got, a backend switches nothing on and says what
+ * there is. ENOTTY, or any other trouble: there is nothing.
+ */
+void relay_extend(struct nestfd_viommu *viommu, uint64_t wanted)
+{
+	struct nestfd_ext_enable arg = {
 		.size = sizeof(arg),
+		.features = wanted,
+	};
+	int rc;
+
+	viommu->ext = 0;
+	rc = relay_call(viommu, NESTFD_EXT_ENABLE, &arg);
+	if (rc == -EOPNOTSUPP) {
+		wanted &= arg.features;
+		arg.features = wanted;
+		rc = relay_call(viommu, NESTFD_EXT_ENABLE, &arg);
+	}
+	if (!rc)
+		viommu->ext = wanted & arg.features;
+}
+
+static uint32_t error_code(uint32_t out_error)
+{
+	return out_error & NESTFD_ERR_VALID ? out_error & ~NESTFD_ERR_VALID : 0;
+}
+
+/* One ioctl; what the backend says, but never more done than was asked. */
+static int submit(struct nestfd_viommu *viommu, const struct relay_array *array,
+		  uint32_t start, uint32_t count, struct relay_outcome *outcome)
+{
+	struct nestfd_hwpt_invalidate arg = {
+		.size = viommu->ext & NESTFD_EXT_ERRORS
+				? sizeof(arg)
+				: sizeof(struct iommu_hwpt_invalidate),
 		.hwpt_id = viommu->viommu_id,
 		.data_uptr = (uintptr_t)array->entries +
 			     (uint64_t)start * array->stride,
@@ -48,11 +86,13 @@ static int submit(struct nestfd_viommu *viommu, const struct relay_array *array,
 	viommu_count(&viommu->counters.invalidate_ioctls, 1);
 	rc = viommu->backend.ioctl(viommu->backend.ctx, IOMMU_HWPT_INVALIDATE,
 				   &arg);
-	*done = arg.entry_num < count ? arg.entry_num : count;
+	*outcome = (struct relay_outcome){
+		/* a failure that claims all: nothing is known */
+		.done = arg.entry_num < count ? arg.entry_num : 0,
+		.error = error_code(arg.out_error),
+	};
 	if (!rc)
-		*done = count;
-	else if (*done == count)
-		*done = 0; /* a failure that claims all: nothing is known */
+		outcome->done = count;
 	return rc;
 }
 
@@ -62,53 +102,95 @@ static int submit(struct nestfd_viommu *viommu, const struct relay_array *array,
  */
 static int submit_piece(struct nestfd_viommu *viommu,
 			const struct relay_array *array, uint32_t start,
-			uint32_t n, uint32_t *done)
+			uint32_t n, struct relay_outcome *outcome)
 {
-	uint32_t before_done;
-	int before;
-	int rc;
+	struct relay_outcome before;
+	int rc, rc_before;
 
-	rc = submit(viommu, array, start, n, done);
-	if (!rc || rc == -ETIMEDOUT || !*done)
+	rc = submit(viommu, array, start, n, outcome);
+	if (!rc || rc == -ETIMEDOUT || !outcome->done)
 		return rc;
-	before = submit(viommu, array, start, *done, &before_done);
-	if (!before)
+	rc_before = submit(viommu, array, start, outcome->done, &before);
+	if (!rc_before)
 		return rc;
-	*done = before_done;
-	return before;
+	*outcome = before;
+	return rc_before;
 }
 
-/* In pieces whose failure can be repaired */
+/*
+ * All at once, and what fails so in pieces whose failure can be repaired. Half
+ * as much each time while memory was all that lacked.
+ */
 static int submit_pieces(struct nestfd_viommu *viommu,
-			 const struct relay_array *array, uint32_t *done)
+			 const struct relay_array *array,
+			 struct relay_outcome *outcome)
 {
-	uint32_t at, n, piece_done;
+	uint32_t limit = array->count;
+	uint32_t at = 0;
+	uint32_t n;
 	int rc;
 
-	for (at = 0; at < array->count; at += n) {
-		n = array->count - at;
+	while (at < array->count) {
+		n = array->count - at < limit ? array->count - at : limit;
 		if (n > RELAY_PIECE)
-			n = RELAY_PIECE;
-		rc = submit_piece(viommu, array, at, n, &piece_done);
-		if (rc) {
-			*done = at + piece_done;
+			rc = submit(viommu, array, at, n, outcome);
+		else
+			rc = submit_piece(viommu, array, at, n, outcome);
+		if (!rc) {
+			at += n;
+		} else if (n > RELAY_PIECE && rc != -ETIMEDOUT) {
+			limit = rc == -ENOMEM ? n / 2 : RELAY_PIECE;
+		} else {
+			outcome->done += at;
 			return rc;
 		}
 	}
-	*done = array->count;
+	outcome->done = array->count;
 	return 0;
 }
 
 int relay_invalidate(struct nestfd_viommu *viommu,
-		     const struct relay_array *array, uint32_t *done)
+		     const struct relay_array *array,
+		     struct relay_outcome *outcome)
 {
+	viommu_count(&viommu->counters.invalidations, array->count);
+	if (relay_is_exact(viommu))
+		return submit(viommu, array, 0, array->count, outcome);
+	return submit_pieces(viommu, array, outcome);
+}
+
+int relay_ring(struct nestfd_viommu *viommu, const struct relay_ring *ring,
+	       struct relay_outcome *outcome)
+{
+	uint32_t mask = (2u << ring->lg2) - 1;
+	uint32_t pending = (ring->prod - ring->cons) & mask;
+	uint32_t cons = ring->cons;
+	struct nestfd_hwpt_invalidate_ring arg = {
+		.size = sizeof(arg),
+		.hwpt_id = viommu->viommu_id,
+		.q_uptr = (uintptr_t)ring->entries,
+		.q_cons_uptr = (uintptr_t)&cons,
+		.q_prod = ring->prod,
+		.q_index_bits = ring->lg2,
+		.q_entry_num = 1u << ring->lg2,
+		.q_entry_len = ring->stride,
+		.data_type = ring->data_type,
+	};
 	int rc;
 
-	viommu_count(&viommu->counters.invalidations, array->count);
-	rc = submit(viommu, array, 0, array->count, done);
-	if (!rc || viommu->backend.exact || rc == -ETIMEDOUT)
-		return rc;
-	return submit_pieces(viommu, array, done);
+	viommu_count(&viommu->counters.ring_ioctls, 1);
+	rc = viommu->backend.ioctl(viommu->backend.ctx,
+				   NESTFD_HWPT_INVALIDATE_RING, &arg);
+	/* pairs with the release that the ABI promises */
+	cons = __atomic_load_n(&cons, __ATOMIC_ACQUIRE);
+	*outcome = (struct relay_outcome){
+		.done = (cons - ring->cons) & mask,
+		.error = error_code(arg.out_error),
+	};
+	if (outcome->done > pending)
+		outcome->done = 0; /* no such index: nothing is known */
+	viommu_count(&viommu->counters.ring_commands, outcome->done);
+	return rc;
 }
 
 static int alloc_viommu(struct nestfd_viommu *viommu, uint32_t type)

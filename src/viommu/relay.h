@@ -20,14 +20,44 @@ struct relay_array {
 };
 
 /*
- * Invalidates through the vIOMMU. *@done entries took effect; on failure the
- * one behind them is at fault. Return: 0, -EIO (the entry is refused),
+ * What became of entries: @done of them took effect. On failure the one behind
+ * them is at fault, and @error is the code that a backend with error codes
+ * gives (nestfd/ext.h); 0: none, judge by the errno.
+ */
+struct relay_outcome {
+	uint32_t done;
+	uint32_t error;
+};
+
+/*
+ * Invalidates through the vIOMMU. Return: 0, -EIO (the entry is refused),
  * -ETIMEDOUT (a device did not answer it; if the backend is not exact: it, or
  * some in front of it, and all of them were issued), or another errno of the
  * backend.
  */
 int relay_invalidate(struct nestfd_viommu *viommu,
-		     const struct relay_array *array, uint32_t *done);
+		     const struct relay_array *array,
+		     struct relay_outcome *outcome);
+
+/* A queue in memory that others write; @lg2 entries' log2, indices wrap */
+struct relay_ring {
+	const void *entries;
+	uint32_t stride;
+	uint32_t lg2;
+	uint32_t cons;
+	uint32_t prod;
+	uint32_t data_type;
+};
+
+/* The same for a ring, with a backend whose NESTFD_EXT_RING is on. */
+int relay_ring(struct nestfd_viommu *viommu, const struct relay_ring *ring,
+	       struct relay_outcome *outcome);
+
+/* Switches on what the backend has of @wanted: viommu->ext. */
+void relay_extend(struct nestfd_viommu *viommu, uint64_t wanted);
+
+/* A failed invalidation's count can be trusted. */
+bool relay_is_exact(const struct nestfd_viommu *viommu);
 
 /* A call that is not an invalidation: counted. 0 or a negative errno */
 int relay_call(struct nestfd_viommu *viommu, unsigned long cmd, void *arg);

@@ -61,8 +61,17 @@ static void check_sequence(struct nestfd_viommu *viommu,
 	viommu->next_sequence = (header->sequence + 1) & INT32_MAX;
 }
 
-/* The events in one buffer that read() returned; the number delivered. */
-static int deliver(struct nestfd_viommu *viommu, const char *buf, size_t len)
+/* Tells the guest of one, as far as its queue has room. */
+static void deliver_one(struct nestfd_viommu *viommu, const void *record)
+{
+	if (!viommu->ops->event(viommu, record))
+		viommu_count(&viommu->counters.events_lost, 1);
+	viommu_count(&viommu->counters.events, 1);
+}
+
+/* The events in one buffer that read() returned; how many there were. */
+static int unpack(struct nestfd_viommu *viommu, const char *buf, size_t len,
+		  bool drop)
 {
 	struct iommufd_vevent_header header;
 	size_t at = 0;
@@ -76,12 +85,11 @@ static int deliver(struct nestfd_viommu *viommu, const char *buf, size_t len)
 			continue;
 		if (len - at < viommu->ops->event_size)
 			return -EPROTO;
-		if (!viommu->ops->event(viommu, buf + at))
-			viommu_count(&viommu->counters.events_lost, 1);
+		if (!drop)
+			deliver_one(viommu, buf + at);
 		at += viommu->ops->event_size;
 		events++;
 	}
-	viommu_count(&viommu->counters.events, (uint64_t)events);
 	return events;
 }
 
@@ -98,7 +106,7 @@ static ssize_t read_events(struct nestfd_viommu *viommu, void *buf, size_t len)
 
 /* Not for ever: a guest whose devices fault all the time keeps the queue full
  */
-int nestfd_viommu_pump(struct nestfd_viommu *viommu)
+static int pump(struct nestfd_viommu *viommu, bool drop)
 {
 	int total = 0, events;
 	char buf[PUMP_BYTES];
@@ -110,12 +118,29 @@ int nestfd_viommu_pump(struct nestfd_viommu *viommu)
 			return total;
 		if (n < 0)
 			return (int)n;
-		events = deliver(viommu, buf, (size_t)n);
+		events = unpack(viommu, buf, (size_t)n, drop);
 		if (events < 0)
 			return events;
 		total += events;
 	}
 	return total;
+}
+
+int nestfd_viommu_pump(struct nestfd_viommu *viommu)
+{
+	int rc;
+
+	pthread_mutex_lock(&viommu->pump_lock);
+	rc = pump(viommu, false);
+	pthread_mutex_unlock(&viommu->pump_lock);
+	return rc;
+}
+
+void viommu_drop_events(struct nestfd_viommu *viommu)
+{
+	pthread_mutex_lock(&viommu->pump_lock);
+	pump(viommu, true);
+	pthread_mutex_unlock(&viommu->pump_lock);
 }
 
 void nestfd_viommu_stats(struct nestfd_viommu *viommu,
@@ -135,6 +160,9 @@ void nestfd_viommu_stats(struct nestfd_viommu *viommu,
 		.other_ioctls = c->other_ioctls,
 		.events = c->events,
 		.events_lost = c->events_lost,
+		.ring_ioctls = c->ring_ioctls,
+		.ring_commands = c->ring_commands,
+		.ring_stops = c->ring_stops,
 	};
 	for (int i = 0; i < NESTFD_SPLIT_COUNT; i++)
 		all.splits[i] = c->splits[i];

@@ -6,6 +6,7 @@
 #ifndef VIOMMU_VIOMMU_H
 #define VIOMMU_VIOMMU_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,6 +39,9 @@ struct viommu_counters {
 	_Atomic uint64_t other_ioctls;
 	_Atomic uint64_t events;
 	_Atomic uint64_t events_lost;
+	_Atomic uint64_t ring_ioctls;
+	_Atomic uint64_t ring_commands;
+	_Atomic uint64_t ring_stops;
 };
 
 /* Embedded first by each architecture. */
@@ -49,11 +53,16 @@ struct nestfd_viommu {
 	uint32_t parent_hwpt;
 	uint32_t viommu_id;
 	uint32_t veventq_id;
+	uint64_t ext;	/* NESTFD_EXT_* that are on */
 	int veventq_fd; /* -1: none */
 	uint32_t veventq_depth;
+	pthread_mutex_t pump_lock; /* reading events, and the next member */
 	uint32_t next_sequence;
 	struct viommu_counters counters;
 };
+
+/* Reads and drops what events the host has for the guest. */
+void viommu_drop_events(struct nestfd_viommu *viommu);
 
 /*
  * Each counter has one writer at a time (the consuming thread, the pumping one,

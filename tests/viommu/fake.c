@@ -6,6 +6,8 @@
 #include <linux/iommufd.h>
 #include <string.h>
 
+#include "nestfd/ext.h"
+
 static bool is_bad(const struct fake *fake, const uint64_t cmd[2])
 {
 	return fake->fail && fake->fail_times && cmd[0] == fake->bad[0] &&
@@ -35,7 +37,14 @@ static int linux_times_out(struct fake *fake, const uint64_t (*cmd)[2],
 	return -ETIMEDOUT;
 }
 
-static int invalidate(struct fake *fake, struct iommu_hwpt_invalidate *arg)
+static uint32_t bad_code(const struct fake *fake)
+{
+	if (fake->bad_code)
+		return 0x80000000 | fake->bad_code;
+	return fake->bad_errno == -ETIMEDOUT ? 0x80000003 : 0x80000001;
+}
+
+static int run_array(struct fake *fake, struct iommu_hwpt_invalidate *arg)
 {
 	struct inval_call *call = &fake->calls[fake->ncalls++];
 	const uint64_t(*cmd)[2] = (const void *)(uintptr_t)arg->data_uptr;
@@ -56,6 +65,141 @@ static int invalidate(struct fake *fake, struct iommu_hwpt_invalidate *arg)
 		return fake->bad_errno;
 	}
 	issue(fake, cmd, arg->entry_num);
+	return 0;
+}
+
+/* 32 bytes as on Linux, 40 with error codes on: then they must come as 0. */
+static int invalidate(struct fake *fake, struct nestfd_hwpt_invalidate *arg)
+{
+	bool codes = fake->ext_on & NESTFD_EXT_ERRORS;
+	int rc;
+
+	if (arg->size != (codes ? 40 : 32))
+		return -EINVAL;
+	if (codes && (arg->out_error || arg->out_error_info))
+		return -E2BIG;
+	rc = run_array(fake, (struct iommu_hwpt_invalidate *)arg);
+	if (codes && rc && rc != -ENOMEM) {
+		arg->out_error = bad_code(fake);
+		arg->out_error_info = 0x10;
+	}
+	return rc;
+}
+
+enum verdict { DONE, VMM, REFUSED, TIMED_OUT };
+
+/* What a driver does with one command of a native queue. */
+static enum verdict judge(struct fake *fake, const uint64_t cmd[2])
+{
+	if (is_bad(fake, cmd)) {
+		if (fake->fail_times > 0)
+			fake->fail_times--;
+		return fake->bad_errno == -ETIMEDOUT ? TIMED_OUT : REFUSED;
+	}
+	switch (cmd[0] & 0xff) {
+	case 0x05: /* CFGI_CD, CFGI_CD_ALL, ATC_INV: of a known vSID */
+	case 0x06:
+	case 0x40:
+		if (cmd[0] >> 32 != 0x10)
+			return VMM;
+		break;
+	case 0x10: /* TLBI_NH_ALL, ASID, VA, VAA, NSNH_ALL */
+	case 0x11:
+	case 0x12:
+	case 0x13:
+	case 0x30:
+		break;
+	case 0x46:
+		return (cmd[0] >> 12 & 3) == 1 ? VMM : DONE;
+	default:
+		return VMM;
+	}
+	issue(fake, (const uint64_t(*)[2])cmd, 1);
+	return DONE;
+}
+
+struct ring_run {
+	uint32_t timed_out_at;
+	bool timed_out;
+};
+
+/* Consumes as nestfd/ext.h says; *cons moves past what is complete. */
+static int run_ring(struct fake *fake, struct nestfd_hwpt_invalidate_ring *arg,
+		    uint32_t *cons, struct ring_run *run)
+{
+	const uint64_t *queue = (const uint64_t *)(uintptr_t)arg->q_uptr;
+	uint32_t mask = (2u << arg->q_index_bits) - 1;
+
+	for (; *cons != arg->q_prod; *cons = (*cons + 1) & mask) {
+		const uint64_t *at =
+			queue + 2 * (*cons & (arg->q_entry_num - 1));
+		uint64_t cmd[2] = { __atomic_load_n(at, __ATOMIC_RELAXED),
+				    __atomic_load_n(at + 1, __ATOMIC_RELAXED) };
+
+		if ((cmd[0] & 0xff) == 0x46 && run->timed_out)
+			return -ETIMEDOUT;
+		switch (judge(fake, cmd)) {
+		case DONE:
+			break;
+		case TIMED_OUT:
+			if (!run->timed_out)
+				run->timed_out_at = *cons;
+			run->timed_out = true;
+			break;
+		case VMM:
+			arg->out_error = 0x80000100;
+			arg->out_error_info = cmd[0] & 0xff;
+			return run->timed_out ? -ETIMEDOUT : -EOPNOTSUPP;
+		case REFUSED:
+			arg->out_error = bad_code(fake);
+			return run->timed_out ? -ETIMEDOUT : fake->bad_errno;
+		}
+	}
+	return run->timed_out ? -ETIMEDOUT : 0;
+}
+
+static int ring(struct fake *fake, struct nestfd_hwpt_invalidate_ring *arg)
+{
+	struct ring_call *call = &fake->rings[fake->nrings++ % MAX_CALLS];
+	uint32_t *q_cons = (uint32_t *)(uintptr_t)arg->q_cons_uptr;
+	struct ring_run run = { 0 };
+	uint32_t cons = *q_cons;
+	int rc;
+
+	if (!(fake->ext_on & NESTFD_EXT_RING))
+		return -ENOTTY;
+	if (arg->size != sizeof(*arg) || arg->q_entry_len != 16 ||
+	    arg->q_entry_num != 1u << arg->q_index_bits || arg->out_error ||
+	    arg->out_error_info)
+		return -EINVAL;
+	*call = (struct ring_call){ cons, arg->q_prod, 0, arg->q_index_bits,
+				    (const void *)(uintptr_t)arg->q_uptr };
+	rc = fake->ring_fails;
+	fake->ring_fails = 0;
+	if (rc)
+		return rc;
+	rc = run_ring(fake, arg, &cons, &run);
+	if (run.timed_out) {
+		arg->out_error = 0x80000003;
+		arg->out_error_info = run.timed_out_at;
+	}
+	call->done = (cons - call->cons) & ((2u << arg->q_index_bits) - 1);
+	if (fake->on_ring)
+		fake->on_ring(fake);
+	__atomic_store_n(q_cons, cons, __ATOMIC_RELEASE);
+	return rc;
+}
+
+static int ext_enable(struct fake *fake, struct nestfd_ext_enable *arg)
+{
+	uint64_t wanted = arg->features;
+
+	if (!fake->ext)
+		return -ENOTTY;
+	arg->features = fake->ext;
+	if (wanted & ~fake->ext)
+		return -EOPNOTSUPP;
+	fake->ext_on |= wanted;
 	return 0;
 }
 
@@ -118,6 +262,10 @@ static int fake_ioctl(void *ctx, unsigned long cmd, void *arg)
 		fake->destroyed[fake->ndestroyed++ % MAX_CALLS] =
 			((struct iommu_destroy *)arg)->id;
 		return 0;
+	case NESTFD_EXT_ENABLE:
+		return ext_enable(fake, arg);
+	case NESTFD_HWPT_INVALIDATE_RING:
+		return ring(fake, arg);
 	default:
 		return -ENOTTY;
 	}
@@ -166,6 +314,18 @@ static void irq(void *ctx, unsigned int line)
 	struct fake *fake = ctx;
 
 	fake->irqs[line]++;
+	if (fake->on_irq)
+		fake->on_irq(fake, line);
+}
+
+static void *mem_map(void *ctx, uint64_t gpa, size_t len)
+{
+	struct fake *fake = ctx;
+
+	fake->nmaps++;
+	if (fake->unmapped || gpa >= GUEST_MEM || len > GUEST_MEM - gpa)
+		return NULL;
+	return fake->mem + gpa;
 }
 
 int fake_attach(void *ctx, uint32_t pt_id)
@@ -201,6 +361,7 @@ void fake_config(struct fake *fake, struct nestfd_viommu_config *config)
 			.read = mem_read,
 			.write = mem_write,
 			.irq = irq,
+			.map = mem_map,
 		},
 		.dev_id = 7,
 		.parent_hwpt = 9,
@@ -229,11 +390,17 @@ void guest_ste(struct fake *fake, uint32_t sid, uint64_t dw0, uint64_t dw1)
 	memcpy(fake->mem + STRTAB_ADDR + sid * 64, ste, sizeof(ste));
 }
 
-void guest_put(struct fake *fake, uint64_t dw0, uint64_t dw1)
+void guest_overwrite(struct fake *fake, uint32_t index, uint64_t dw0,
+		     uint64_t dw1)
 {
 	uint64_t cmd[2] = { dw0, dw1 };
 
-	memcpy(fake->mem + CMDQ_ADDR + (fake->cmdq_prod & 0xff) * 16, cmd, 16);
+	memcpy(fake->mem + CMDQ_ADDR + (index & 0xff) * 16, cmd, 16);
+}
+
+void guest_put(struct fake *fake, uint64_t dw0, uint64_t dw1)
+{
+	guest_overwrite(fake, fake->cmdq_prod, dw0, dw1);
 	fake->cmdq_prod = (fake->cmdq_prod + 1) & 0x1ff;
 }
 

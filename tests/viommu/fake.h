@@ -2,7 +2,7 @@
 /*
  * A backend that records what libviommu asks of /dev/iommu and fails on
  * demand, and a guest with 1 MiB of memory at 0. Words are written by hand
- * from Arm IHI 0070.
+ * from Arm IHI 0070, the ABI's additions from nestfd/ext.h.
  */
 #ifndef TESTS_VIOMMU_FAKE_H
 #define TESTS_VIOMMU_FAKE_H
@@ -24,6 +24,14 @@
 struct inval_call {
 	uint32_t count;
 	uint64_t cmd[MAX_ENTRIES][2];
+};
+
+struct ring_call {
+	uint32_t cons;
+	uint32_t prod;
+	uint32_t done;
+	uint32_t bits;
+	const void *entries;
 };
 
 struct fake {
@@ -56,12 +64,26 @@ struct fake {
 	int nissued;
 	int fail_hwpt; /* errno of the next nested HWPT_ALLOC, 0: none */
 
+	/* additions: what is offered, what has been switched on */
+	uint64_t ext;
+	uint64_t ext_on;
+	uint32_t bad_code; /* out_error of @bad, without VALID; 0: by its errno
+			    */
+	int ring_fails;	   /* errno of the next ring call, nothing done */
+	struct ring_call rings[MAX_CALLS];
+	int nrings;
+	void (*on_ring)(struct fake *fake); /* behind what a ring call read */
+	bool unmapped;			    /* map() finds nothing */
+	int nmaps;
+
 	/* events to hand out */
 	uint8_t events[4096];
 	size_t event_bytes;
 	bool events_without_end; /* the same ones again and again */
 
 	unsigned int irqs[4];
+	void (*on_irq)(struct fake *fake, unsigned int line);
+	struct nestfd_viommu *viommu; /* for callbacks; the test sets it */
 	uint32_t cmdq_prod;
 };
 
@@ -74,6 +96,9 @@ void guest_ste(struct fake *fake, uint32_t sid, uint64_t dw0, uint64_t dw1);
 /* Puts commands behind the last one, without a doorbell. */
 void guest_put(struct fake *fake, uint64_t dw0, uint64_t dw1);
 void guest_doorbell(struct fake *fake, struct nestfd_viommu *viommu);
+/* Replaces command @index of the queue. */
+void guest_overwrite(struct fake *fake, uint32_t index, uint64_t dw0,
+		     uint64_t dw1);
 uint64_t guest_word(const struct fake *fake, uint32_t addr);
 
 #endif

@@ -72,13 +72,14 @@ static uint32_t reg(struct state *s, uint32_t offset)
 	return (uint32_t)nestfd_viommu_read(s->viommu, offset, 4);
 }
 
-static void the_abort_and_bypass_tables_are_made_at_creation(void **state)
+static void the_shared_tables_are_made_at_creation(void **state)
 {
 	struct state *s = *state;
 
-	assert_int_equal(s->fake.nhwpt, 2);
+	assert_int_equal(s->fake.nhwpt, 3);
 	assert_int_equal(s->fake.hwpt_ste[0][0], 0x1); /* V, abort */
 	assert_int_equal(s->fake.hwpt_ste[1][0], 0x9); /* V, Config 0b100 */
+	assert_int_equal(s->fake.hwpt_ste[2][0], 0x0); /* not valid */
 }
 
 static void a_stream_is_bypassed_while_the_smmu_is_off(void **state)
@@ -105,7 +106,7 @@ static void an_invalid_ste_aborts_once_the_smmu_is_on(void **state)
 	struct state *s = *state;
 
 	guest_boot(&s->fake, s->viommu);
-	assert_int_equal(s->fake.attached, s->fake.hwpt_id[0]);
+	assert_int_equal(s->fake.attached, s->fake.hwpt_id[2]);
 }
 
 static void a_stage_1_ste_becomes_a_nested_table(void **state)
@@ -113,10 +114,10 @@ static void a_stage_1_ste_becomes_a_nested_table(void **state)
 	struct state *s = *state;
 
 	boot_nested(s);
-	assert_int_equal(s->fake.nhwpt, 3);
-	assert_int_equal(s->fake.hwpt_ste[2][0], STE_S1);
-	assert_int_equal(s->fake.hwpt_ste[2][1], 0xd6);
-	assert_int_equal(s->fake.attached, s->fake.hwpt_id[2]);
+	assert_int_equal(s->fake.nhwpt, 4);
+	assert_int_equal(s->fake.hwpt_ste[3][0], STE_S1);
+	assert_int_equal(s->fake.hwpt_ste[3][1], 0xd6);
+	assert_int_equal(s->fake.attached, s->fake.hwpt_id[3]);
 	assert_int_equal(reg(s, CMDQ_CONS), 2);
 }
 
@@ -129,9 +130,9 @@ static void only_the_fields_of_the_abi_go_down(void **state)
 	guest_put(&s->fake, 0x0000001000000003ULL, 1);
 	guest_doorbell(&s->fake, s->viommu);
 	/* dword 0: V Config S1Fmt S1ContextPtr[55:6] S1CDMax[63:59] */
-	assert_true(s->fake.hwpt_ste[2][0] == 0xf8fffffffffffffbULL);
+	assert_true(s->fake.hwpt_ste[3][0] == 0xf8fffffffffffffbULL);
 	/* dword 1: S1DSS S1CIR S1COR S1CSH, S1STALLD 27, EATS 29:28 */
-	assert_true(s->fake.hwpt_ste[2][1] == 0x380000ffULL);
+	assert_true(s->fake.hwpt_ste[3][1] == 0x380000ffULL);
 }
 
 static void a_replaced_table_is_destroyed(void **state)
@@ -158,7 +159,7 @@ static void what_the_host_calls_illegal_aborts(void **state)
 	guest_put(&s->fake, 0x0000001000000003ULL, 1);
 	guest_put(&s->fake, SYNC);
 	guest_doorbell(&s->fake, s->viommu);
-	assert_int_equal(s->fake.attached, s->fake.hwpt_id[0]);
+	assert_int_equal(s->fake.attached, s->fake.hwpt_id[2]);
 	assert_int_equal(reg(s, CMDQ_CONS), 2);
 }
 
@@ -780,7 +781,7 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(the_abort_and_bypass_tables_are_made_at_creation),
+		CASE(the_shared_tables_are_made_at_creation),
 		CASE(a_stream_is_bypassed_while_the_smmu_is_off),
 		CASE(gbpa_abort_blocks_the_stream),
 		CASE(an_invalid_ste_aborts_once_the_smmu_is_on),

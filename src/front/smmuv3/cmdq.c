@@ -55,19 +55,28 @@ static void grow_span(struct smmuv3_front *f, uint32_t n)
 	f->span_room = room;
 }
 
-/* Commands to fetch now */
+/* Commands in the queue */
 static uint32_t pending(struct smmuv3_front *f, uint32_t cons)
 {
 	unsigned int lg2 = front_cmdq_lg2(f);
 	uint32_t n = front_queue_used(load_acquire(&f->cmdq_prod), cons, lg2);
 
-	if (n > 1u << lg2)
-		return 0;
+	return n > 1u << lg2 ? 0 : n;
+}
+
+/* How many of @n to fetch now */
+static uint32_t span_length(struct smmuv3_front *f, uint32_t n)
+{
 	if (n > f->max_span)
 		n = f->max_span;
 	if (n > f->span_room)
 		grow_span(f, n);
 	return n < f->span_room ? n : f->span_room;
+}
+
+static uint64_t cmdq_addr(const struct smmuv3_front *f, unsigned int lg2)
+{
+	return front_queue_addr(f->cmdq_base, lg2 + 4) & f->addr_bits;
 }
 
 static int fetch_piece(struct smmuv3_front *f, uint64_t addr, uint32_t at,
@@ -121,7 +130,7 @@ static uint32_t fetch_run(struct smmuv3_front *f, uint64_t addr, uint32_t at,
 static uint32_t fetch(struct smmuv3_front *f, uint32_t cons, uint32_t n)
 {
 	unsigned int lg2 = front_cmdq_lg2(f);
-	uint64_t base = front_queue_addr(f->cmdq_base, lg2 + 4) & f->addr_bits;
+	uint64_t base = cmdq_addr(f, lg2);
 	uint32_t index = cons & ((1u << lg2) - 1);
 	uint32_t to_end = (1u << lg2) - index;
 	uint32_t run = n < to_end ? n : to_end;
@@ -145,6 +154,11 @@ static void stop(struct smmuv3_front *f, uint32_t cons, uint32_t code)
 	front_raise(f, SMMUV3_GERROR_CMDQ);
 }
 
+static void spend(uint64_t *budget, uint32_t n)
+{
+	*budget -= *budget > n ? n : *budget;
+}
+
 /*
  * One span: false if the queue cannot go on by itself. What was copied behind
  * the command that stops the queue is dropped and fetched again later.
@@ -163,7 +177,7 @@ static bool consume_span(struct smmuv3_front *f, uint32_t cons, uint32_t n,
 		assert(end.done <= got && (!end.code || end.done < got));
 		cons = (cons + end.done) & mask;
 	}
-	*budget -= *budget > end.done ? end.done : *budget;
+	spend(budget, end.done);
 
 	if (end.code)
 		stop(f, cons, end.code);
@@ -172,6 +186,51 @@ static bool consume_span(struct smmuv3_front *f, uint32_t cons, uint32_t n,
 	else
 		store_release(&f->cmdq_cons, cons);
 	return end.done || end.code || got < n;
+}
+
+/*
+ * The sink takes commands out of memory itself, as many as it can; CONS passes
+ * them. Returns its answer: what is left is at most answer.pass.
+ */
+static struct smmuv3_taken take(struct smmuv3_front *f, uint32_t cons,
+				uint32_t n)
+{
+	unsigned int lg2 = front_cmdq_lg2(f);
+	uint32_t mask = front_index_mask(lg2);
+	struct smmuv3_queue queue = {
+		.base = cmdq_addr(f, lg2),
+		.lg2 = lg2,
+		.cons = cons,
+		.prod = (cons + n) & mask,
+	};
+	struct smmuv3_taken taken = f->ops.consume_queue(f->ctx, &queue);
+
+	assert(taken.done <= n && (!taken.code || taken.done < n) &&
+	       (taken.code || taken.done == n || taken.pass));
+	if (taken.pass > n - taken.done)
+		taken.pass = n - taken.done;
+	cons = (cons + taken.done) & mask;
+	if (taken.code)
+		stop(f, cons, taken.code);
+	else if (taken.done)
+		store_release(&f->cmdq_cons, cons);
+	return taken;
+}
+
+/* Some of @n commands; false if the queue cannot go on by itself. */
+static bool consume_some(struct smmuv3_front *f, uint32_t cons, uint32_t n,
+			 uint64_t *budget)
+{
+	struct smmuv3_taken taken = { .pass = n };
+
+	if (f->ops.consume_queue) {
+		taken = take(f, cons, n);
+		spend(budget, taken.done);
+		if (taken.code || taken.done == n)
+			return true;
+	}
+	cons = (cons + taken.done) & front_index_mask(front_cmdq_lg2(f));
+	return consume_span(f, cons, span_length(f, taken.pass), budget);
 }
 
 /* Consumes until there is nothing to do; false when @budget ended it. */
@@ -193,7 +252,7 @@ static bool consume_all(struct smmuv3_front *f, uint64_t *budget)
 			return false;
 		if (*budget)
 			--*budget; /* spans that only fail count as well */
-		if (!consume_span(f, cons, n, budget))
+		if (!consume_some(f, cons, n, budget))
 			return true;
 	}
 }

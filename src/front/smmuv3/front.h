@@ -6,7 +6,8 @@
  * Behind a front stands either an engine that executes (model/) or one that
  * forwards (viommu/): the *sink*. The front copies new commands once out of
  * memory, hands them over as one span, and moves CONS, ERR and GERROR by what
- * the sink answers.
+ * the sink answers. A sink that can take commands out of the queue's memory
+ * itself is asked first; what it leaves is copied and handed over as ever.
  *
  * Any thread may read or write registers. Commands are consumed in the thread
  * that wrote CMDQ_PROD, GERRORN or CR0, one thread at a time.
@@ -46,6 +47,25 @@ struct smmuv3_consumed {
 	uint32_t code; /* SMMUV3_CERROR_* */
 };
 
+/* The command queue in memory: indices with their wrap bit, none above it */
+struct smmuv3_queue {
+	uint64_t base;
+	unsigned int lg2;
+	uint32_t cons;
+	uint32_t prod; /* ahead of @cons by 1 to 2^lg2 commands */
+};
+
+/*
+ * @done commands from the queue's CONS on took effect. If @code, the next one
+ * is at fault. Otherwise, if that is not all, at most @pass (1 or more) of the
+ * next are for consume().
+ */
+struct smmuv3_taken {
+	uint32_t done;
+	uint32_t code;
+	uint32_t pass;
+};
+
 struct smmuv3_front_ops {
 	/* Memory this SMMU reads and writes: -EFAULT is an external abort. */
 	int (*read)(void *ctx, uint64_t addr, void *buf, size_t len);
@@ -57,6 +77,14 @@ struct smmuv3_front_ops {
 	 */
 	struct smmuv3_consumed (*consume)(void *ctx, const uint64_t (*cmds)[2],
 					  uint32_t n);
+	/*
+	 * Tried before consume(), and again behind what that was handed. May
+	 * be NULL. What it takes is memory that software can write: the front
+	 * does not know which commands they were. Those that must signal are
+	 * left to consume().
+	 */
+	struct smmuv3_taken (*consume_queue)(void *ctx,
+					     const struct smmuv3_queue *queue);
 	void (*changed)(void *ctx, enum smmuv3_change what);
 	/* A wired interrupt edge (MSIs go through write()). May be NULL. */
 	void (*irq)(void *ctx, enum smmuv3_irq irq);

@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "front/smmuv3/decode.h"
 #include "hwdef/smmuv3_regs.h"
+#include "nestfd/ext.h"
 #include "viommu/smmuv3/smmuv3.h"
 
 #define RUN_FIRST_ROOM 256u
@@ -116,11 +117,26 @@ static uint32_t unanswered(const struct vsmmu *vsmmu, uint32_t start,
 {
 	const struct smmuv3_cmd_rec *entries = vsmmu->run.entries;
 
-	for (uint32_t i = start; !vsmmu->base.backend.exact && i < last; i++)
+	for (uint32_t i = start; !relay_is_exact(&vsmmu->base) && i < last; i++)
 		if (field_get(SMMUV3_CMD_0_OP, le64_get(entries[i].dw[0])) ==
 		    SMMUV3_OP_ATC_INV)
 			return i;
 	return last;
+}
+
+uint32_t vsmmu_cerror(int rc, const struct relay_outcome *outcome)
+{
+	switch (outcome->error) {
+	case NESTFD_ERR_SMMUV3_ILL:
+		return SMMUV3_CERROR_ILL;
+	case NESTFD_ERR_SMMUV3_ABT:
+		return SMMUV3_CERROR_ABT;
+	case NESTFD_ERR_SMMUV3_ATC_INV_SYNC:
+		return SMMUV3_CERROR_ATC_INV_SYNC;
+	}
+	if (rc == -ETIMEDOUT)
+		return SMMUV3_CERROR_ATC_INV_SYNC;
+	return rc == -EIO ? SMMUV3_CERROR_ILL : SMMUV3_CERROR_ABT;
 }
 
 /*
@@ -130,7 +146,8 @@ static uint32_t unanswered(const struct vsmmu *vsmmu, uint32_t start,
 static uint32_t run_submit(struct span *span, uint32_t *code)
 {
 	struct vsmmu_run *run = &span->vsmmu->run;
-	uint32_t start = 0, done, at;
+	struct relay_outcome outcome;
+	uint32_t start = 0, at;
 	int rc;
 
 	while (start < run->count) {
@@ -141,15 +158,13 @@ static uint32_t run_submit(struct span *span, uint32_t *code)
 			.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
 		};
 
-		rc = relay_invalidate(&span->vsmmu->base, &array, &done);
+		rc = relay_invalidate(&span->vsmmu->base, &array, &outcome);
 		if (!rc)
 			break;
-		at = start + done < run->count ? start + done : run->count - 1;
-		if (rc != -ETIMEDOUT) {
-			*code = rc == -EIO ? SMMUV3_CERROR_ILL
-					   : SMMUV3_CERROR_ABT;
+		at = start + outcome.done;
+		*code = vsmmu_cerror(rc, &outcome);
+		if (*code != SMMUV3_CERROR_ATC_INV_SYNC)
 			return run->map[at];
-		}
 		if (span->atc_failed_at == NO_FAILURE)
 			span->atc_failed_at =
 				run->map[unanswered(span->vsmmu, start, at)];
@@ -360,6 +375,16 @@ static bool execute(struct span *span, uint32_t at,
 	}
 }
 
+/* Of a doorbell that a ring has begun with, or of none. */
+static void count_left(struct vsmmu_ring *ring,
+		       const struct smmuv3_consumed *result)
+{
+	if (result->code || result->done > ring->left)
+		ring->left = 0;
+	else
+		ring->left -= result->done;
+}
+
 struct smmuv3_consumed vsmmu_consume(void *ctx, const uint64_t (*cmds)[2],
 				     uint32_t n)
 {
@@ -373,7 +398,8 @@ struct smmuv3_consumed vsmmu_consume(void *ctx, const uint64_t (*cmds)[2],
 	uint32_t i;
 
 	vsmmu->span++;
-	viommu_count(&vsmmu->base.counters.doorbells, 1);
+	if (!vsmmu->ring.left)
+		viommu_count(&vsmmu->base.counters.doorbells, 1);
 	for (i = 0; i < n; i++) {
 		if (smmuv3_decode(cmds[i], &vsmmu->id, &cmd)) {
 			if (flush(&span, i, NESTFD_SPLIT_ERROR))
@@ -388,5 +414,6 @@ struct smmuv3_consumed vsmmu_consume(void *ctx, const uint64_t (*cmds)[2],
 	if (span.atc_failed_at != NO_FAILURE)
 		vsmmu->atc_failed = true;
 	viommu_count(&vsmmu->base.counters.commands, span.result.done);
+	count_left(&vsmmu->ring, &span.result);
 	return span.result;
 }

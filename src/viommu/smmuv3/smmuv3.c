@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "hwdef/smmuv3_regs.h"
 #include "hwdef/smmuv3_tables.h"
+#include "nestfd/ext.h"
 
 #define DEFAULT_EVENTS 32768u
 
@@ -45,19 +46,20 @@ static void changed(void *ctx, enum smmuv3_change what)
 	pthread_mutex_unlock(&vsmmu->lock);
 }
 
-static const struct smmuv3_front_ops front_ops = {
-	.read = guest_read,
-	.write = guest_write,
-	.consume = vsmmu_consume,
-	.changed = changed,
-	.irq = guest_irq,
-};
-
 static int make_front(struct vsmmu *vsmmu)
 {
 	struct smmuv3_front_config config = { .id = vsmmu->id };
+	struct smmuv3_front_ops ops = {
+		.read = guest_read,
+		.write = guest_write,
+		.consume = vsmmu_consume,
+		.changed = changed,
+		.irq = guest_irq,
+	};
 
-	return smmuv3_front_create(&config, &front_ops, vsmmu, &vsmmu->front);
+	if (vsmmu->ring.on)
+		ops.consume_queue = vsmmu_consume_queue;
+	return smmuv3_front_create(&config, &ops, vsmmu, &vsmmu->front);
 }
 
 static uint64_t vsmmu_read(struct nestfd_viommu *viommu, uint32_t offset,
@@ -80,6 +82,8 @@ static bool vsmmu_event(struct nestfd_viommu *viommu, const void *record)
 
 	for (i = 0; i < SMMUV3_EVT_DWORDS; i++)
 		words[i] = le64_get(rec->dw[i]);
+	if (!vsmmu_event_translate(to_vsmmu(viommu), words))
+		return true;
 	return smmuv3_front_event(to_vsmmu(viommu)->front, words);
 }
 
@@ -170,6 +174,21 @@ static int vsmmu_device_remove(struct nestfd_viommu *viommu, uint32_t vsid)
 	return stream ? 0 : -ENOENT;
 }
 
+static void destroy_hwpts(struct vsmmu *vsmmu)
+{
+	relay_destroy(&vsmmu->base, vsmmu->invalid_hwpt);
+	relay_destroy(&vsmmu->base, vsmmu->bypass_hwpt);
+	relay_destroy(&vsmmu->base, vsmmu->abort_hwpt);
+}
+
+static void vsmmu_free(struct vsmmu *vsmmu)
+{
+	vsmmu_run_free(&vsmmu->run);
+	pthread_mutex_destroy(&vsmmu->base.pump_lock);
+	pthread_mutex_destroy(&vsmmu->lock);
+	free(vsmmu);
+}
+
 static void vsmmu_destroy(struct nestfd_viommu *viommu)
 {
 	struct vsmmu *vsmmu = to_vsmmu(viommu);
@@ -179,12 +198,9 @@ static void vsmmu_destroy(struct nestfd_viommu *viommu)
 		stream_end(vsmmu,
 			   container_of(node, struct vsmmu_stream, node));
 	smmuv3_front_destroy(vsmmu->front);
-	relay_destroy(&vsmmu->base, vsmmu->bypass_hwpt);
-	relay_destroy(&vsmmu->base, vsmmu->abort_hwpt);
+	destroy_hwpts(vsmmu);
 	relay_teardown(&vsmmu->base);
-	vsmmu_run_free(&vsmmu->run);
-	pthread_mutex_destroy(&vsmmu->lock);
-	free(vsmmu);
+	vsmmu_free(vsmmu);
 }
 
 /*
@@ -223,6 +239,10 @@ static void vsmmu_reset(struct nestfd_viommu *viommu)
 	vsmmu_write(viommu, SMMUV3_GERRORN, 4,
 		    vsmmu_read(viommu, SMMUV3_GERROR, 4));
 	vsmmu->atc_failed = false;
+	vsmmu->ring.memory = NULL;
+	vsmmu->ring.left = 0;
+	/* streams bypass by now: what is still there is of the former life */
+	viommu_drop_events(viommu);
 }
 
 static const struct viommu_ops vsmmu_ops = {
@@ -263,29 +283,48 @@ static int host_id(struct vsmmu *vsmmu, struct smmuv3_id *host)
 	return 0;
 }
 
+/* Three that streams share; the one with V = 0: see stream.c. */
 static int make_hwpts(struct vsmmu *vsmmu)
 {
-	const uint64_t abort[2] = {
-		SMMUV3_STE_0_V | field_prep(SMMUV3_STE_0_CONFIG,
-					    SMMUV3_STE_CONFIG_ABORT),
-		0,
+	const struct {
+		uint64_t ste[2];
+		uint32_t *id;
+	} shared[] = {
+		{ { SMMUV3_STE_0_V |
+		    field_prep(SMMUV3_STE_0_CONFIG, SMMUV3_STE_CONFIG_ABORT) },
+		  &vsmmu->abort_hwpt },
+		{ { SMMUV3_STE_0_V |
+		    field_prep(SMMUV3_STE_0_CONFIG, SMMUV3_STE_CONFIG_BYPASS) },
+		  &vsmmu->bypass_hwpt },
+		{ { 0 }, &vsmmu->invalid_hwpt },
 	};
-	const uint64_t bypass[2] = {
-		SMMUV3_STE_0_V | field_prep(SMMUV3_STE_0_CONFIG,
-					    SMMUV3_STE_CONFIG_BYPASS),
-		0,
-	};
-	int rc;
 
-	rc = vsmmu_hwpt_alloc(vsmmu, vsmmu->base.dev_id, abort,
-			      &vsmmu->abort_hwpt);
-	if (rc)
-		return rc;
-	rc = vsmmu_hwpt_alloc(vsmmu, vsmmu->base.dev_id, bypass,
-			      &vsmmu->bypass_hwpt);
-	if (rc)
-		relay_destroy(&vsmmu->base, vsmmu->abort_hwpt);
-	return rc;
+	for (size_t i = 0; i < ARRAY_SIZE(shared); i++) {
+		int rc = vsmmu_hwpt_alloc(vsmmu, vsmmu->base.dev_id,
+					  shared[i].ste, shared[i].id);
+
+		if (rc) {
+			destroy_hwpts(vsmmu);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/* Which additions to use, and whether the queue can be a ring. */
+static int choose_queue(struct vsmmu *vsmmu, const struct smmuv3_id *host,
+			enum nestfd_queue queue)
+{
+	uint64_t wanted = NESTFD_EXT_ERRORS;
+
+	if (queue != NESTFD_QUEUE_ARRAY && vsmmu->base.guest.map &&
+	    vsmmu_id_fits_ring(host, &vsmmu->id))
+		wanted |= NESTFD_EXT_RING;
+	relay_extend(&vsmmu->base, wanted);
+	vsmmu->ring.on = vsmmu->base.ext & NESTFD_EXT_RING;
+	if (queue == NESTFD_QUEUE_RING && !vsmmu->ring.on)
+		return -EOPNOTSUPP;
+	return 0;
 }
 
 /* Everything that lives on the backend, and the front. */
@@ -298,6 +337,9 @@ static int start(struct vsmmu *vsmmu, const struct nestfd_viommu_config *config)
 	if (rc)
 		return rc;
 	vsmmu_id(&host, config->idr, &vsmmu->id);
+	rc = choose_queue(vsmmu, &host, config->queue);
+	if (rc)
+		return rc;
 	rc = relay_setup(&vsmmu->base, IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
 			 IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
 			 config->events ? config->events : DEFAULT_EVENTS);
@@ -312,8 +354,7 @@ static int start(struct vsmmu *vsmmu, const struct nestfd_viommu_config *config)
 	return 0;
 
 hwpts:
-	relay_destroy(&vsmmu->base, vsmmu->bypass_hwpt);
-	relay_destroy(&vsmmu->base, vsmmu->abort_hwpt);
+	destroy_hwpts(vsmmu);
 teardown:
 	relay_teardown(&vsmmu->base);
 	return rc;
@@ -326,7 +367,8 @@ int nestfd_viommu_smmuv3_create(const struct nestfd_viommu_config *config,
 	int rc;
 
 	if (config->size != sizeof(*config) || !config->backend.ioctl ||
-	    !config->guest.read || !config->guest.write)
+	    !config->guest.read || !config->guest.write ||
+	    (unsigned int)config->queue > NESTFD_QUEUE_RING)
 		return -EINVAL;
 	vsmmu = alloc_zero(sizeof(*vsmmu));
 	if (!vsmmu)
@@ -337,13 +379,12 @@ int nestfd_viommu_smmuv3_create(const struct nestfd_viommu_config *config,
 	vsmmu->base.dev_id = config->dev_id;
 	vsmmu->base.parent_hwpt = config->parent_hwpt;
 	pthread_mutex_init(&vsmmu->lock, NULL);
+	pthread_mutex_init(&vsmmu->base.pump_lock, NULL);
 	rc = vsmmu_run_init(&vsmmu->run);
 	if (!rc)
 		rc = start(vsmmu, config);
 	if (rc) {
-		vsmmu_run_free(&vsmmu->run);
-		pthread_mutex_destroy(&vsmmu->lock);
-		free(vsmmu);
+		vsmmu_free(vsmmu);
 		return rc;
 	}
 	*viommu = &vsmmu->base;

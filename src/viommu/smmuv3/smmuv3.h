@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The virtual SMMUv3. Its front is what the guest sees; commands come back
- * from it through consume() in command.c, the guest's stream table is followed
- * by stream.c.
+ * from it through consume() in command.c, or are taken out of the guest's
+ * queue in ring.c; the guest's stream table is followed by stream.c, events are
+ * put into the guest's words by event.c.
  *
  * Locks: @lock guards the streams and the page tables made for them. It is
  * taken inside the front's consumption; nothing of the front that consumes is
- * called with it held. @run belongs to the consuming thread.
+ * called with it held. @run, @ring and what is said so belong to the consuming
+ * thread.
  */
 #ifndef VIOMMU_SMMUV3_SMMUV3_H
 #define VIOMMU_SMMUV3_SMMUV3_H
@@ -24,11 +26,14 @@ enum vsmmu_kind {
 	VSMMU_ABORT,
 	VSMMU_BYPASS,
 	VSMMU_NESTED,
+	VSMMU_INVALID, /* aborts, and the guest is told of each access */
 };
 
 /* What the guest's tables ask for: the part of the STE that goes down */
 struct vsmmu_want {
 	enum vsmmu_kind kind;
+	uint8_t event;	/* INVALID: what the guest is told (7.3) */
+	uint64_t fetch; /* its address, if that is F_STE_FETCH */
 	uint64_t ste[2];
 };
 
@@ -49,6 +54,16 @@ struct vsmmu_run {
 	uint32_t room;
 };
 
+/* The guest's own queue as the backend sees it; ring.c */
+struct vsmmu_ring {
+	bool on;
+	const void *memory; /* NULL: not asked for yet */
+	uint64_t base;	    /* guest physical, of @memory */
+	unsigned int lg2;
+	uint32_t pass; /* how many commands the VMM does at the next stop */
+	uint32_t left; /* of a doorbell's commands: what comes is no new one */
+};
+
 struct vsmmu {
 	struct nestfd_viommu base;
 	struct smmuv3_front *front;
@@ -57,9 +72,17 @@ struct vsmmu {
 	struct itree streams;
 	uint32_t abort_hwpt;
 	uint32_t bypass_hwpt;
+	uint32_t invalid_hwpt;
 	struct vsmmu_run run;
-	uint64_t span;	 /* number of the span being consumed, from 1 */
-	bool atc_failed; /* the next CMD_SYNC must say so */
+	struct vsmmu_ring ring;
+	uint64_t span; /* number of the span being consumed, from 1 */
+	/*
+	 * A device did not answer an ATC_INV: the next CMD_SYNC must say so.
+	 * Only a reset forgets it: a CMD_SYNC vouches for all commands consumed
+	 * before it, and toggling CMDQEN or moving the indices takes none back.
+	 * The consuming thread's.
+	 */
+	bool atc_failed;
 };
 
 static inline struct vsmmu *to_vsmmu(struct nestfd_viommu *viommu)
@@ -70,6 +93,26 @@ static inline struct vsmmu *to_vsmmu(struct nestfd_viommu *viommu)
 /* id.c: what the guest may see of @host, no better than @wanted (all 0: any) */
 void vsmmu_id(const struct smmuv3_id *host, const uint32_t wanted[6],
 	      struct smmuv3_id *id);
+
+/*
+ * id.c: whether a host driver that goes by its own registers judges commands as
+ * the guest's registers demand
+ */
+bool vsmmu_id_fits_ring(const struct smmuv3_id *host,
+			const struct smmuv3_id *guest);
+
+/* What CMDQ_CONS.ERR says of a failed call (SMMUV3_CERROR_*) */
+uint32_t vsmmu_cerror(int rc, const struct relay_outcome *outcome);
+
+/* ring.c: the front's sink for commands that stay where they are */
+struct smmuv3_taken vsmmu_consume_queue(void *ctx,
+					const struct smmuv3_queue *queue);
+
+/*
+ * event.c: one record of the host's queue in the guest's terms; false if the
+ * guest would not have been told.
+ */
+bool vsmmu_event_translate(struct vsmmu *vsmmu, uint64_t rec[4]);
 
 /* command.c: the front's sink */
 struct smmuv3_consumed vsmmu_consume(void *ctx, const uint64_t (*cmds)[2],

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * From the guest's stream table to the host's page tables: a stream whose STE
- * aborts or bypasses uses one of two HWPTs made once, one whose STE translates
- * has a nested HWPT of its own, made anew when the STE changes.
+ * aborts, bypasses or is not valid uses one of three HWPTs made once, one whose
+ * STE translates has a nested HWPT of its own, made anew when the STE changes.
+ *
+ * An STE that is not valid, not legal or not to be had aborts as well, but the
+ * guest's accesses are then to be recorded in its event queue. The HWPT for
+ * that has V = 0: Linux makes it abort and nobody is told; a host whose own STE
+ * becomes invalid records C_BAD_STE, which event.c puts into the guest's terms.
  */
 #include <errno.h>
 #include <linux/iommufd.h>
@@ -62,6 +67,15 @@ static int read64(void *ctx, uint64_t addr, uint64_t *value)
 	return rc;
 }
 
+static void want_invalid(struct vsmmu_want *want, uint8_t event, uint64_t fetch)
+{
+	*want = (struct vsmmu_want){
+		.kind = VSMMU_INVALID,
+		.event = event,
+		.fetch = fetch,
+	};
+}
+
 /* The guest's STE, judged by what this virtual SMMU offers (5.2). */
 static void want_of_ste(const struct vsmmu *vsmmu, const struct smmuv3_ste *ste,
 			struct vsmmu_want *want)
@@ -69,21 +83,26 @@ static void want_of_ste(const struct vsmmu *vsmmu, const struct smmuv3_ste *ste,
 	uint64_t dw0 = le64_get(ste->dw[0]);
 	uint64_t dw1 = le64_get(ste->dw[1]);
 
-	*want = (struct vsmmu_want){ .kind = VSMMU_ABORT };
+	want_invalid(want, SMMUV3_EVT_C_BAD_STE, 0);
 	if (!(dw0 & SMMUV3_STE_0_V))
 		return;
 	switch (field_get(SMMUV3_STE_0_CONFIG, dw0)) {
 	case SMMUV3_STE_CONFIG_BYPASS:
-		want->kind = VSMMU_BYPASS;
+		*want = (struct vsmmu_want){ .kind = VSMMU_BYPASS };
 		break;
 	case SMMUV3_STE_CONFIG_S1:
 		if (!(vsmmu->id.idr[0] & SMMUV3_IDR0_ATS))
 			dw1 &= ~SMMUV3_STE_1_EATS;
-		want->kind = VSMMU_NESTED;
-		want->ste[0] = dw0 & STE_0_DOWN;
-		want->ste[1] = dw1 & STE_1_DOWN;
+		*want = (struct vsmmu_want){
+			.kind = VSMMU_NESTED,
+			.ste = { dw0 & STE_0_DOWN, dw1 & STE_1_DOWN },
+		};
 		break;
-	default: /* abort; stage 2 is ILLEGAL without IDR0.S2P */
+	case SMMUV3_STE_CONFIG_S2: /* ILLEGAL without IDR0.S2P */
+	case SMMUV3_STE_CONFIG_NESTED:
+		break;
+	default: /* silently; 0b001 to 0b011 count as 0b000 (5.2) */
+		*want = (struct vsmmu_want){ .kind = VSMMU_ABORT };
 		break;
 	}
 }
@@ -105,17 +124,20 @@ void vsmmu_stream_want(struct vsmmu *vsmmu, const struct vsmmu_stream *stream,
 	smmuv3_strtab_find(&regs, &vsmmu->id, (uint32_t)stream->node.first,
 			   read64, vsmmu, &at);
 	if (at.event)
-		return;
-	if (vsmmu->base.guest.read(vsmmu->base.guest.ctx, at.addr, &ste,
-				   sizeof(ste)))
-		return;
-	want_of_ste(vsmmu, &ste, want);
+		want_invalid(want, at.event, at.fetch);
+	else if (vsmmu->base.guest.read(vsmmu->base.guest.ctx, at.addr, &ste,
+					sizeof(ste)))
+		want_invalid(want, SMMUV3_EVT_F_STE_FETCH, at.addr);
+	else
+		want_of_ste(vsmmu, &ste, want);
 }
 
 bool vsmmu_stream_differs(const struct vsmmu_stream *stream,
 			  const struct vsmmu_want *want)
 {
 	return stream->now.kind != want->kind ||
+	       stream->now.event != want->event ||
+	       stream->now.fetch != want->fetch ||
 	       stream->now.ste[0] != want->ste[0] ||
 	       stream->now.ste[1] != want->ste[1];
 }
@@ -128,7 +150,7 @@ static bool is_illegal(int rc)
 
 /*
  * The HWPT for @want; *made is set if it is the stream's own. What the host
- * calls ILLEGAL aborts, as it would on hardware.
+ * calls ILLEGAL aborts with C_BAD_STE, as it would on hardware.
  */
 static int hwpt_for(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
 		    const struct vsmmu_want *want, uint32_t *hwpt_id,
@@ -137,8 +159,10 @@ static int hwpt_for(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
 	int rc;
 
 	*made = 0;
-	*hwpt_id = vsmmu->abort_hwpt;
-	if (want->kind == VSMMU_BYPASS)
+	*hwpt_id = vsmmu->invalid_hwpt;
+	if (want->kind == VSMMU_ABORT)
+		*hwpt_id = vsmmu->abort_hwpt;
+	else if (want->kind == VSMMU_BYPASS)
 		*hwpt_id = vsmmu->bypass_hwpt;
 	if (want->kind != VSMMU_NESTED)
 		return 0;

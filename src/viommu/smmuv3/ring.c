@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The sink that takes nothing out: the backend is pointed at the guest's own
+ * command queue and executes what it may. Where it stops, the front copies the
+ * next commands and they go the ordinary way (command.c).
+ *
+ * The guest may rewrite its queue at any time. So nothing is concluded here
+ * from what an entry might have been when the backend read it, and no entry is
+ * read here: what consume() is handed afterwards is a copy of its own, judged
+ * afresh.
+ */
+#include <errno.h>
+#include <linux/iommufd.h>
+
+#include "hwdef/smmuv3_regs.h"
+#include "nestfd/ext.h"
+#include "viommu/smmuv3/smmuv3.h"
+
+/* With so few commands a ring saves nothing, and a CMD_SYNC may stop it. */
+#define RING_FEW   2u
+#define PASS_FIRST 8u
+
+/* Where the queue lies; asked for again when the guest moves it. */
+static const void *queue_memory(struct vsmmu *vsmmu,
+				const struct smmuv3_queue *queue)
+{
+	struct nestfd_guest *guest = &vsmmu->base.guest;
+	struct vsmmu_ring *ring = &vsmmu->ring;
+
+	if (ring->memory && ring->base == queue->base &&
+	    ring->lg2 == queue->lg2)
+		return ring->memory;
+	ring->memory = guest->map(guest->ctx, queue->base,
+				  (size_t)SMMUV3_CMD_SIZE << queue->lg2);
+	ring->base = queue->base;
+	ring->lg2 = queue->lg2;
+	return ring->memory;
+}
+
+/*
+ * The command at which the ring stopped, and some behind it: each stop that
+ * follows little progress hands over twice as many, so that a queue full of
+ * commands for the VMM costs few calls that get nowhere.
+ */
+static uint32_t pass_on(struct vsmmu_ring *ring, uint32_t done)
+{
+	if (!ring->pass || done >= PASS_FIRST)
+		ring->pass = PASS_FIRST;
+	else if (ring->pass < RELAY_MAX_ENTRIES)
+		ring->pass *= 2;
+	return ring->pass;
+}
+
+/* The backend stopped behind @outcome->done of @n commands. */
+static void stopped(struct vsmmu *vsmmu, int rc,
+		    const struct relay_outcome *outcome, uint32_t n,
+		    struct smmuv3_taken *taken)
+{
+	bool left = outcome->done < n;
+
+	switch (outcome->error) {
+	case NESTFD_ERR_VMM:
+		viommu_count(&vsmmu->base.counters.ring_stops, 1);
+		taken->pass = pass_on(&vsmmu->ring, outcome->done);
+		break;
+	case NESTFD_ERR_SMMUV3_ATC_INV_SYNC:
+		/*
+		 * What is next should be the CMD_SYNC that fails. If it is
+		 * something else by now, that is executed, and the first
+		 * CMD_SYNC behind it fails.
+		 */
+		vsmmu->atc_failed = true;
+		taken->pass = PASS_FIRST;
+		break;
+	case NESTFD_ERR_SMMUV3_ILL:
+	case NESTFD_ERR_SMMUV3_ABT:
+		taken->code = left ? vsmmu_cerror(rc, outcome) : 0;
+		break;
+	default: /* not of any command: the rest is tried as an array */
+		taken->pass = n;
+		break;
+	}
+}
+
+struct smmuv3_taken vsmmu_consume_queue(void *ctx,
+					const struct smmuv3_queue *queue)
+{
+	struct vsmmu *vsmmu = ctx;
+	uint32_t n = (queue->prod - queue->cons) & ((2u << queue->lg2) - 1);
+	struct smmuv3_taken taken = { .pass = n };
+	struct relay_outcome outcome;
+	struct relay_ring ring = {
+		.stride = SMMUV3_CMD_SIZE,
+		.lg2 = queue->lg2,
+		.cons = queue->cons,
+		.prod = queue->prod,
+		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+	};
+	int rc;
+
+	if (!vsmmu->ring.left)
+		viommu_count(&vsmmu->base.counters.doorbells, 1);
+	vsmmu->ring.left = n;
+	if (n <= RING_FEW || vsmmu->atc_failed)
+		return taken;
+	ring.entries = queue_memory(vsmmu, queue);
+	if (!ring.entries)
+		return taken;
+	rc = relay_ring(&vsmmu->base, &ring, &outcome);
+	viommu_count(&vsmmu->base.counters.commands, outcome.done);
+	taken.done = outcome.done;
+	if (rc)
+		stopped(vsmmu, rc, &outcome, n, &taken);
+	vsmmu->ring.left = taken.code ? 0 : n - taken.done;
+	return taken;
+}
