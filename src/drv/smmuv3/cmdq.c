@@ -14,18 +14,24 @@
 
 #define SPINS_BEFORE_YIELD 256
 #define SPINS_BEFORE_SLEEP 4096
-#define ABORT_RETRIES	   3
+#define RETRIES		   3
 #define BATCH_MAX	   1024
+
+/* How long a search for the culprit lets others go first, at most */
+#define TURN_MS 100
 
 /* One batch on its way. Indices count from its first command. */
 struct batch {
 	const uint64_t (*cmds)[2];
 	uint32_t n;
-	uint32_t first;	 /* queue index, with wrap bit */
-	uint32_t limit;	 /* the command that was illegal, or n */
-	bool atc_failed; /* some CMD_ATC_INV was not answered */
+	uint32_t first;	    /* queue index, with wrap bit */
+	uint32_t limit;	    /* the first command not executed, or n */
+	bool illegal;	    /* because it was called illegal */
+	bool atc_failed;    /* some CMD_ATC_INV was not answered */
+	uint32_t failed_at; /* the sync that said so; n: the one behind */
 	uint32_t errors;
-	uint32_t aborts;
+	uint32_t tried; /* where the last error was that was tried again */
+	uint32_t tries; /* how often there */
 };
 
 static uint32_t reg_read(const struct cmdq *q, uint32_t offset)
@@ -62,6 +68,12 @@ static void ring_put_sync(struct cmdq *q, uint32_t index)
 {
 	/* CS = SIG_NONE; shareability and attributes matter to MSIs only */
 	ring_put(q, index, SMMUV3_OP_SYNC, 0);
+}
+
+/* Under @lock; read by any thread */
+static void count(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 
 /* Orders the commands before PROD for hardware on another core. */
@@ -110,41 +122,73 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* 7.1: the illegal command at CONS and all behind it become CMD_SYNCs. */
-static void error_ill(struct cmdq *q, struct batch *b, uint32_t at)
+/* What follows is not to be executed: it becomes CMD_SYNCs (7.1). */
+static void cut(struct cmdq *q, struct batch *b, uint32_t at)
 {
-	if (at >= b->limit) {
-		kill_unit(q, "CMD_SYNC is called illegal");
-		return;
-	}
 	b->limit = at;
 	for (uint32_t i = at; i < b->n; i++)
 		ring_put_sync(q, b->first + i);
 }
 
-static void handle_error(struct cmdq *q, struct batch *b, uint32_t cons)
+/* Hardware gets a few more tries at one command. */
+static void try_again(struct cmdq *q, struct batch *b, uint32_t at,
+		      const char *why)
 {
-	uint32_t code = (uint32_t)field_get(SMMUV3_CMDQ_CONS_ERR, cons);
-	uint32_t at = index_sub(q, cons, b->first);
+	b->tries = at == b->tried ? b->tries + 1 : 1;
+	b->tried = at;
+	if (b->tries > RETRIES)
+		kill_unit(q, why);
+}
 
-	if (++b->errors > b->n + 2 * CMDQ_POSTED_MAX) {
-		kill_unit(q, "command queue errors without end");
-		return;
-	}
-	if (code == SMMUV3_CERROR_ILL && at > b->n) {
+static void error_ill(struct cmdq *q, struct batch *b, uint32_t at)
+{
+	count(&q->stats.illegal);
+	if (at > b->n) {
 		/* not of this batch: one that was posted */
 		logger_log(q->logger, LOGGER_ERROR,
 			   "smmuv3: a posted command was illegal");
-		ring_put_sync(q, cons);
-	} else if (code == SMMUV3_CERROR_ILL) {
+		ring_put_sync(q, b->first + at);
+	} else if (at >= b->limit) {
+		try_again(q, b, at, "CMD_SYNC is called illegal");
+	} else {
+		b->illegal = true;
+		cut(q, b, at);
+	}
+}
+
+/* The sync runs again and finds nothing outstanding (7.1). */
+static void error_atc(struct cmdq *q, struct batch *b, uint32_t at)
+{
+	count(&q->stats.timeouts);
+	if (b->atc_failed || at > b->n)
+		return;
+	b->atc_failed = true;
+	b->failed_at = at;
+	if (at < b->limit)
+		cut(q, b, at);
+}
+
+static void handle_error(struct cmdq *q, struct batch *b, uint32_t cons)
+{
+	uint32_t at = index_sub(q, cons, b->first);
+
+	if (++b->errors > RETRIES * (b->n + 2 * CMDQ_POSTED_MAX)) {
+		kill_unit(q, "command queue errors without end");
+		return;
+	}
+	switch (field_get(SMMUV3_CMDQ_CONS_ERR, cons)) {
+	case SMMUV3_CERROR_ILL:
 		error_ill(q, b, at);
-	} else if (code == SMMUV3_CERROR_ATC_INV_SYNC) {
-		/* the sync runs again and finds nothing outstanding */
-		b->atc_failed = true;
-	} else if (code != SMMUV3_CERROR_ABT) {
+		break;
+	case SMMUV3_CERROR_ATC_INV_SYNC:
+		error_atc(q, b, at);
+		break;
+	case SMMUV3_CERROR_ABT:
+		count(&q->stats.aborts);
+		try_again(q, b, at, "the command queue cannot be fetched");
+		break;
+	default:
 		kill_unit(q, "unknown command queue error");
-	} else if (++b->aborts > ABORT_RETRIES) {
-		kill_unit(q, "the command queue cannot be fetched");
 	}
 	if (!q->dead)
 		ack(q, SMMUV3_GERROR_CMDQ);
@@ -201,6 +245,7 @@ static bool make_room(struct cmdq *q, uint32_t n)
 static int run(struct cmdq *q, struct batch *b)
 {
 	b->limit = b->n;
+	b->tried = UINT32_MAX;
 	if (q->dead || !make_room(q, b->n + 1))
 		return -EIO;
 	b->first = q->prod;
@@ -208,81 +253,10 @@ static int run(struct cmdq *q, struct batch *b)
 		ring_put(q, b->first + i, b->cmds[i][0], b->cmds[i][1]);
 	ring_put_sync(q, b->first + b->n);
 	q->prod = (q->prod + b->n + 1) & index_mask(q);
+	count(&q->stats.batches);
 	ring_doorbell(q);
 	wait_consumed(q, b);
 	return q->dead ? -EIO : 0;
-}
-
-/* ---- which CMD_ATC_INV was not answered ---- */
-
-/* Repeats the ATC_INVs numbered [@start, @end) of @atc; true if all answer. */
-static bool atc_answers(struct cmdq *q, const struct batch *b,
-			const uint16_t *atc, uint32_t start, uint32_t end)
-{
-	uint64_t cmds[BATCH_MAX][2];
-	struct batch again = { .cmds = cmds, .n = end - start };
-
-	for (uint32_t i = start; i < end; i++) {
-		cmds[i - start][0] = b->cmds[atc[i]][0];
-		cmds[i - start][1] = b->cmds[atc[i]][1];
-	}
-	return !run(q, &again) && again.limit == again.n && !again.atc_failed;
-}
-
-/*
- * The first CMD_ATC_INV without an answer, found by halving; @b->limit if all
- * answer when asked again (then nothing is stale). Invalidating twice does no
- * harm.
- */
-static uint32_t atc_culprit(struct cmdq *q, const struct batch *b)
-{
-	uint16_t atc[BATCH_MAX];
-	uint32_t start = 0;
-	uint32_t end = 0;
-
-	for (uint32_t i = 0; i < b->limit; i++) {
-		if ((b->cmds[i][0] & SMMUV3_CMD_0_OP) == SMMUV3_OP_ATC_INV)
-			atc[end++] = (uint16_t)i;
-	}
-	if (!end || (end > 1 && atc_answers(q, b, atc, 0, end)))
-		return b->limit;
-	while (end - start > 1 && !q->dead) {
-		uint32_t mid = start + (end - start) / 2;
-
-		if (atc_answers(q, b, atc, start, mid))
-			start = mid;
-		else
-			end = mid;
-	}
-	return atc[start];
-}
-
-static int run_and_judge(struct cmdq *q, struct batch *b,
-			 struct cmdq_result *res)
-{
-	uint32_t culprit;
-
-	if (run(q, b))
-		goto dead;
-	if (b->atc_failed) {
-		culprit = atc_culprit(q, b);
-		if (q->dead)
-			goto dead;
-		if (culprit < b->limit) {
-			res->done = culprit;
-			res->code = SMMUV3_CERROR_ATC_INV_SYNC;
-			return -ETIMEDOUT;
-		}
-	}
-	res->done = b->limit;
-	if (b->limit == b->n)
-		return 0;
-	res->code = SMMUV3_CERROR_ILL;
-	return -EIO;
-dead:
-	res->done = 0;
-	res->code = SMMUV3_CERROR_ABT;
-	return -EIO;
 }
 
 /* ---- the lock, and work left by those who could not take it ---- */
@@ -320,6 +294,28 @@ static void do_pending(struct cmdq *q)
 		ring_doorbell(q);
 	}
 	take_gerrors(q);
+}
+
+static void lock(struct cmdq *q)
+{
+	if (!pthread_mutex_trylock(&q->lock))
+		return;
+	__atomic_add_fetch(&q->waiting[0], 1, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&q->lock);
+	__atomic_add_fetch(&q->waiting[1], 1, __ATOMIC_RELAXED);
+}
+
+/* Everybody who is waiting for the queue now gets it once. */
+static void give_turns(struct cmdq *q)
+{
+	uint32_t came = __atomic_load_n(&q->waiting[0], __ATOMIC_RELAXED);
+	uint64_t deadline = now_ms() + TURN_MS;
+	uint32_t spins = 0;
+
+	while ((int32_t)(__atomic_load_n(&q->waiting[1], __ATOMIC_RELAXED) -
+			 came) < 0 &&
+	       now_ms() < deadline)
+		relax(SPINS_BEFORE_YIELD + spins++);
 }
 
 /*
@@ -371,6 +367,134 @@ void cmdq_gerror(struct cmdq *q)
 		kick(q);
 }
 
+/* ---- batches, and which CMD_ATC_INV was not answered ---- */
+
+static bool is_op(const uint64_t cmd[2], uint64_t op)
+{
+	return (cmd[0] & SMMUV3_CMD_0_OP) == op;
+}
+
+/* Not in the middle of another's; -EIO: the unit is dead. */
+static int run_alone(struct cmdq *q, struct batch *b)
+{
+	int rc;
+
+	lock(q);
+	rc = run(q, b);
+	unlock(q);
+	if (b->atc_failed)
+		give_turns(q);
+	return rc;
+}
+
+/* The ATC_INVs that the failed sync stood for: @atc, their number returned. */
+static uint32_t suspects(const struct batch *b, uint16_t atc[BATCH_MAX],
+			 uint64_t *sid)
+{
+	uint32_t end = b->failed_at < b->limit ? b->failed_at : b->limit;
+	uint32_t start = end;
+	uint32_t n = 0;
+
+	while (start && !is_op(b->cmds[start - 1], SMMUV3_OP_SYNC))
+		start--;
+	for (uint32_t i = start; i < end; i++) {
+		uint64_t of = field_get(SMMUV3_CMD_0_SID, b->cmds[i][0]);
+
+		if (!is_op(b->cmds[i], SMMUV3_OP_ATC_INV))
+			continue;
+		*sid = !n || *sid == of ? of : CMDQ_NO_SID;
+		atc[n++] = (uint16_t)i;
+	}
+	return n;
+}
+
+/*
+ * Repeats @n ATC_INVs, each with a sync behind it: the queue stops at the first
+ * that is not answered, so hardware names device and command in one batch and
+ * one timeout. (Halving would wait for one in every other of log2 n batches; a
+ * timeout lasts longer than all the syncs of a batch.) Invalidating twice does
+ * no harm. Returns the first without an answer, @n if there is none.
+ */
+static uint32_t ask_again(struct cmdq *q, const struct batch *b,
+			  const uint16_t *atc, uint32_t n)
+{
+	uint64_t cmds[BATCH_MAX][2];
+	struct batch again = { .cmds = cmds };
+
+	for (uint32_t i = 0; i < n; i++) {
+		cmds[2 * i][0] = b->cmds[atc[i]][0];
+		cmds[2 * i][1] = b->cmds[atc[i]][1];
+		cmds[2 * i + 1][0] = SMMUV3_OP_SYNC;
+		cmds[2 * i + 1][1] = 0;
+	}
+	again.n = 2 * n - 1; /* and the sync that every batch has */
+	if (run_alone(q, &again))
+		return n;
+	if (again.atc_failed)
+		return again.failed_at / 2;
+	/* answered before is not illegal now; if it is, it is not answered */
+	return again.illegal ? again.limit / 2 : n;
+}
+
+/* The first ATC_INV of @b without an answer; @b->limit if all have answered */
+static uint32_t culprit(struct cmdq *q, const struct batch *b,
+			struct cmdq_result *res)
+{
+	uint32_t room = (cmdq_capacity(q) + 1) / 2;
+	uint16_t atc[BATCH_MAX];
+	uint32_t n = suspects(b, atc, &res->suspect);
+	uint32_t piece;
+	uint32_t found;
+
+	if (n == 1)
+		return atc[0];
+	for (uint32_t i = 0; i < n && !cmdq_is_dead(q); i += piece) {
+		piece = n - i < room ? n - i : room;
+		found = ask_again(q, b, atc + i, piece);
+		__atomic_add_fetch(&q->stats.searches, 1, __ATOMIC_RELAXED);
+		if (found == piece)
+			continue;
+		res->timeouts++;
+		return atc[i + found];
+	}
+	return b->limit;
+}
+
+/* One batch; 0 with @res->done < @b->n: to be continued there. */
+static int run_and_judge(struct cmdq *q, struct batch *b,
+			 struct cmdq_result *res)
+{
+	uint32_t at;
+
+	if (run_alone(q, b))
+		goto dead;
+	if (b->atc_failed) {
+		res->timeouts++;
+		at = culprit(q, b, res);
+		if (cmdq_is_dead(q))
+			goto dead;
+		if (at < b->limit) {
+			res->done = at;
+			res->next = b->limit;
+			res->code = SMMUV3_CERROR_ATC_INV_SYNC;
+			return -ETIMEDOUT;
+		}
+	}
+	res->done = b->limit;
+	if (b->illegal) {
+		res->code = SMMUV3_CERROR_ILL;
+		return -EIO;
+	}
+	/* the sync that failed has been executed */
+	if (b->limit < b->n)
+		res->done++;
+	return 0;
+dead:
+	res->done = 0;
+	res->code = SMMUV3_CERROR_ABT;
+	return -EIO;
+}
+
 /* ---- entry points ---- */
 
 uint32_t cmdq_capacity(const struct cmdq *q)
@@ -380,26 +504,38 @@ uint32_t cmdq_capacity(const struct cmdq *q)
 	return room < BATCH_MAX ? room : BATCH_MAX;
 }
 
+void cmdq_read_stats(const struct cmdq *q, struct cmdq_stats *stats)
+{
+	const uint64_t *from = (const uint64_t *)&q->stats;
+	uint64_t *to = (uint64_t *)stats;
+
+	for (size_t i = 0; i < sizeof(*stats) / sizeof(*to); i++)
+		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
+
 int cmdq_issue(struct cmdq *q, const uint64_t (*cmds)[2], uint32_t n,
 	       struct cmdq_result *res)
 {
 	uint32_t capacity = cmdq_capacity(q);
+	uint32_t start = 0;
 	int rc = 0;
 
-	res->done = 0;
-	res->code = 0;
-	for (uint32_t start = 0; start < n && !rc; start += capacity) {
-		struct cmdq_result part = { 0, 0 };
+	*res = (struct cmdq_result){ .suspect = CMDQ_NO_SID };
+	while (start < n && !rc) {
+		struct cmdq_result part = { .suspect = CMDQ_NO_SID };
 		struct batch b = { .cmds = cmds + start, .n = n - start };
 
 		if (b.n > capacity)
 			b.n = capacity;
-		pthread_mutex_lock(&q->lock);
 		rc = run_and_judge(q, &b, &part);
-		unlock(q);
-		res->done = start + part.done;
 		res->code = part.code;
+		res->next = start + part.next;
+		res->timeouts += part.timeouts;
+		if (part.timeouts)
+			res->suspect = part.suspect;
+		start += part.done;
 	}
+	res->done = start;
 	return rc;
 }
 

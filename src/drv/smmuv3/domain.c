@@ -272,6 +272,8 @@ int domain_alloc(struct core_device *dev, uint32_t flags,
 
 	if (!stage)
 		return -EOPNOTSUPP;
+	if (cmdq_is_dead(&u->cmdq))
+		return -EIO;
 	d = alloc_zero(sizeof(*d));
 	if (!d)
 		return -ENOMEM;

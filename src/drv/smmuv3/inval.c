@@ -7,21 +7,32 @@
  * The array is worked through in chunks, so that no memory grows with it. An
  * entry counts as done when a sync behind it is complete, or when there was
  * nothing to do for it (an ATC_INV for a device that has no ATC).
+ *
+ * A *native* queue (NESTFD_HWPT_INVALIDATE_RING) is a guest's own. Whatever in
+ * it is not plainly an invalidation is left to the VMM, who alone knows what
+ * SMMU the guest sees. Of its CMD_SYNCs the host's queue gets those that stand
+ * behind an ATC_INV: there it must stop if that one is not answered. The others
+ * have nothing left to say, because the call ends with a sync anyhow.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "drv/smmuv3/unit.h"
 #include "hwdef/smmuv3_regs.h"
+#include "nestfd/ext.h"
 
 #define CHUNK	     512
 
 #define TLBI_RANGE_0 (SMMUV3_TLBI_0_NUM | SMMUV3_TLBI_0_SCALE)
+#define SYNC_0                                                    \
+	(SMMUV3_CMD_0_OP | SMMUV3_SYNC_0_CS | SMMUV3_SYNC_0_MSH | \
+	 SMMUV3_SYNC_0_MSIATTR | SMMUV3_SYNC_0_MSIDATA)
 
 /* Commands for the queue, and which entry each is made of */
 struct span {
 	uint32_t n;
 	bool unsynced; /* something that an ATC_INV must come after */
+	bool atc;      /* an ATC_INV behind which there is no sync yet */
 	uint64_t cmds[CHUNK][2];
 	uint16_t entry[CHUNK];
 };
@@ -29,7 +40,19 @@ struct span {
 enum verdict {
 	ISSUE,
 	SKIP,
-	REFUSE,
+	REFUSE, /* a native queue: the VMM's */
+	SILENT, /* an ATC_INV for a device in quarantine */
+	SYNC,	/* a native queue's own */
+};
+
+#define NONE UINT32_MAX
+
+/* One call */
+struct work {
+	struct viommu *v;
+	struct core_inval *inv;
+	uint32_t failed; /* native: the first ATC_INV without answer, or NONE */
+	bool locked;	 /* v->lock is held */
 };
 
 /*
@@ -94,42 +117,59 @@ static const struct vdev *vdev_find(const struct viommu *v, uint32_t vsid)
 	return NULL;
 }
 
-static enum verdict rewrite_stream(struct viommu *v, uint64_t cmd[2])
+static enum verdict rewrite_stream(struct work *w, uint64_t cmd[2])
 {
-	enum verdict verdict = REFUSE;
 	const struct vdev *vdev;
 
-	pthread_rwlock_rdlock(&v->lock);
-	vdev = vdev_find(v, (uint32_t)field_get(SMMUV3_CMD_0_SID, cmd[0]));
-	if (vdev) {
-		cmd[0] = (cmd[0] & ~SMMUV3_CMD_0_SID) |
-			 field_prep(SMMUV3_CMD_0_SID, vdev->sid);
-		verdict = ISSUE;
-		if ((cmd[0] & SMMUV3_CMD_0_OP) == SMMUV3_OP_ATC_INV &&
-		    !vdev->ats)
-			verdict = SKIP;
-	}
-	pthread_rwlock_unlock(&v->lock);
-	return verdict;
+	if (!w->locked)
+		pthread_rwlock_rdlock(&w->v->lock);
+	w->locked = true;
+	vdev = vdev_find(w->v, (uint32_t)field_get(SMMUV3_CMD_0_SID, cmd[0]));
+	if (!vdev)
+		return REFUSE;
+	cmd[0] = (cmd[0] & ~SMMUV3_CMD_0_SID) |
+		 field_prep(SMMUV3_CMD_0_SID, vdev->sid);
+	if ((cmd[0] & SMMUV3_CMD_0_OP) != SMMUV3_OP_ATC_INV)
+		return ISSUE;
+	if (!vdev->ats)
+		return SKIP;
+	return master_is_broken(vdev->dev->drv) ? SILENT : ISSUE;
+}
+
+/*
+ * 4.7.3: without SIG_IRQ the fields of the interrupt are ignored. SIG_SEV wakes
+ * CPUs that wait for CONS to move, which they see anyhow.
+ */
+static enum verdict judge_sync(const uint64_t cmd[2])
+{
+	uint64_t cs = field_get(SMMUV3_SYNC_0_CS, cmd[0]);
+
+	if ((cs != SMMUV3_SYNC_CS_NONE && cs != SMMUV3_SYNC_CS_SEV) ||
+	    (cmd[0] & ~SYNC_0) || (cmd[1] & ~SMMUV3_SYNC_1_MSIADDR))
+		return REFUSE;
+	return SYNC;
 }
 
 /* @cmd in CPU order, as the guest gave it; rewritten for the host's queue. */
-static enum verdict rewrite(struct viommu *v, uint64_t cmd[2])
+static enum verdict rewrite(struct work *w, uint64_t cmd[2])
 {
+	const struct viommu *v = w->v;
 	uint64_t allowed[2];
 
+	if (w->inv->native && (cmd[0] & SMMUV3_CMD_0_OP) == SMMUV3_OP_SYNC)
+		return judge_sync(cmd);
 	if (!allowed_bits(cmd[0], cmd[1], v->unit->feat.ril, allowed) ||
 	    (cmd[0] & ~allowed[0]) || (cmd[1] & ~allowed[1]))
 		return REFUSE;
 	switch (cmd[0] & SMMUV3_CMD_0_OP) {
 	case SMMUV3_OP_CFGI_CD:
 	case SMMUV3_OP_CFGI_CD_ALL:
-		return rewrite_stream(v, cmd);
+		return rewrite_stream(w, cmd);
 	case SMMUV3_OP_ATC_INV:
 		/* 4.5.1: both are IGNORED without SSV */
 		if (!(cmd[0] & SMMUV3_CMD_0_SSV))
 			cmd[0] &= ~(SMMUV3_CMD_0_SSID | SMMUV3_ATC_0_G);
-		return rewrite_stream(v, cmd);
+		return rewrite_stream(w, cmd);
 	case SMMUV3_OP_TLBI_NSNH_ALL:
 		cmd[0] = SMMUV3_OP_TLBI_NH_ALL;
 		break;
@@ -161,79 +201,204 @@ static bool span_add(struct span *s, const uint64_t cmd[2], uint32_t entry)
 		span_put(s, SMMUV3_OP_SYNC, 0, entry);
 	span_put(s, cmd[0], cmd[1], entry);
 	s->unsynced = !atc;
+	s->atc |= atc;
+	return true;
+}
+
+/* A CMD_SYNC of the guest's. False: no room. */
+static bool span_sync(struct span *s, uint32_t entry)
+{
+	if (!s->atc)
+		return true;
+	if (s->n == CHUNK)
+		return false;
+	span_put(s, SMMUV3_OP_SYNC, 0, entry);
+	s->unsynced = false;
+	s->atc = false;
 	return true;
 }
 
 /*
- * Carries out entries [@start, @n) of @raw until the queue's span is full or
- * an entry is refused; *@next is the first one not carried out. On failure it
- * is the one at fault, *@code the hardware's word for it.
+ * Entries [@start, *@end) of @raw make @s; what has ended it is the answer,
+ * ISSUE: nothing special. *@silent: a native queue's first entry for a device
+ * in quarantine.
  */
-static int run_span(struct viommu *v, const struct smmuv3_cmd_rec *raw,
-		    uint32_t start, uint32_t n, uint32_t *next, uint32_t *code)
+static enum verdict gather(struct work *w, const struct smmuv3_cmd_rec *raw,
+			   uint32_t start, uint32_t *end, uint32_t *silent,
+			   struct span *s)
+{
+	uint32_t n = *end;
+	uint32_t i;
+
+	for (i = start; i < n; i++) {
+		uint64_t cmd[2] = { le64_get(raw[i].dw[0]),
+				    le64_get(raw[i].dw[1]) };
+		enum verdict verdict = rewrite(w, cmd);
+
+		*end = i;
+		if (verdict == ISSUE && !span_add(s, cmd, i))
+			return ISSUE;
+		if (verdict == REFUSE || (verdict == SILENT && !w->inv->native))
+			return verdict;
+		if (verdict == SILENT && *silent == NONE)
+			*silent = i;
+		if (verdict != SYNC)
+			continue;
+		if (w->failed != NONE || *silent != NONE)
+			return SYNC;
+		if (!span_sync(s, i))
+			return ISSUE;
+	}
+	*end = n;
+	return ISSUE;
+}
+
+static void unlock(struct work *w)
+{
+	if (w->locked)
+		pthread_rwlock_unlock(&w->v->lock);
+	w->locked = false;
+}
+
+/* Entry @entry of the call has not been answered: the sync behind it fails. */
+static void latch(struct work *w, uint32_t entry)
+{
+	if (entry < w->failed)
+		w->failed = entry;
+}
+
+/* The call ends here, with an ATC_INV to report if there is one. */
+static int stop(struct work *w, int rc, uint32_t code, uint32_t info)
+{
+	struct core_inval *inv = w->inv;
+
+	inv->code = code;
+	inv->info = info;
+	if (w->failed == NONE || code == SMMUV3_CERROR_ABT)
+		return rc;
+	inv->code = SMMUV3_CERROR_ATC_INV_SYNC;
+	inv->info = w->failed;
+	inv->info_entry = true;
+	return -ETIMEDOUT;
+}
+
+/* What the guest wrote at @raw ended the span. */
+static int stop_for(struct work *w, enum verdict verdict,
+		    const struct smmuv3_cmd_rec *raw)
+{
+	uint64_t dw0 = le64_get(raw->dw[0]);
+
+	switch (verdict) {
+	case SILENT:
+		return stop(w, -ETIMEDOUT, SMMUV3_CERROR_ATC_INV_SYNC,
+			    (uint32_t)field_get(SMMUV3_CMD_0_SID, dw0));
+	case SYNC:
+		return stop(w, -ETIMEDOUT, SMMUV3_CERROR_ATC_INV_SYNC, 0);
+	case REFUSE:
+		if (!w->inv->native)
+			return stop(w, -EIO, SMMUV3_CERROR_ILL, 0);
+		return stop(w, -EOPNOTSUPP, NESTFD_ERR_VMM,
+			    (uint32_t)(dw0 & SMMUV3_CMD_0_OP));
+	default:
+		return 0;
+	}
+}
+
+static void charge(struct work *w, const struct span *s,
+		   const struct cmdq_result *res)
+{
+	uint64_t sid = res->suspect;
+
+	if (!res->timeouts)
+		return;
+	if (res->code == SMMUV3_CERROR_ATC_INV_SYNC)
+		sid = field_get(SMMUV3_CMD_0_SID, s->cmds[res->done][0]);
+	viommu_charge(w->v, sid, res->timeouts);
+}
+
+/*
+ * Carries out entries [@start, @n) of @raw until the queue's span is full or
+ * something stops it; *@next is the first one not carried out. On failure it is
+ * the one at fault. @base: the number of entry 0.
+ */
+static int run_span(struct work *w, const struct smmuv3_cmd_rec *raw,
+		    uint32_t base, uint32_t start, uint32_t n, uint32_t *next)
 {
 	struct cmdq_result res;
-	enum verdict verdict = SKIP;
+	uint32_t silent = NONE;
+	enum verdict verdict;
 	struct span s;
-	uint32_t i;
 	int rc;
 
 	s.n = 0;
 	s.unsynced = false;
-	for (i = start; i < n; i++) {
-		uint64_t cmd[2] = { le64_get(raw[i].dw[0]),
-				    le64_get(raw[i].dw[1]) };
-
-		verdict = rewrite(v, cmd);
-		if (verdict == REFUSE ||
-		    (verdict == ISSUE && !span_add(&s, cmd, i)))
-			break;
-	}
-	rc = cmdq_issue(&v->unit->cmdq, s.cmds, s.n, &res);
-	if (rc) {
+	s.atc = false;
+	*next = n;
+	verdict = gather(w, raw, start, next, &silent, &s);
+	unlock(w);
+	rc = cmdq_issue(&w->v->unit->cmdq, s.cmds, s.n, &res);
+	charge(w, &s, &res);
+	if (rc == -ETIMEDOUT && !w->inv->native) {
 		*next = s.entry[res.done];
-		*code = res.code;
-		return rc;
+		return stop_for(w, SILENT, &raw[*next]);
 	}
-	*next = i;
-	if (verdict == REFUSE) {
-		*code = SMMUV3_CERROR_ILL;
-		return -EIO;
+	if (rc == -ETIMEDOUT) {
+		latch(w, base + s.entry[res.done]);
+		verdict = res.next < s.n ? ISSUE : verdict;
+		*next = res.next < s.n ? s.entry[res.next] : *next;
+	} else if (rc) {
+		*next = s.entry[res.done];
 	}
-	return 0;
+	if (silent < *next)
+		latch(w, base + silent);
+	if (rc && rc != -ETIMEDOUT)
+		return stop(w, rc, res.code, 0);
+	return *next < n ? stop_for(w, verdict, &raw[*next]) : 0;
 }
 
-/* A chunk that cannot be read whole is not begun. */
-static int run_chunk(struct viommu *v, struct core_inval *inv, uint32_t n)
+/*
+ * A chunk of an array that cannot be read whole is not begun; of a queue what
+ * can be read is carried out.
+ */
+static int run_chunk(struct work *w, uint32_t n)
 {
 	struct smmuv3_cmd_rec raw[CHUNK];
+	struct core_inval *inv = w->inv;
 	uint32_t base = inv->done;
 	uint32_t copied = 0;
 	uint32_t next = 0;
-	int rc;
+	int unread;
+	int rc = 0;
 
-	rc = core_inval_copy(inv, base, n, raw, sizeof(raw[0]), &copied);
-	while (!rc && next < n) {
-		rc = run_span(v, raw, next, n, &next, &inv->code);
+	unread = core_inval_copy(inv, base, n, raw, sizeof(raw[0]), &copied);
+	if (unread && !inv->native)
+		return unread;
+	while (!rc && next < copied) {
+		rc = run_span(w, raw, base, next, copied, &next);
 		inv->done = base + next;
 	}
-	return rc;
+	return !rc && unread ? stop(w, unread, 0, 0) : rc;
 }
 
 int viommu_invalidate(struct core_viommu *core, struct core_inval *inv)
 {
-	struct viommu *v = to_viommu(core);
+	struct work w = { .v = to_viommu(core), .inv = inv, .failed = NONE };
 	uint32_t n;
 	int rc = 0;
 
 	inv->done = 0;
 	inv->code = 0;
 	inv->info = 0;
+	inv->info_entry = false;
 	if (inv->type != IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3)
 		return -EINVAL;
+	if (cmdq_is_dead(&w.v->unit->cmdq))
+		return stop(&w, -EIO, SMMUV3_CERROR_ABT, 0);
 	while (!rc && inv->done < inv->count) {
 		n = inv->count - inv->done;
-		rc = run_chunk(v, inv, n < CHUNK ? n : CHUNK);
+		rc = run_chunk(&w, n < CHUNK ? n : CHUNK);
 	}
+	if (!rc && w.failed != NONE)
+		rc = stop_for(&w, SYNC, &(struct smmuv3_cmd_rec){ 0 });
 	return rc;
 }

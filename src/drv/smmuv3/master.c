@@ -12,56 +12,14 @@
 
 bool master_can_ats(const struct master *m)
 {
-	return m->dev->ats && m->unit->feat.ats && !m->ats_broken;
+	return m->dev->ats && m->unit->feat.ats && !master_is_broken(m);
 }
 
-static struct master *master_find(struct unit *u, uint32_t sid)
+struct master *master_find(struct unit *u, uint32_t sid)
 {
 	struct itree_node *node = itree_first(&u->masters, sid, sid);
 
 	return node ? container_of(node, struct master, sid_node) : NULL;
-}
-
-void master_mark_broken(struct unit *u, uint32_t sid)
-{
-	struct master *m;
-
-	pthread_mutex_lock(&u->sid_lock);
-	m = master_find(u, sid);
-	if (m) {
-		m->ats_broken = true;
-		__atomic_store_n(&u->ats_broken, true, __ATOMIC_RELAXED);
-	}
-	pthread_mutex_unlock(&u->sid_lock);
-}
-
-/*
- * The ATC may hold translations that were to be forgotten; with EATS = 0 the
- * SMMU refuses requests that come already translated (CR0.ATSCHK).
- */
-void masters_quarantine(struct unit *u)
-{
-	struct itree_node *node;
-
-	if (!__atomic_load_n(&u->ats_broken, __ATOMIC_RELAXED))
-		return;
-	__atomic_store_n(&u->ats_broken, false, __ATOMIC_RELAXED);
-	for (node = itree_from(&u->masters, 0); node; node = itree_succ(node)) {
-		struct master *m = container_of(node, struct master, sid_node);
-		uint64_t ste[8];
-
-		if (!m->ats_broken || !m->ats_on)
-			continue;
-		logger_log(u->cfg.logger, LOGGER_ERROR,
-			   "smmuv3: stream %#x does not answer invalidations; "
-			   "its ATS is off",
-			   m->dev->stream_id);
-		for (int i = 0; i < 8; i++)
-			ste[i] = le64_get(m->ste->dw[i]);
-		ste[1] &= ~SMMUV3_STE_1_EATS;
-		strtab_install(m, ste);
-		m->ats_on = false;
-	}
 }
 
 /* ---- changing over ---- */
@@ -147,6 +105,8 @@ int master_attach(struct domain *d, struct master *m)
 	struct unit *u = m->unit;
 	int rc;
 
+	if (cmdq_is_dead(&u->cmdq))
+		return -EIO;
 	pthread_mutex_lock(&u->cfg_lock);
 	rc = d->stage == 1 ? attach_s1(d, m) : attach_s2(d, m);
 	if (!rc)
@@ -185,6 +145,8 @@ int master_attach_nested(struct nested *n, struct master *m)
 	uint64_t ste[8];
 	int rc = 0;
 
+	if (cmdq_is_dead(&u->cmdq))
+		return -EIO;
 	if (translates)
 		rc = vdev_of(n->viommu, m->dev, &virt_id);
 	if (rc)
@@ -288,6 +250,8 @@ int master_attach_pasid(struct domain *d, struct master *m, uint32_t pasid)
 	/* SSID 0 is where transactions without one go (S1DSS) */
 	if (d->stage != 1 || !pasid || pasid > low_mask(m->ssid_bits))
 		return -EINVAL;
+	if (cmdq_is_dead(&u->cmdq))
+		return -EIO;
 	pthread_mutex_lock(&u->cfg_lock);
 	rc = attach_pasid(d, m, pasid);
 	pthread_mutex_unlock(&u->cfg_lock);
@@ -340,6 +304,46 @@ void master_block(struct core_device *dev, uint32_t pasid)
 		if (p)
 			block_pasid(m, p);
 	}
+	pthread_mutex_unlock(&m->unit->cfg_lock);
+}
+
+/* ---- reset ---- */
+
+/* cfg_lock held: what it would have got, had it been attached now */
+static void give_ats_back(struct master *m)
+{
+	uint64_t ste[8];
+
+	if (m->ats_on || !master_can_ats(m) || (m->nested && !m->nested->ats))
+		return;
+	switch (m->mode) {
+	case STE_ABORT:
+		return;
+	case STE_S1:
+		ste_s1(m,
+		       m->domain ? SMMUV3_S1DSS_SSID0 : SMMUV3_S1DSS_TERMINATE,
+		       true, ste);
+		break;
+	case STE_S2:
+		ste_s2(m->domain, m->domain->vmid, true, ste);
+		break;
+	case STE_NESTED:
+		ste_nested(m->nested, true, ste);
+		break;
+	}
+	change_over(m, ste, m->mode, true);
+}
+
+/* The ATC is empty and answers again: a quarantine ends. */
+void master_reset(struct core_device *dev)
+{
+	struct master *m = dev->drv;
+
+	if (!m)
+		return;
+	pthread_mutex_lock(&m->unit->cfg_lock);
+	if (master_forgive(m))
+		give_ats_back(m);
 	pthread_mutex_unlock(&m->unit->cfg_lock);
 }
 

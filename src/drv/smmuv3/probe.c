@@ -269,6 +269,7 @@ static const struct core_iommu_ops unit_ops = {
 	.domain_alloc = domain_alloc,
 	.viommu_alloc = viommu_alloc,
 	.block = master_block,
+	.device_reset = master_reset,
 	.destroy = unit_destroy,
 };
 
@@ -334,4 +335,22 @@ int smmuv3_drv_create(const struct smmuv3_drv_config *config,
 out_free:
 	free(u);
 	return rc;
+}
+
+void smmuv3_drv_read_stats(struct core_iommu *iommu,
+			   struct smmuv3_drv_stats *stats)
+{
+	struct unit *u = to_unit(iommu);
+	struct cmdq_stats q;
+
+	cmdq_read_stats(&u->cmdq, &q);
+	*stats = (struct smmuv3_drv_stats){
+		.batches = q.batches,
+		.timeouts = q.timeouts,
+		.searches = q.searches,
+		.illegal = q.illegal,
+		.aborts = q.aborts,
+		.quarantines =
+			__atomic_load_n(&u->quarantines, __ATOMIC_RELAXED),
+	};
 }

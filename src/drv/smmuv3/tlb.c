@@ -32,6 +32,26 @@ void hostinv_barrier(struct hostinv *h)
 }
 
 /*
+ * A device that did not answer once loses its ATS: it is asked no more. What
+ * is in [@start, h->n) behind the command that was not answered.
+ */
+static void forget_device(struct hostinv *h, uint32_t start, uint32_t sid)
+{
+	uint32_t n = start;
+
+	for (uint32_t i = start; i < h->n; i++) {
+		uint64_t dw0 = h->cmds[i][0];
+
+		if ((dw0 & SMMUV3_CMD_0_OP) == SMMUV3_OP_ATC_INV &&
+		    field_get(SMMUV3_CMD_0_SID, dw0) == sid)
+			continue;
+		h->cmds[n][0] = dw0;
+		h->cmds[n++][1] = h->cmds[i][1];
+	}
+	h->n = n;
+}
+
+/*
  * Never fails: a command that hardware refuses is passed over with a message,
  * a device that does not answer is marked, a dead queue has stopped all DMA.
  */
@@ -39,6 +59,7 @@ void hostinv_flush(struct hostinv *h)
 {
 	struct cmdq_result res;
 	uint32_t start = 0;
+	uint32_t sid;
 	int rc;
 
 	while (start < h->n) {
@@ -47,14 +68,16 @@ void hostinv_flush(struct hostinv *h)
 		if (!rc || res.code == SMMUV3_CERROR_ABT)
 			break;
 		start += res.done;
-		if (rc == -ETIMEDOUT)
-			master_mark_broken(h->unit, (uint32_t)field_get(
-							    SMMUV3_CMD_0_SID,
-							    h->cmds[start][0]));
-		else
-			logger_log(h->unit->cfg.logger, LOGGER_ERROR,
-				   "smmuv3: hardware refuses command %#llx",
-				   (unsigned long long)h->cmds[start][0]);
+		if (rc == -ETIMEDOUT) {
+			sid = (uint32_t)field_get(SMMUV3_CMD_0_SID,
+						  h->cmds[start][0]);
+			master_mark_broken(h->unit, sid);
+			forget_device(h, start, sid);
+			continue;
+		}
+		logger_log(h->unit->cfg.logger, LOGGER_ERROR,
+			   "smmuv3: hardware refuses command %#llx",
+			   (unsigned long long)h->cmds[start][0]);
 		start++;
 	}
 	h->n = 0;

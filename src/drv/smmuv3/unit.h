@@ -76,6 +76,7 @@ struct unit {
 	pthread_mutex_t cfg_lock;
 	struct strtab strtab;
 	bool ats_broken; /* some master has ats_broken and still EATS */
+	uint64_t quarantines;
 
 	/* what event handlers read: masters by StreamID, vmaster, vsid */
 	pthread_mutex_t sid_lock;
@@ -105,6 +106,12 @@ struct domain;
 struct nested;
 struct viommu;
 
+/* Timeouts that one device or guest made everybody wait for */
+struct budget {
+	uint64_t since_ms; /* the window's beginning */
+	uint32_t spent;
+};
+
 struct master {
 	struct core_device *dev;
 	struct unit *unit;
@@ -124,7 +131,9 @@ struct master {
 	/* under sid_lock */
 	struct viommu *vmaster; /* gets this stream's events, as @vsid */
 	uint32_t vsid;
-	bool ats_broken; /* did not answer an invalidation of the host's */
+	struct budget budget;
+	/* in quarantine; written under sid_lock, read by any */
+	bool ats_broken;
 };
 
 /* One SSID of a master under a domain */
@@ -165,6 +174,7 @@ struct viommu {
 	uint16_t vmid;
 	struct link link; /* in parent->viommus */
 	struct link masters;
+	struct budget budget;  /* under sid_lock */
 	pthread_rwlock_t lock; /* what follows */
 	struct vdev *vdevs;    /* by virt_id */
 	size_t vdevs_n;
@@ -253,10 +263,28 @@ int master_attach(struct domain *d, struct master *m);
 int master_attach_pasid(struct domain *d, struct master *m, uint32_t pasid);
 int master_attach_nested(struct nested *n, struct master *m);
 void master_block(struct core_device *dev, uint32_t pasid);
+/* sid_lock or cfg_lock held */
+struct master *master_find(struct unit *u, uint32_t sid);
+void master_reset(struct core_device *dev);
+
+/* quarantine.c */
+static inline bool master_is_broken(const struct master *m)
+{
+	return __atomic_load_n(&m->ats_broken, __ATOMIC_ACQUIRE);
+}
+
 /* cfg_lock held: takes ATS from masters that do not answer */
 void masters_quarantine(struct unit *u);
 /* any lock but sid_lock */
 void master_mark_broken(struct unit *u, uint32_t sid);
+/*
+ * No lock held. Commands of @v have cost @timeouts, because of @sid
+ * (CMDQ_NO_SID: nobody knows). Devices over their budget are in quarantine when
+ * it returns.
+ */
+void viommu_charge(struct viommu *v, uint64_t sid, uint32_t timeouts);
+/* False: the guest it belongs to has spent its own; no lock but cfg_lock */
+bool master_forgive(struct master *m);
 
 /* domain.c, viommu.c: operations of core */
 int domain_alloc(struct core_device *dev, uint32_t flags,

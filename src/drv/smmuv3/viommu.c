@@ -202,6 +202,8 @@ int viommu_alloc(struct core_device *dev, struct core_domain *parent,
 		return -EOPNOTSUPP;
 	if (parent->iommu != &u->core || parent->nested || !d->nest_parent)
 		return -EINVAL;
+	if (cmdq_is_dead(&u->cmdq))
+		return -EIO;
 	v = alloc_zero(sizeof(*v));
 	if (!v)
 		return -ENOMEM;
