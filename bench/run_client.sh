@@ -11,7 +11,7 @@ for way in preload seccomp; do
 	"$nestfd" run --iommu=mock --via="$way" -- "$client" calls "$amount"
 done
 printf '\n-- a program that never opens /dev/iommu, ns per call\n'
-echo 'last: ratio of the minimum to that without nestfd'
+echo 'last: ratio of the minimum to that without nestfd, and what it should be'
 echo "without nestfd"
 exec 4>&1
 minima=$("$client" others 3>&1 >&4 4>&-)
