@@ -247,21 +247,6 @@ int nestfd_mmap_get(struct nestfd *ctx, uint64_t offset, uint64_t length,
 void nestfd_mmap_put(struct nestfd *ctx, uint64_t offset);
 
 /**
- * nestfd_close_fd() - close(2) on an event queue's fd
- *
- * Return: 0 or -EBADF.
- */
-int nestfd_close_fd(void *ctx, int fd);
-
-/**
- * struct nestfd_device_config - a device behind the machine's IOMMU
- * @size: sizeof(struct nestfd_device_config)
- * @stream_id: its StreamID / requester id; unique on the machine
- * @pasid_bits: PASIDs it can issue, 0 to 20
- * @ats: it has an address translation cache of its own
- */
-struct nestfd_device_config {
-/**
  * nestfd_memory_gone() - a client takes memory away that may be mapped
  * @pid: whose memory: the nestfd_client.pid it was mapped for; 0: this
  *	process's own
@@ -293,6 +278,21 @@ int nestfd_memory_gone(struct nestfd_machine *machine, pid_t pid, uint64_t va,
 void nestfd_memory_kept(struct nestfd_machine *machine, pid_t pid, uint64_t va,
 			uint64_t length);
 
+/**
+ * nestfd_close_fd() - close(2) on an event queue's fd
+ *
+ * Return: 0 or -EBADF.
+ */
+int nestfd_close_fd(void *ctx, int fd);
+
+/**
+ * struct nestfd_device_config - a device behind the machine's IOMMU
+ * @size: sizeof(struct nestfd_device_config)
+ * @stream_id: its StreamID / requester id; unique on the machine
+ * @pasid_bits: PASIDs it can issue, 0 to 20
+ * @ats: it has an address translation cache of its own
+ */
+struct nestfd_device_config {
 	size_t size;
 	uint32_t stream_id;
 	uint8_t pasid_bits;
