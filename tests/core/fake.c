@@ -185,25 +185,54 @@ void fake_dirty(struct core_domain *core, uint64_t iova)
 	domain->dirty[i] = page;
 }
 
+#define CHUNK_MAX 64
+
+static int take_entry(struct fake_unit *unit, struct core_inval *inv,
+		      const unsigned char *entry)
+{
+	memcpy(unit->inval_entry, entry, FAKE_ENTRY_LEN);
+	if (unit->inval_rc && inv->done == unit->inval_done)
+		return unit->inval_rc;
+	if (unit->inval_log)
+		memcpy(unit->inval_log[inv->done], entry, FAKE_ENTRY_LEN);
+	inv->done++;
+	if (unit->inval_hook)
+		unit->inval_hook(unit->inval_ctx, inv->done);
+	return 0;
+}
+
+static int take_chunk(struct fake_unit *unit, struct core_inval *inv)
+{
+	uint32_t left = inv->count - inv->done;
+	uint32_t n = unit->inval_chunk ? unit->inval_chunk : 1;
+	unsigned char entries[CHUNK_MAX][FAKE_ENTRY_LEN];
+	uint32_t copied = 0;
+	int bad = 0;
+	int rc;
+
+	rc = core_inval_copy(inv, inv->done, n < left ? n : left, entries,
+			     FAKE_ENTRY_LEN, &copied);
+	for (uint32_t i = 0; i < copied && !bad; i++)
+		bad = take_entry(unit, inv, entries[i]);
+	return bad ? bad : rc;
+}
+
 static int take_entries(struct fake_unit *unit, struct core_inval *inv)
 {
-	uint32_t copied;
-	int rc;
+	int rc = 0;
 
 	unit->inval_calls++;
 	unit->inval = *inv;
 	if (inv->type != FAKE_INVAL_TYPE)
 		return -EINVAL;
-	for (uint32_t i = 0; i < inv->count; i++) {
-		rc = core_inval_copy(inv, i, 1, unit->inval_entry,
-				     FAKE_ENTRY_LEN, &copied);
-		if (rc)
-			return rc;
-		if (unit->inval_rc && i == unit->inval_done)
-			return unit->inval_rc;
-		inv->done++;
-	}
-	return 0;
+	while (!rc && inv->done < inv->count)
+		rc = take_chunk(unit, inv);
+	if (!rc && inv->done == unit->inval_done)
+		rc = unit->inval_rc; /* learnt behind the last */
+	inv->code = unit->inval_code;
+	inv->info = unit->inval_info;
+	inv->info_entry = unit->inval_info_entry;
+	return rc;
 }
 
 static int domain_invalidate(struct core_domain *core, struct core_inval *inv)

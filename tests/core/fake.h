@@ -69,6 +69,12 @@ struct fake_unit {
 	uint32_t map_fail_at; /* 1: the next call */
 	int inval_rc;
 	uint32_t inval_done;
+	uint32_t inval_code; /* what goes with it, or with success */
+	uint32_t inval_info;
+	bool inval_info_entry;
+	uint32_t inval_chunk; /* entries copied at once, 0: one; at most 64 */
+	void (*inval_hook)(void *ctx, uint32_t done); /* after each */
+	void *inval_ctx;
 	int vdevice_rc;
 	int dirty_rc;
 	int queue_rc;
@@ -91,6 +97,7 @@ struct fake_unit {
 	struct core_viommu *last_viommu;
 	struct core_inval inval; /* the last */
 	unsigned char inval_entry[64];
+	unsigned char (*inval_log)[FAKE_ENTRY_LEN]; /* all, NULL: not wanted */
 };
 
 struct world {
