@@ -227,7 +227,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		env.stats = &stats;
 	if (how & 2)
 		env.trace_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	if (server_create(how & 4 ? "mock" : "smmuv3", "fast",
+	if (server_create(how & 4 ? "mock" : "smmuv3", "fast", NULL,
 			  how & 4 ? NULL : "edu@1", &env.server))
 		abort();
 	memset(p.fds, -1, sizeof(p.fds));

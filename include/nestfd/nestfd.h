@@ -51,6 +51,19 @@ enum nestfd_cache {
 };
 
 /**
+ * enum nestfd_memlock - what becomes of pinning beyond RLIMIT_MEMLOCK
+ * @NESTFD_MEMLOCK_COUNT: nothing: pinned pages are counted only, and everybody
+ *	may set IOMMU_OPTION_RLIMIT_MODE
+ * @NESTFD_MEMLOCK_ENFORCE: as on Linux, -ENOMEM for who lacks CAP_IPC_LOCK; by
+ *	user, over all contexts of the machine, or by process. Setting the mode
+ *	needs CAP_SYS_RESOURCE (-EPERM)
+ */
+enum nestfd_memlock {
+	NESTFD_MEMLOCK_COUNT,
+	NESTFD_MEMLOCK_ENFORCE,
+};
+
+/**
  * struct nestfd_smmuv3_id - identification registers of an SMMUv3
  * @idr: IDR0 to IDR5
  */
@@ -100,6 +113,7 @@ struct nestfd_stale {
  * @stale: called by the checker, under NESTFD_CACHE_HOSTILE. Both are called in
  *	the thread that does the DMA and must not call back into the machine
  * @ctx: first argument of @msi and @stale
+ * @memlock: is RLIMIT_MEMLOCK enforced
  */
 struct nestfd_machine_config {
 	size_t size;
@@ -112,6 +126,7 @@ struct nestfd_machine_config {
 	void (*msi)(void *ctx, uint64_t offset, uint32_t data);
 	void (*stale)(void *ctx, const struct nestfd_stale *stale);
 	void *ctx;
+	enum nestfd_memlock memlock;
 };
 
 /**
@@ -205,7 +220,7 @@ int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,
  * @pinned: bytes; what Linux adds to VmPin in /proc/PID/status
  * @locked: bytes of it that count by RLIMIT mode 1: VmLck
  *
- * Counted only: RLIMIT_MEMLOCK is not enforced. 0 for unknown processes.
+ * Counted whether RLIMIT_MEMLOCK is enforced or not. 0 for unknown processes.
  */
 void nestfd_pinned(struct nestfd *ctx, pid_t pid, uint64_t *pinned,
 		   uint64_t *locked);

@@ -408,6 +408,17 @@ void core_access_unpin_pages(struct core_access *access, uint64_t iova,
 	garbage_free(&access->obj.ctx->env, &garbage);
 }
 
+uint64_t core_access_nth_iova(struct core_access *access, uint64_t nth)
+{
+	uint64_t iova = 0;
+
+	pthread_mutex_lock(&access->lock);
+	if (access->ioas)
+		iova = ioas_nth_iova(access->ioas, nth);
+	pthread_mutex_unlock(&access->lock);
+	return iova;
+}
+
 int access_pa(struct core_access *access, uint64_t iova, uint64_t length,
 	      uint64_t *pa)
 {

@@ -68,6 +68,13 @@ void core_access_unpin_pages(struct core_access *access, uint64_t iova,
 			     uint64_t length);
 
 /*
+ * An IOVA for those who cannot know any, such as fuzzers: the low half of @nth
+ * counts the areas of the IOAS, lowest first, the high half is added to where
+ * that one begins. 0 if there is no such area, or no IOAS.
+ */
+uint64_t core_access_nth_iova(struct core_access *access, uint64_t nth);
+
+/*
  * Copies to or from the memory below an IOVA range, pinned or not; errors as
  * above. @data is the caller's own memory.
  */

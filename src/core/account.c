@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,6 +24,15 @@ uint64_t core_self_limit(const struct core_process *process)
 	return limit.rlim_cur / CORE_PAGE_SIZE;
 }
 
+/* Linux asks for the capability over the machine, not over a container. */
+static bool in_first_user_namespace(void)
+{
+	const ino_t first = 0xeffffffdu; /* the kernel's own number for it */
+	struct stat st;
+
+	return stat("/proc/self/ns/user", &st) || st.st_ino == first;
+}
+
 bool core_self_can(const struct core_process *process,
 		   enum core_capability capability)
 {
@@ -35,7 +45,8 @@ bool core_self_can(const struct core_process *process,
 	(void)process;
 	if (syscall(SYS_capget, &header, data))
 		return false;
-	return data[cap / 32].effective & 1U << cap % 32;
+	return (data[cap / 32].effective & 1U << cap % 32) &&
+	       in_first_user_namespace();
 }
 
 struct core_process *account_process(const struct core_env *env)

@@ -108,9 +108,10 @@ int core_copy_user_data(const struct core_user_data *data, uint32_t type,
 int core_copy_back(const struct core_user_data *data, const void *src,
 		   size_t size)
 {
-	if (!data->uptr || data->len < size)
+	if (!data->uptr)
 		return -EINVAL;
-	return core_copy_out(data->uptr, src, size);
+	return core_copy_out(data->uptr, src,
+			     data->len < size ? data->len : size);
 }
 
 /*

@@ -36,7 +36,10 @@ struct core_user_data {
 int core_copy_user_data(const struct core_user_data *data, uint32_t type,
 			size_t min_len, void *dst, size_t size);
 
-/* The other way: writes @size bytes over the user data. -EFAULT, -EINVAL */
+/*
+ * The other way: writes @size bytes over the user data, or as much as a client
+ * of an older struct has room for. -EFAULT, -EINVAL
+ */
 int core_copy_back(const struct core_user_data *data, const void *src,
 		   size_t size);
 

@@ -519,7 +519,9 @@ int ioas_choose_iova(struct core_ioas *ioas, uint64_t addr, uint64_t length,
 void ioas_area_insert(struct core_ioas *ioas, struct core_area *area);
 void ioas_area_remove(struct core_ioas *ioas, struct core_area *area);
 
-/* ioas.c; without locks. @flags and @iova as for IOMMU_IOAS_MAP */
+/* ioas.c; without locks. What core_access_nth_iova() says */
+uint64_t ioas_nth_iova(struct core_ioas *ioas, uint64_t nth);
+/* @flags and @iova as for IOMMU_IOAS_MAP */
 int ioas_map_user(struct core_ioas *ioas, uint64_t va, uint64_t length,
 		  uint32_t flags, uint64_t *iova);
 /* With ioas->lock held: ranges that are not reserved, until @fn fails */

@@ -413,6 +413,38 @@ static int collect_src(struct core_call *call, struct core_piece **pieces)
 	return rc;
 }
 
+uint64_t ioas_nth_iova(struct core_ioas *ioas, uint64_t nth)
+{
+	uint32_t skip = (uint32_t)nth;
+	struct itree_node *node;
+	uint64_t iova = 0;
+
+	pthread_mutex_lock(&ioas->lock);
+	node = itree_from(&ioas->areas, 0);
+	while (node && skip--)
+		node = itree_succ(node);
+	if (node)
+		iova = node->first + (nth >> 32);
+	pthread_mutex_unlock(&ioas->lock);
+	return iova;
+}
+
+/* The machine's own flag; the answer shows the IOVA it stands for */
+static void resolve_nth(struct core_call *call)
+{
+	const struct core_private *private = call->ctx->env.private_op;
+	struct iommu_ioas_copy *arg = call->arg;
+	struct core_ioas *ioas;
+
+	if (!private || !(arg->flags & private->nth_flag))
+		return;
+	arg->flags &= ~private->nth_flag;
+	if (get_ioas(call, arg->src_ioas_id, &ioas))
+		return; /* for the copy itself to say */
+	arg->src_iova = ioas_nth_iova(ioas, arg->src_iova);
+	core_put(&ioas->obj);
+}
+
 int ioas_ioctl_copy(struct core_call *call)
 {
 	struct iommu_ioas_copy *arg = call->arg;
@@ -421,6 +453,7 @@ int ioas_ioctl_copy(struct core_call *call)
 	struct core_ioas *ioas;
 	int rc;
 
+	resolve_nth(call);
 	rc = check_map(arg->flags, arg->dst_iova, arg->length);
 	if (!rc && arg->src_iova == UINT64_MAX)
 		rc = -EOVERFLOW;

@@ -37,6 +37,9 @@ struct core_private {
 	uint16_t min_size;
 	int (*execute)(void *ctx, struct core_call *call);
 	void *ctx;
+	/* A flag of IOMMU_IOAS_COPY, 0: none. With it src_iova is what
+	 * core_access_nth_iova() takes. */
+	uint32_t nth_flag;
 };
 
 /* Writes call->arg back, no more than @size and than the client has: -EFAULT */

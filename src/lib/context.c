@@ -27,8 +27,9 @@ int nestfd_open(struct nestfd_machine *machine, struct nestfd **out)
 	if (rc)
 		goto unlock;
 	env = machine->env;
-	pinned_start(ctx, &env);
-	rc = core_open(&env, &ctx->core);
+	rc = pinned_start(ctx, &env);
+	if (!rc)
+		rc = core_open(&env, &ctx->core);
 	if (rc)
 		goto unlock;
 	LIST_INSERT_HEAD(&machine->contexts, ctx, link);
@@ -100,10 +101,11 @@ static bool maps_memory(const struct nestfd *ctx, unsigned int cmd)
 	       cmd == IOMMU_IOAS_CHANGE_PROCESS || (own && own->cmd == cmd);
 }
 
-/* Whose pages are counted */
-static bool pins_memory(const struct nestfd *ctx, unsigned int cmd)
+/* Whose pages are counted, or who may say how */
+static bool needs_account(const struct nestfd *ctx, unsigned int cmd)
 {
-	return maps_memory(ctx, cmd) || cmd == IOMMU_IOAS_MAP_FILE;
+	return maps_memory(ctx, cmd) || cmd == IOMMU_IOAS_MAP_FILE ||
+	       cmd == IOMMU_OPTION;
 }
 
 /*
@@ -165,7 +167,7 @@ int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,
 	/* Without it core says what cannot be mapped. */
 	if (client->pid && maps_memory(ctx, (unsigned int)cmd))
 		c.process = process_of(ctx, client, arg);
-	if (client->pid && pins_memory(ctx, (unsigned int)cmd)) {
+	if (client->pid && needs_account(ctx, (unsigned int)cmd)) {
 		c.account = pinned_of(ctx, client->pid);
 		rc = c.account ? 0 : -ENOMEM;
 	}

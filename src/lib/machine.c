@@ -145,6 +145,9 @@ static int check_config(const struct nestfd_machine_config *config)
 	if (config->cache != NESTFD_CACHE_FAST &&
 	    config->cache != NESTFD_CACHE_HOSTILE)
 		return -EINVAL;
+	if (config->memlock != NESTFD_MEMLOCK_COUNT &&
+	    config->memlock != NESTFD_MEMLOCK_ENFORCE)
+		return -EINVAL;
 	if (!config->msi_length)
 		return 0;
 	if ((config->msi_first | config->msi_length) & 0xffff ||
@@ -194,6 +197,7 @@ static void machine_init(struct nestfd_machine *machine,
 	machine->hwport.ops = &machine_hwport_ops;
 	machine->hwport.ctx = machine;
 	pthread_mutex_init(&machine->lock, NULL);
+	pthread_mutex_init(&machine->users_lock, NULL);
 	pthread_rwlock_init(&machine->lines_lock, NULL);
 	LIST_INIT(&machine->contexts);
 	LIST_INIT(&machine->devices);
@@ -201,7 +205,9 @@ static void machine_init(struct nestfd_machine *machine,
 
 static void machine_fini(struct nestfd_machine *machine)
 {
+	pinned_forget_users(machine);
 	pthread_rwlock_destroy(&machine->lines_lock);
+	pthread_mutex_destroy(&machine->users_lock);
 	pthread_mutex_destroy(&machine->lock);
 	free(machine);
 }

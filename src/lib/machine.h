@@ -26,10 +26,18 @@
 
 struct arch;
 
+/* What a user has pinned on a machine that enforces RLIMIT_MEMLOCK */
+struct pinned_user {
+	struct core_account core;
+	uid_t uid;		  /* fixed */
+	struct pinned_user *next; /* fixed */
+};
+
 /* What a process has pinned in one context */
 struct pinned {
 	struct core_process core;
 	pid_t pid;
+	_Atomic uint64_t limit; /* pages, as last seen; of clients */
 	struct pinned *next; /* fixed */
 };
 
@@ -76,6 +84,8 @@ struct nestfd_machine {
 	struct machine_line lines[MACHINE_LINES];
 	void (*bare_irq)(void *ctx, unsigned int line);
 	void *bare_irq_ctx;
+	pthread_mutex_t users_lock; /* innermost */
+	struct pinned_user *users;
 	pthread_mutex_t lock;
 	LIST_HEAD(machine_contexts, nestfd) contexts;
 	LIST_HEAD(machine_devices, nestfd_device) devices;
@@ -114,11 +124,13 @@ int machine_driver(struct nestfd_machine *machine);
 
 /*
  * pinned.c: counts what processes pin in @ctx, from core_open() to after
- * core_close(). pinned_of() is for a client, and NULL without memory.
+ * core_close(); -ENOMEM. pinned_of() is for a client, and NULL without memory.
  */
-void pinned_start(struct nestfd *ctx, struct core_env *env);
+int pinned_start(struct nestfd *ctx, struct core_env *env);
 void pinned_end(struct nestfd *ctx);
 struct core_process *pinned_of(struct nestfd *ctx, pid_t pid);
+/* The users of a machine that has no contexts any more */
+void pinned_forget_users(struct nestfd_machine *machine);
 
 /* The device's half of unbinding, with the machine's lock held. */
 void device_unbind_locked(struct nestfd_device *dev);

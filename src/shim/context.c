@@ -230,7 +230,7 @@ static int make_machine(void)
 		return 0;
 	signals_take();
 	return shim_machine_make(&machine, getenv(RUN_ENV_IOMMU),
-				 getenv(RUN_ENV_CACHE),
+				 getenv(RUN_ENV_CACHE), getenv(RUN_ENV_MEMLOCK),
 				 getenv(RUN_ENV_DEVICES));
 }
 

@@ -30,7 +30,8 @@ static int arch_of(const char *iommu, enum nestfd_arch *arch)
 }
 
 int shim_machine_make(struct shim_machine *m, const char *iommu,
-		      const char *cache, const char *devices)
+		      const char *cache, const char *memlock,
+		      const char *devices)
 {
 	struct nestfd_machine_config config = {
 		.size = sizeof(config),
@@ -45,6 +46,8 @@ int shim_machine_make(struct shim_machine *m, const char *iommu,
 	}
 	if (cache && !strcmp(cache, "hostile"))
 		config.cache = NESTFD_CACHE_HOSTILE;
+	if (memlock && !strcmp(memlock, "enforce"))
+		config.memlock = NESTFD_MEMLOCK_ENFORCE;
 	m->nr_devices = 0;
 	rc = nestfd_machine_create(&config, &m->machine);
 	if (rc)

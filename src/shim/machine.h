@@ -14,11 +14,13 @@ struct shim_machine {
 };
 
 /*
- * What @iommu, @cache and @devices may say is in run.h; NULL for the default.
+ * What @iommu, @cache, @memlock and @devices may say is in run.h; NULL for the
+ * default.
  * Return: 0, -EINVAL for an unknown kind, errors of nestfd_machine_create().
  */
 int shim_machine_make(struct shim_machine *m, const char *iommu,
-		      const char *cache, const char *devices);
+		      const char *cache, const char *memlock,
+		      const char *devices);
 void shim_machine_end(struct shim_machine *m);
 
 /*

@@ -13,6 +13,8 @@
 #define RUN_ENV_IOMMU "NESTFD_IOMMU"
 /* "fast" or "hostile" */
 #define RUN_ENV_CACHE "NESTFD_CACHE"
+/* "count" or "enforce" RLIMIT_MEMLOCK */
+#define RUN_ENV_MEMLOCK "NESTFD_MEMLOCK"
 /* Devices: "edu@SID", separated by commas */
 #define RUN_ENV_DEVICES "NESTFD_DEVICES"
 /* /dev/iommu is opened as this fd; only the program itself sees it */

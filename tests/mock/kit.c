@@ -239,3 +239,50 @@ int kit_ioas(struct kit *kit, uint32_t *ioas)
 		*ioas = arg.out_ioas_id;
 	return rc;
 }
+
+int kit_replace(struct kit *kit, uint32_t pt)
+{
+	return test_op(kit, 10, kit->object, pt, 0);
+}
+
+int kit_access(struct kit *kit, uint32_t flags, uint32_t *fd)
+{
+	struct cmd cmd = { .op = 5, .id = kit->ioas, .w = { 0, flags } };
+	int rc = test_cmd(kit, &cmd);
+
+	if (!rc)
+		*fd = cmd.w[0];
+	return rc;
+}
+
+int kit_pin(struct kit *kit, uint32_t fd, uint32_t flags, uint64_t iova,
+	    uint64_t length, const void *at, uint32_t *item)
+{
+	struct cmd cmd = { .op = 7,
+			   .id = fd,
+			   .d = { flags, iova, length, (uintptr_t)at } };
+	int rc = test_cmd(kit, &cmd);
+
+	if (!rc)
+		*item = cmd.w[1];
+	return rc;
+}
+
+int kit_rw(struct kit *kit, uint32_t fd, uint32_t flags, uint64_t iova,
+	   void *buf, uint64_t length)
+{
+	struct cmd cmd = { .op = 8,
+			   .id = fd,
+			   .d = { iova, length, (uintptr_t)buf, flags } };
+
+	return test_cmd(kit, &cmd);
+}
+
+void kit_nest(struct kit *kit, struct kit_nest *nest)
+{
+	assert_int_equal(kit_hwpt(kit, kit->ioas, IOMMU_HWPT_ALLOC_NEST_PARENT,
+				  &nest->parent),
+			 0);
+	assert_int_equal(kit_viommu(kit, nest->parent, &nest->viommu), 0);
+	assert_int_equal(kit_nested(kit, nest->viommu, 0, &nest->nested), 0);
+}

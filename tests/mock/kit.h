@@ -76,6 +76,26 @@ int kit_vdevice(struct kit *kit, uint32_t viommu, uint32_t dev,
 int kit_invalidate(struct kit *kit, uint32_t id, const void *array,
 		   uint32_t entry_len, uint32_t *n);
 int kit_destroy(struct kit *kit, uint32_t id);
+/* The kit's own test device, to a HWPT or an IOAS */
+int kit_replace(struct kit *kit, uint32_t pt);
+
+/* An access on the kit's IOAS; its fd is closed with close() */
+int kit_access(struct kit *kit, uint32_t flags, uint32_t *fd);
+/* ACCESS_PAGES: @item is what it is unpinned by, untouched on failure */
+int kit_pin(struct kit *kit, uint32_t fd, uint32_t flags, uint64_t iova,
+	    uint64_t length, const void *at, uint32_t *item);
+/* ACCESS_RW: bit 0 of @flags writes what is in @buf */
+int kit_rw(struct kit *kit, uint32_t fd, uint32_t flags, uint64_t iova,
+	   void *buf, uint64_t length);
+
+/* A nest parent with a vIOMMU, and a nested HWPT of that, for the device */
+struct kit_nest {
+	uint32_t parent;
+	uint32_t viommu;
+	uint32_t nested;
+};
+
+void kit_nest(struct kit *kit, struct kit_nest *nest);
 int kit_ioas(struct kit *kit, uint32_t *ioas);
 
 #endif

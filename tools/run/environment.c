@@ -113,6 +113,7 @@ int run_set_environment(struct run *run)
 
 	setenv(RUN_ENV_IOMMU, run->iommu, 1);
 	setenv(RUN_ENV_CACHE, run->cache, 1);
+	setenv(RUN_ENV_MEMLOCK, run->memlock, 1);
 	set_devices(run);
 	set_proc_path(RUN_ENV_TRACE, run->trace_fd);
 	set_proc_path(RUN_ENV_STATS, run->stats_fd);

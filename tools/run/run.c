@@ -14,6 +14,7 @@
 enum {
 	OPT_IOMMU = 256,
 	OPT_CACHE,
+	OPT_MEMLOCK,
 	OPT_DEVICE,
 	OPT_VIA,
 	OPT_FD,
@@ -28,6 +29,10 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "cache", OPT_CACHE, "POLICY", 0,
 	  "How it caches: fast, or hostile, which keeps all it may keep", 0 },
+	{ "memlock", OPT_MEMLOCK, "WHAT", 0,
+	  "What is pinned beyond RLIMIT_MEMLOCK: count, or enforce, as on "
+	  "Linux, where who lacks CAP_IPC_LOCK gets ENOMEM",
+	  0 },
 	{ "device", OPT_DEVICE, "edu@SID", 0,
 	  "Put a device behind it, with this StreamID; may be repeated", 0 },
 	{ "via", OPT_VIA, "WAY", 0,
@@ -132,6 +137,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--cache %s: fast or hostile", arg);
 		run->cache = arg;
 		return 0;
+	case OPT_MEMLOCK:
+		if (strcmp(arg, "count") && strcmp(arg, "enforce"))
+			argp_error(state, "--memlock %s: count or enforce",
+				   arg);
+		run->memlock = arg;
+		return 0;
 	case OPT_DEVICE:
 		add_device(run, arg, state);
 		return 0;
@@ -203,6 +214,7 @@ int tool_run(int argc, char **argv)
 	struct run run = {
 		.iommu = "smmuv3",
 		.cache = "fast",
+		.memlock = "count",
 		.fd = -1,
 		.trace_fd = -1,
 		.stats_fd = -1,

@@ -25,6 +25,7 @@ enum run_via {
 struct run {
 	const char *iommu;
 	const char *cache;
+	const char *memlock;
 	enum run_via via;
 	uint32_t devices[RUN_DEVICES_MAX]; /* StreamIDs of "edu" devices */
 	unsigned int nr_devices;

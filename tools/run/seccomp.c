@@ -40,6 +40,7 @@ int run_seccomp_create(struct run *run)
 	const struct supervise_config config = {
 		.iommu = run->iommu,
 		.cache = run->cache,
+		.memlock = run->memlock,
 		.devices = devices,
 		.stats = run->counters,
 		.trace_fd = run->trace_fd,

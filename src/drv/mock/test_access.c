@@ -297,6 +297,14 @@ static int check_pages(struct core_ctx *ctx, uint64_t uptr, void **pages,
 	return 0;
 }
 
+/* With MOCK_ACCESS_NTH the IOVA is which area, and how far into it */
+static uint64_t resolve_iova(const struct mock_access *a, uint32_t flags,
+			     uint64_t iova)
+{
+	return flags & MOCK_ACCESS_NTH ? core_access_nth_iova(a->core, iova)
+				       : iova;
+}
+
 static int keep_item(struct mock_access *a, struct core_call *call,
 		     uint64_t iova)
 {
@@ -322,10 +330,9 @@ static int keep_item(struct mock_access *a, struct core_call *call,
 
 /* With the access's lock held, so that unmap waits for the item */
 static int pin_locked(struct mock_access *a, struct core_call *call,
-		      void **pages, size_t count)
+		      uint64_t iova, void **pages, size_t count)
 {
 	const struct mock_test *arg = call->arg;
-	uint64_t iova = arg->access_pages.iova;
 	uint64_t uptr = arg->access_pages.uptr;
 	uint32_t flags = arg->access_pages.flags & MOCK_ACCESS_WRITE
 				 ? CORE_ACCESS_WRITE
@@ -349,18 +356,20 @@ static int pin_locked(struct mock_access *a, struct core_call *call,
 static int access_pages(struct mock_access *a, struct core_call *call)
 {
 	const struct mock_test *arg = call->arg;
-	uint64_t offset = arg->access_pages.iova % PAGE;
-	size_t count = (offset + arg->access_pages.length + PAGE - 1) / PAGE;
+	uint64_t iova;
+	size_t count;
 	void **pages;
 	int rc;
 
 	if (!a->pins)
 		return -EOPNOTSUPP;
+	iova = resolve_iova(a, arg->access_pages.flags, arg->access_pages.iova);
+	count = (iova % PAGE + arg->access_pages.length + PAGE - 1) / PAGE;
 	pages = alloc_array(count, sizeof(*pages));
 	if (!pages)
 		return -ENOMEM;
 	pthread_mutex_lock(&a->lock);
-	rc = pin_locked(a, call, pages, count);
+	rc = pin_locked(a, call, iova, pages, count);
 	pthread_mutex_unlock(&a->lock);
 	free(pages);
 	return rc;
@@ -374,7 +383,7 @@ int mock_access_pages(struct mock_unit *unit, struct core_call *call)
 
 	if (arg->access_pages.length > LENGTH_MAX)
 		return -ENOMEM;
-	if (arg->access_pages.flags & ~MOCK_ACCESS_WRITE)
+	if (arg->access_pages.flags & ~(MOCK_ACCESS_WRITE | MOCK_ACCESS_NTH))
 		return -EOPNOTSUPP;
 	a = access_get(unit, arg->id);
 	if (!a)
@@ -387,7 +396,8 @@ int mock_access_pages(struct mock_unit *unit, struct core_call *call)
 static int access_rw(struct mock_access *a, const struct mock_test *arg)
 {
 	uint64_t length = arg->access_rw.length;
-	bool write = arg->access_rw.flags & MOCK_ACCESS_WRITE;
+	uint32_t flags = arg->access_rw.flags;
+	bool write = flags & MOCK_ACCESS_WRITE;
 	void *buf = alloc_array(length, 1);
 	int rc = 0;
 
@@ -396,8 +406,9 @@ static int access_rw(struct mock_access *a, const struct mock_test *arg)
 	if (write)
 		rc = core_copy_in(buf, arg->access_rw.uptr, length);
 	if (!rc)
-		rc = core_access_rw(a->core, arg->access_rw.iova, buf, length,
-				    arg->access_rw.flags);
+		rc = core_access_rw(a->core,
+				    resolve_iova(a, flags, arg->access_rw.iova),
+				    buf, length, flags & ~MOCK_ACCESS_NTH);
 	if (!rc && !write)
 		rc = core_copy_out(arg->access_rw.uptr, buf, length);
 	free(buf);
@@ -416,7 +427,8 @@ int mock_access_rw(struct mock_unit *unit, struct core_call *call)
 
 	if (arg->access_rw.length > LENGTH_MAX)
 		return -ENOMEM;
-	if (arg->access_rw.flags & ~(MOCK_ACCESS_WRITE | MOCK_ACCESS_SLOW))
+	if (arg->access_rw.flags &
+	    ~(MOCK_ACCESS_WRITE | MOCK_ACCESS_SLOW | MOCK_ACCESS_NTH))
 		return -EOPNOTSUPP;
 	a = access_get(unit, arg->id);
 	if (!a)

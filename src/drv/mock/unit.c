@@ -187,6 +187,7 @@ int mock_drv_create(const struct core_hwport *port, struct core_iommu **iommu)
 		.min_size = offsetof(struct mock_test, last) + sizeof(uint32_t),
 		.execute = mock_test_execute,
 		.ctx = unit,
+		.nth_flag = MOCK_ACCESS_NTH,
 	};
 	pthread_mutex_init(&unit->cmd_lock, NULL);
 	pthread_mutex_init(&unit->lock, NULL);

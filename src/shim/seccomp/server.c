@@ -544,8 +544,8 @@ static unsigned int third_of_the_fds(void)
 	return (unsigned int)limit.rlim_cur / 3;
 }
 
-int server_create(const char *iommu, const char *cache, const char *devices,
-		  struct server **out)
+int server_create(const char *iommu, const char *cache, const char *memlock,
+		  const char *devices, struct server **out)
 {
 	struct server *s = calloc(1, sizeof(*s));
 	int rc;
@@ -559,7 +559,8 @@ int server_create(const char *iommu, const char *cache, const char *devices,
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	rc = s->epoll < 0 ? -errno : 0;
 	if (!rc)
-		rc = shim_machine_make(&s->machine, iommu, cache, devices);
+		rc = shim_machine_make(&s->machine, iommu, cache, memlock,
+				       devices);
 	if (!rc) {
 		*out = s;
 		return 0;
