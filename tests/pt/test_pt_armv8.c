@@ -18,81 +18,16 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "heap.h"
 #include "pt/armv8.h"
 
 #define KIB 1024ULL
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
 
-/* Table memory: PAs count up from 4 GiB, one slot per allocation. */
-struct heap {
-	struct {
-		void *host;
-		uint64_t pa;
-		size_t size;
-	} * slot;
-	size_t slots;
-	size_t live;
-	uint64_t next_pa;
-};
-
-static int heap_alloc(void *ctx, size_t size, struct armv8_table_mem *mem)
-{
-	struct heap *h = ctx;
-	void *host = alloc_aligned(size, size);
-	size_t i;
-
-	if (!host)
-		return -ENOMEM;
-	for (i = 0; i < h->slots && h->slot[i].host; i++)
-		;
-	if (i == h->slots) {
-		h->slot = realloc(h->slot, ++h->slots * sizeof(h->slot[0]));
-		assert_non_null(h->slot);
-	}
-	h->next_pa = (h->next_pa + size - 1) / size * size;
-	h->slot[i].host = host;
-	h->slot[i].pa = h->next_pa;
-	h->slot[i].size = size;
-	h->next_pa += size;
-	h->live++;
-	mem->host = host;
-	mem->pa = h->slot[i].pa;
-	return 0;
-}
-
-static void heap_free(void *ctx, const struct armv8_table_mem *mem)
-{
-	struct heap *h = ctx;
-
-	for (size_t i = 0; i < h->slots; i++) {
-		if (h->slot[i].host != mem->host)
-			continue;
-		free(mem->host);
-		h->slot[i].host = NULL;
-		h->live--;
-		return;
-	}
-	fail_msg("table freed twice");
-}
-
-static uint64_t heap_load(const struct heap *h, uint64_t pa)
-{
-	for (size_t i = 0; i < h->slots; i++) {
-		if (h->slot[i].host && pa >= h->slot[i].pa &&
-		    pa < h->slot[i].pa + h->slot[i].size)
-			return *(uint64_t *)((char *)h->slot[i].host +
-					     (pa - h->slot[i].pa));
-	}
-	fail_msg("walk outside of table memory: %#llx", (unsigned long long)pa);
-	return 0;
-}
-
-static const struct armv8_mem_ops heap_ops = { heap_alloc, heap_free };
-
 struct fixture {
 	struct heap heap;
-	struct armv8_pt *pt;
+	struct pt *pt;
 	struct armv8_pt_config cfg;
 	struct armv8_pt_root root;
 };
@@ -115,7 +50,7 @@ static void start(struct fixture *f, unsigned int stage, unsigned int granule,
 
 static void stop(struct fixture *f)
 {
-	armv8_pt_destroy(f->pt);
+	pt_destroy(f->pt);
 	assert_int_equal(f->heap.live, 0);
 	free(f->heap.slot);
 }
@@ -163,8 +98,8 @@ static void expect_leaf(struct fixture *f, uint64_t iova, uint64_t pa,
 	assert_true(walk(f, iova, &got, &leaf, &size));
 	assert_int_equal(got, pa);
 	assert_int_equal(size, size_lg2);
-	assert_true(armv8_pt_translate(f->pt, iova, &builder_pa, NULL,
-				       &builder_size));
+	assert_true(
+		pt_translate(f->pt, iova, &builder_pa, NULL, &builder_size));
 	assert_int_equal(builder_pa, pa);
 	assert_int_equal(builder_size, size_lg2);
 }
@@ -176,15 +111,15 @@ static void expect_nothing(struct fixture *f, uint64_t iova)
 	uint64_t pa;
 
 	assert_false(walk(f, iova, &pa, &leaf, &size));
-	assert_false(armv8_pt_translate(f->pt, iova, &pa, NULL, NULL));
+	assert_false(pt_translate(f->pt, iova, &pa, NULL, NULL));
 }
 
 static int unmap(struct fixture *f, uint64_t iova, uint64_t length)
 {
-	struct armv8_gather gather = { NULL };
-	int rc = armv8_pt_unmap(f->pt, iova, length, &gather);
+	struct pt_gather gather = { NULL };
+	int rc = pt_unmap(f->pt, iova, length, &gather);
 
-	armv8_gather_free(f->pt, &gather);
+	pt_gather_free(f->pt, &gather);
 	return rc;
 }
 
@@ -198,7 +133,7 @@ static uint64_t leaf_made(unsigned int stage, unsigned int prot, uint64_t size)
 	uint64_t pa;
 
 	start(&f, stage, 12, 44);
-	assert_int_equal(armv8_pt_map(f.pt, 2 * size, 6 * size, size, prot), 0);
+	assert_int_equal(pt_map(f.pt, 2 * size, 6 * size, size, prot), 0);
 	assert_true(walk(&f, 2 * size, &pa, &leaf, &size_lg2));
 	assert_int_equal(pa, 6 * size);
 	assert_int_equal(1ULL << size_lg2, size);
@@ -241,7 +176,7 @@ static void test_a_table_descriptor_is_address_and_type_only(void **state)
 
 	(void)state;
 	start(&f, 1, 12, 48);
-	assert_int_equal(armv8_pt_map(f.pt, 0, 0, 4 * KIB, 3), 0);
+	assert_int_equal(pt_map(f.pt, 0, 0, 4 * KIB, 3), 0);
 	d = heap_load(&f.heap, f.root.ttb);
 	assert_int_equal(d & 0xfff, 3);
 	assert_int_equal(d >> 48, 0);
@@ -279,10 +214,9 @@ static void test_start_levels_and_concatenation_follow_the_sizes(void **state)
 		assert_int_equal(f.heap.slot[0].size, rows[i].root);
 		assert_int_equal(f.root.ttb % rows[i].root, 0);
 		/* the ends of the input range are reached */
-		assert_int_equal(armv8_pt_map(f.pt, 0, 0x10000, 0x10000, 3), 0);
-		assert_int_equal(armv8_pt_map(f.pt,
-					      (1ULL << rows[i].ias) - 0x10000,
-					      0x20000, 0x10000, 3),
+		assert_int_equal(pt_map(f.pt, 0, 0x10000, 0x10000, 3), 0);
+		assert_int_equal(pt_map(f.pt, (1ULL << rows[i].ias) - 0x10000,
+					0x20000, 0x10000, 3),
 				 0);
 		expect_leaf(&f, 0, 0x10000, rows[i].granule);
 		expect_leaf(&f, (1ULL << rows[i].ias) - 1, 0x2ffff,
@@ -298,7 +232,7 @@ static void test_impossible_configurations_are_refused(void **state)
 	};
 	struct armv8_pt_config bad[8];
 	struct heap heap = { 0 };
-	struct armv8_pt *pt = NULL;
+	struct pt *pt = NULL;
 
 	(void)state;
 	for (int i = 0; i < 8; i++)
@@ -326,11 +260,10 @@ static void test_the_largest_leaves_that_alignment_allows_are_used(void **state)
 
 	(void)state;
 	start(&f, 2, 12, 48);
-	assert_int_equal(
-		armv8_pt_map(f.pt, 1 * GIB - 2 * MIB - 4 * KIB,
-			     9 * GIB - 2 * MIB - 4 * KIB,
-			     4 * KIB + 2 * MIB + GIB + 2 * MIB + 4 * KIB, 3),
-		0);
+	assert_int_equal(pt_map(f.pt, 1 * GIB - 2 * MIB - 4 * KIB,
+				9 * GIB - 2 * MIB - 4 * KIB,
+				4 * KIB + 2 * MIB + GIB + 2 * MIB + 4 * KIB, 3),
+			 0);
 	expect_nothing(&f, GIB - 2 * MIB - 4 * KIB - 1);
 	expect_leaf(&f, GIB - 2 * MIB - 4 * KIB, 9 * GIB - 2 * MIB - 4 * KIB,
 		    12);
@@ -341,7 +274,7 @@ static void test_the_largest_leaves_that_alignment_allows_are_used(void **state)
 	expect_leaf(&f, 2 * GIB + 2 * MIB, 10 * GIB + 2 * MIB, 12);
 	expect_nothing(&f, 2 * GIB + 2 * MIB + 4 * KIB);
 	/* root, one level-1, two level-2, two level-3 tables */
-	assert_int_equal(armv8_pt_tables(f.pt), 6);
+	assert_int_equal(pt_tables(f.pt), 6);
 	stop(&f);
 }
 
@@ -351,10 +284,10 @@ static void test_a_skewed_output_address_needs_small_leaves(void **state)
 
 	(void)state;
 	start(&f, 2, 12, 48);
-	assert_int_equal(armv8_pt_map(f.pt, GIB, 2 * GIB + 2 * MIB, GIB, 3), 0);
+	assert_int_equal(pt_map(f.pt, GIB, 2 * GIB + 2 * MIB, GIB, 3), 0);
 	expect_leaf(&f, GIB, 2 * GIB + 2 * MIB, 21);
-	assert_int_equal(
-		armv8_pt_map(f.pt, 8 * GIB, 16 * GIB + 4 * KIB, 4 * MIB, 3), 0);
+	assert_int_equal(pt_map(f.pt, 8 * GIB, 16 * GIB + 4 * KIB, 4 * MIB, 3),
+			 0);
 	expect_leaf(&f, 8 * GIB + 2 * MIB, 16 * GIB + 2 * MIB + 4 * KIB, 12);
 	stop(&f);
 }
@@ -366,14 +299,13 @@ static void test_other_granules_use_their_own_blocks(void **state)
 	(void)state;
 	start(&f, 2, 14, 48);
 	assert_int_equal(
-		armv8_pt_map(f.pt, 32 * MIB, 64 * MIB, 32 * MIB + 16 * KIB, 3),
-		0);
+		pt_map(f.pt, 32 * MIB, 64 * MIB, 32 * MIB + 16 * KIB, 3), 0);
 	expect_leaf(&f, 32 * MIB, 64 * MIB, 25);
 	expect_leaf(&f, 64 * MIB, 96 * MIB, 14);
 	stop(&f);
 	start(&f, 1, 16, 48);
-	assert_int_equal(
-		armv8_pt_map(f.pt, 512 * MIB, GIB, 512 * MIB + 64 * KIB, 3), 0);
+	assert_int_equal(pt_map(f.pt, 512 * MIB, GIB, 512 * MIB + 64 * KIB, 3),
+			 0);
 	expect_leaf(&f, 512 * MIB, GIB, 29);
 	expect_leaf(&f, GIB, GIB + 512 * MIB, 16);
 	stop(&f);
@@ -385,27 +317,27 @@ static void test_other_granules_use_their_own_blocks(void **state)
 
 static void test_bad_requests_are_refused_and_change_nothing(void **state)
 {
-	struct armv8_gather gather = { NULL };
+	struct pt_gather gather = { NULL };
 	struct fixture f;
 
 	(void)state;
 	start(&f, 2, 12, 40);
 	f.cfg.oas = 48;
-	assert_int_equal(armv8_pt_map(f.pt, 1, 0, 4096, 3), -EINVAL);
-	assert_int_equal(armv8_pt_map(f.pt, 0, 1, 4096, 3), -EINVAL);
-	assert_int_equal(armv8_pt_map(f.pt, 0, 0, 4095, 3), -EINVAL);
-	assert_int_equal(armv8_pt_map(f.pt, 0, 0, 0, 3), -EINVAL);
-	assert_int_equal(armv8_pt_map(f.pt, 0, 0, 4096, 0), -EINVAL);
-	assert_int_equal(armv8_pt_map(f.pt, 0, 0, 4096, 4), -EINVAL);
-	assert_int_equal(armv8_pt_map(f.pt, 1ULL << 40, 0, 4096, 3), -ERANGE);
-	assert_int_equal(armv8_pt_map(f.pt, (1ULL << 40) - 4096, 0, 8192, 3),
+	assert_int_equal(pt_map(f.pt, 1, 0, 4096, 3), -EINVAL);
+	assert_int_equal(pt_map(f.pt, 0, 1, 4096, 3), -EINVAL);
+	assert_int_equal(pt_map(f.pt, 0, 0, 4095, 3), -EINVAL);
+	assert_int_equal(pt_map(f.pt, 0, 0, 0, 3), -EINVAL);
+	assert_int_equal(pt_map(f.pt, 0, 0, 4096, 0), -EINVAL);
+	assert_int_equal(pt_map(f.pt, 0, 0, 4096, 4), -EINVAL);
+	assert_int_equal(pt_map(f.pt, 1ULL << 40, 0, 4096, 3), -ERANGE);
+	assert_int_equal(pt_map(f.pt, (1ULL << 40) - 4096, 0, 8192, 3),
 			 -ERANGE);
-	assert_int_equal(armv8_pt_map(f.pt, 0, 1ULL << 48, 4096, 3), -ERANGE);
-	assert_int_equal(armv8_pt_map(f.pt, -4096ULL, 0, 8192, 3), -ERANGE);
-	assert_int_equal(armv8_pt_map(f.pt, 0, -4096ULL, 8192, 3), -ERANGE);
-	assert_int_equal(armv8_pt_tables(f.pt), 1);
-	assert_int_equal(armv8_pt_unmap(f.pt, 1, 4096, &gather), -EINVAL);
-	assert_int_equal(armv8_pt_unmap(f.pt, 0, 1ULL << 41, &gather), -EINVAL);
+	assert_int_equal(pt_map(f.pt, 0, 1ULL << 48, 4096, 3), -ERANGE);
+	assert_int_equal(pt_map(f.pt, -4096ULL, 0, 8192, 3), -ERANGE);
+	assert_int_equal(pt_map(f.pt, 0, -4096ULL, 8192, 3), -ERANGE);
+	assert_int_equal(pt_tables(f.pt), 1);
+	assert_int_equal(pt_unmap(f.pt, 1, 4096, &gather), -EINVAL);
+	assert_int_equal(pt_unmap(f.pt, 0, 1ULL << 41, &gather), -EINVAL);
 	stop(&f);
 }
 
@@ -415,16 +347,15 @@ static void test_mapping_over_something_is_refused(void **state)
 
 	(void)state;
 	start(&f, 2, 12, 48);
-	assert_int_equal(armv8_pt_map(f.pt, 2 * MIB + 4 * KIB, 0, 4 * KIB, 3),
-			 0);
-	assert_int_equal(armv8_pt_map(f.pt, 4 * MIB, 0, 2 * MIB, 3), 0);
-	assert_int_equal(armv8_pt_map(f.pt, 0, 0, 4 * MIB, 3), -EEXIST);
-	assert_int_equal(armv8_pt_map(f.pt, 2 * MIB, 0, 8 * KIB, 3), -EEXIST);
-	assert_int_equal(armv8_pt_map(f.pt, 4 * MIB, 0, 4 * KIB, 3), -EEXIST);
-	assert_int_equal(armv8_pt_map(f.pt, 0, 0, GIB, 3), -EEXIST);
+	assert_int_equal(pt_map(f.pt, 2 * MIB + 4 * KIB, 0, 4 * KIB, 3), 0);
+	assert_int_equal(pt_map(f.pt, 4 * MIB, 0, 2 * MIB, 3), 0);
+	assert_int_equal(pt_map(f.pt, 0, 0, 4 * MIB, 3), -EEXIST);
+	assert_int_equal(pt_map(f.pt, 2 * MIB, 0, 8 * KIB, 3), -EEXIST);
+	assert_int_equal(pt_map(f.pt, 4 * MIB, 0, 4 * KIB, 3), -EEXIST);
+	assert_int_equal(pt_map(f.pt, 0, 0, GIB, 3), -EEXIST);
 	expect_nothing(&f, 0);
 	expect_nothing(&f, 2 * MIB);
-	assert_int_equal(armv8_pt_map(f.pt, 2 * MIB, 0, 4 * KIB, 3), 0);
+	assert_int_equal(pt_map(f.pt, 2 * MIB, 0, 4 * KIB, 3), 0);
 	stop(&f);
 }
 
@@ -432,22 +363,22 @@ static void test_mapping_over_something_is_refused(void **state)
 
 static void test_emptied_tables_are_gathered_and_freed_only_later(void **state)
 {
-	struct armv8_gather gather = { NULL };
+	struct pt_gather gather = { NULL };
 	struct fixture f;
 	size_t live;
 
 	(void)state;
 	start(&f, 2, 12, 48);
-	assert_int_equal(armv8_pt_map(f.pt, 0, 0, 8 * KIB, 3), 0);
+	assert_int_equal(pt_map(f.pt, 0, 0, 8 * KIB, 3), 0);
 	live = f.heap.live;
 	assert_int_equal(live, 4);
-	assert_int_equal(armv8_pt_unmap(f.pt, 0, 4 * KIB, &gather), 0);
+	assert_int_equal(pt_unmap(f.pt, 0, 4 * KIB, &gather), 0);
 	assert_null(gather.tables);
-	assert_int_equal(armv8_pt_unmap(f.pt, 4 * KIB, 4 * KIB, &gather), 0);
+	assert_int_equal(pt_unmap(f.pt, 4 * KIB, 4 * KIB, &gather), 0);
 	assert_non_null(gather.tables);
 	assert_int_equal(f.heap.live, live);
 	assert_int_equal(heap_load(&f.heap, f.root.ttb), 0);
-	armv8_gather_free(f.pt, &gather);
+	pt_gather_free(f.pt, &gather);
 	assert_null(gather.tables);
 	assert_int_equal(f.heap.live, 1);
 	stop(&f);
@@ -455,23 +386,22 @@ static void test_emptied_tables_are_gathered_and_freed_only_later(void **state)
 
 static void test_a_leaf_partly_outside_is_never_touched(void **state)
 {
-	struct armv8_gather gather = { NULL };
+	struct pt_gather gather = { NULL };
 	struct fixture f;
 
 	(void)state;
 	start(&f, 2, 12, 48);
-	assert_int_equal(armv8_pt_map(f.pt, 0, 0, 6 * MIB, 3), 0);
-	assert_int_equal(armv8_pt_unmap(f.pt, 0, 4 * KIB, &gather), -EINVAL);
-	assert_int_equal(armv8_pt_unmap(f.pt, MIB, 3 * MIB, &gather), -EINVAL);
-	assert_int_equal(armv8_pt_unmap(f.pt, 2 * MIB, 3 * MIB, &gather),
-			 -EINVAL);
+	assert_int_equal(pt_map(f.pt, 0, 0, 6 * MIB, 3), 0);
+	assert_int_equal(pt_unmap(f.pt, 0, 4 * KIB, &gather), -EINVAL);
+	assert_int_equal(pt_unmap(f.pt, MIB, 3 * MIB, &gather), -EINVAL);
+	assert_int_equal(pt_unmap(f.pt, 2 * MIB, 3 * MIB, &gather), -EINVAL);
 	assert_null(gather.tables);
 	expect_leaf(&f, 2 * MIB, 2 * MIB, 21);
-	assert_int_equal(armv8_pt_unmap(f.pt, 2 * MIB, 2 * MIB, &gather), 0);
+	assert_int_equal(pt_unmap(f.pt, 2 * MIB, 2 * MIB, &gather), 0);
 	expect_leaf(&f, 0, 0, 21);
 	expect_nothing(&f, 2 * MIB);
 	expect_leaf(&f, 4 * MIB, 4 * MIB, 21);
-	armv8_gather_free(f.pt, &gather);
+	pt_gather_free(f.pt, &gather);
 	stop(&f);
 }
 
@@ -482,11 +412,11 @@ static void test_one_unmap_takes_many_maps_and_holes(void **state)
 	(void)state;
 	start(&f, 2, 12, 48);
 	for (uint64_t i = 0; i < 64; i++)
-		assert_int_equal(armv8_pt_map(f.pt, i * 5 * MIB, i * 7 * MIB,
-					      i % 3 ? MIB : 4 * MIB, 3),
+		assert_int_equal(pt_map(f.pt, i * 5 * MIB, i * 7 * MIB,
+					i % 3 ? MIB : 4 * MIB, 3),
 				 0);
 	assert_int_equal(unmap(&f, 0, 1ULL << 47), 0);
-	assert_int_equal(armv8_pt_tables(f.pt), 1);
+	assert_int_equal(pt_tables(f.pt), 1);
 	for (uint64_t i = 0; i < 64; i++)
 		expect_nothing(&f, i * 5 * MIB);
 	stop(&f);
@@ -539,7 +469,7 @@ static void random_map(struct fixture *f, struct shadow *s, uint64_t base,
 		n = WINDOW_PAGES - first;
 	for (uint32_t i = first; i < first + n; i++)
 		busy |= s->pa[i] != 0;
-	rc = armv8_pt_map(f->pt, base + first * 4096ULL, pa, n * 4096ULL, 3);
+	rc = pt_map(f->pt, base + first * 4096ULL, pa, n * 4096ULL, 3);
 	assert_int_equal(rc, busy ? -EEXIST : 0);
 	if (rc)
 		return;
@@ -592,7 +522,7 @@ static void test_random_maps_and_unmaps_agree_with_an_array(void **state)
 		expect_nothing(&f, base - 4096);
 		expect_nothing(&f, base + WINDOW_PAGES * 4096ULL);
 		assert_int_equal(unmap(&f, base, WINDOW_PAGES * 4096ULL), 0);
-		assert_int_equal(armv8_pt_tables(f.pt), 1);
+		assert_int_equal(pt_tables(f.pt), 1);
 		stop(&f);
 		free(s);
 	}
@@ -610,19 +540,19 @@ test_each_allocation_may_fail_and_leaves_nothing_behind(void **state)
 
 	(void)state;
 	start(&f, 2, 12, 48);
-	assert_int_equal(armv8_pt_map(f.pt, GIB, GIB, 4096, 3), 0);
+	assert_int_equal(pt_map(f.pt, GIB, GIB, 4096, 3), 0);
 	for (plan.fail_at = 1;; plan.fail_at++) {
 		size_t live = f.heap.live;
 
 		alloc_arm(&plan);
-		rc = armv8_pt_map(f.pt, 2 * GIB - 4096, 3 * GIB, GIB + 8192, 3);
+		rc = pt_map(f.pt, 2 * GIB - 4096, 3 * GIB, GIB + 8192, 3);
 		alloc_arm(NULL);
 		if (!rc)
 			break;
 		points++;
 		assert_int_equal(rc, -ENOMEM);
 		assert_int_equal(f.heap.live, live);
-		assert_int_equal(armv8_pt_tables(f.pt), live);
+		assert_int_equal(pt_tables(f.pt), live);
 		expect_nothing(&f, 2 * GIB - 4096);
 		expect_nothing(&f, 2 * GIB);
 		expect_leaf(&f, GIB, GIB, 12);
@@ -633,14 +563,14 @@ test_each_allocation_may_fail_and_leaves_nothing_behind(void **state)
 	stop(&f);
 
 	for (plan.fail_at = 1;; plan.fail_at++) {
-		struct armv8_pt *pt = NULL;
+		struct pt *pt = NULL;
 		struct heap heap = { 0 };
 
 		alloc_arm(&plan);
 		rc = armv8_pt_create(&f.cfg, &heap_ops, &heap, &pt);
 		alloc_arm(NULL);
 		if (!rc) {
-			armv8_pt_destroy(pt);
+			pt_destroy(pt);
 			free(heap.slot);
 			break;
 		}
@@ -659,14 +589,13 @@ static void test_a_gigabyte_aligned_costs_one_descriptor(void **state)
 
 	(void)state;
 	start(&f, 2, 12, 48);
-	assert_int_equal(armv8_pt_map(f.pt, 0, 0, GIB, 3), 0);
-	assert_int_equal(armv8_pt_tables(f.pt), 2);
+	assert_int_equal(pt_map(f.pt, 0, 0, GIB, 3), 0);
+	assert_int_equal(pt_tables(f.pt), 2);
 	clock_gettime(CLOCK_MONOTONIC, &a);
 	for (uint64_t i = 1; i <= 64; i++)
-		assert_int_equal(armv8_pt_map(f.pt, i * GIB, i * GIB, GIB, 3),
-				 0);
+		assert_int_equal(pt_map(f.pt, i * GIB, i * GIB, GIB, 3), 0);
 	clock_gettime(CLOCK_MONOTONIC, &b);
-	assert_int_equal(armv8_pt_tables(f.pt), 2);
+	assert_int_equal(pt_tables(f.pt), 2);
 	/* a bound so wide that only a loop over pages exceeds it */
 	assert_true((b.tv_sec - a.tv_sec) * 1000000000LL + b.tv_nsec -
 			    a.tv_nsec <

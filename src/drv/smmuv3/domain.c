@@ -14,7 +14,7 @@
 #define ATTR_NORMAL 0 /* indices into the MAIR of ste.c */
 #define ATTR_DEVICE 1
 
-static int table_alloc(void *ctx, size_t size, struct armv8_table_mem *mem)
+static int table_alloc(void *ctx, size_t size, struct pt_table_mem *mem)
 {
 	struct core_dma_mem dma;
 	int rc;
@@ -29,7 +29,7 @@ static int table_alloc(void *ctx, size_t size, struct armv8_table_mem *mem)
 	return 0;
 }
 
-static void table_free(void *ctx, const struct armv8_table_mem *mem)
+static void table_free(void *ctx, const struct pt_table_mem *mem)
 {
 	struct core_dma_mem dma = {
 		.host = mem->host,
@@ -41,7 +41,7 @@ static void table_free(void *ctx, const struct armv8_table_mem *mem)
 	unit_mem_free(ctx, &dma);
 }
 
-static const struct armv8_mem_ops table_ops = { table_alloc, table_free };
+static const struct pt_mem_ops table_ops = { table_alloc, table_free };
 
 /* ---- map and unmap ---- */
 
@@ -51,12 +51,12 @@ static int domain_map(struct core_domain *core, uint64_t iova, uint64_t pa,
 	unsigned int pt_prot = 0;
 
 	if (prot & CORE_PROT_READ)
-		pt_prot |= ARMV8_PROT_READ;
+		pt_prot |= PT_PROT_READ;
 	if (prot & CORE_PROT_WRITE)
-		pt_prot |= ARMV8_PROT_WRITE;
+		pt_prot |= PT_PROT_WRITE;
 	if (prot & CORE_PROT_MMIO)
-		pt_prot |= ARMV8_PROT_DEVICE;
-	return armv8_pt_map(to_domain(core)->pt, iova, pa, length, pt_prot);
+		pt_prot |= PT_PROT_DEVICE;
+	return pt_map(to_domain(core)->pt, iova, pa, length, pt_prot);
 }
 
 /* Range invalidation of the ATCs of everything directly under @d */
@@ -162,9 +162,9 @@ static void widen(const struct domain *d, uint64_t *first, uint64_t *last)
 	unsigned int size_lg2;
 	uint64_t pa;
 
-	if (armv8_pt_translate(d->pt, *first, &pa, NULL, &size_lg2))
+	if (pt_translate(d->pt, *first, &pa, NULL, &size_lg2))
 		*first &= ~low_mask(size_lg2);
-	if (armv8_pt_translate(d->pt, *last, &pa, NULL, &size_lg2))
+	if (pt_translate(d->pt, *last, &pa, NULL, &size_lg2))
 		*last |= low_mask(size_lg2);
 }
 
@@ -172,20 +172,20 @@ static void domain_unmap(struct core_domain *core, uint64_t iova,
 			 uint64_t length)
 {
 	struct domain *d = to_domain(core);
-	struct armv8_gather gather = { NULL };
+	struct pt_gather gather = { NULL };
 	uint64_t first = iova;
 	uint64_t last = iova + length - 1;
 
-	if (armv8_pt_unmap(d->pt, first, length, &gather)) {
+	if (pt_unmap(d->pt, first, length, &gather)) {
 		logger_log(d->unit->cfg.logger, LOGGER_ERROR,
 			   "smmuv3: unmap of %#llx+%#llx splits a block",
 			   (unsigned long long)iova,
 			   (unsigned long long)length);
 		widen(d, &first, &last);
-		(void)armv8_pt_unmap(d->pt, first, last - first + 1, &gather);
+		(void)pt_unmap(d->pt, first, last - first + 1, &gather);
 	}
 	domain_forget(d, first, last, !gather.tables);
-	armv8_gather_free(d->pt, &gather);
+	pt_gather_free(d->pt, &gather);
 }
 
 /* ---- life ---- */
@@ -219,7 +219,7 @@ static void domain_free(struct core_domain *core)
 		unit_id_put(u, &u->asids, d->asid);
 	else
 		unit_id_put(u, &u->vmids, d->vmid);
-	armv8_pt_destroy(d->pt);
+	pt_destroy(d->pt);
 	free(d);
 }
 
@@ -296,7 +296,7 @@ int domain_alloc(struct core_device *dev, uint32_t flags,
 	return 0;
 
 out_tables:
-	armv8_pt_destroy(d->pt);
+	pt_destroy(d->pt);
 out_free:
 	free(d);
 	return rc;

@@ -152,7 +152,7 @@ struct domain {
 	bool nest_parent;
 	uint16_t asid; /* stage 1 */
 	uint16_t vmid; /* stage 2: of streams directly under this domain */
-	struct armv8_pt *pt;
+	struct pt *pt;
 	/* under cfg_lock */
 	struct link masters;
 	struct link pasids;
