@@ -382,14 +382,14 @@ struct guest {
 	char *ram; /* in the world's */
 	uint64_t pa;
 	uint64_t used;
-	struct armv8_pt *pt;
+	struct pt *pt;
 	struct core_viommu *v;
 	struct core_vdevice vdev;
 	struct core_domain *nested;
 	uint64_t ipa[WINDOW];
 };
 
-static int guest_table(void *ctx, size_t size, struct armv8_table_mem *mem)
+static int guest_table(void *ctx, size_t size, struct pt_table_mem *mem)
 {
 	struct guest *g = ctx;
 
@@ -402,13 +402,13 @@ static int guest_table(void *ctx, size_t size, struct armv8_table_mem *mem)
 	return 0;
 }
 
-static void guest_table_free(void *ctx, const struct armv8_table_mem *mem)
+static void guest_table_free(void *ctx, const struct pt_table_mem *mem)
 {
 	(void)ctx;
 	(void)mem; /* never used again: a stale walk would find it */
 }
 
-static const struct armv8_mem_ops guest_ops = { guest_table, guest_table_free };
+static const struct pt_mem_ops guest_ops = { guest_table, guest_table_free };
 
 static int guest_command(struct guest *g, uint64_t dw0, uint64_t dw1)
 {
@@ -460,30 +460,29 @@ static void guest_stop(struct guest *g, int dev)
 	g->nested->ops->free(g->nested);
 	g->v->ops->vdevice_remove(g->v, &g->vdev);
 	g->v->ops->free(g->v);
-	armv8_pt_destroy(g->pt);
+	pt_destroy(g->pt);
 }
 
 static void guest_step(struct guest *g)
 {
 	uint64_t va = VA;
 	uint32_t page = rng(WINDOW);
-	struct armv8_gather gone = { NULL };
+	struct pt_gather gone = { NULL };
 	uint64_t ipa = GUEST_IPA + 8 * MIB + rng(2048) * PAGE;
 
 	if (!g->ipa[page]) {
-		assert_int_equal(
-			armv8_pt_map(g->pt, va + page * PAGE, ipa, PAGE, 3), 0);
+		assert_int_equal(pt_map(g->pt, va + page * PAGE, ipa, PAGE, 3),
+				 0);
 		g->ipa[page] = ipa;
 		return;
 	}
-	assert_int_equal(armv8_pt_unmap(g->pt, va + page * PAGE, PAGE, &gone),
-			 0);
+	assert_int_equal(pt_unmap(g->pt, va + page * PAGE, PAGE, &gone), 0);
 	g->ipa[page] = 0;
 	/* TLBI_NH_VA, not Leaf; then the device's own cache */
 	assert_int_equal(guest_command(g, 7ULL << 48 | 0x12, va + page * PAGE),
 			 0);
 	assert_int_equal(guest_command(g, 0x50000000040, va + page * PAGE), 0);
-	armv8_gather_free(g->pt, &gone);
+	pt_gather_free(g->pt, &gone);
 }
 
 /* @gap: this part of stage 2 is away, [first, last] by IPA */
@@ -618,7 +617,7 @@ static void test_two_guests_with_one_parent_never_meet(void **state)
 
 static void test_a_guest_that_forgets_to_invalidate_is_seen(void **state)
 {
-	struct armv8_gather gone = { NULL };
+	struct pt_gather gone = { NULL };
 	struct core_domain *parent;
 	struct guest *g = calloc(1, sizeof(*g));
 	uint64_t va = VA;
@@ -629,11 +628,10 @@ static void test_a_guest_that_forgets_to_invalidate_is_seen(void **state)
 	start(&w);
 	parent = guest_parent(&w, w.ram_pa);
 	guest_start(g, &w, parent, 0, w.ram_pa);
-	assert_int_equal(armv8_pt_map(g->pt, va, GUEST_IPA + 8 * MIB, PAGE, 3),
-			 0);
+	assert_int_equal(pt_map(g->pt, va, GUEST_IPA + 8 * MIB, PAGE, 3), 0);
 	assert_int_equal(translate(&w, 0, va, NO_PASID, false, false),
 			 w.ram_pa + 8 * MIB);
-	assert_int_equal(armv8_pt_unmap(g->pt, va, PAGE, &gone), 0);
+	assert_int_equal(pt_unmap(g->pt, va, PAGE, &gone), 0);
 	/* another ASID's, which is none of this */
 	assert_int_equal(guest_command(g, 8ULL << 48 | 0x12, va), 0);
 	assert_int_equal(translate(&w, 0, va, NO_PASID, false, false),
@@ -650,7 +648,7 @@ static void test_a_guest_that_forgets_to_invalidate_is_seen(void **state)
 	/* a command hardware calls illegal: TG without range or level */
 	assert_int_equal(guest_command(g, 7ULL << 48 | 0x12, va | 0x400), -EIO);
 	assert_int_equal(guest_command(g, 7ULL << 48 | 0x12, va), 0);
-	armv8_gather_free(g->pt, &gone);
+	pt_gather_free(g->pt, &gone);
 	guest_stop(g, 0);
 	parent->ops->unmap(parent, GUEST_IPA, GUEST_SIZE);
 	parent->ops->free(parent);
