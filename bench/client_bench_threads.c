@@ -5,7 +5,6 @@
  * turns, so that whatever else runs disturbs them alike, and minima are
  * compared.
  */
-#define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>

@@ -29,6 +29,7 @@
 #ifndef CORE_CORE_H
 #define CORE_CORE_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -76,12 +77,26 @@ bool core_self_can(const struct core_process *process,
  * What a machine lends its contexts; all must outlive them. NULL is fine from
  * @log on.
  */
+/*
+ * What the contexts of one machine have in common: memory that is pinned is so
+ * whoever has pinned it, and if he forgot to unpin, still when he has gone. To
+ * be set to zero but for the lock, and to be ended after the last context. Its
+ * lock is outside of all that contexts have.
+ */
+struct core_common {
+	pthread_mutex_t lock;
+	struct core_ctx *contexts;
+	struct core_pages *leaked;
+};
+void core_common_end(struct core_common *common);
+
 struct core_env {
 	struct phys *phys;
 	struct grace *grace;
 	const struct client_maps *maps;
 	const struct logger *log;
 	const struct core_private *private_op;
+	struct core_common *common; /* NULL: each context is alone */
 	/* The process on whose behalf the calling thread is in core; without
 	 * the function nobody is limited, and everybody may do everything. */
 	struct core_process *(*process)(void *ctx);

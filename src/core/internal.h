@@ -82,7 +82,8 @@ struct core_calls {
 };
 
 struct core_ctx {
-	struct core_env env; /* fixed */
+	struct core_env env;   /* fixed */
+	struct core_ctx *next; /* of env.common; its lock */
 	struct core_calls calls[CORE_CALL_SLOTS];
 	pthread_mutex_t lock; /* all below; ids_get() needs none */
 	struct ids ids;
@@ -465,7 +466,8 @@ const struct client_maps *pages_maps(const struct core_env *env,
 const struct core_pages *pages_of_io(const struct phys_io *io);
 bool pages_is_pinned(struct core_pages *pages, uint64_t index);
 uint64_t pages_pa(const struct core_pages *pages);
-void pages_forget_leaked(struct core_ctx *ctx);
+/* The context goes: they become the machine's, if it has a place for them. */
+void pages_hand_over_leaked(struct core_ctx *ctx);
 void garbage_free(const struct core_env *env, struct core_garbage *garbage);
 
 /* dmabuf.c */

@@ -177,6 +177,33 @@ bool core_object_claim(struct core_object *obj)
 	return claimed;
 }
 
+/* Others count what is pinned here, from now on or no longer. */
+static void join(struct core_ctx *ctx)
+{
+	struct core_common *common = ctx->env.common;
+
+	if (!common)
+		return;
+	pthread_mutex_lock(&common->lock);
+	ctx->next = common->contexts;
+	common->contexts = ctx;
+	pthread_mutex_unlock(&common->lock);
+}
+
+static void leave(struct core_ctx *ctx)
+{
+	struct core_common *common = ctx->env.common;
+	struct core_ctx **at;
+
+	if (!common)
+		return;
+	pthread_mutex_lock(&common->lock);
+	for (at = &common->contexts; *at != ctx; at = &(*at)->next)
+		;
+	*at = ctx->next;
+	pthread_mutex_unlock(&common->lock);
+}
+
 int core_open(const struct core_env *env, struct core_ctx **out)
 {
 	struct core_ctx *ctx;
@@ -190,6 +217,7 @@ int core_open(const struct core_env *env, struct core_ctx **out)
 	ctx->env = *env;
 	pthread_mutex_init(&ctx->lock, NULL);
 	ids_init(&ctx->ids, 0);
+	join(ctx);
 	*out = ctx;
 	return 0;
 }
@@ -236,6 +264,7 @@ void core_close(struct core_ctx *ctx)
 					    memory_order_acquire))
 			nanosleep(&nap, NULL);
 
+	leave(ctx);
 	core_fd_close_all(ctx);
 	mmap_put_all(ctx);
 	destroy_private(ctx);
@@ -243,7 +272,7 @@ void core_close(struct core_ctx *ctx)
 	while (destroy_leaves(ctx))
 		;
 	dmabuf_forget_all(ctx);
-	pages_forget_leaked(ctx);
+	pages_hand_over_leaked(ctx);
 	ids_fini(&ctx->ids);
 	pthread_mutex_destroy(&ctx->lock);
 	free(ctx);

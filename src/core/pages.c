@@ -543,14 +543,40 @@ static bool keep_leaked(struct core_pages *pages)
 	return true;
 }
 
-void pages_forget_leaked(struct core_ctx *ctx)
+static struct core_pages *pop(struct core_pages **list)
 {
-	while (ctx->leaked) {
-		struct core_pages *pages = ctx->leaked;
+	struct core_pages *pages = *list;
 
-		ctx->leaked = pages->next;
-		pages_free(pages);
+	if (pages)
+		*list = pages->next;
+	return pages;
+}
+
+void pages_hand_over_leaked(struct core_ctx *ctx)
+{
+	struct core_common *common = ctx->env.common;
+	struct core_pages *pages;
+
+	while ((pages = pop(&ctx->leaked))) {
+		if (!common) {
+			pages_free(pages);
+			continue;
+		}
+		pages->ctx = NULL;
+		pages->process = NULL;
+		pthread_mutex_lock(&common->lock);
+		pages->next = common->leaked;
+		common->leaked = pages;
+		pthread_mutex_unlock(&common->lock);
 	}
+}
+
+void core_common_end(struct core_common *common)
+{
+	struct core_pages *pages;
+
+	while ((pages = pop(&common->leaked)))
+		pages_free(pages);
 }
 
 /* Our mapping of a file must outlive whoever found it in physical space. */

@@ -295,12 +295,9 @@ static void count_ioas(const struct count *c, struct core_ioas *ioas)
 }
 
 /* What no area knows any more: the pins themselves may be gone, too. */
-static void count_leaked(struct core_ctx *ctx, const struct count *c)
+static void count_leaked(const struct count *c, const struct core_pages *pages)
 {
-	struct core_pages *pages;
-
-	pthread_mutex_lock(&ctx->lock);
-	for (pages = ctx->leaked; pages; pages = pages->next) {
+	for (; pages; pages = pages->next) {
 		uint64_t offset;
 
 		if (!find_offset(c, pages, &offset))
@@ -309,16 +306,18 @@ static void count_leaked(struct core_ctx *ctx, const struct count *c)
 			c->counts[at / CORE_PAGE_SIZE] +=
 				offset + at < pages->length;
 	}
-	pthread_mutex_unlock(&ctx->lock);
 }
 
-/* Whatever is pinned is mapped in some IOAS */
-static void count_run(struct core_ctx *ctx, const struct count *c)
+/* Whatever is pinned in a context is mapped in some IOAS of it. */
+static void count_context(struct core_ctx *ctx, struct count *c)
 {
 	struct core_object *obj;
 	uint32_t id = 0;
 
-	count_leaked(ctx, c);
+	pthread_mutex_lock(&ctx->lock);
+	c->epoch = ++ctx->epoch;
+	count_leaked(c, ctx->leaked);
+	pthread_mutex_unlock(&ctx->lock);
 	do {
 		struct core_ioas *ioas;
 
@@ -330,6 +329,21 @@ static void count_run(struct core_ctx *ctx, const struct count *c)
 		count_ioas(c, ioas);
 		core_put(&ioas->obj);
 	} while (obj);
+}
+
+static void count_run(struct core_ctx *ctx, struct count *c)
+{
+	struct core_common *common = ctx->env.common;
+
+	if (!common) {
+		count_context(ctx, c);
+		return;
+	}
+	pthread_mutex_lock(&common->lock);
+	count_leaked(c, common->leaked);
+	for (ctx = common->contexts; ctx; ctx = ctx->next)
+		count_context(ctx, c);
+	pthread_mutex_unlock(&common->lock);
 }
 
 int core_count_pins(struct core_ctx *ctx, uint64_t uptr, uint64_t length,
@@ -357,9 +371,6 @@ int core_count_pins(struct core_ctx *ctx, uint64_t uptr, uint64_t length,
 		if (rc)
 			break;
 		c.length = length < c.where.length ? length : c.where.length;
-		pthread_mutex_lock(&ctx->lock);
-		c.epoch = ++ctx->epoch;
-		pthread_mutex_unlock(&ctx->lock);
 		count_run(ctx, &c);
 		c.counts += c.length / CORE_PAGE_SIZE;
 		uptr += c.length;

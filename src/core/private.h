@@ -122,9 +122,10 @@ int core_check_host(struct core_ctx *ctx, const void *host, uint64_t uptr,
 		    uint64_t length);
 
 /*
- * How often this context pins each page of the client's [uptr, uptr + length):
- * counts[0] for the first page... Both of whole pages (-EINVAL). -EFAULT if
- * part of it is no memory.
+ * How often the machine's contexts pin each page of the client's
+ * [uptr, uptr + length): counts[0] for the first page... Both of whole pages
+ * (-EINVAL). -EFAULT if part of it is no memory. Pins that a context forgot
+ * when it was closed count.
  */
 int core_count_pins(struct core_ctx *ctx, uint64_t uptr, uint64_t length,
 		    uint32_t *counts);

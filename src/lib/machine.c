@@ -198,6 +198,7 @@ static void machine_init(struct nestfd_machine *machine,
 	machine->hwport.ctx = machine;
 	pthread_mutex_init(&machine->lock, NULL);
 	pthread_mutex_init(&machine->users_lock, NULL);
+	pthread_mutex_init(&machine->common.lock, NULL);
 	pthread_rwlock_init(&machine->lines_lock, NULL);
 	LIST_INIT(&machine->contexts);
 	LIST_INIT(&machine->devices);
@@ -208,6 +209,8 @@ static void machine_fini(struct nestfd_machine *machine)
 	pinned_forget_users(machine);
 	pthread_rwlock_destroy(&machine->lines_lock);
 	pthread_mutex_destroy(&machine->users_lock);
+	core_common_end(&machine->common);
+	pthread_mutex_destroy(&machine->common.lock);
 	pthread_mutex_destroy(&machine->lock);
 	free(machine);
 }
@@ -238,6 +241,7 @@ int nestfd_machine_create(const struct nestfd_machine_config *config,
 		.phys = machine->phys,
 		.grace = machine->grace,
 		.maps = &machine->maps,
+		.common = &machine->common,
 	};
 	*out = machine;
 	return 0;

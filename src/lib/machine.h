@@ -75,6 +75,7 @@ struct nestfd_machine {
 	struct grace *grace;
 	struct client_maps maps;
 	struct core_env env;
+	struct core_common common;
 	struct model *model;
 	struct pool pool;
 	struct core_hwport hwport;

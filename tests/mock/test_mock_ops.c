@@ -238,6 +238,27 @@ static void a_nested_hwpt_has_four_cells(void **state)
 	assert_int_equal(check_iotlb(kit, other, 2, 0x5678), 0);
 }
 
+static void pins_are_counted_whoever_has_them(void **state)
+{
+	struct kit *kit = *state;
+	struct kit other = *kit;
+	uint32_t object, hwpt, dev;
+
+	assert_int_equal(nestfd_open(kit->machine, &other.ctx), 0);
+	assert_int_equal(kit_ioas(&other, &other.ioas), 0);
+	assert_int_equal(
+		test_device(&other, other.ioas, 0, &object, &hwpt, &dev), 0);
+	assert_int_equal(kit_map(kit, APERTURE, kit->pages, 2 * PAGE), 0);
+	assert_int_equal(kit_map(&other, APERTURE, kit->pages + PAGE, PAGE), 0);
+	assert_int_equal(check_refs(&other, kit->pages, PAGE, 1), 0);
+	assert_int_equal(check_refs(&other, kit->pages + PAGE, PAGE, 2), 0);
+	assert_int_equal(check_refs(kit, kit->pages + PAGE, PAGE, 2), 0);
+	nestfd_close(other.ctx);
+	assert_int_equal(check_refs(kit, kit->pages, 2 * PAGE, 1), 0);
+	assert_int_equal(kit_unmap(kit, APERTURE, 2 * PAGE), 0);
+	assert_int_equal(check_refs(kit, kit->pages, 2 * PAGE, 0), 0);
+}
+
 static void invalidation_stops_at_the_entry_at_fault(void **state)
 {
 	struct kit *kit = *state;
@@ -347,6 +368,7 @@ int main(void)
 		with_dev(the_aperture_is_linuxs),
 		with_dev(reserved_iovas_cannot_be_mapped),
 		with_dev(a_nested_hwpt_has_four_cells),
+		with_dev(pins_are_counted_whoever_has_them),
 		with_dev(invalidation_stops_at_the_entry_at_fault),
 		with_dev(a_thousand_entries_are_all_carried_out),
 		with_dev(a_viommu_reaches_the_cache_of_its_own_device_only),
