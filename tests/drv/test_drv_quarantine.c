@@ -1,0 +1,689 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Devices that do not answer ATC_INV: what one timeout costs, whom it costs,
+ * and when the driver has had enough (docs/security.md).
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "fake.h"
+
+#define MUTE	  0x101u
+#define EATS_FULL (1ULL << 28)
+
+/* vSIDs 0x50 (no ATS), 0x51, 0x52 (ATS) -> SIDs 0x100 to 0x102; VMID 2 */
+struct guest {
+	struct rig r;
+	struct core_domain *parent;
+	struct core_viommu *v;
+	struct core_vdevice vdev[3];
+	struct core_domain *nested[3];
+};
+
+static void guest_begin(struct guest *g)
+{
+	rig_start_devices(&g->r);
+	g->parent = rig_domain(&g->r, 1);
+	g->v = rig_viommu(&g->r, g->parent);
+	for (int i = 0; i < 3; i++) {
+		rig_vdev(g->v, &g->vdev[i], &g->r.dev[i], 0x50 + i);
+		/* V, S1 translates; EATS = 1 */
+		assert_int_equal(
+			rig_nested(g->v, 0xb, i ? EATS_FULL : 0, &g->nested[i]),
+			0);
+		assert_int_equal(g->nested[i]->ops->attach(g->nested[i],
+							   &g->r.dev[i],
+							   UINT32_MAX),
+				 0);
+	}
+	fake_clear_log(&g->r.hw);
+}
+
+static void guest_start(struct guest *g)
+{
+	rig_init(&g->r);
+	guest_begin(g);
+}
+
+static void guest_stop(struct guest *g)
+{
+	g->r.hw.mute_sid = UINT32_MAX;
+	g->r.hw.spy = NULL;
+	for (int i = 0; i < 3; i++) {
+		g->r.iommu->ops->block(&g->r.dev[i], UINT32_MAX);
+		g->nested[i]->ops->free(g->nested[i]);
+		g->v->ops->vdevice_remove(g->v, &g->vdev[i]);
+	}
+	g->v->ops->free(g->v);
+	g->parent->ops->free(g->parent);
+	rig_stop(&g->r);
+}
+
+static struct smmuv3_drv_stats stats(struct guest *g)
+{
+	struct smmuv3_drv_stats s;
+
+	smmuv3_drv_read_stats(g->r.iommu, &s);
+	return s;
+}
+
+static bool has_ats(struct guest *g, uint32_t sid)
+{
+	return fake_ste(&g->r.hw, sid, 1) >> 28 & 3;
+}
+
+static int atc_inv(struct guest *g, uint32_t vsid)
+{
+	uint64_t cmd[1][2] = { { (uint64_t)vsid << 32 | 0x40, 52 } };
+	struct core_inval inv;
+	int rc = rig_inval(g->v, cmd, 1, &inv);
+
+	assert_int_equal(inv.done, rc ? 0 : 1);
+	assert_int_equal(inv.code, rc ? 3 : 0);
+	assert_int_equal(inv.info, rc ? vsid : 0);
+	return rc;
+}
+
+/* Only ATC_INVs of this address are not answered */
+static void mute_address(struct fake *f, const uint64_t dw[2])
+{
+	if ((dw[0] & 0xff) == 0x40)
+		f->mute_sid =
+			dw[1] == *(uint64_t *)f->spy_arg ? MUTE : UINT32_MAX;
+}
+
+static void
+test_one_timeout_in_a_batch_costs_one_more_and_one_batch(void **state)
+{
+	static const uint32_t counts[] = { 2, 63, 64, 65, 512, 4096 };
+	uint64_t(*cmds)[2] = calloc(4096, sizeof(cmds[0]));
+	struct smmuv3_drv_stats was, is;
+	struct core_inval inv;
+	uint64_t address;
+	struct guest g;
+
+	(void)state;
+	assert_non_null(cmds);
+	rig_init(&g.r);
+	g.r.cfg.atc_timeouts = 1000000;
+	guest_begin(&g);
+	g.r.hw.spy = mute_address;
+	g.r.hw.spy_arg = &address;
+	for (uint32_t i = 0; i < 4096; i++) {
+		cmds[i][0] = 0x5100000040;
+		cmds[i][1] = (uint64_t)i << 12;
+	}
+	for (size_t c = 0; c < 6; c++) {
+		for (uint32_t bad = 0; bad < counts[c];
+		     bad += 1 + counts[c] / 9) {
+			address = (uint64_t)bad << 12;
+			fake_clear_log(&g.r.hw);
+			was = stats(&g);
+			assert_int_equal(rig_inval(g.v, cmds, counts[c], &inv),
+					 -ETIMEDOUT);
+			is = stats(&g);
+			assert_int_equal(inv.done, bad);
+			assert_int_equal(is.timeouts - was.timeouts, 2);
+			assert_int_equal(is.searches - was.searches, 1);
+			/* the chunks up to there, and the search */
+			assert_int_equal(is.batches - was.batches,
+					 bad / 512 + 2);
+			assert_int_equal(is.batches - was.batches,
+					 g.r.hw.doorbells);
+		}
+	}
+	/* alone it is not asked for again */
+	was = stats(&g);
+	address = 0;
+	assert_int_equal(rig_inval(g.v, cmds, 1, &inv), -ETIMEDOUT);
+	is = stats(&g);
+	assert_int_equal(is.timeouts - was.timeouts, 1);
+	assert_int_equal(is.batches - was.batches, 1);
+	free(cmds);
+	guest_stop(&g);
+}
+
+static void test_a_queue_of_any_size_finds_the_same(void **state)
+{
+	uint64_t cmds[50][2];
+	struct core_inval inv;
+	uint64_t address;
+	struct guest g;
+
+	(void)state;
+	for (unsigned int lg2 = 1; lg2 <= 6; lg2++) {
+		rig_init(&g.r);
+		g.r.cfg.atc_timeouts = 1000000;
+		g.r.cfg.cmdq_lg2 = lg2;
+		guest_begin(&g);
+		g.r.hw.spy = mute_address;
+		g.r.hw.spy_arg = &address;
+		for (uint32_t bad = 0; bad < 50; bad++) {
+			for (uint32_t i = 0; i < 50; i++) {
+				cmds[i][0] = i % 7 ? 0x5100000040 : 0x11;
+				cmds[i][1] = i % 7 ? (uint64_t)i << 12 : 0;
+			}
+			cmds[bad][0] = 0x5100000040;
+			cmds[bad][1] = (uint64_t)bad << 12;
+			address = (uint64_t)bad << 12;
+			assert_int_equal(rig_inval(g.v, cmds, 50, &inv),
+					 -ETIMEDOUT);
+			assert_int_equal(inv.done, bad);
+			address = 1;
+			assert_int_equal(rig_inval(g.v, cmds, 50, &inv), 0);
+			assert_int_equal(inv.done, 50);
+		}
+		guest_stop(&g);
+	}
+}
+
+static void test_a_batch_waits_for_one_timeout_whatever_it_holds(void **state)
+{
+	uint64_t cmds[200][2];
+	struct smmuv3_drv_stats was, is;
+	struct core_inval inv;
+	struct guest g;
+
+	(void)state;
+	rig_init(&g.r);
+	g.r.cfg.atc_timeouts = 1000000;
+	guest_begin(&g);
+	/* a sync stands in front of every ATC_INV */
+	for (uint32_t i = 0; i < 200; i++) {
+		cmds[i][0] = i & 1 ? 0x5100000040 : 0x11;
+		cmds[i][1] = i & 1 ? 52 : 0;
+	}
+	g.r.hw.mute_sid = MUTE;
+	was = stats(&g);
+	assert_int_equal(rig_inval(g.v, cmds, 200, &inv), -ETIMEDOUT);
+	is = stats(&g);
+	assert_int_equal(inv.done, 1);
+	assert_int_equal(is.timeouts - was.timeouts, 1);
+	guest_stop(&g);
+}
+
+static void
+test_what_answers_when_asked_again_goes_on_where_it_was(void **state)
+{
+	uint64_t cmds[7][2] = { { 0x5100000040, 0x1000 }, { 0x5200000040, 52 },
+				{ 1ULL << 48 | 0x11 },	  { 0x5100000040, 52 },
+				{ 2ULL << 48 | 0x11 },	  { 0x5200000040, 52 },
+				{ 3ULL << 48 | 0x11 } };
+	unsigned int seen[4] = { 0 };
+	struct core_inval inv;
+	struct guest g;
+
+	(void)state;
+	guest_start(&g);
+	g.r.hw.mute_sid = MUTE;
+	g.r.hw.mute_times = 1;
+	assert_int_equal(rig_inval(g.v, cmds, 7, &inv), 0);
+	assert_int_equal(inv.done, 7);
+	for (size_t i = 0; i < g.r.hw.log_n; i++) {
+		for (uint64_t asid = 1; asid < 4; asid++)
+			seen[asid] +=
+				g.r.hw.log[i][0] == (asid << 48 | 0x200000011);
+	}
+	for (int asid = 1; asid < 4; asid++)
+		assert_int_equal(seen[asid], 1);
+	guest_stop(&g);
+}
+
+/* ---- budgets ---- */
+
+static void test_the_fourth_timeout_ends_in_quarantine(void **state)
+{
+	uint64_t cmds[4][2] = { { 5ULL << 48 | 0x11 },
+				{ 0x5200000040, 52 },
+				{ 0x5100000040, 52 },
+				{ 6ULL << 48 | 0x11 } };
+	struct core_inval inv;
+	struct guest g;
+
+	(void)state;
+	guest_start(&g);
+	assert_true(has_ats(&g, 0x101) && has_ats(&g, 0x102));
+	g.r.hw.mute_sid = MUTE;
+	for (int i = 0; i < 4; i++) {
+		assert_true(has_ats(&g, 0x101));
+		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
+	}
+	assert_false(has_ats(&g, 0x101));
+	assert_true(has_ats(&g, 0x102));
+	assert_int_equal(stats(&g).quarantines, 1);
+	assert_int_equal(stats(&g).timeouts, 4);
+
+	/* from now on it costs nobody anything */
+	fake_clear_log(&g.r.hw);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
+	assert_int_equal(g.r.hw.doorbells, 0);
+	assert_int_equal(stats(&g).timeouts, 4);
+	/* what stands in front of it is done, what is behind not begun */
+	assert_int_equal(rig_inval(g.v, cmds, 4, &inv), -ETIMEDOUT);
+	assert_int_equal(inv.done, 2);
+	assert_int_equal(inv.info, 0x51);
+	assert_int_equal(g.r.hw.log_n, 4);
+	EXPECT_CMD(&g.r.hw, 0, 0x5000200000011, 0);
+	EXPECT_CMD(&g.r.hw, 1, SYNC, 0);
+	EXPECT_CMD(&g.r.hw, 2, 0x10200000040, 52);
+	EXPECT_CMD(&g.r.hw, 3, SYNC, 0);
+	assert_int_equal(atc_inv(&g, 0x52), 0);
+	guest_stop(&g);
+}
+
+static void test_quarantine_outlasts_everything_but_a_reset(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	guest_start(&g);
+	g.r.hw.mute_sid = MUTE;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
+	g.r.hw.mute_sid = UINT32_MAX; /* it would answer now */
+	assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
+	assert_int_equal(
+		g.nested[1]->ops->attach(g.nested[1], &g.r.dev[1], UINT32_MAX),
+		0);
+	assert_false(has_ats(&g, 0x101));
+	assert_int_equal(
+		g.parent->ops->attach(g.parent, &g.r.dev[1], UINT32_MAX), 0);
+	assert_false(has_ats(&g, 0x101));
+	g.r.iommu->ops->device_reset(&g.r.dev[1]);
+	assert_true(has_ats(&g, 0x101)); /* as the parent gives it */
+	fake_clear_log(&g.r.hw);
+	assert_int_equal(atc_inv(&g, 0x51), 0);
+	EXPECT_CMD(&g.r.hw, 0, 0x10100000040, 52);
+
+	/* a reset device is under its full budget again */
+	g.r.hw.mute_sid = MUTE;
+	for (int i = 0; i < 4; i++) {
+		assert_true(has_ats(&g, 0x101));
+		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
+	}
+	assert_false(has_ats(&g, 0x101));
+	guest_stop(&g);
+}
+
+static void test_a_reset_gives_back_what_was_taken_and_no_more(void **state)
+{
+	struct core_domain *plain;
+	struct core_domain *s1;
+	uint64_t before[8];
+	struct guest g;
+
+	(void)state;
+	guest_start(&g);
+	/* devices that are not in quarantine stay as they are */
+	fake_clear_log(&g.r.hw);
+	for (int i = 0; i < 3; i++)
+		g.r.iommu->ops->device_reset(&g.r.dev[i]);
+	assert_int_equal(g.r.hw.log_n, 0);
+
+	for (int where = 0; where < 4; where++) {
+		s1 = rig_domain(&g.r, 0);
+		plain = where == 1 ? g.parent : where == 2 ? s1 : g.nested[1];
+		assert_int_equal(
+			plain->ops->attach(plain, &g.r.dev[1], UINT32_MAX), 0);
+		for (int i = 0; i < 8; i++)
+			before[i] = fake_ste(&g.r.hw, 0x101, i);
+		g.r.hw.mute_sid = MUTE;
+		for (int i = 0; i < 4; i++)
+			assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
+		g.r.hw.mute_sid = UINT32_MAX;
+		if (where == 3) {
+			g.r.iommu->ops->block(&g.r.dev[1], UINT32_MAX);
+			g.r.iommu->ops->device_reset(&g.r.dev[1]);
+			assert_int_equal(fake_ste(&g.r.hw, 0x101, 0), 1);
+			assert_false(has_ats(&g, 0x101));
+		} else {
+			g.r.iommu->ops->device_reset(&g.r.dev[1]);
+			for (int i = 0; i < 8; i++)
+				assert_int_equal(fake_ste(&g.r.hw, 0x101, i),
+						 before[i]);
+		}
+		g.r.iommu->ops->block(&g.r.dev[1], UINT32_MAX);
+		s1->ops->free(s1);
+	}
+	guest_stop(&g);
+}
+
+static void nap(long ms)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
+}
+
+static void test_a_device_that_fails_seldom_is_forgiven(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	rig_init(&g.r);
+	g.r.cfg.atc_window_ms = 20;
+	g.r.cfg.atc_timeouts = 2;
+	guest_begin(&g);
+	g.r.hw.mute_sid = MUTE;
+	for (int i = 0; i < 6; i++) {
+		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
+		assert_true(has_ats(&g, 0x101));
+		nap(30);
+	}
+	assert_int_equal(stats(&g).timeouts, 6);
+	guest_stop(&g);
+}
+
+static void test_a_timeout_that_was_answered_later_counts_as_well(void **state)
+{
+	uint64_t cmds[2][2] = { { 0x5100000040, 0x1000 },
+				{ 0x5100000040, 0x2000 } };
+	struct core_inval inv;
+	struct guest g;
+
+	(void)state;
+	guest_start(&g);
+	for (int i = 0; i < 4; i++) {
+		assert_true(has_ats(&g, 0x101));
+		g.r.hw.mute_sid = MUTE;
+		g.r.hw.mute_times = 1;
+		assert_int_equal(rig_inval(g.v, cmds, 2, &inv), 0);
+	}
+	assert_false(has_ats(&g, 0x101));
+	guest_stop(&g);
+}
+
+static void test_a_guest_that_resets_in_a_loop_has_a_budget_too(void **state)
+{
+	uint64_t timeouts;
+	struct guest g;
+
+	(void)state;
+	rig_init(&g.r);
+	g.r.cfg.atc_window_ms = 200;
+	guest_begin(&g);
+	g.r.hw.mute_sid = MUTE;
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
+		g.r.iommu->ops->device_reset(&g.r.dev[1]);
+	}
+	timeouts = stats(&g).timeouts;
+	assert_true(timeouts >= 16 && timeouts <= 33); /* a window or two */
+	/* its other devices pay as well */
+	assert_false(has_ats(&g, 0x101) || has_ats(&g, 0x102));
+	assert_int_equal(atc_inv(&g, 0x52), -ETIMEDOUT);
+	g.r.hw.mute_sid = UINT32_MAX;
+	nap(210);
+	for (int i = 1; i < 3; i++) {
+		g.r.iommu->ops->device_reset(&g.r.dev[i]);
+		assert_int_equal(atc_inv(&g, 0x50 + i), 0);
+	}
+	guest_stop(&g);
+}
+
+static void test_the_hosts_own_invalidation_takes_no_second_chance(void **state)
+{
+	struct smmuv3_drv_stats was, is;
+	struct guest g;
+
+	(void)state;
+	guest_start(&g);
+	assert_int_equal(
+		g.parent->ops->map(g.parent, 0x1000, 0x1000, 0x1000, 3), 0);
+	g.r.hw.mute_sid = MUTE;
+	was = stats(&g);
+	g.parent->ops->unmap(g.parent, 0x1000, 0x1000);
+	is = stats(&g);
+	assert_false(has_ats(&g, 0x101));
+	assert_true(has_ats(&g, 0x102));
+	assert_int_equal(is.timeouts - was.timeouts, 2);
+	assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
+	assert_int_equal(stats(&g).timeouts, is.timeouts);
+	guest_stop(&g);
+}
+
+static void test_a_native_queue_stops_at_its_sync_without_hardware(void **state)
+{
+	uint64_t cmds[5][2] = { { 0x5100000040, 52 },
+				{ 7ULL << 48 | 0x11 },
+				{ 0x5100000040, 0x1000 },
+				{ SYNC },
+				{ 8ULL << 48 | 0x11 } };
+	struct core_inval inv = { .uptr = (uintptr_t)cmds,
+				  .type = 1,
+				  .stride = 16,
+				  .count = 5,
+				  .native = true };
+	struct guest g;
+
+	(void)state;
+	guest_start(&g);
+	g.r.hw.mute_sid = MUTE;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
+	fake_clear_log(&g.r.hw);
+	assert_int_equal(g.v->ops->invalidate(g.v, &inv), -ETIMEDOUT);
+	assert_int_equal(inv.done, 3);
+	assert_int_equal(inv.code, 3);
+	assert_int_equal(inv.info, 0);
+	assert_true(inv.info_entry);
+	assert_int_equal(g.r.hw.log_n, 2);
+	EXPECT_CMD(&g.r.hw, 0, 0x7000200000011, 0);
+	EXPECT_CMD(&g.r.hw, 1, SYNC, 0);
+	guest_stop(&g);
+}
+
+/* ---- two guests ---- */
+
+struct neighbour {
+	struct guest *g;
+	struct core_viommu *v;
+	unsigned int stop;
+	unsigned int wrong;
+	uint64_t late; /* timeouts during calls, each call's first two apart */
+	uint64_t calls;
+};
+
+static void *neighbour_work(void *arg)
+{
+	struct neighbour *n = arg;
+	uint64_t cmds[3][2] = { { 9ULL << 48 | 0x11 }, { 0x10 }, { 0x30 } };
+	struct core_inval inv;
+
+	while (!__atomic_load_n(&n->stop, __ATOMIC_ACQUIRE)) {
+		uint64_t before = stats(n->g).timeouts;
+		uint64_t passed;
+
+		n->wrong += rig_inval(n->v, cmds, 3, &inv) || inv.done != 3 ||
+			    inv.code;
+		passed = stats(n->g).timeouts - before;
+		n->late += passed > 2 ? passed - 2 : 0;
+		n->calls++;
+	}
+	return NULL;
+}
+
+/* Nobody reads what was executed: there is more of it than room. */
+static void no_log(struct fake *f, const uint64_t dw[2])
+{
+	(void)dw;
+	f->log_n = 0;
+}
+
+static void slow_timeout(struct fake *f, const uint64_t dw[2])
+{
+	no_log(f, dw);
+	if ((dw[0] & 0xff) == SYNC && f->atc_outstanding)
+		nap(1);
+}
+
+/* No budget, so that it goes on and on: the neighbour gets its turns. */
+static void test_a_neighbour_waits_for_one_timeout_at_a_time(void **state)
+{
+	uint64_t cmds[8][2];
+	struct neighbour n;
+	struct core_inval inv;
+	pthread_t thread;
+	struct guest g;
+
+	(void)state;
+	rig_init(&g.r);
+	g.r.cfg.atc_timeouts = 1000000;
+	guest_begin(&g);
+	n = (struct neighbour){ .g = &g, .v = rig_viommu(&g.r, g.parent) };
+	for (int i = 0; i < 8; i++) {
+		cmds[i][0] = i & 1 ? 0x5200000040 : 0x5100000040;
+		cmds[i][1] = 52;
+	}
+	g.r.hw.mute_sid = MUTE;
+	g.r.hw.spy = slow_timeout;
+	assert_int_equal(pthread_create(&thread, NULL, neighbour_work, &n), 0);
+	for (int i = 0; i < 200; i++) {
+		assert_int_equal(rig_inval(g.v, cmds, 8, &inv), -ETIMEDOUT);
+		assert_int_equal(inv.done, 0);
+	}
+	__atomic_store_n(&n.stop, 1, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	assert_int_equal(n.wrong, 0);
+	/*
+	 * A call meets one timeout that had begun, or another one before it
+	 * could queue up; more only if its thread was not running.
+	 */
+	assert_true(n.late <= 40); /* of 400 */
+	assert_true(n.calls >= 100);
+	n.v->ops->free(n.v);
+	guest_stop(&g);
+}
+
+/* Failing in every way at once: the neighbour's results are what they were. */
+static void test_a_neighbour_never_sees_anothers_errors(void **state)
+{
+	uint64_t cmds[4][2] = { { 0x5200000040, 52 },
+				{ 0xbad000000000011, 0 },
+				{ 0x5100000040, 52 },
+				{ 0xff } };
+	struct neighbour n;
+	struct core_inval inv;
+	pthread_t thread;
+	struct guest g;
+
+	(void)state;
+	rig_init(&g.r);
+	g.r.cfg.atc_window_ms = 1;
+	guest_begin(&g);
+	n = (struct neighbour){ .g = &g, .v = rig_viommu(&g.r, g.parent) };
+	g.r.hw.spy = no_log;
+	g.r.hw.mute_sid = MUTE;
+	g.r.hw.ill_dw0 = 0x0bad000200000011;
+	assert_int_equal(pthread_create(&thread, NULL, neighbour_work, &n), 0);
+	for (int i = 0; i < 2000; i++) {
+		assert_int_equal(rig_inval(g.v, cmds, 4, &inv), -EIO);
+		assert_int_equal(inv.done, 1);
+		assert_int_equal(rig_inval(g.v, cmds + 2, 2, &inv), -ETIMEDOUT);
+		assert_int_equal(rig_inval(g.v, cmds + 3, 1, &inv), -EIO);
+		if (i % 50 == 0)
+			g.r.iommu->ops->device_reset(&g.r.dev[1]);
+	}
+	__atomic_store_n(&n.stop, 1, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	assert_int_equal(n.wrong, 0);
+	n.v->ops->free(n.v);
+	guest_stop(&g);
+}
+
+static void test_a_dead_unit_takes_nothing_new(void **state)
+{
+	struct core_domain *d = NULL;
+	struct core_viommu *v = NULL;
+	struct guest g;
+
+	(void)state;
+	guest_start(&g);
+	g.r.hw.abort_times = 1000;
+	g.r.hw.mute_sid = UINT32_MAX;
+	{
+		uint64_t cmd[1][2] = { { 0x10 } };
+		struct core_inval inv;
+
+		assert_int_equal(rig_inval(g.v, cmd, 1, &inv), -EIO);
+		assert_int_equal(inv.code, 2);
+	}
+	assert_int_equal(stats(&g).aborts, 4); /* and three retries */
+	assert_int_equal(g.r.iommu->ops->domain_alloc(&g.r.dev[0], 0, &d),
+			 -EIO);
+	assert_int_equal(g.r.iommu->ops->viommu_alloc(&g.r.dev[0], g.parent, 1,
+						      NULL, &v),
+			 -EIO);
+	assert_int_equal(
+		g.parent->ops->attach(g.parent, &g.r.dev[0], UINT32_MAX), -EIO);
+	assert_int_equal(
+		g.nested[1]->ops->attach(g.nested[1], &g.r.dev[1], UINT32_MAX),
+		-EIO);
+	guest_stop(&g);
+}
+
+static void abort_now_and_then(struct fake *f, const uint64_t dw[2])
+{
+	(void)dw;
+	f->abort_times = 3;
+}
+
+static void test_retries_begin_anew_where_the_queue_has_moved(void **state)
+{
+	uint64_t cmds[100][2];
+	struct core_inval inv;
+	struct guest g;
+
+	(void)state;
+	guest_start(&g);
+	for (uint64_t i = 0; i < 100; i++) {
+		cmds[i][0] = i << 48 | 0x11;
+		cmds[i][1] = 0;
+	}
+	g.r.hw.spy = abort_now_and_then; /* each fetch succeeds the 4th time */
+	assert_int_equal(rig_inval(g.v, cmds, 100, &inv), 0);
+	assert_int_equal(inv.done, 100);
+	g.r.hw.abort_times = 0;
+	guest_stop(&g);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			test_one_timeout_in_a_batch_costs_one_more_and_one_batch),
+		cmocka_unit_test(test_a_queue_of_any_size_finds_the_same),
+		cmocka_unit_test(
+			test_a_batch_waits_for_one_timeout_whatever_it_holds),
+		cmocka_unit_test(
+			test_what_answers_when_asked_again_goes_on_where_it_was),
+		cmocka_unit_test(test_the_fourth_timeout_ends_in_quarantine),
+		cmocka_unit_test(
+			test_quarantine_outlasts_everything_but_a_reset),
+		cmocka_unit_test(
+			test_a_reset_gives_back_what_was_taken_and_no_more),
+		cmocka_unit_test(test_a_device_that_fails_seldom_is_forgiven),
+		cmocka_unit_test(
+			test_a_timeout_that_was_answered_later_counts_as_well),
+		cmocka_unit_test(
+			test_a_guest_that_resets_in_a_loop_has_a_budget_too),
+		cmocka_unit_test(
+			test_the_hosts_own_invalidation_takes_no_second_chance),
+		cmocka_unit_test(
+			test_a_native_queue_stops_at_its_sync_without_hardware),
+		cmocka_unit_test(
+			test_a_neighbour_waits_for_one_timeout_at_a_time),
+		cmocka_unit_test(test_a_neighbour_never_sees_anothers_errors),
+		cmocka_unit_test(test_a_dead_unit_takes_nothing_new),
+		cmocka_unit_test(
+			test_retries_begin_anew_where_the_queue_has_moved),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
