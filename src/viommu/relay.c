@@ -138,8 +138,10 @@ static int submit_pieces(struct nestfd_viommu *viommu,
 			rc = submit_piece(viommu, array, at, n, outcome);
 		if (!rc) {
 			at += n;
+		} else if (rc == -ENOMEM && n > 1) {
+			limit = n / 2;
 		} else if (n > RELAY_PIECE && rc != -ETIMEDOUT) {
-			limit = rc == -ENOMEM ? n / 2 : RELAY_PIECE;
+			limit = RELAY_PIECE;
 		} else {
 			outcome->done += at;
 			return rc;

@@ -4,7 +4,11 @@
 
 #include <errno.h>
 #include <linux/iommufd.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "nestfd/ext.h"
 
@@ -289,13 +293,26 @@ static int fake_close(void *ctx, int fd)
 	return fd == 1000 ? 0 : -EBADF;
 }
 
+static bool in_memory(const struct fake *fake, uint64_t gpa, size_t len)
+{
+	if (gpa >= GUEST_MEM || len > GUEST_MEM - gpa)
+		return false;
+	return gpa >= fake->hole_end || gpa + len <= fake->hole_start;
+}
+
+/* Words one by one: a guest's thread may be writing them. */
 static int mem_read(void *ctx, uint64_t gpa, void *buf, size_t len)
 {
 	struct fake *fake = ctx;
+	uint64_t word;
 
-	if (gpa >= GUEST_MEM || len > GUEST_MEM - gpa)
+	if (!in_memory(fake, gpa, len))
 		return -EFAULT;
-	memcpy(buf, fake->mem + gpa, len);
+	for (size_t i = 0; i < len; i += 8) {
+		word = __atomic_load_n((uint64_t *)(fake->mem + gpa + i),
+				       __ATOMIC_RELAXED);
+		memcpy((char *)buf + i, &word, 8);
+	}
 	return 0;
 }
 
@@ -303,7 +320,7 @@ static int mem_write(void *ctx, uint64_t gpa, const void *buf, size_t len)
 {
 	struct fake *fake = ctx;
 
-	if (gpa >= GUEST_MEM || len > GUEST_MEM - gpa)
+	if (!in_memory(fake, gpa, len))
 		return -EFAULT;
 	memcpy(fake->mem + gpa, buf, len);
 	return 0;
@@ -323,7 +340,7 @@ static void *mem_map(void *ctx, uint64_t gpa, size_t len)
 	struct fake *fake = ctx;
 
 	fake->nmaps++;
-	if (fake->unmapped || gpa >= GUEST_MEM || len > GUEST_MEM - gpa)
+	if (fake->unmapped || !in_memory(fake, gpa, len))
 		return NULL;
 	return fake->mem + gpa;
 }
@@ -368,6 +385,59 @@ void fake_config(struct fake *fake, struct nestfd_viommu_config *config)
 	};
 }
 
+void fake_start(struct fake *fake, const struct nestfd_viommu_config *config)
+{
+	struct nestfd_viommu_device dev = {
+		.size = sizeof(dev),
+		.vsid = 0x10,
+		.dev_id = 7,
+		.attach = fake_attach,
+		.ctx = fake,
+	};
+
+	assert_int_equal(nestfd_viommu_smmuv3_create(config, &fake->viommu), 0);
+	assert_int_equal(nestfd_viommu_device_add(fake->viommu, &dev), 0);
+}
+
+/* Command 0 and 1: CFGI_STE of 0x10, CMD_SYNC. STE.Config stage 1. */
+struct fake *way_start(enum way way)
+{
+	struct fake *fake = test_malloc(sizeof(*fake));
+	struct nestfd_viommu_config config;
+
+	fake_config(fake, &config);
+	config.backend.exact = way == WAY_EXACT;
+	config.queue = way == WAY_RING ? NESTFD_QUEUE_RING : NESTFD_QUEUE_ARRAY;
+	fake->ext = way == WAY_EXACT ? 0 : 3;
+	fake_start(fake, &config);
+	guest_boot(fake, fake->viommu);
+	guest_ste(fake, 0x10, 0x4000b, 0xd6);
+	guest_put(fake, 0x0000001000000003ULL, 1);
+	guest_put(fake, 0x46, 0);
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(fake_reg(fake, 0x9c), 2);
+	fake->ncalls = 0;
+	fake->nrings = 0;
+	fake->nissued = 0;
+	return fake;
+}
+
+void way_end(struct fake *fake)
+{
+	nestfd_viommu_destroy(fake->viommu);
+	test_free(fake);
+}
+
+uint32_t fake_reg(struct fake *fake, uint32_t offset)
+{
+	return (uint32_t)nestfd_viommu_read(fake->viommu, offset, 4);
+}
+
+void guest_acknowledge(struct fake *fake)
+{
+	nestfd_viommu_write(fake->viommu, 0x64, 4, fake_reg(fake, 0x60));
+}
+
 void guest_boot(struct fake *fake, struct nestfd_viommu *viommu)
 {
 	nestfd_viommu_write(viommu, 0x80, 8, STRTAB_ADDR);
@@ -393,9 +463,11 @@ void guest_ste(struct fake *fake, uint32_t sid, uint64_t dw0, uint64_t dw1)
 void guest_overwrite(struct fake *fake, uint32_t index, uint64_t dw0,
 		     uint64_t dw1)
 {
-	uint64_t cmd[2] = { dw0, dw1 };
+	uint64_t *at =
+		(uint64_t *)(fake->mem + CMDQ_ADDR + (index & 0xff) * 16);
 
-	memcpy(fake->mem + CMDQ_ADDR + (index & 0xff) * 16, cmd, 16);
+	__atomic_store_n(at, dw0, __ATOMIC_RELAXED);
+	__atomic_store_n(at + 1, dw1, __ATOMIC_RELAXED);
 }
 
 void guest_put(struct fake *fake, uint64_t dw0, uint64_t dw1)

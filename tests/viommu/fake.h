@@ -75,6 +75,9 @@ struct fake {
 	void (*on_ring)(struct fake *fake); /* behind what a ring call read */
 	bool unmapped;			    /* map() finds nothing */
 	int nmaps;
+	/* no memory here: half-open */
+	uint32_t hole_start;
+	uint32_t hole_end;
 
 	/* events to hand out */
 	uint8_t events[4096];
@@ -89,6 +92,19 @@ struct fake {
 
 void fake_config(struct fake *fake, struct nestfd_viommu_config *config);
 int fake_attach(void *ctx, uint32_t pt_id);
+/* Creates it, with vSID 0x10 behind it; fails the test if that fails. */
+void fake_start(struct fake *fake, const struct nestfd_viommu_config *config);
+
+/*
+ * Ways for invalidations to go down: a backend that counts exactly and gives no
+ * codes, one that gives codes, one whose ring is used.
+ */
+enum way { WAY_EXACT, WAY_CODES, WAY_RING, WAYS };
+
+/* A booted guest with a stream in stage 1, whatever that took forgotten. */
+struct fake *way_start(enum way way);
+void way_end(struct fake *fake);
+uint32_t fake_reg(struct fake *fake, uint32_t offset);
 
 /* Queues of 256 commands and 16 events, SMMU on, stream table linear 64. */
 void guest_boot(struct fake *fake, struct nestfd_viommu *viommu);
@@ -99,6 +115,8 @@ void guest_doorbell(struct fake *fake, struct nestfd_viommu *viommu);
 /* Replaces command @index of the queue. */
 void guest_overwrite(struct fake *fake, uint32_t index, uint64_t dw0,
 		     uint64_t dw1);
+/* The error is seen; fetching may go on. */
+void guest_acknowledge(struct fake *fake);
 uint64_t guest_word(const struct fake *fake, uint32_t addr);
 
 #endif

@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The guest's own queue consumed in place: what the backend is told, what it
+ * leaves to the VMM, and a guest that rewrites its queue meanwhile.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fake.h"
+
+#define CONS	    0x9c
+#define GERROR	    0x60
+
+#define TLBI(n)	    0x0005000000000012ULL, ((uint64_t)(n) << 12) | 0x701
+#define ATC(n)	    0x0000001000000040ULL, (uint64_t)(n) << 12
+#define SYNC	    0x46ULL, 0ULL
+#define SYNC_MSI(n) 0x0000000000001046ULL | (uint64_t)(n) << 32, 0x50000ULL
+#define CFGI_STE    0x0000001000000003ULL, 1ULL
+
+static int setup(void **state)
+{
+	*state = way_start(WAY_RING);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	way_end(*state);
+	return 0;
+}
+
+static struct nestfd_viommu_stats stats_of(struct fake *fake)
+{
+	struct nestfd_viommu_stats stats = { .size = sizeof(stats) };
+
+	nestfd_viommu_stats(fake->viommu, &stats);
+	return stats;
+}
+
+static void a_doorbell_is_one_ring_call_over_the_guests_memory(void **state)
+{
+	struct nestfd_viommu_stats before, after;
+	struct fake *fake = *state;
+
+	before = stats_of(fake);
+	for (int i = 0; i < 100; i++) {
+		guest_put(fake, TLBI(i));
+		guest_put(fake, SYNC);
+	}
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(fake->nrings, 1);
+	assert_int_equal(fake->ncalls, 0);
+	assert_ptr_equal(fake->rings[0].entries, fake->mem + CMDQ_ADDR);
+	assert_int_equal(fake->rings[0].bits, 8);
+	assert_int_equal(fake->rings[0].cons, 2);
+	assert_int_equal(fake->rings[0].prod, 202);
+	assert_int_equal(fake_reg(fake, CONS), 202);
+	assert_int_equal(fake->nissued, 100);
+	after = stats_of(fake);
+	assert_int_equal(after.ring_ioctls - before.ring_ioctls, 1);
+	assert_int_equal(after.ring_commands - before.ring_commands, 200);
+	assert_int_equal(after.commands - before.commands, 200);
+	assert_int_equal(after.doorbells - before.doorbells, 1);
+	assert_int_equal(after.ring_stops, before.ring_stops);
+	assert_int_equal(after.invalidate_ioctls, before.invalidate_ioctls);
+}
+
+static void indices_go_round_with_their_wrap_bit(void **state)
+{
+	struct fake *fake = *state;
+	uint64_t n = 0;
+
+	for (int turn = 0; turn < 40; turn++) {
+		uint32_t from = fake->cmdq_prod;
+
+		fake->nissued = 0;
+		for (int i = 0; i < 37; i++)
+			guest_put(fake, TLBI(n++));
+		guest_doorbell(fake, fake->viommu);
+		assert_int_equal(fake->rings[turn].cons, from);
+		assert_int_equal(fake->rings[turn].prod, (from + 37) & 0x1ff);
+		assert_int_equal(fake_reg(fake, CONS), (from + 37) & 0x1ff);
+		assert_int_equal(fake->nissued, 37);
+		for (int i = 0; i < 37; i++)
+			assert_int_equal(fake->issued[i][1] >> 12,
+					 n - 37 + (uint64_t)i);
+	}
+}
+
+static void a_full_queue_is_one_call(void **state)
+{
+	struct fake *fake = *state;
+
+	for (int i = 0; i < 256; i++)
+		guest_put(fake, TLBI(i));
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(fake->nrings, 1);
+	assert_int_equal(fake->rings[0].cons, 2);
+	assert_int_equal(fake->rings[0].prod, 0x102);
+	assert_int_equal(fake->nissued, 256);
+	assert_int_equal(fake_reg(fake, CONS), 0x102);
+}
+
+static void one_or_two_commands_go_as_an_array(void **state)
+{
+	struct fake *fake = *state;
+
+	guest_put(fake, TLBI(1));
+	guest_put(fake, SYNC);
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(fake->nrings, 0);
+	assert_int_equal(fake->ncalls, 1);
+	guest_put(fake, TLBI(1));
+	guest_put(fake, TLBI(2));
+	guest_put(fake, SYNC);
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(fake->nrings, 1);
+	assert_int_equal(fake->ncalls, 1);
+}
+
+static void the_vmm_does_its_part_in_its_place(void **state)
+{
+	struct fake *fake = *state;
+	uint32_t before = fake->attached;
+
+	guest_ste(fake, 0x10, 0x9, 0); /* bypass */
+	guest_put(fake, TLBI(1));
+	guest_put(fake, TLBI(2));
+	guest_put(fake, CFGI_STE);
+	guest_put(fake, TLBI(3));
+	guest_put(fake, SYNC);
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(fake->nrings, 1);
+	assert_int_equal(fake->rings[0].done, 2);
+	assert_true(fake->attached != before);
+	assert_int_equal(fake->attached, fake->hwpt_id[1]);
+	assert_int_equal(fake->nissued, 3);
+	assert_int_equal(fake->issued[2][1] >> 12, 3);
+	assert_int_equal(fake_reg(fake, CONS), 7);
+	assert_int_equal(stats_of(fake).ring_stops, 1);
+	assert_int_equal(stats_of(fake).doorbells, 2);
+}
+
+static int issued_at_irq[8];
+static unsigned int irqs_seen;
+
+static void count_issued(struct fake *fake, unsigned int line)
+{
+	if (line == 2 && irqs_seen < 8)
+		issued_at_irq[irqs_seen++] = fake->nissued;
+}
+
+/* CS = SIG_IRQ without an address: the wire */
+static void
+interior_syncs_signal_in_order_behind_what_they_vouch_for(void **state)
+{
+	struct fake *fake = *state;
+
+	irqs_seen = 0;
+	fake->on_irq = count_issued;
+	for (int i = 0; i < 20; i++)
+		guest_put(fake, TLBI(i));
+	guest_put(fake, 0x1046, 0);
+	for (int i = 0; i < 30; i++)
+		guest_put(fake, TLBI(i));
+	guest_put(fake, 0x1046, 0);
+	guest_put(fake, TLBI(5));
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(irqs_seen, 2);
+	assert_in_range(issued_at_irq[0], 20, 50);
+	assert_in_range(issued_at_irq[1], 50, 51);
+	assert_int_equal(fake->nissued, 51);
+	assert_int_equal(fake_reg(fake, CONS), 55);
+}
+
+static void msis_of_syncs_are_written(void **state)
+{
+	struct fake *fake = *state;
+
+	for (int i = 0; i < 10; i++)
+		guest_put(fake, TLBI(i));
+	guest_put(fake, SYNC_MSI(0xabcd));
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(guest_word(fake, 0x50000), 0xabcd);
+	assert_int_equal(fake->rings[0].done, 10);
+	assert_int_equal(fake_reg(fake, CONS), 13);
+}
+
+static void a_queue_of_configuration_costs_few_calls(void **state)
+{
+	struct fake *fake = *state;
+
+	for (int i = 0; i < 126; i++) {
+		guest_put(fake, CFGI_STE);
+		guest_put(fake, SYNC);
+	}
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(fake_reg(fake, CONS), 254);
+	assert_in_range(fake->nrings, 1, 6);
+	assert_in_range(fake->ncalls, 1, 6);
+	assert_int_equal(stats_of(fake).doorbells, 2);
+}
+
+static void signalling_syncs_cost_few_calls(void **state)
+{
+	struct fake *fake = *state;
+
+	for (int i = 0; i < 120; i++) {
+		guest_put(fake, TLBI(i));
+		guest_put(fake, SYNC_MSI(i));
+	}
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(fake_reg(fake, CONS), 242);
+	assert_in_range(fake->nrings + fake->ncalls, 1, 12);
+	assert_int_equal(fake->nissued, 120);
+	for (int i = 0; i < 120; i++)
+		assert_int_equal(fake->issued[i][1] >> 12, i);
+	assert_int_equal(guest_word(fake, 0x50000), 119);
+}
+
+static void the_ring_is_used_again_when_it_gets_somewhere(void **state)
+{
+	struct fake *fake = *state;
+	int before;
+
+	a_queue_of_configuration_costs_few_calls(state);
+	fake->nissued = 0;
+	for (int turn = 0; turn < 3; turn++) {
+		before = fake->nrings;
+		for (int i = 0; i < 50; i++)
+			guest_put(fake, TLBI(i));
+		guest_put(fake, CFGI_STE);
+		for (int i = 0; i < 50; i++)
+			guest_put(fake, TLBI(i));
+		guest_doorbell(fake, fake->viommu);
+		assert_int_equal(fake->nrings - before, 2);
+		assert_int_equal(fake_reg(fake, CONS), fake->cmdq_prod);
+	}
+}
+
+static void streams_the_host_does_not_know_are_done_here(void **state)
+{
+	struct fake *fake = *state;
+
+	guest_put(fake, TLBI(1));
+	guest_put(fake, 0x0000001100000005ULL, 1); /* CFGI_CD of 0x11 */
+	guest_put(fake, 0x0000001100000040ULL, 0); /* ATC_INV of 0x11 */
+	guest_put(fake, TLBI(2));
+	guest_put(fake, SYNC);
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(fake_reg(fake, CONS), 7);
+	assert_int_equal(fake_reg(fake, GERROR), 0);
+	assert_int_equal(fake->nissued, 2);
+}
+
+/* ---- the guest rewrites its queue during the call ---- */
+
+static void rewrite_with_tlbi(struct fake *fake)
+{
+	fake->on_ring = NULL;
+	guest_overwrite(fake, 4, TLBI(0x44));
+}
+
+static void what_is_there_when_the_vmm_reads_is_what_is_done(void **state)
+{
+	struct fake *fake = *state;
+	int attached = fake->nattach;
+
+	guest_ste(fake, 0x10, 0x9, 0);
+	guest_put(fake, TLBI(1));
+	guest_put(fake, TLBI(2));
+	guest_put(fake, CFGI_STE); /* 4: stops, and is something else then */
+	guest_put(fake, TLBI(3));
+	fake->on_ring = rewrite_with_tlbi;
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(fake->nattach, attached);
+	assert_int_equal(fake->nissued, 4);
+	assert_int_equal(fake->issued[2][1] >> 12, 0x44);
+	assert_int_equal(fake_reg(fake, CONS), 6);
+}
+
+static void rewrite_with_nonsense(struct fake *fake)
+{
+	fake->on_ring = NULL;
+	guest_overwrite(fake, 2, 0xff, 0);
+	guest_overwrite(fake, 4, 0xff, 0);
+}
+
+static void what_was_taken_is_not_looked_at_again(void **state)
+{
+	struct fake *fake = *state;
+
+	guest_put(fake, TLBI(1));
+	guest_put(fake, TLBI(2));
+	guest_put(fake, SYNC);
+	guest_put(fake, TLBI(3));
+	fake->on_ring = rewrite_with_nonsense;
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(fake_reg(fake, CONS), 6);
+	assert_int_equal(fake_reg(fake, GERROR), 0);
+	assert_int_equal(fake->nissued, 3);
+}
+
+static void rewrite_the_sync(struct fake *fake)
+{
+	fake->on_ring = NULL;
+	guest_overwrite(fake, 5, TLBI(0x55));
+}
+
+static void a_failing_sync_that_vanishes_leaves_it_to_the_next(void **state)
+{
+	const uint64_t bad[2] = { ATC(7) };
+	struct fake *fake = *state;
+
+	fake->fail = true;
+	fake->fail_times = 1;
+	fake->bad_errno = -ETIMEDOUT;
+	memcpy(fake->bad, bad, 16);
+	guest_put(fake, TLBI(1)); /* 2 */
+	guest_put(fake, ATC(7));  /* 3 */
+	guest_put(fake, TLBI(2)); /* 4 */
+	guest_put(fake, SYNC);	  /* 5: not any more */
+	guest_put(fake, TLBI(3)); /* 6 */
+	guest_put(fake, SYNC);	  /* 7 */
+	guest_put(fake, TLBI(4)); /* 8 */
+	fake->on_ring = rewrite_the_sync;
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(fake_reg(fake, CONS), 0x03000007);
+	assert_int_equal(fake->issued[fake->nissued - 1][1] >> 12, 3);
+	guest_acknowledge(fake);
+	assert_int_equal(fake_reg(fake, CONS) & 0xfffff, 9);
+}
+
+/* ---- when it is not to be had ---- */
+
+static void
+a_call_that_fails_for_no_command_leaves_all_to_an_array(void **state)
+{
+	static const int errors[] = { -ENOMEM, -EFAULT, -EINVAL, -EOPNOTSUPP,
+				      -EIO,    -ENOTTY, -ENOENT };
+	struct fake *fake = *state;
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		fake->nissued = 0;
+		for (int n = 0; n < 10; n++)
+			guest_put(fake, TLBI(n));
+		fake->ring_fails = errors[i];
+		guest_doorbell(fake, fake->viommu);
+		assert_int_equal(fake_reg(fake, CONS), fake->cmdq_prod);
+		assert_int_equal(fake->nissued, 10);
+	}
+}
+
+static void a_queue_in_pieces_goes_as_an_array(void **state)
+{
+	struct fake *fake = *state;
+
+	/* it has moved: memory is asked for again */
+	fake->unmapped = true;
+	nestfd_viommu_write(fake->viommu, 0x20, 4, 0x5);
+	nestfd_viommu_write(fake->viommu, 0x90, 8, 0x40000 | 4);
+	nestfd_viommu_write(fake->viommu, 0x98, 4, 0);
+	nestfd_viommu_write(fake->viommu, 0x9c, 4, 0);
+	nestfd_viommu_write(fake->viommu, 0x20, 4, 0xd);
+	for (int i = 0; i < 10; i++) {
+		uint64_t cmd[2] = { TLBI(i) };
+
+		memcpy(fake->mem + 0x40000 + i * 16, cmd, 16);
+	}
+	nestfd_viommu_write(fake->viommu, 0x98, 4, 10);
+	assert_int_equal(fake->nrings, 0);
+	assert_int_equal(fake->ncalls, 1);
+	assert_int_equal(fake->nissued, 10);
+	assert_int_equal(fake_reg(fake, CONS), 10);
+	fake->unmapped = false;
+	nestfd_viommu_write(fake->viommu, 0x98, 4, 20);
+	assert_int_equal(fake->nrings, 1);
+	assert_ptr_equal(fake->rings[0].entries, fake->mem + 0x40000);
+	assert_int_equal(fake->rings[0].bits, 4);
+	assert_int_equal(fake->rings[0].cons, 10);
+	assert_int_equal(fake->rings[0].prod, 20);
+}
+
+static void memory_is_asked_for_once_per_place(void **state)
+{
+	struct fake *fake = *state;
+	int before = fake->nmaps;
+
+	for (int turn = 0; turn < 20; turn++) {
+		for (int i = 0; i < 10; i++)
+			guest_put(fake, TLBI(i));
+		guest_doorbell(fake, fake->viommu);
+	}
+	assert_int_equal(fake->nmaps - before, 1);
+	assert_int_equal(fake->nrings, 20);
+}
+
+struct choice {
+	enum nestfd_queue queue;
+	uint64_t ext;
+	bool map;
+	uint32_t idr[6]; /* what the VMM wants */
+	int rc;
+	bool ring;
+};
+
+static void check_choice(const struct choice *choice)
+{
+	struct fake *fake = test_malloc(sizeof(*fake));
+	struct nestfd_viommu_config config;
+	struct nestfd_viommu *viommu;
+	int rc;
+
+	fake_config(fake, &config);
+	fake->ext = choice->ext;
+	config.queue = choice->queue;
+	memcpy(config.idr, choice->idr, sizeof(config.idr));
+	if (!choice->map)
+		config.guest.map = NULL;
+	rc = nestfd_viommu_smmuv3_create(&config, &viommu);
+	assert_int_equal(rc, choice->rc);
+	assert_int_equal(!!(fake->ext_on & 2), choice->ring);
+	if (!rc) {
+		guest_boot(fake, viommu);
+		for (int i = 0; i < 5; i++)
+			guest_put(fake, 0x10, 0); /* legal to everybody */
+		guest_doorbell(fake, viommu);
+		assert_int_equal(fake->nrings, choice->ring);
+		assert_int_equal(fake->nissued, 5);
+		nestfd_viommu_destroy(viommu);
+	}
+	test_free(fake);
+}
+
+/* IDRs of the guest: as the host's, without ATS, without RIL, without SSIDs */
+#define AS_HOST   \
+	{         \
+		0 \
+	}
+#define NO_ATS                                            \
+	{                                                 \
+		0x084c301b, 0x02730510, 0, 0x404, 0, 0x75 \
+	}
+#define NO_RIL                                            \
+	{                                                 \
+		0x084c341b, 0x02730510, 0, 0x004, 0, 0x75 \
+	}
+#define NO_SSID                                           \
+	{                                                 \
+		0x084c341b, 0x02730010, 0, 0x404, 0, 0x75 \
+	}
+
+static void a_ring_needs_a_backend_memory_and_the_hosts_judgement(void **state)
+{
+	static const struct choice choices[] = {
+		{ NESTFD_QUEUE_AUTO, 3, true, AS_HOST, 0, true },
+		{ NESTFD_QUEUE_RING, 3, true, AS_HOST, 0, true },
+		{ NESTFD_QUEUE_RING, 2, true, AS_HOST, 0, true },
+		{ NESTFD_QUEUE_ARRAY, 3, true, AS_HOST, 0, false },
+		{ NESTFD_QUEUE_AUTO, 1, true, AS_HOST, 0, false },
+		{ NESTFD_QUEUE_RING, 1, true, AS_HOST, -EOPNOTSUPP, false },
+		{ NESTFD_QUEUE_AUTO, 0, true, AS_HOST, 0, false },
+		{ NESTFD_QUEUE_RING, 0, true, AS_HOST, -EOPNOTSUPP, false },
+		{ NESTFD_QUEUE_AUTO, 3, false, AS_HOST, 0, false },
+		{ NESTFD_QUEUE_RING, 3, false, AS_HOST, -EOPNOTSUPP, false },
+		{ NESTFD_QUEUE_AUTO, 3, true, NO_ATS, 0, false },
+		{ NESTFD_QUEUE_RING, 3, true, NO_ATS, -EOPNOTSUPP, false },
+		{ NESTFD_QUEUE_AUTO, 3, true, NO_RIL, 0, false },
+		{ NESTFD_QUEUE_RING, 3, true, NO_RIL, -EOPNOTSUPP, false },
+		{ NESTFD_QUEUE_AUTO, 3, true, NO_SSID, 0, false },
+		{ NESTFD_QUEUE_RING, 3, true, NO_SSID, -EOPNOTSUPP, false },
+		{ (enum nestfd_queue)3, 3, true, AS_HOST, -EINVAL, false },
+		{ (enum nestfd_queue) - 1, 3, true, AS_HOST, -EINVAL, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++)
+		check_choice(&choices[i]);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(a_doorbell_is_one_ring_call_over_the_guests_memory),
+		CASE(indices_go_round_with_their_wrap_bit),
+		CASE(a_full_queue_is_one_call),
+		CASE(one_or_two_commands_go_as_an_array),
+		CASE(the_vmm_does_its_part_in_its_place),
+		CASE(interior_syncs_signal_in_order_behind_what_they_vouch_for),
+		CASE(msis_of_syncs_are_written),
+		CASE(a_queue_of_configuration_costs_few_calls),
+		CASE(signalling_syncs_cost_few_calls),
+		CASE(the_ring_is_used_again_when_it_gets_somewhere),
+		CASE(streams_the_host_does_not_know_are_done_here),
+		CASE(what_is_there_when_the_vmm_reads_is_what_is_done),
+		CASE(what_was_taken_is_not_looked_at_again),
+		CASE(a_failing_sync_that_vanishes_leaves_it_to_the_next),
+		CASE(a_call_that_fails_for_no_command_leaves_all_to_an_array),
+		CASE(a_queue_in_pieces_goes_as_an_array),
+		CASE(memory_is_asked_for_once_per_place),
+		cmocka_unit_test(
+			a_ring_needs_a_backend_memory_and_the_hosts_judgement),
+	};
+
+	return cmocka_run_group_tests_name("viommu ring", tests, NULL, NULL);
+}
