@@ -274,10 +274,14 @@ static int call_give_fd(void *ctx, int inner)
 	return rc;
 }
 
-/* What maps memory, and what the selftests ask of memory that is mapped */
+/*
+ * What maps memory, or is only for some, and what the selftests ask of memory
+ * that is mapped
+ */
 static bool wants_process(uint32_t cmd)
 {
 	return cmd == IOMMU_IOAS_MAP || cmd == COMMAND_MAP_DMA ||
+	       cmd == IOMMU_IOAS_MAP_FILE || cmd == IOMMU_OPTION ||
 	       cmd == IOMMU_IOAS_CHANGE_PROCESS || cmd == COMMAND_TEST;
 }
 
