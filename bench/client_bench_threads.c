@@ -13,13 +13,17 @@
 
 #include "client_bench.h"
 
+/* Short samples, many of them: some will not be disturbed. */
+#define SAMPLES 60
+#define CALLS	8000
+
 struct kind {
 	const char *what;
 	void (*fn)(void *arg);
 	void *arg[2]; /* of each thread; the second is NULL for one thread */
 	uint64_t ops; /* of both */
 	double aim;   /* of the ratio to what two rows above has */
-	double samples[BENCH_SAMPLES];
+	double samples[SAMPLES];
 };
 
 struct worker {
@@ -97,12 +101,11 @@ static int by_value(const void *a, const void *b)
 
 static void measure(struct kind *kinds, int n)
 {
-	for (int i = -1; i < BENCH_SAMPLES; i++)
+	for (int i = -1; i < SAMPLES; i++)
 		for (int k = 0; k < n; k++)
 			kinds[k].samples[i < 0 ? 0 : i] = sample(&kinds[k]);
 	for (int k = 0; k < n; k++)
-		qsort(kinds[k].samples, BENCH_SAMPLES, sizeof(double),
-		      by_value);
+		qsort(kinds[k].samples, SAMPLES, sizeof(double), by_value);
 }
 
 #define STEPS 1000
@@ -113,7 +116,7 @@ static void calculate(void *arg)
 	volatile uint64_t *seed = arg;
 	uint64_t x = *seed;
 
-	for (int i = 0; i < 10 * STEPS; i++)
+	for (int i = 0; i < STEPS; i++)
 		for (int j = 0; j < STEPS; j++)
 			x = x * 6364136223846793005ULL + 1;
 	*seed = x;
@@ -123,8 +126,7 @@ static void print(struct kind *kinds, int n)
 {
 	for (int k = 0; k < n; k++) {
 		const double *s = kinds[k].samples;
-		struct bench_row row = { s[0], s[BENCH_SAMPLES / 2],
-					 s[BENCH_SAMPLES - 1] };
+		struct bench_row row = { s[0], s[SAMPLES / 2], s[SAMPLES - 1] };
 		/* Every comparison begins with one thread. */
 		int one = k;
 
@@ -138,7 +140,7 @@ static void print(struct kind *kinds, int n)
 
 void client_threads(struct client *c)
 {
-	uint64_t calls = c->few ? 300 : 50000;
+	uint64_t calls = c->few ? 100 : CALLS;
 	struct client_inval one[3], sixteen[3];
 	uint64_t seeds[2][8] = { { 1 }, { 2 } };
 
@@ -152,11 +154,11 @@ void client_threads(struct client *c)
 		{ .what = "calculation: one thread",
 		  .fn = calculate,
 		  .arg = { seeds[0], NULL },
-		  .ops = 10 * STEPS },
+		  .ops = STEPS },
 		{ .what = "calculation: two threads",
 		  .fn = calculate,
 		  .arg = { seeds[0], seeds[1] },
-		  .ops = 20 * STEPS },
+		  .ops = 2 * STEPS },
 		{ .what = "1 entry: one thread",
 		  .fn = client_invalidate,
 		  .arg = { &one[0], NULL },
