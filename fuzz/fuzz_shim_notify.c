@@ -222,13 +222,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct run_stats stats = { 0 };
 	struct notify_env env = { .trace_fd = -1 };
 	uint8_t how = input_u8(&in);
+	const struct run_machine machine = {
+		.iommu = how & 4 ? "mock" : "smmuv3",
+		.devices = how & 4 ? NULL : "edu@1",
+	};
 
 	if (how & 1)
 		env.stats = &stats;
 	if (how & 2)
 		env.trace_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	if (server_create(how & 4 ? "mock" : "smmuv3", "fast", NULL,
-			  how & 4 ? NULL : "edu@1", &env.server))
+	if (server_create(&machine, &env.server))
 		abort();
 	memset(p.fds, -1, sizeof(p.fds));
 	set_memory(&p);

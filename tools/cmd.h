@@ -17,6 +17,11 @@
 #define TOOL_FAILED  1
 #define TOOL_INVALID 2
 
+/* --inject, for messages; nestfd_inject_parse() says it in full. */
+#define INJECT_WORDS                                                      \
+	"KIND[:p=PROBABILITY][,n=COUNT][,dev=SID][,op=OPCODE][,us=DELAY]" \
+	"[,seed=N]"
+
 struct tool_command {
 	const char *name;
 	const char *summary;

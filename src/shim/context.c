@@ -226,12 +226,18 @@ void context_check(struct context *c)
 
 static int make_machine(void)
 {
+	const struct run_machine what = {
+		.iommu = getenv(RUN_ENV_IOMMU),
+		.cache = getenv(RUN_ENV_CACHE),
+		.memlock = getenv(RUN_ENV_MEMLOCK),
+		.devices = getenv(RUN_ENV_DEVICES),
+		.inject = getenv(RUN_ENV_INJECT),
+	};
+
 	if (machine.machine)
 		return 0;
 	signals_take();
-	return shim_machine_make(&machine, getenv(RUN_ENV_IOMMU),
-				 getenv(RUN_ENV_CACHE), getenv(RUN_ENV_MEMLOCK),
-				 getenv(RUN_ENV_DEVICES));
+	return shim_machine_make(&machine, &what);
 }
 
 static int make_nestfd(struct context *c)

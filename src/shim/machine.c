@@ -29,14 +29,51 @@ static int arch_of(const char *iommu, enum nestfd_arch *arch)
 	return 0;
 }
 
-int shim_machine_make(struct shim_machine *m, const char *iommu,
-		      const char *cache, const char *memlock,
-		      const char *devices)
+void shim_machine_end(struct shim_machine *m)
+{
+	nestfd_machine_destroy(m->machine);
+	m->machine = NULL;
+	m->nr_devices = 0;
+}
+
+static int add_fault(struct shim_machine *m, const char *text, size_t length)
+{
+	char rule[RUN_INJECT_TEXT];
+	struct nestfd_fault *fault = &m->faults[m->nr_faults];
+
+	if (m->nr_faults == RUN_INJECT_MAX || length >= sizeof(rule))
+		return -EINVAL;
+	memcpy(rule, text, length);
+	rule[length] = '\0';
+	if (nestfd_inject_parse(rule, fault))
+		return -EINVAL;
+	m->nr_faults++;
+	/* Does the machine take it? It is for later. */
+	return nestfd_inject(m->machine, fault);
+}
+
+static int add_faults(struct shim_machine *m, const char *text)
+{
+	int rc = 0;
+
+	while (text && *text && !rc) {
+		size_t length = strcspn(text, " ");
+
+		if (length)
+			rc = add_fault(m, text, length);
+		text += length + (text[length] == ' ');
+	}
+	nestfd_inject_clear(m->machine);
+	return rc;
+}
+
+int shim_machine_make(struct shim_machine *m, const struct run_machine *what)
 {
 	struct nestfd_machine_config config = {
 		.size = sizeof(config),
 	};
-	int rc = arch_of(iommu, &config.arch);
+	const char *devices = what->devices;
+	int rc = arch_of(what->iommu, &config.arch);
 
 	if (rc)
 		return rc;
@@ -44,14 +81,21 @@ int shim_machine_make(struct shim_machine *m, const char *iommu,
 		config.msi_first = 0x8000000; /* as Linux */
 		config.msi_length = 0x100000;
 	}
-	if (cache && !strcmp(cache, "hostile"))
+	if (what->cache && !strcmp(what->cache, "hostile"))
 		config.cache = NESTFD_CACHE_HOSTILE;
-	if (memlock && !strcmp(memlock, "enforce"))
+	if (what->memlock && !strcmp(what->memlock, "enforce"))
 		config.memlock = NESTFD_MEMLOCK_ENFORCE;
 	m->nr_devices = 0;
+	m->nr_faults = 0;
+	m->armed = false;
 	rc = nestfd_machine_create(&config, &m->machine);
 	if (rc)
 		return rc;
+	rc = add_faults(m, what->inject);
+	if (rc) {
+		shim_machine_end(m);
+		return rc;
+	}
 	while (devices) {
 		add_device(m, devices);
 		devices = strchr(devices, ',');
@@ -60,17 +104,13 @@ int shim_machine_make(struct shim_machine *m, const char *iommu,
 	return 0;
 }
 
-void shim_machine_end(struct shim_machine *m)
-{
-	nestfd_machine_destroy(m->machine);
-	m->machine = NULL;
-	m->nr_devices = 0;
-}
-
 void shim_machine_bind(struct shim_machine *m, struct nestfd *nestfd)
 {
 	uint32_t id;
 
 	for (unsigned int i = 0; i < m->nr_devices; i++)
 		nestfd_bind(nestfd, m->devices[i], &id);
+	for (unsigned int i = 0; i < m->nr_faults && !m->armed; i++)
+		nestfd_inject(m->machine, &m->faults[i]);
+	m->armed = true;
 }

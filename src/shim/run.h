@@ -17,6 +17,9 @@
 #define RUN_ENV_MEMLOCK "NESTFD_MEMLOCK"
 /* Devices: "edu@SID", separated by commas */
 #define RUN_ENV_DEVICES "NESTFD_DEVICES"
+/* Rules of the error injector as nestfd/model.h has them, with spaces between
+ */
+#define RUN_ENV_INJECT "NESTFD_INJECT"
 /* /dev/iommu is opened as this fd; only the program itself sees it */
 #define RUN_ENV_FD "NESTFD_FD"
 /* A file that gets a line for each call */
@@ -24,7 +27,19 @@
 /* A file holding a struct run_stats */
 #define RUN_ENV_STATS "NESTFD_STATS"
 /* Set: lines begin with the thread's id */
-#define RUN_ENV_VERBOSE	 "NESTFD_VERBOSE"
+#define RUN_ENV_VERBOSE "NESTFD_VERBOSE"
+
+#define RUN_INJECT_MAX	16  /* rules */
+#define RUN_INJECT_TEXT 256 /* of one, with its end */
+
+/* The machine, in the words of the variables; NULL for a default */
+struct run_machine {
+	const char *iommu;
+	const char *cache;
+	const char *memlock;
+	const char *devices;
+	const char *inject;
+};
 
 #define RUN_PRELOAD_NAME "libnestfd-preload.so"
 

@@ -98,7 +98,7 @@ void kit_end(struct kit_run *run)
 void kit_run(const char *iommu, int (*program)(void))
 {
 	const struct supervise_config config = {
-		.iommu = iommu,
+		.machine.iommu = iommu,
 		.trace_fd = -1,
 	};
 	struct kit_run run;

@@ -33,6 +33,16 @@ class CommandLine(Case):
                      "edu@16", "--device", "edu@0x10", "true")
         for fd in ("", "-1", "x", "1024", "3x"):
             self.refuses(f"--fd {fd}: must be 0 to 1023", "--fd", fd, "true")
+        words = ("KIND[:p=PROBABILITY][,n=COUNT][,dev=SID][,op=OPCODE]"
+                 "[,us=DELAY][,seed=N]")
+        for fault in ("", "x", "ill:", "ill:p=2", "abt:dev=1", "ill ill",
+                      "ill:n=" + "0" * 300 + "1"):
+            self.refuses(f"--inject {fault}: must be {words}", "--inject",
+                         fault, "true")
+        self.refuses("--inject: at most 16", *["--inject=ill"] * 17, "true")
+        for fault in ("abt", "gone", "atc-late", "atc-timeout"):
+            self.refuses(f"--inject: mock has none such: {fault}", "--inject",
+                         fault, "--iommu", "mock", "true")
 
     def test_options_behind_the_program_are_the_program_s(self):
         r = nestfd_run("echo", "--iommu", "mock", "-v", "--")
@@ -44,6 +54,7 @@ class CommandLine(Case):
         r = nestfd_run("--help")
         self.assertEqual((r.returncode, r.stderr), (0, ""))
         for option in ("--iommu", "--cache", "--device", "--via", "--fd",
+                       "--inject", "--memlock",
                        "--trace", "--stats", "--verbose"):
             self.assertIn(option, r.stdout)
 

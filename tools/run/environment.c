@@ -82,16 +82,20 @@ void run_devices_text(const struct run *run, char text[RUN_DEVICES_TEXT])
 					 run->devices[i]);
 }
 
+static void set_or_unset(const char *name, const char *text)
+{
+	if (*text)
+		setenv(name, text, 1);
+	else
+		unsetenv(name);
+}
+
 static void set_devices(const struct run *run)
 {
 	char text[RUN_DEVICES_TEXT];
 
-	if (!run->nr_devices) {
-		unsetenv(RUN_ENV_DEVICES);
-		return;
-	}
 	run_devices_text(run, text);
-	setenv(RUN_ENV_DEVICES, text, 1);
+	set_or_unset(RUN_ENV_DEVICES, text);
 }
 
 /* A file of ours that every process of the program can open by this name */
@@ -114,6 +118,7 @@ int run_set_environment(struct run *run)
 	setenv(RUN_ENV_IOMMU, run->iommu, 1);
 	setenv(RUN_ENV_CACHE, run->cache, 1);
 	setenv(RUN_ENV_MEMLOCK, run->memlock, 1);
+	set_or_unset(RUN_ENV_INJECT, run->inject);
 	set_devices(run);
 	set_proc_path(RUN_ENV_TRACE, run->trace_fd);
 	set_proc_path(RUN_ENV_STATS, run->stats_fd);

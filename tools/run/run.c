@@ -16,6 +16,7 @@ enum {
 	OPT_CACHE,
 	OPT_MEMLOCK,
 	OPT_DEVICE,
+	OPT_INJECT,
 	OPT_VIA,
 	OPT_FD,
 	OPT_TRACE,
@@ -35,6 +36,11 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "device", OPT_DEVICE, "edu@SID", 0,
 	  "Put a device behind it, with this StreamID; may be repeated", 0 },
+	{ "inject", OPT_INJECT, "FAULT", 0,
+	  "Let the hardware do something wrong, " INJECT_WORDS
+	  ": ill, abt, atc-timeout, atc-late, gone or slow-sync; may be "
+	  "repeated",
+	  0 },
 	{ "via", OPT_VIA, "WAY", 0,
 	  "How the program is served: preload (in its process), seccomp (from "
 	  "outside), or auto: preload wherever that works",
@@ -115,6 +121,46 @@ static void add_device(struct run *run, const char *text,
 	run->devices[run->nr_devices++] = (uint32_t)sid;
 }
 
+/* Rules before --iommu are looked at as well: at the end. */
+static void add_fault(struct run *run, const char *text,
+		      struct argp_state *state)
+{
+	size_t used = strlen(run->inject);
+	struct nestfd_fault fault;
+
+	if (strlen(text) >= RUN_INJECT_TEXT ||
+	    nestfd_inject_parse(text, &fault))
+		argp_error(state, "--inject %s: must be " INJECT_WORDS, text);
+	if (run->nr_faults == RUN_INJECT_MAX)
+		argp_error(state, "--inject: at most %d", RUN_INJECT_MAX);
+	snprintf(run->inject + used, sizeof(run->inject) - used, "%s%s",
+		 used ? " " : "", text);
+	run->faults[run->nr_faults++] = fault;
+}
+
+static void check_faults(struct run *run, struct argp_state *state)
+{
+	struct nestfd_machine_config config = {
+		.size = sizeof(config),
+		.arch = strcmp(run->iommu, "mock") ? NESTFD_ARCH_SMMUV3
+						   : NESTFD_ARCH_MOCK,
+	};
+	struct nestfd_machine *machine;
+	int rc;
+
+	if (!run->nr_faults)
+		return;
+	rc = nestfd_machine_create(&config, &machine);
+	for (unsigned int i = 0; i < run->nr_faults && !rc; i++)
+		rc = nestfd_inject(machine, &run->faults[i]);
+	if (rc == -EOPNOTSUPP)
+		argp_error(state, "--inject: %s has none such: %s", run->iommu,
+			   run->inject);
+	else if (rc)
+		argp_failure(state, TOOL_FAILED, -rc, "--inject");
+	nestfd_machine_destroy(machine);
+}
+
 static void set_fd(struct run *run, const char *text, struct argp_state *state)
 {
 	unsigned long fd = 0;
@@ -146,6 +192,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_DEVICE:
 		add_device(run, arg, state);
 		return 0;
+	case OPT_INJECT:
+		add_fault(run, arg, state);
+		return 0;
 	case OPT_VIA:
 		set_via(run, arg, state);
 		return 0;
@@ -164,6 +213,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG: /* all from here on is the program's */
 		run->program = &state->argv[state->next - 1];
 		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_END:
+		check_faults(run, state);
 		return 0;
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state, "which program?");

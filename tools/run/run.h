@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
+#include <nestfd/model.h>
+
 #include "shim/run.h"
 
 struct supervisor;
@@ -26,9 +28,12 @@ struct run {
 	const char *iommu;
 	const char *cache;
 	const char *memlock;
+	char inject[RUN_INJECT_MAX * RUN_INJECT_TEXT]; /* spaces between */
 	enum run_via via;
 	uint32_t devices[RUN_DEVICES_MAX]; /* StreamIDs of "edu" devices */
 	unsigned int nr_devices;
+	struct nestfd_fault faults[RUN_INJECT_MAX]; /* those of @inject */
+	unsigned int nr_faults;
 	int fd; /* -1: the program opens /dev/iommu itself */
 	const char *trace;
 	bool stats;

@@ -38,10 +38,13 @@ int run_seccomp_create(struct run *run)
 {
 	char devices[RUN_DEVICES_TEXT];
 	const struct supervise_config config = {
-		.iommu = run->iommu,
-		.cache = run->cache,
-		.memlock = run->memlock,
-		.devices = devices,
+		.machine = {
+			.iommu = run->iommu,
+			.cache = run->cache,
+			.memlock = run->memlock,
+			.devices = devices,
+			.inject = run->inject,
+		},
 		.stats = run->counters,
 		.trace_fd = run->trace_fd,
 		.verbose = run->verbose,

@@ -544,8 +544,7 @@ static unsigned int third_of_the_fds(void)
 	return (unsigned int)limit.rlim_cur / 3;
 }
 
-int server_create(const char *iommu, const char *cache, const char *memlock,
-		  const char *devices, struct server **out)
+int server_create(const struct run_machine *machine, struct server **out)
 {
 	struct server *s = calloc(1, sizeof(*s));
 	int rc;
@@ -559,8 +558,7 @@ int server_create(const char *iommu, const char *cache, const char *memlock,
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	rc = s->epoll < 0 ? -errno : 0;
 	if (!rc)
-		rc = shim_machine_make(&s->machine, iommu, cache, memlock,
-				       devices);
+		rc = shim_machine_make(&s->machine, machine);
 	if (!rc) {
 		*out = s;
 		return 0;

@@ -21,13 +21,13 @@
 
 #include <nestfd/nestfd.h>
 
+#include "shim/run.h"
+
 struct server;
 struct server_context;
 struct server_queue;
 
-/* The texts are those of run.h. */
-int server_create(const char *iommu, const char *cache, const char *memlock,
-		  const char *devices, struct server **out);
+int server_create(const struct run_machine *machine, struct server **out);
 /* No other thread may use it any more. */
 void server_destroy(struct server *s);
 

@@ -80,8 +80,7 @@ int supervise_create(const struct supervise_config *config,
 		rc = -errno;
 	if (rc)
 		goto free_it;
-	rc = server_create(config->iommu, config->cache, config->memlock,
-			   config->devices, &s->env.server);
+	rc = server_create(&config->machine, &s->env.server);
 	if (rc)
 		goto close_channel;
 	*out = s;

@@ -18,10 +18,7 @@ struct server;
 struct supervisor;
 
 struct supervise_config {
-	const char *iommu; /* these four as in run.h; NULL: the default */
-	const char *cache;
-	const char *memlock;
-	const char *devices;
+	struct run_machine machine;
 	struct run_stats *stats; /* or NULL */
 	int trace_fd;		 /* or -1 */
 	bool verbose;
