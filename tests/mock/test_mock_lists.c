@@ -14,6 +14,7 @@
 
 #include <nestfd/model.h>
 
+#include "base/alloc.h"
 #include "kit.h"
 
 /* ---- the hardware alone ---- */
@@ -180,6 +181,40 @@ static void commands_of_lists_are_counted(void **state)
 	run(bare, 2, MEMORY_PA, 5);
 	nestfd_iommu_stats(bare->machine, &after);
 	assert_int_equal(after.commands - before.commands, 4);
+}
+
+/* Lists are made with the first context. */
+static void a_machine_opens_or_is_out_of_memory(void **state)
+{
+	struct nestfd_machine_config config = {
+		.size = sizeof(config),
+		.arch = NESTFD_ARCH_MOCK,
+	};
+	struct alloc_plan plan = { 0 };
+	struct nestfd_machine *machine;
+	struct nestfd *ctx;
+	int rc;
+
+	(void)state;
+	do {
+		machine = NULL;
+		ctx = NULL;
+		plan.fail_at++;
+		plan.passed = 0;
+		alloc_arm(&plan);
+		rc = nestfd_machine_create(&config, &machine);
+		if (!rc)
+			rc = nestfd_open(machine, &ctx);
+		alloc_arm(NULL);
+		assert_int_equal(rc, plan.passed < plan.fail_at ? 0 : -ENOMEM);
+		if (rc && machine) /* the machine is as it was */
+			assert_int_equal(nestfd_open(machine, &ctx), 0);
+		nestfd_close(ctx);
+		nestfd_machine_destroy(machine);
+	} while (rc);
+	print_message("%d injection points, each -ENOMEM\n",
+		      (int)plan.fail_at - 1);
+	assert_in_range(plan.fail_at, 8, 100);
 }
 
 /* ---- arrays longer than a list ---- */
@@ -388,6 +423,7 @@ int main(void)
 		bare(every_reserved_bit_of_a_command_counts),
 		bare(a_list_may_be_too_long_or_nowhere),
 		bare(commands_of_lists_are_counted),
+		cmocka_unit_test(a_machine_opens_or_is_out_of_memory),
 		with_dev(a_long_array_stops_at_the_entry_at_fault),
 		with_dev(a_long_array_is_carried_out_to_its_last_entry),
 		with_dev(memory_that_ends_in_a_list_leaves_what_is_before_done),
