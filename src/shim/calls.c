@@ -188,15 +188,29 @@ static inline bool ioctl_fast(int fd, unsigned long cmd, void *arg, long *rc)
 	return nestfd;
 }
 
+static __attribute__((noinline)) bool was_freed(int fd, unsigned long cmd)
+{
+	struct file *f = table_get(fd);
+	struct context *c = f ? f->context : NULL;
+
+	return c && context_was_freed(c->serial, cmd);
+}
+
 long answer_ioctl(int fd, unsigned long cmd, void *arg)
 {
 	size_t ignored;
 	bool queue = makes_queue(cmd, &ignored, &ignored);
-	long rc;
+	bool again = true;
+	long rc = 0;
 
 	for (int i = 0; i < ATTEMPTS; i++) {
-		if (LIKELY(!queue && ioctl_fast(fd, cmd, arg, &rc)))
-			return rc;
+		if (LIKELY(!queue && ioctl_fast(fd, cmd, arg, &rc))) {
+			if (LIKELY(rc != -EBUSY) || !again ||
+			    !was_freed(fd, cmd))
+				return rc;
+			again = false;
+			continue;
+		}
 		rc = ioctl_slow(fd, cmd, arg);
 		if (rc != -EAGAIN)
 			return rc;
@@ -267,32 +281,31 @@ EXPORT int ioctl(int fd, unsigned long cmd, ...)
 
 /* ---- read and write ---- */
 
-static ssize_t event_io(struct context *c, int queue, void *buf, size_t len,
-			bool write)
-{
-	struct section *s = section_enter();
-	struct nestfd *nestfd = c ? atomic_load(&c->nestfd) : NULL;
-	ssize_t rc = -EBADF;
-
-	if (nestfd)
-		rc = write ? nestfd_write(nestfd, queue, buf, len)
-			   : nestfd_read(nestfd, queue, buf, len);
-	section_leave(s);
-	return rc;
-}
-
-static ssize_t file_io(struct file *f, void *buf, size_t len, bool write)
+static ssize_t file_io(int fd, struct file *f, void *buf, size_t len,
+		       bool write)
 {
 	switch (atomic_load(&f->kind)) {
 	case FILE_EVENT:
-		return event_io(f->context, f->queue, buf, len, write);
+		return queue_io(fd, f, buf, len, write);
 	case FILE_REMOTE_EVENT:
-		return remote_io(f->remote, f->queue, buf, len, write);
+		return remote_io(fd, f, buf, len, write);
 	case FILE_INTERNAL:
 		return -EBADF;
 	default:
 		return -EINVAL; /* /dev/iommu itself has neither */
 	}
+}
+
+/* libnestfd says by its own fd that there is something to read, or nothing. */
+static ssize_t inner_io(int fd, struct queue *q, void *buf, size_t len,
+			bool writing)
+{
+	ssize_t rc =
+		writing ? REAL(write)(fd, buf, len) : REAL(read)(fd, buf, len);
+
+	if (writing && rc >= 0)
+		queue_signal(q);
+	return rc;
 }
 
 static __attribute__((noinline)) ssize_t
@@ -303,11 +316,13 @@ our_io(int fd, struct file *f, void *buf, size_t len, bool write)
 	int saved = errno;
 	ssize_t rc;
 
+	if (atomic_load(&f->kind) == FILE_INTERNAL && shim_is_inside())
+		return inner_io(fd, atomic_load(&f->q), buf, len, write);
 	if (watch_on)
 		watch_other(&w, write ? RUN_STAT_WRITE : RUN_STAT_READ,
 			    "%s(%d, %p, %zu", write ? "write" : "read", fd, buf,
 			    len);
-	rc = file_io(f, buf, len, write);
+	rc = file_io(fd, f, buf, len, write);
 	if (watch_on)
 		watch_end(&w, rc);
 	errno = saved;
@@ -342,10 +357,14 @@ static ssize_t our_iov(int fd, struct file *f, const struct iovec *iov, int n,
 static struct file *ours(int fd)
 {
 	struct file *f = table_get(fd);
+	enum file_kind kind;
 
-	return LIKELY(!f || shim_inside || atomic_load(&f->kind) == FILE_NONE)
-		       ? NULL
-		       : f;
+	if (LIKELY(!f))
+		return NULL;
+	kind = atomic_load(&f->kind);
+	if (kind == FILE_INTERNAL && shim_is_inside())
+		return atomic_load(&f->q) ? f : NULL;
+	return shim_inside || kind == FILE_NONE ? NULL : f;
 }
 
 EXPORT ssize_t read(int fd, void *buf, size_t len)

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/iommufd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,6 @@
 
 #include "shim/machine.h"
 #include "shim/shim.h"
-
-#define NAME_PREFIX "nestfd/"
 
 static struct context *contexts;
 static uint64_t last_serial;
@@ -40,6 +39,11 @@ struct context *context_by_serial(uint64_t serial)
 	return c;
 }
 
+uint64_t context_new_serial(void)
+{
+	return ++last_serial;
+}
+
 static struct context *context_new(int server)
 {
 	struct context *c = contexts;
@@ -53,7 +57,7 @@ static struct context *context_new(int server)
 		c->next = contexts;
 		contexts = c;
 	}
-	c->serial = ++last_serial;
+	c->serial = context_new_serial();
 	c->events = 0;
 	c->busy = 0;
 	c->hung_up = false;
@@ -80,21 +84,27 @@ struct file *context_file(struct context *context)
 
 /* ---- Names ---- */
 
-static int bind_name(int fd, struct context *c)
+int context_bind_name(int fd, const char *prefix, uint64_t serial,
+		      char name[CONTEXT_NAME])
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	unsigned long long noise = 0;
 	socklen_t len;
 
 	if (getrandom(&noise, sizeof(noise), 0) != sizeof(noise))
-		noise = (uintptr_t)c ^ (unsigned long long)getpid() << 32;
-	memset(c->name, 0, sizeof(c->name));
-	snprintf(c->name + 1, sizeof(c->name) - 1, NAME_PREFIX "%d.%llx.%llx",
-		 getpid(), (unsigned long long)c->serial, noise);
+		noise = (uintptr_t)name ^ (unsigned long long)getpid() << 32;
+	memset(name, 0, CONTEXT_NAME);
+	snprintf(name + 1, CONTEXT_NAME - 1, "%s%d.%llx.%llx", prefix, getpid(),
+		 (unsigned long long)serial, noise);
 	len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
-			  strlen(c->name + 1));
-	memcpy(addr.sun_path, c->name, 1 + strlen(c->name + 1));
+			  strlen(name + 1));
+	memcpy(addr.sun_path, name, 1 + strlen(name + 1));
 	return bind(fd, (struct sockaddr *)&addr, len) ? -errno : 0;
+}
+
+static bool begins(const char *path, const char *prefix)
+{
+	return !path[0] && !memcmp(path + 1, prefix, strlen(prefix));
 }
 
 bool context_name_of(int fd, char name[CONTEXT_NAME])
@@ -108,8 +118,8 @@ bool context_name_of(int fd, char name[CONTEXT_NAME])
 		return false;
 	n = len - offsetof(struct sockaddr_un, sun_path);
 	if (addr.sun_family != AF_UNIX || n >= CONTEXT_NAME ||
-	    n <= sizeof(NAME_PREFIX) || addr.sun_path[0] ||
-	    memcmp(addr.sun_path + 1, NAME_PREFIX, sizeof(NAME_PREFIX) - 1))
+	    (!begins(addr.sun_path, CONTEXT_PREFIX) &&
+	     !begins(addr.sun_path, QUEUE_PREFIX)))
 		return false;
 	memset(name, 0, CONTEXT_NAME);
 	memcpy(name, addr.sun_path, n);
@@ -125,28 +135,25 @@ static struct context *context_by_name(const char *name)
 	return c;
 }
 
-static struct file *remote_file(struct remote *remote)
+static struct file *file_by_name(const char *name)
 {
-	struct file *f = file_first();
+	struct context *c;
+	struct queue *q;
 
-	while (f &&
-	       (atomic_load(&f->kind) != FILE_REMOTE || f->remote != remote))
-		f = f->next;
-	if (f || !remote)
-		return f;
-	f = file_new(FILE_NONE);
-	if (!f)
-		return NULL;
-	f->remote = remote;
-	atomic_store_explicit(&f->kind, FILE_REMOTE, memory_order_release);
-	return f;
+	if (begins(name, QUEUE_PREFIX)) {
+		q = queue_by_name(name);
+		return q ? queue_file(q)
+			 : remote_file(remote_find(name), FILE_REMOTE_EVENT);
+	}
+	c = context_by_name(name);
+	return c ? context_file(c)
+		 : remote_file(remote_find(name), FILE_REMOTE);
 }
 
 struct file *context_recognise(int fd)
 {
 	char name[CONTEXT_NAME];
 	struct file *f = NULL;
-	struct context *c;
 	struct shim_lock l;
 
 	if (!context_name_of(fd, name))
@@ -156,8 +163,7 @@ struct file *context_recognise(int fd)
 	shim_lock(&l);
 	/* Once more: it may have been closed, and be another by now. */
 	if (context_name_of(fd, name)) {
-		c = context_by_name(name);
-		f = c ? context_file(c) : remote_file(remote_find(name));
+		f = file_by_name(name);
 		if (f && table_get(fd) != f && table_set(fd, f))
 			f = NULL;
 	}
@@ -167,27 +173,46 @@ struct file *context_recognise(int fd)
 
 /* ---- The end ---- */
 
-static void files_of(struct context *c, enum file_kind kind,
-		     struct remote *remote)
+static bool is_of(const struct file *f, const struct context *c)
+{
+	enum file_kind kind = atomic_load(&f->kind);
+
+	return f->context == c && (kind == FILE_CONTEXT || kind == FILE_EVENT);
+}
+
+static void end_files(struct context *c)
 {
 	for (struct file *f = file_first(); f; f = f->next) {
-		enum file_kind was = atomic_load(&f->kind);
-
-		if (f->context != c ||
-		    (was != FILE_CONTEXT && was != FILE_EVENT))
+		if (!is_of(f, c))
 			continue;
-		f->remote = remote;
-		if (kind == FILE_REMOTE && was == FILE_EVENT)
-			atomic_store(&f->kind, FILE_REMOTE_EVENT);
-		else
-			atomic_store(&f->kind, kind);
+		atomic_store(&f->kind, FILE_NONE);
 		f->context = NULL;
+	}
+}
+
+/* They mean the same, which is somebody else's now. */
+static void give_files_away(struct context *c)
+{
+	for (struct file *f = file_first(); f; f = f->next) {
+		struct queue *q = atomic_load(&f->q);
+
+		if (!is_of(f, c))
+			continue;
+		f->context = NULL;
+		if (atomic_load(&f->kind) == FILE_CONTEXT) {
+			f->remote = remote_find(c->name);
+			atomic_store(&f->kind, FILE_REMOTE);
+		} else {
+			f->remote = q ? remote_find(q->name) : NULL;
+			atomic_store(&f->q, NULL);
+			atomic_store(&f->kind, FILE_REMOTE_EVENT);
+		}
 	}
 }
 
 void context_forget(struct context *c)
 {
-	files_of(c, FILE_REMOTE, remote_find(c->name));
+	give_files_away(c);
 	serve_unwatch(c);
 	fd_close_hidden(c->server);
 	c->server = -1;
@@ -198,7 +223,7 @@ static void end_context(struct context *c)
 	struct nestfd *nestfd = atomic_exchange(&c->nestfd, NULL);
 	bool was = shim_inside;
 
-	files_of(c, FILE_NONE, NULL);
+	end_files(c);
 	serve_unwatch(c);
 	fd_close_hidden(c->server);
 	c->server = -1;
@@ -318,13 +343,13 @@ static int open_pair(int fds[2], int flags)
 	c = context_new(fds[1]);
 	if (!c)
 		return -ENOMEM;
-	rc = bind_name(fds[0], c);
+	rc = context_bind_name(fds[0], CONTEXT_PREFIX, c->serial, c->name);
 	if (!rc && !(flags & O_CLOEXEC))
 		rc = REAL(fcntl)(fds[0], F_SETFD, 0) ? -errno : 0;
 	if (!rc)
 		rc = enter(fds[0], c);
 	if (rc) {
-		files_of(c, FILE_NONE, NULL);
+		end_files(c);
 		c->server = -1;
 	}
 	return rc;
@@ -396,31 +421,25 @@ static void close_queue(struct context *c, int queue)
 
 int context_event(struct context *c, int queue)
 {
-	struct file *hidden;
 	struct shim_lock l;
+	struct queue *q;
 	struct file *f;
 	int fd;
 
 	shim_lock(&l);
-	hidden = file_new(FILE_INTERNAL);
-	if (hidden && table_set(queue, hidden))
-		atomic_store(&hidden->kind, FILE_NONE);
-	f = file_new(FILE_NONE);
-	fd = f ? REAL(fcntl)(queue, F_DUPFD_CLOEXEC, 0) : -1;
-	if (fd >= 0 && !table_set(fd, f)) {
-		f->context = c;
-		f->queue = queue;
-		c->events++;
-		atomic_store_explicit(&f->kind, FILE_EVENT,
-				      memory_order_release);
-	} else {
-		if (fd >= 0)
+	fd = queue_open(c, queue, &q);
+	if (fd >= 0) {
+		f = queue_file(q);
+		if (!f || table_set(fd, f)) {
+			queue_drop(q);
 			REAL(close)(fd);
-		fd = -1;
-		close_queue(c, queue);
+			fd = -EMFILE;
+		}
 	}
+	if (fd < 0)
+		close_queue(c, queue);
 	shim_unlock(&l);
-	return fd >= 0 ? fd : -EMFILE;
+	return fd;
 }
 
 void context_private(struct context *c, int fd)
@@ -447,6 +466,22 @@ void context_event_closed(struct context *c, int queue)
 	context_check(c);
 }
 
+/* The last holder of a queue's fd may be another process: we are told late. */
+bool context_was_freed(uint64_t serial, unsigned long cmd)
+{
+	struct context *c;
+	struct shim_lock l;
+	bool freed;
+
+	if ((unsigned int)cmd != IOMMU_DESTROY)
+		return false;
+	shim_lock(&l);
+	c = context_by_serial(serial);
+	freed = c && queue_check_all(c);
+	shim_unlock(&l);
+	return freed;
+}
+
 /* ---- Processes ---- */
 
 static void close_hidden(int fd, struct file *file, void *arg)
@@ -466,6 +501,7 @@ void context_after_fork(void)
 
 	while ((c = context_next(c)))
 		context_forget(c);
+	queues_after_fork();
 	table_each(close_hidden, NULL);
 	for (c = contexts; c; c = c->next)
 		atomic_store(&c->nestfd, NULL);
@@ -483,6 +519,5 @@ static void drop(int fd, struct file *file, void *arg)
 void context_keep(void)
 {
 	table_each(drop, NULL);
-	for (struct context *c = context_next(NULL); c; c = context_next(c))
-		c->events = 0;
+	queues_keep();
 }

@@ -13,14 +13,14 @@
 
 void file_released(struct file *f)
 {
-	struct remote *remote;
 	struct context *c;
+	struct queue *q;
 	int queue;
 
 	if (!f || f->fds)
 		return;
 	c = f->context;
-	remote = f->remote;
+	q = atomic_load(&f->q);
 	queue = f->queue;
 	switch (atomic_exchange(&f->kind, FILE_NONE)) {
 	case FILE_CONTEXT:
@@ -28,12 +28,10 @@ void file_released(struct file *f)
 			context_check(c);
 		break;
 	case FILE_EVENT:
-		if (c)
+		if (q)
+			queue_check(q);
+		else if (c)
 			context_event_closed(c, queue);
-		break;
-	case FILE_REMOTE_EVENT:
-		if (remote && f->made_here)
-			remote_event_closed(remote, queue);
 		break;
 	default:
 		break;

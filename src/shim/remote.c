@@ -45,6 +45,22 @@ struct remote *remote_find(const char *name)
 	return r;
 }
 
+struct file *remote_file(struct remote *r, enum file_kind kind)
+{
+	struct file *f = file_first();
+
+	while (f && (atomic_load(&f->kind) != kind || f->remote != r))
+		f = f->next;
+	if (f || !r)
+		return f;
+	f = file_new(FILE_NONE);
+	if (!f)
+		return NULL;
+	f->remote = r;
+	atomic_store_explicit(&f->kind, kind, memory_order_release);
+	return f;
+}
+
 /* The channels were the parent's; they are closed with all hidden fds. */
 void remote_after_fork(void)
 {
@@ -139,7 +155,10 @@ static void find_fd(int fd, struct file *f, void *arg)
 {
 	struct any_fd *any = arg;
 
-	if (atomic_load(&f->kind) == FILE_REMOTE && f->remote == any->remote)
+	enum file_kind kind = atomic_load(&f->kind);
+
+	if ((kind == FILE_REMOTE || kind == FILE_REMOTE_EVENT) &&
+	    f->remote == any->remote)
 		any->fd = fd;
 }
 
@@ -156,37 +175,22 @@ static int fd_of(struct remote *r)
 }
 
 /* The owner has made a queue: its fd gets a number here. */
-static int take_queue(struct remote *r, int queue, int fd)
+static int take_queue(int fd)
 {
-	struct shim_lock l;
-	struct file *f;
-	int rc = -EMFILE;
-
 	if (fd < 0)
 		return -EMFILE;
-	shim_lock(&l);
-	f = file_new(FILE_NONE);
-	if (f && !table_set(fd, f)) {
-		f->remote = r;
-		f->queue = queue;
-		f->made_here = true;
-		atomic_store_explicit(&f->kind, FILE_REMOTE_EVENT,
-				      memory_order_release);
-		rc = fd;
-	}
-	shim_unlock(&l);
-	if (rc < 0)
-		REAL(close)(fd);
-	return rc;
+	if (context_recognise(fd))
+		return fd;
+	REAL(close)(fd);
+	return -EMFILE;
 }
 
-static int answer_give(struct remote *r, const struct serve_message *give,
-		       int fd)
+static int answer_give(struct remote *r, int fd)
 {
 	struct serve_message m = {
 		.magic = SERVE_MAGIC,
 		.op = SERVE_RESULT,
-		.value = take_queue(r, (int)give->queue, fd),
+		.value = take_queue(fd),
 	};
 
 	return serve_send(r->channel, &m, NULL, 0, -1);
@@ -204,7 +208,7 @@ static int ask(struct remote *r, struct serve_message *m, const void *data,
 		if (rc)
 			break;
 		if (m->op == SERVE_GIVE)
-			rc = answer_give(r, m, fd);
+			rc = answer_give(r, fd);
 		else if (m->op == SERVE_RESULT)
 			return 0;
 		else
@@ -237,10 +241,11 @@ static int ask_somebody(struct remote *r, int fd,
 	return rc ? -ENODEV : 0; /* the owner died with what it had */
 }
 
-static long call(struct remote *r, int fd, const struct serve_message *question,
+/* @m: the question, and the answer if there is one */
+static long call(struct remote *r, int fd, struct serve_message *m,
 		 const void *data, void *reply, uint32_t room, bool *own)
 {
-	struct serve_message m = { 0 };
+	const struct serve_message question = *m;
 	struct shim_lock quiet;
 	int rc;
 
@@ -248,16 +253,16 @@ static long call(struct remote *r, int fd, const struct serve_message *question,
 		return -ENOMEM;
 	shim_quiet(&quiet);
 	pthread_mutex_lock(&r->lock);
-	rc = ask_somebody(r, fd, question, data, reply, room, &m, own);
+	rc = ask_somebody(r, fd, &question, data, reply, room, m, own);
 	pthread_mutex_unlock(&r->lock);
 	shim_loud(&quiet);
-	return rc ? rc : (long)m.value;
+	return rc ? rc : (long)m->value;
 }
 
 long remote_ioctl(struct remote *r, int fd, unsigned long cmd, void *arg,
 		  bool *own)
 {
-	const struct serve_message m = {
+	struct serve_message m = {
 		.magic = SERVE_MAGIC,
 		.op = SERVE_IOCTL,
 		.cmd = cmd,
@@ -267,34 +272,57 @@ long remote_ioctl(struct remote *r, int fd, unsigned long cmd, void *arg,
 	return call(r, fd, &m, NULL, NULL, 0, own);
 }
 
-static ssize_t remote_read(struct remote *r, int queue, void *buf, size_t len)
+static unsigned int drain(int fd, const struct file *f)
 {
-	const struct serve_message m = {
+	struct shim_lock l;
+	unsigned int n;
+
+	shim_lock(&l);
+	n = queue_drain(fd, f);
+	shim_unlock(&l);
+	return n;
+}
+
+/* See queue.c: what came meanwhile may have been read at once. */
+static long read_queue(int fd, struct file *f, void *data, uint64_t len)
+{
+	struct serve_message m = {
 		.magic = SERVE_MAGIC,
 		.op = SERVE_READ,
-		.arg = len < SERVE_DATA ? len : SERVE_DATA,
-		.queue = (uint32_t)queue,
+		.arg = len,
 	};
+	struct serve_message sync = {
+		.magic = SERVE_MAGIC,
+		.op = SERVE_SYNC,
+	};
+	long rc;
+
+	drain(fd, f);
+	rc = call(f->remote, fd, &m, NULL, data, SERVE_DATA, NULL);
+	if (rc >= 0 && !m.pending && drain(fd, f))
+		call(f->remote, fd, &sync, NULL, NULL, 0, NULL);
+	return rc > (long)len ? -EIO : rc;
+}
+
+static ssize_t remote_read(int fd, struct file *f, void *buf, size_t len)
+{
 	void *data = malloc(SERVE_DATA);
 	long rc = -ENOMEM;
 
 	if (data)
-		rc = call(r, fd_of(r), &m, NULL, data, SERVE_DATA, NULL);
-	if (rc > (long)m.arg)
-		rc = -EIO;
+		rc = read_queue(fd, f, data,
+				len < SERVE_DATA ? len : SERVE_DATA);
 	if (rc > 0 && self_write(NULL, (uintptr_t)buf, data, (size_t)rc))
 		rc = -EFAULT;
 	free(data);
 	return rc;
 }
 
-static ssize_t remote_write(struct remote *r, int queue, const void *buf,
-			    size_t len)
+static ssize_t remote_write(int fd, struct file *f, const void *buf, size_t len)
 {
-	const struct serve_message m = {
+	struct serve_message m = {
 		.magic = SERVE_MAGIC,
 		.op = SERVE_WRITE,
-		.queue = (uint32_t)queue,
 		.length = len < SERVE_DATA ? (uint32_t)len : SERVE_DATA,
 	};
 	void *data = malloc(SERVE_DATA);
@@ -303,44 +331,21 @@ static ssize_t remote_write(struct remote *r, int queue, const void *buf,
 	if (data)
 		rc = self_read(NULL, data, (uintptr_t)buf, m.length);
 	if (!rc)
-		rc = call(r, fd_of(r), &m, data, NULL, 0, NULL);
+		rc = call(f->remote, fd, &m, data, NULL, 0, NULL);
 	free(data);
 	return rc;
 }
 
-ssize_t remote_io(struct remote *r, int queue, void *buf, size_t len,
-		  bool write)
+ssize_t remote_io(int fd, struct file *f, void *buf, size_t len, bool write)
 {
-	return write ? remote_write(r, queue, buf, len)
-		     : remote_read(r, queue, buf, len);
-}
-
-/*
- * With the lock held, so without waiting for a call in progress: if there is
- * one, the queue ends with the channel.
- */
-void remote_event_closed(struct remote *r, int queue)
-{
-	struct serve_message m = {
-		.magic = SERVE_MAGIC,
-		.op = SERVE_CLOSE,
-		.queue = (uint32_t)queue,
-	};
-
-	if (pthread_mutex_trylock(&r->lock))
-		return;
-	if (r->channel >= 0)
-		ask(r, &m, NULL, NULL, 0);
-	pthread_mutex_unlock(&r->lock);
+	if (!f->remote)
+		return -ENODEV; /* a private fd of a process before fork() */
+	return write ? remote_write(fd, f, buf, len)
+		     : remote_read(fd, f, buf, len);
 }
 
 void remote_pinned(pid_t pid, uint64_t sum[2])
 {
-	const struct serve_message m = {
-		.magic = SERVE_MAGIC,
-		.op = SERVE_PINNED,
-		.arg = (uint64_t)pid,
-	};
 	struct shim_lock l;
 	struct remote *r;
 
@@ -348,6 +353,11 @@ void remote_pinned(pid_t pid, uint64_t sum[2])
 	r = remotes;
 	shim_unlock(&l);
 	for (; r; r = r->next) {
+		struct serve_message m = {
+			.magic = SERVE_MAGIC,
+			.op = SERVE_PINNED,
+			.arg = (uint64_t)pid,
+		};
 		uint64_t counts[2] = { 0 };
 		int fd = fd_of(r);
 

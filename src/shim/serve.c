@@ -23,10 +23,9 @@
 
 #include "shim/shim.h"
 
-#define CHANNELS_MAX   256u
-#define CHANNEL_QUEUES 64u
-#define GIVE_TIMEOUT   2000
-#define STACK_SIZE     (256u * 1024u)
+#define CHANNELS_MAX 256u
+#define GIVE_TIMEOUT 2000
+#define STACK_SIZE   (256u * 1024u)
 
 /* With the lock held, but for what only its thread uses */
 struct channel {
@@ -34,10 +33,10 @@ struct channel {
 	bool used;
 	int fd;
 	pid_t pid;
-	uint64_t serial;
-	/* its thread's */
-	int queues[CHANNEL_QUEUES]; /* made for the caller */
-	unsigned int nr_queues;
+	uint64_t serial;       /* of the context */
+	struct queue *q;       /* or NULL: calls on that, not on the context */
+	uint64_t queue_serial; /* q's */
+	struct queue *given;   /* its thread's: made by this call */
 };
 
 static int epoll_fd = -1;
@@ -89,13 +88,19 @@ static int client_give_fd(void *ctx, int fd)
 	struct serve_message m = {
 		.magic = SERVE_MAGIC,
 		.op = SERVE_GIVE,
-		.queue = (uint32_t)fd,
 	};
-	int none, rc;
+	struct shim_lock l;
+	struct context *c;
+	int none, rc, theirs;
 
-	if (ch->nr_queues == CHANNEL_QUEUES)
+	shim_lock(&l);
+	c = context_by_serial(ch->serial);
+	theirs = c ? queue_open(c, fd, &ch->given) : -EMFILE;
+	shim_unlock(&l);
+	if (theirs < 0)
 		return -EMFILE;
-	rc = serve_send(ch->fd, &m, NULL, 0, fd);
+	rc = serve_send(ch->fd, &m, NULL, 0, theirs);
+	REAL(close)(theirs);
 	if (!rc)
 		rc = serve_receive(ch->fd, &m, NULL, 0, &none, GIVE_TIMEOUT);
 	if (rc)
@@ -120,44 +125,38 @@ static long call_ioctl(struct channel *ch, struct nestfd *nestfd,
 		.pid = ch->pid,
 	};
 	struct shim_lock l;
-	int queue;
 	long rc;
 
 	fd_raise_begin();
+	ch->given = NULL;
 	rc = nestfd_ioctl_for(nestfd, m->cmd, m->arg, &client);
-	queue = fd_raise_last();
-	if (queue >= 0 && rc >= 0)
-		ch->queues[ch->nr_queues++] = queue;
-	else if (queue >= 0)
-		return rc; /* closed again */
-	if (queue >= 0) {
+	if (rc == -EBUSY && context_was_freed(ch->serial, m->cmd))
+		rc = nestfd_ioctl_for(nestfd, m->cmd, m->arg, &client);
+	if (rc < 0 && ch->given) { /* closed again */
 		shim_lock(&l);
-		fd_mark(queue);
+		queue_drop(ch->given);
 		shim_unlock(&l);
 	}
 	return rc;
 }
 
-static void close_queue(struct nestfd *nestfd, int queue)
+/* Its own, as long as that is open */
+static int queue_of(const struct channel *ch)
 {
-	struct shim_lock l;
-
-	shim_lock(&l);
-	table_clear(queue);
-	nestfd_close_fd(nestfd, queue);
-	shim_unlock(&l);
+	return ch->q && ch->q->serial == ch->queue_serial ? ch->q->fd : -1;
 }
 
-static long call_close(struct channel *ch, struct nestfd *nestfd, int queue)
+static bool sync_queue(const struct channel *ch)
 {
-	for (unsigned int i = 0; i < ch->nr_queues; i++) {
-		if (ch->queues[i] != queue)
-			continue;
-		ch->queues[i] = ch->queues[--ch->nr_queues];
-		close_queue(nestfd, queue);
-		return 0;
-	}
-	return -EBADF;
+	struct shim_lock l;
+	bool pending;
+
+	if (!ch->q)
+		return false;
+	shim_lock(&l);
+	pending = queue_sync(ch->q, ch->queue_serial);
+	shim_unlock(&l);
+	return pending;
 }
 
 static void perform(struct channel *ch, struct nestfd *nestfd,
@@ -176,16 +175,17 @@ static void perform(struct channel *ch, struct nestfd *nestfd,
 		answer.value = call_ioctl(ch, nestfd, m);
 		break;
 	case SERVE_READ:
-		answer.value = nestfd_read(nestfd, (int)m->queue, data, want);
+		answer.value = nestfd_read(nestfd, queue_of(ch), data, want);
 		if (answer.value > 0)
 			length = (uint32_t)answer.value;
+		answer.pending = sync_queue(ch);
 		break;
 	case SERVE_WRITE:
 		answer.value =
-			nestfd_write(nestfd, (int)m->queue, data, m->length);
+			nestfd_write(nestfd, queue_of(ch), data, m->length);
 		break;
-	case SERVE_CLOSE:
-		answer.value = call_close(ch, nestfd, (int)m->queue);
+	case SERVE_SYNC:
+		answer.pending = sync_queue(ch);
 		break;
 	case SERVE_PINNED:
 		nestfd_pinned(nestfd, (pid_t)m->arg, &counts[0], &counts[1]);
@@ -240,20 +240,8 @@ static int next_call(struct channel *ch, struct serve_message *m,
 
 static void channel_end(struct channel *ch)
 {
-	struct nestfd *nestfd;
 	struct shim_lock l;
-	struct context *c;
 
-	shim_lock(&l);
-	c = context_by_serial(ch->serial);
-	nestfd = c ? atomic_load(&c->nestfd) : NULL;
-	if (c)
-		c->busy++;
-	shim_unlock(&l);
-	while (nestfd && ch->nr_queues)
-		close_queue(nestfd, ch->queues[--ch->nr_queues]);
-	if (c)
-		context_unuse(c);
 	shim_lock(&l);
 	fd_close_hidden(ch->fd);
 	ch->used = false;
@@ -316,7 +304,6 @@ static struct channel *channel_new(void)
 		channels = ch;
 	}
 	ch->used = true;
-	ch->nr_queues = 0;
 	nr_channels++;
 	return ch;
 }
@@ -331,7 +318,7 @@ static pid_t peer_of(int fd)
 								    : cred.pid;
 }
 
-static void accept_channel(struct context *c, int fd)
+static void accept_channel(struct context *c, struct queue *q, int fd)
 {
 	struct serve_message hello = {
 		.magic = SERVE_MAGIC,
@@ -346,6 +333,8 @@ static void accept_channel(struct context *c, int fd)
 	}
 	ch->pid = peer_of(fd);
 	ch->serial = c->serial;
+	ch->q = q;
+	ch->queue_serial = q ? q->serial : 0;
 	ch->fd = fd_hide(fd);
 	if (!serve_send(ch->fd, &hello, NULL, 0, -1) &&
 	    !start_thread(channel_run, ch))
@@ -384,7 +373,23 @@ static void on_server(struct context *c)
 	if (m.op == SERVE_CONNECT_OWN && !atomic_load(&c->nestfd) && !c->busy)
 		hand_over(c, fd);
 	else if (m.op == SERVE_CONNECT || m.op == SERVE_CONNECT_OWN)
-		accept_channel(c, fd);
+		accept_channel(c, NULL, fd);
+	else
+		REAL(close)(fd);
+}
+
+static void on_queue(struct queue *q)
+{
+	struct serve_message m;
+	int fd;
+	int rc = serve_receive_now(atomic_load(&q->server), &m, NULL, 0, &fd);
+
+	if (rc == -EPIPE)
+		queue_check(q);
+	if (rc || fd < 0)
+		return;
+	if (m.op == SERVE_CONNECT)
+		accept_channel(q->context, q, fd);
 	else
 		REAL(close)(fd);
 }
@@ -394,14 +399,18 @@ static void watch_once(void)
 	struct epoll_event event;
 	struct shim_lock l;
 	struct context *c;
+	struct queue *q;
 
 	if (epoll_wait(epoll_fd, &event, 1, -1) != 1)
 		return;
 	shim_lock(&l);
 	wait_while_paused(&l);
 	c = context_by_serial(event.data.u64);
+	q = queue_by_serial(event.data.u64);
 	if (c)
 		on_server(c);
+	else if (q)
+		on_queue(q);
 	shim_unlock(&l);
 }
 
@@ -433,24 +442,30 @@ static int serve_start(void)
 	return rc;
 }
 
-int serve_watch(struct context *c)
+int serve_watch_fd(int fd, uint64_t serial)
 {
-	struct epoll_event event = {
-		.events = EPOLLIN,
-		.data.u64 = c->serial,
-	};
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = serial };
 	int rc = serve_start();
 
 	if (rc)
 		return rc;
-	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->server, &event) ? -errno
-								     : 0;
+	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+void serve_unwatch_fd(int fd)
+{
+	if (epoll_fd >= 0)
+		epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+int serve_watch(struct context *c)
+{
+	return serve_watch_fd(c->server, c->serial);
 }
 
 void serve_unwatch(struct context *c)
 {
-	if (epoll_fd >= 0)
-		epoll_ctl(epoll_fd, EPOLL_CTL_DEL, c->server, NULL);
+	serve_unwatch_fd(c->server);
 }
 
 uint32_t serve_busy(void)
@@ -492,6 +507,7 @@ void serve_for_ever(void)
 		epoll_fd = fd_hide(epoll_fd);
 	for (struct context *c = context_next(NULL); c; c = context_next(c))
 		serve_watch(c);
+	queues_watch();
 	for (struct channel *ch = channels; ch; ch = ch->next)
 		if (ch->used && start_thread(channel_run, ch)) {
 			fd_close_hidden(ch->fd);

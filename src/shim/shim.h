@@ -154,15 +154,18 @@ enum file_kind {
 
 struct context;
 struct remote;
+struct queue;
 
 struct file {
 	_Atomic enum file_kind kind;
 	struct context *context; /* CONTEXT, EVENT */
 	struct remote *remote;	 /* REMOTE, REMOTE_EVENT */
-	int queue;		 /* EVENT: the fd nestfd knows it by */
-	bool made_here;		 /* REMOTE_EVENT: closing it tells the owner */
-	uint32_t fds;		 /* how many numbers mean it */
-	struct file *next;	 /* all of them */
+	/* EVENT: NULL for what a private command made. INTERNAL: libnestfd's
+	 * own fd of a queue */
+	_Atomic(struct queue *) q;
+	int queue;	   /* EVENT without q: the fd nestfd knows it by, too */
+	uint32_t fds;	   /* how many numbers mean it */
+	struct file *next; /* all of them */
 };
 
 #define TABLE_BLOCK 1024u
@@ -291,21 +294,65 @@ struct file *context_adopt(const char *name, int server);
 void context_forget(struct context *context);
 /* A file that means @context; with the lock held */
 struct file *context_file(struct context *context);
+/* @cmd failed for something in use, which is not any more: once again */
+bool context_was_freed(uint64_t serial, unsigned long cmd);
 /* In a child: none of them is ours any more. */
 void context_after_fork(void);
 /* In a child that goes on as the owner */
 void context_keep(void);
+uint64_t context_new_serial(void);
+#define CONTEXT_PREFIX "nestfd/"
+#define QUEUE_PREFIX   "nestfd-queue/"
+int context_bind_name(int fd, const char *prefix, uint64_t serial,
+		      char name[CONTEXT_NAME]);
 /* An event queue has been made: gives the program its own fd for it */
 int context_event(struct context *context, int queue);
 void context_event_closed(struct context *context, int queue);
 /* An fd of libnestfd's that the program knows by the same number */
 void context_private(struct context *context, int fd);
 
+/* ---- queue.c: event and fault queues; with the lock held ---- */
+
+struct queue {
+	struct queue *next; /* fixed */
+	uint64_t serial;    /* changes with each use */
+	struct context *context;
+	char name[CONTEXT_NAME];
+	_Atomic int server; /* the owner's end, or -1: not in use */
+	int fd;		    /* libnestfd's */
+};
+
+/* @q is NULL at the start and the end */
+struct queue *queue_next(struct queue *q);
+struct queue *queue_by_serial(uint64_t serial);
+struct queue *queue_by_name(const char *name);
+/* @fd: libnestfd's. The other end of the new queue, or a negative errno */
+int queue_open(struct context *context, int fd, struct queue **out);
+/* Undoes that; libnestfd has closed its fd */
+void queue_drop(struct queue *q);
+/* Ends it if nobody has it any more: true */
+bool queue_check(struct queue *q);
+bool queue_check_all(struct context *context);
+struct file *queue_file(struct queue *q);
+/* It has something to read. Without the lock, until libnestfd closes its fd */
+void queue_signal(struct queue *q);
+/* The same if it is true, which is the answer */
+bool queue_sync(struct queue *q, uint64_t serial);
+/* Takes tokens out of @fd, if that is still @f: how many */
+unsigned int queue_drain(int fd, const struct file *f);
+/* Without the lock: the program reads or writes @fd, which is @f */
+ssize_t queue_io(int fd, struct file *f, void *buf, size_t len, bool write);
+void queues_after_fork(void);
+void queues_keep(void);
+void queues_watch(void);
+
 /* ---- serve.c: what other processes ask of the owner ---- */
 
 /* Watches the context's server end, or no longer; with the lock held. */
 int serve_watch(struct context *context);
 void serve_unwatch(struct context *context);
+int serve_watch_fd(int fd, uint64_t serial);
+void serve_unwatch_fd(int fd);
 void serve_after_fork(void);
 /* Nothing is served meanwhile. */
 void serve_pause(bool pause);
@@ -321,10 +368,10 @@ struct remote *remote_find(const char *name);
 /* @own: it has become ours, look again; @fd is one of the program's */
 long remote_ioctl(struct remote *remote, int fd, unsigned long cmd, void *arg,
 		  bool *own);
-ssize_t remote_io(struct remote *remote, int queue, void *buf, size_t len,
-		  bool write);
-/* An event queue that this process made is closed here; with the lock held */
-void remote_event_closed(struct remote *remote, int queue);
+/* @fd is an event queue of @remote's, @f */
+ssize_t remote_io(int fd, struct file *f, void *buf, size_t len, bool write);
+/* The file that means it, of either kind; with the lock held */
+struct file *remote_file(struct remote *remote, enum file_kind kind);
 void remote_after_fork(void);
 /* Adds what others count as pinned and locked by @pid, in bytes */
 void remote_pinned(pid_t pid, uint64_t sum[2]);
@@ -348,10 +395,10 @@ enum serve_op {
 	SERVE_IOCTL,
 	SERVE_READ,
 	SERVE_WRITE,
-	SERVE_CLOSE,
+	SERVE_SYNC,
 	/* with a pid in @arg: two numbers, see nestfd_pinned() */
 	SERVE_PINNED,
-	/* before the answer to an ioctl: an fd, to be answered by its number */
+	/* before the answer to an ioctl: a queue, answered by its number */
 	SERVE_GIVE,
 	SERVE_RESULT,
 };
@@ -362,8 +409,8 @@ struct serve_message {
 	int64_t value; /* a result, a pid, an fd */
 	uint64_t cmd;
 	uint64_t arg;
-	uint32_t queue;
-	uint32_t length; /* of @data */
+	uint32_t pending; /* SERVE_RESULT: there is more to read */
+	uint32_t length;  /* of @data */
 	unsigned char data[];
 };
 

@@ -42,7 +42,7 @@ struct file *file_new(enum file_kind kind)
 	file->context = NULL;
 	file->remote = NULL;
 	file->queue = -1;
-	file->made_here = false;
+	atomic_store(&file->q, NULL);
 	atomic_store_explicit(&file->kind, kind, memory_order_release);
 	return file;
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <linux/iommufd.h>
@@ -27,6 +28,8 @@ extern const struct scenario signal_scenarios[];
 extern const struct scenario status_scenarios[];
 extern const struct scenario hostile_scenarios[];
 extern const struct scenario memory_scenarios[];
+extern const struct scenario queue_scenarios[];
+extern const struct scenario killed_scenarios[];
 
 #define CHECK(condition)                                                  \
 	do {                                                              \
@@ -51,6 +54,13 @@ extern const struct scenario memory_scenarios[];
 			return 1;                                           \
 		}                                                           \
 	} while (0)
+
+/* The child's exit status; -1 if it died */
+int wait_status(pid_t pid);
+
+/* An fd over a socket, and a number with it */
+int send_fd(int to, int fd, long id);
+int receive_fd(int from, long *id);
 
 static inline int open_iommu(void)
 {

@@ -13,16 +13,6 @@
 
 extern char **environ;
 
-/* The child's exit status; -1 if it died */
-static int wait_status(pid_t pid)
-{
-	int status;
-
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return -1;
-	return WEXITSTATUS(status);
-}
-
 static int child_of_fork(int fd, long id, int tell)
 {
 	struct iommu_destroy arg = { .size = sizeof(arg), .id = 99999 };
@@ -268,49 +258,6 @@ static int is_mine(int argc, char **argv)
 	CHECK(!map(fd, ioas, page, sizeof(page), 0));
 	CHECK(!close(fd));
 	return 0;
-}
-
-static int send_fd(int to, int fd, long id)
-{
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { { 0 } };
-	struct iovec iov = { &id, sizeof(id) };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	return sendmsg(to, &msg, 0) == sizeof(id) ? 0 : -1;
-}
-
-static int receive_fd(int from, long *id)
-{
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = { id, sizeof(*id) };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
-	};
-	int fd;
-
-	if (recvmsg(from, &msg, 0) != sizeof(*id) || !CMSG_FIRSTHDR(&msg))
-		return -1;
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-	return fd;
 }
 
 /* argv: the socket; an exec'ed program that is sent the fd */

@@ -72,6 +72,49 @@ class Memory(Case):
         self.scenario("files-stay", options=("--iommu", "mock"))
 
 
+class Queues(Case):
+    def mock(self, *args):
+        self.scenario(*args, options=("--iommu", "mock"))
+
+    def test_poll_says_just_what_read_will_find(self):
+        self.mock("queue-levels")
+
+    def test_a_queue_outlives_the_fd_of_dev_iommu(self):
+        self.mock("queue-outlives")
+
+    def test_no_event_waits_unseen_while_many_read(self):
+        self.mock("queue-many-readers")
+
+    def test_closing_while_others_read(self):
+        self.mock("queue-closed-meanwhile")
+
+    def test_a_child_reads_polls_and_closes_the_same_queue(self):
+        self.mock("queue-forked")
+
+    def test_it_survives_exec(self):
+        self.mock("queue-executed")
+
+    def test_it_survives_its_owner_s_exec(self):
+        self.mock("queue-executed", "itself")
+
+    def test_it_can_be_sent_alone(self):
+        self.mock("queue-sent")
+
+    def test_faults_are_answered_from_anywhere(self):
+        self.mock("fault-queues")
+
+
+class KilledOwner(Case):
+    def test_what_others_hold_answers_enodev(self):
+        for how in ("fork", "exec", "dup", "spawn", "send"):
+            for calls in "01":
+                with self.subTest(how=how, calls=calls):
+                    self.scenario("killed", how, calls)
+
+    def test_in_the_middle_of_calls(self):
+        self.scenario("killed-meanwhile")
+
+
 class Processes(Case):
     def test_a_forked_child_is_forwarded(self):
         self.scenario("forks")
