@@ -302,10 +302,22 @@ static int plug_devices(struct run *run)
 	return rc ? run_fail_world(run, rc) : 0;
 }
 
+/* Not while the machine is set up, which is nobody's test. */
+static int inject(struct run *run)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < run->options->nr_faults && !rc; i++)
+		rc = nestfd_inject(run->world->machine,
+				   &run->options->faults[i]);
+	return rc ? run_fail(run, rc, "--inject: %s", strerror(-rc)) : 0;
+}
+
 static void keep_stats(struct run *run)
 {
 	struct report *report = run->report;
 
+	report->injected = nestfd_inject_clear(run->world->machine);
 	report->iommu.size = sizeof(report->iommu);
 	nestfd_iommu_stats(run->world->machine, &report->iommu);
 	for (unsigned int i = 0; i < WORLD_LINES; i++)
@@ -337,6 +349,8 @@ int run_follow(struct run *run)
 		run->report->idr[i] =
 			world_read32(run->world, REG_IDR0 + i * 4);
 	rc = plug_devices(run);
+	if (!rc)
+		rc = inject(run);
 	if (rc)
 		goto destroy;
 	rc = trace_log_open(run->trace, &log, &run->err);

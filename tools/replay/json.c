@@ -65,6 +65,17 @@ static json_t *wrong_json(const struct report *r)
 	return to;
 }
 
+static json_t *injected_json(const struct report *r)
+{
+	json_t *to = json_object();
+
+	put(to, "faults", r->injected);
+	put(to, "ill", r->stops[STOP_ILL]);
+	put(to, "abt", r->stops[STOP_ABT]);
+	put(to, "atc_inv_sync", r->stops[STOP_ATC_INV_SYNC]);
+	return to;
+}
+
 static json_t *deviations_json(const struct report *r)
 {
 	json_t *to = json_object();
@@ -113,6 +124,8 @@ json_t *report_json(const struct replay_options *options,
 	put(to, "registers", r->registers);
 	if (r->viommu.size)
 		json_object_set_new(to, "ioctls", ioctls_json(r));
+	if (options->nr_faults)
+		json_object_set_new(to, "injected", injected_json(r));
 	put_accesses(to, r);
 	put(to, "snapshots", r->snapshots);
 	put(to, "rows", r->rows);

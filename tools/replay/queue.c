@@ -14,8 +14,11 @@
 #include "replay.h"
 #include "trace/smmuv3.h"
 
-#define COMMAND_BYTES 16
-#define CONS_ERR      0x7f000000u
+#define COMMAND_BYTES  16
+#define CONS_ERR       0x7f000000u
+#define CONS_ERR_SHIFT 24
+#define GERROR_CMDQ    1u
+#define TRIES	       1000 /* at one command */
 
 uint64_t replay_clock_ns(void)
 {
@@ -55,6 +58,54 @@ static void describe(const struct run *run, uint64_t index, char *text,
 	smmuv3_text_command(words, text, size);
 }
 
+static void overwrite(struct run *run, uint32_t cons, uint64_t index)
+{
+	const struct cmdq *q = &run->cmdq;
+	uint32_t slot = cons & (mask(q) >> 1);
+	uint64_t words[2];
+	void *to;
+
+	to = world_memory(run->world, q->base + slot * COMMAND_BYTES,
+			  COMMAND_BYTES);
+	if (!to || index >= run->trace->meta.commands)
+		return;
+	words_of(run, index, words);
+	memcpy(to, words, sizeof(words));
+}
+
+/*
+ * What a guest does when its queue has stopped (IHI 0070 7.1): an illegal
+ * command is replaced, here by itself, since it is not at fault; then the error
+ * is acknowledged, and fetching starts again at CONS. What stops again and
+ * again is left to check().
+ */
+static void recover(struct run *run, uint32_t prod)
+{
+	struct cmdq *q = &run->cmdq;
+	uint32_t last = ~0u;
+	unsigned int tries = 0;
+
+	while (!q->stuck) {
+		uint32_t gerror = world_read32(run->world, REG_GERROR);
+		uint32_t gerrorn = world_read32(run->world, REG_GERRORN);
+		uint32_t cons = world_read32(run->world, REG_CMDQ_CONS);
+		unsigned int code = (cons & CONS_ERR) >> CONS_ERR_SHIFT;
+
+		if (!((gerror ^ gerrorn) & GERROR_CMDQ) || code >= STOP_CODES)
+			return;
+		tries = cons == last ? tries + 1 : 0;
+		last = cons;
+		q->stuck = tries == TRIES;
+		run->report->stops[code]++;
+		if (code == STOP_ILL)
+			overwrite(run, cons,
+				  q->first_waiting +
+					  ((cons - (prod - q->waiting)) &
+					   mask(q)));
+		world_write(run->world, REG_GERRORN, 4, gerrorn ^ GERROR_CMDQ);
+	}
+}
+
 /* CONS must have followed PROD, without an error on the way. */
 static void check(struct run *run, uint32_t prod, uint64_t first)
 {
@@ -84,6 +135,8 @@ static int ring(struct run *run, uint32_t prod)
 	uint64_t start = replay_clock_ns();
 
 	world_write(run->world, REG_CMDQ_PROD, 4, prod);
+	if (run->options->nr_faults && q->enabled)
+		recover(run, prod);
 	run->report->command_ns += replay_clock_ns() - start;
 	run->report->rung++;
 	check(run, prod, q->first_waiting);

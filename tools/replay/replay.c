@@ -46,6 +46,7 @@ enum {
 	OPT_MUTATE,
 	OPT_SEED,
 	OPT_MUTATIONS,
+	OPT_INJECT,
 	OPT_JSON,
 	OPT_NO_SNAPSHOTS,
 };
@@ -60,6 +61,25 @@ static void parse_cache(struct replay_options *o, const char *arg,
 		o->cache = NESTFD_CACHE_FAST;
 	else
 		argp_error(state, "'%s' is no cache: fast or hostile", arg);
+}
+
+/* What a recorded device did has no meaning once it does nothing. */
+static void add_fault(struct replay_options *o, const char *arg,
+		      struct argp_state *state)
+{
+	struct nestfd_fault *faults;
+	struct nestfd_fault fault;
+
+	if (nestfd_inject_parse(arg, &fault))
+		argp_error(state, "--inject %s: must be " INJECT_WORDS, arg);
+	if (fault.kind == NESTFD_FAULT_GONE)
+		argp_error(state,
+			   "--inject %s: recorded devices cannot be gone", arg);
+	faults = reallocarray(o->faults, o->nr_faults + 1, sizeof(*faults));
+	if (!faults)
+		argp_failure(state, TOOL_FAILED, ENOMEM, "--inject");
+	faults[o->nr_faults++] = fault;
+	o->faults = faults;
 }
 
 static void parse_end(struct replay_options *o, struct argp_state *state)
@@ -99,6 +119,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		o->mutations =
 			(uint32_t)parse_number(arg, MAX_MUTATIONS, state);
 		return 0;
+	case OPT_INJECT:
+		add_fault(o, arg, state);
+		return 0;
 	case OPT_JSON:
 		o->json = true;
 		return 0;
@@ -136,6 +159,11 @@ static const struct argp_option options[] = {
 	{ "seed", OPT_SEED, "N", 0, "Which commands to alter (default 1)", 0 },
 	{ "mutations", OPT_MUTATIONS, "COUNT", 0,
 	  "How many to alter (default 8)", 0 },
+	{ "inject", OPT_INJECT, "FAULT", 0,
+	  "Let the hardware do something wrong, " INJECT_WORDS
+	  ", which the guest overcomes: ill, abt, slow-sync, atc-timeout or "
+	  "atc-late; may be repeated",
+	  0 },
 	{ "json", OPT_JSON, NULL, 0, "Report for programs", 0 },
 	{ "no-snapshots", OPT_NO_SNAPSHOTS, NULL, 0,
 	  "Do not check the snapshots", 0 },
@@ -311,6 +339,7 @@ int tool_replay(int argc, char **argv)
 		replay_one(&o, o.paths[i], &total);
 	show_total(&o, &total);
 	json_decref(total.list);
+	free(o.faults);
 	if (total.wrong && !total.code)
 		return TOOL_FAILED;
 	return total.code;

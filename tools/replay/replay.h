@@ -7,6 +7,9 @@
  *
  * Functions return 0, or a negative errno with a line in the run's error;
  * -EBADMSG says that the recording is at fault.
+ *
+ * With --inject the guest does what a guest can about errors that its commands
+ * do not deserve (queue.c); in the end, nothing must be wrong all the same.
  */
 #ifndef TOOLS_REPLAY_REPLAY_H
 #define TOOLS_REPLAY_REPLAY_H
@@ -50,6 +53,14 @@ enum deviation {
 extern const char *const wrong_names[WRONG_KINDS];
 extern const char *const deviation_names[DEV_COUNT];
 
+/* CMDQ_CONS.ERR (IHI 0070 7.1) */
+enum stop_code {
+	STOP_ILL = 1,
+	STOP_ABT,
+	STOP_ATC_INV_SYNC,
+	STOP_CODES,
+};
+
 struct replay_options {
 	bool direct;
 	bool json;
@@ -60,6 +71,8 @@ struct replay_options {
 	enum mutation_kind mutate;
 	uint64_t seed;
 	uint32_t mutations;
+	struct nestfd_fault *faults;
+	size_t nr_faults;
 	char **paths;
 	size_t nr_paths;
 };
@@ -86,7 +99,9 @@ struct report {
 	uint64_t interrupts;
 	uint64_t recorded_interrupts;
 	uint64_t recorded_errors;
-	uint64_t fetches; /* S and D lines */
+	uint64_t injected;
+	uint64_t stops[STOP_CODES]; /* of the guest's queue, and gone over */
+	uint64_t fetches;	    /* S and D lines */
 	uint64_t registers;
 	uint64_t snapshots;
 	uint64_t rows;
@@ -114,6 +129,7 @@ struct cmdq {
 	uint32_t deferred;	/* doorbells of the recording held back */
 	uint64_t first_waiting; /* index of a command */
 	bool enabled;
+	bool stuck; /* no use in acknowledging errors any more */
 };
 
 struct run {

@@ -105,6 +105,17 @@ static void show_faults(const struct report *r)
 		       r->recorded_errors);
 }
 
+static void show_injected(const struct replay_options *options,
+			  const struct report *r)
+{
+	if (options->nr_faults)
+		printf("  injected      %" PRIu64
+		       " faults; the guest's queue stopped: ILL %" PRIu64
+		       ", ABT %" PRIu64 ", ATC_INV_SYNC %" PRIu64 "\n",
+		       r->injected, r->stops[STOP_ILL], r->stops[STOP_ABT],
+		       r->stops[STOP_ATC_INV_SYNC]);
+}
+
 static void show_wrong(const struct report *r)
 {
 	uint64_t wrong = report_wrong(r);
@@ -158,6 +169,7 @@ void report_text(const struct replay_options *options,
 	show_id(trace, r);
 	show_commands(r);
 	show_ioctls(r);
+	show_injected(options, r);
 	show_translations(r);
 	show_faults(r);
 	if (options->snapshots)

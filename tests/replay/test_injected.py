@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""    test_injected.py RECORDING SEEDS
+
+Errors injected at random commands, SEEDS seeds of each kind: both cache
+policies, nested (unless the guest uses stage 2) and on the bare model, doorbells
+as recorded and merged. The guest's queue stops, the guest goes over it, and in
+the end not one access is wrong, and none had another translation than without
+errors."""
+import sys
+import unittest
+
+import kit
+
+PATH, SEEDS = None, 0
+
+# What a replay without errors must have in common with one that has some
+SAME = ("events", "commands", "opcodes", "doorbells", "rung", "registers",
+        "translated", "bypassed", "disabled", "aborted", "reads", "writes",
+        "hits", "misses", "faults", "deviations")
+STOPS = ("ill", "abt", "atc_inv_sync")
+
+
+class Injected(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        stage2 = any(t["config"] in ("s2", "nested")
+                     for s in kit.meta(PATH)["snapshots"]
+                     for t in s["tables"])
+        cls.worlds = (["--direct"],) if stage2 else ([], ["--direct"])
+        words = kit.commands(PATH)
+        cls.syncs = sum(w[0] & 0xff == 0x46 for w in words)
+        # the guest's TLBI_NH_VA or TLBI_S2_IPA, of which there are most
+        cls.tlbi = 0x2a if stage2 else 0x12
+        cls.tlbis = sum(w[0] & 0xff == cls.tlbi for w in words)
+        cls.plain = {}
+
+    def reference(self, args):
+        if args not in self.plain:
+            code, r = kit.replay("--no-snapshots", *args, PATH)
+            self.assertEqual(code, 0)
+            self.plain[args] = {name: r[name] for name in SAME}
+        return self.plain[args]
+
+    def check(self, args, *rules):
+        """What was injected, once nothing is wrong"""
+        words = [word for rule in rules for word in ("--inject", rule)]
+        code, r = kit.replay("--no-snapshots", *args, *words, PATH)
+        self.assertEqual((code, r["wrong"]["total"]), (0, 0),
+                         (args, rules, r["injected"], r["wrong"]))
+        self.assertEqual({name: r[name] for name in SAME},
+                         self.reference(tuple(args)), (args, rules))
+        return r["injected"]
+
+    def each(self):
+        """Options, whether the guest drives the hardware, and a seed"""
+        for world in self.worlds:
+            for cache in ("fast", "hostile"):
+                for batch in ("1", "64"):
+                    for seed in range(1, SEEDS + 1):
+                        yield (world + ["--cache", cache, "--batch", batch],
+                               bool(world), seed)
+
+    def test_illegal_invalidations(self):
+        faults = 0
+        for args, _, seed in self.each():
+            i = self.check(args, "ill:p=0.05,op=%d,seed=%d" % (self.tlbi, seed))
+            # all are the guest's own
+            self.assertEqual([i[s] for s in STOPS], [i["faults"], 0, 0])
+            faults += i["faults"]
+        # each row of chances is one of SEEDS
+        self.assertGreater(faults, self.tlbis * 0.05 * SEEDS / 2)
+
+    def test_any_command_illegal(self):
+        for args, direct, seed in self.each():
+            i = self.check(args, "ill:p=0.02,seed=%d" % seed)
+            self.assertGreater(i["ill"], 0)
+            self.assertLessEqual(i["ill"], i["faults"])
+            if direct:
+                self.assertEqual(i["ill"], i["faults"])
+
+    def test_aborted_fetches(self):
+        for args, direct, seed in self.each():
+            i = self.check(args, "abt:p=%s,seed=%d" % (
+                "0.05" if direct else "0.005", seed))
+            self.assertGreater(i["faults"], 0)
+            # a host tries again by itself
+            self.assertEqual(i["abt"], i["faults"] if direct else 0)
+
+    def test_slow_syncs(self):
+        for args, _, seed in self.each():
+            i = self.check(args, "slow-sync:p=0.01,us=50,seed=%d" % seed)
+            self.assertEqual([i[s] for s in STOPS], [0, 0, 0])
+            self.assertLess(i["faults"], self.syncs)
+
+    def test_all_of_it_together(self):
+        for args, direct, seed in self.each():
+            i = self.check(args, "ill:p=0.02,seed=%d" % seed,
+                           "abt:p=%s,seed=%d" % (
+                               "0.02" if direct else "0.002", seed),
+                           "slow-sync:p=0.01,us=20,seed=%d" % seed)
+            self.assertGreater(i["ill"], 0)
+
+
+if __name__ == "__main__":
+    PATH, SEEDS = sys.argv.pop(1), int(sys.argv.pop(1))
+    unittest.main()
