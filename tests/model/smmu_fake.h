@@ -40,8 +40,8 @@ struct fake {
 	char *ram;
 	uint64_t used;
 	struct smmuv3_id id;
-	struct smmuv3_walk_env env;
-	struct smmuv3_walk_cursors cursors;
+	struct walk_env env;
+	struct walk_cursors cursors;
 };
 
 /* For the whole program: cmocka has signal handlers of its own, per test. */

@@ -463,7 +463,7 @@ static void meddle(void *ctx, bool s2, uint8_t level, uint64_t pa,
 
 static void test_a_lost_race_reads_the_descriptor_again(void **state)
 {
-	const struct smmuv3_walk_cache ops = { .step = meddle };
+	const struct walk_cache ops = { .step = meddle };
 	struct meddler m = { .times = 3, .flip = 1ULL << 55 };
 	struct setup s = { 0 };
 	uint64_t *d;
@@ -500,9 +500,9 @@ static void test_a_lost_race_reads_the_descriptor_again(void **state)
 
 /* A cache that keeps the last of everything. */
 struct memo {
-	struct smmuv3_table s1[4];
-	struct smmuv3_table s2[64];
-	struct smmuv3_page pages[64];
+	struct walk_table s1[4];
+	struct walk_table s2[64];
+	struct walk_page pages[64];
 	int n_s1;
 	int n_s2;
 	int n_pages;
@@ -510,7 +510,7 @@ struct memo {
 	bool on;
 };
 
-static bool memo_s1_find(void *ctx, uint64_t addr, struct smmuv3_table *table)
+static bool memo_s1_find(void *ctx, uint64_t addr, struct walk_table *table)
 {
 	struct memo *m = ctx;
 
@@ -524,7 +524,7 @@ static bool memo_s1_find(void *ctx, uint64_t addr, struct smmuv3_table *table)
 }
 
 static void memo_s1_add(void *ctx, uint64_t addr,
-			const struct smmuv3_table *table)
+			const struct walk_table *table)
 {
 	struct memo *m = ctx;
 
@@ -533,7 +533,7 @@ static void memo_s1_add(void *ctx, uint64_t addr,
 	m->s1[m->n_s1++] = *table;
 }
 
-static bool memo_s2_find(void *ctx, uint64_t ipa, struct smmuv3_table *table)
+static bool memo_s2_find(void *ctx, uint64_t ipa, struct walk_table *table)
 {
 	struct memo *m = ctx;
 
@@ -547,8 +547,7 @@ static bool memo_s2_find(void *ctx, uint64_t ipa, struct smmuv3_table *table)
 	return false;
 }
 
-static void memo_s2_add(void *ctx, uint64_t ipa,
-			const struct smmuv3_table *table)
+static void memo_s2_add(void *ctx, uint64_t ipa, const struct walk_table *table)
 {
 	struct memo *m = ctx;
 
@@ -557,7 +556,7 @@ static void memo_s2_add(void *ctx, uint64_t ipa,
 	m->s2[m->n_s2++] = *table;
 }
 
-static bool memo_ipa_find(void *ctx, uint64_t ipa, struct smmuv3_page *page)
+static bool memo_ipa_find(void *ctx, uint64_t ipa, struct walk_page *page)
 {
 	struct memo *m = ctx;
 
@@ -570,8 +569,7 @@ static bool memo_ipa_find(void *ctx, uint64_t ipa, struct smmuv3_page *page)
 	return false;
 }
 
-static void memo_ipa_add(void *ctx, uint64_t ipa,
-			 const struct smmuv3_page *page)
+static void memo_ipa_add(void *ctx, uint64_t ipa, const struct walk_page *page)
 {
 	struct memo *m = ctx;
 
@@ -592,7 +590,7 @@ static void memo_step(void *ctx, bool s2, uint8_t level, uint64_t pa,
 	m->steps++;
 }
 
-static const struct smmuv3_walk_cache memo_ops = {
+static const struct walk_cache memo_ops = {
 	.s1_find = memo_s1_find,
 	.s1_add = memo_s1_add,
 	.s2_find = memo_s2_find,

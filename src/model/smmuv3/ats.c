@@ -103,9 +103,9 @@ static void pass_stage2(struct visit *v, const struct smmuv3_stream *stream,
 	}
 	out->result = MODEL_OK;
 	out->hit = r.hit;
-	out->read = r.allowed & (SMMUV3_PRIV_R | SMMUV3_UNPRIV_R);
-	out->write = r.allowed & (SMMUV3_PRIV_W | SMMUV3_UNPRIV_W);
-	out->exec = r.allowed & (SMMUV3_PRIV_X | SMMUV3_UNPRIV_X);
+	out->read = r.allowed & (PERM_PRIV_R | PERM_USER_R);
+	out->write = r.allowed & (PERM_PRIV_W | PERM_USER_W);
+	out->exec = r.allowed & (PERM_PRIV_X | PERM_USER_X);
 	out->size_lg2 = r.size_lg2;
 	out->pa = r.pa;
 	out->host = r.host;

@@ -91,7 +91,7 @@ static void look_with_ste(const struct visit *v, const struct context *ctx,
 static bool l1cd_is_stale(const struct visit *v, const struct context *ctx)
 {
 	struct smmuv3_fault fault;
-	struct smmuv3_walk_env env;
+	struct walk_env env;
 	struct visit cold = *v;
 	uint64_t now;
 

@@ -315,8 +315,7 @@ uint8_t smmuv3_ste_decode(const uint64_t dw[8], const struct smmuv3_id *id,
 	return 0;
 }
 
-bool smmuv3_fetch_words(const struct smmuv3_walk_env *env, uint64_t pa,
-			uint64_t dw[8])
+bool smmuv3_fetch_words(const struct walk_env *env, uint64_t pa, uint64_t dw[8])
 {
 	le64 raw[8];
 
@@ -328,9 +327,9 @@ bool smmuv3_fetch_words(const struct smmuv3_walk_env *env, uint64_t pa,
 	return true;
 }
 
-bool smmuv3_ste_load(const struct smmuv3_walk_env *env,
-		     const struct smmuv3_id *id, uint64_t addr,
-		     struct smmuv3_stream *stream, struct smmuv3_fault *fault)
+bool smmuv3_ste_load(const struct walk_env *env, const struct smmuv3_id *id,
+		     uint64_t addr, struct smmuv3_stream *stream,
+		     struct smmuv3_fault *fault)
 {
 	uint64_t dw[8];
 	uint8_t event;

@@ -50,9 +50,9 @@ uint8_t smmuv3_ste_decode(const uint64_t dw[8], const struct smmuv3_id *id,
 			  struct smmuv3_stream *stream);
 
 /* Fetch (@addr from smmuv3_strtab_find()) and decode. */
-bool smmuv3_ste_load(const struct smmuv3_walk_env *env,
-		     const struct smmuv3_id *id, uint64_t addr,
-		     struct smmuv3_stream *stream, struct smmuv3_fault *fault);
+bool smmuv3_ste_load(const struct walk_env *env, const struct smmuv3_id *id,
+		     uint64_t addr, struct smmuv3_stream *stream,
+		     struct smmuv3_fault *fault);
 
 /* What becomes of a transaction: S1DSS and substreams, 5.2 and 3.3.1 */
 enum smmuv3_path {
@@ -91,13 +91,12 @@ uint8_t smmuv3_cd_decode(const uint64_t dw[8], const struct smmuv3_id *id,
 unsigned int smmuv3_cd_split(const struct smmuv3_stream *stream);
 
 /* The level-1 descriptor of CD @ssid; the tables have two levels. */
-bool smmuv3_l1cd_load(const struct smmuv3_walk_env *env,
+bool smmuv3_l1cd_load(const struct walk_env *env,
 		      const struct smmuv3_stream *stream, uint32_t ssid,
 		      uint64_t *l1cd, struct smmuv3_fault *fault);
 
 /* Find, fetch and decode CD @ssid (from the route). */
-bool smmuv3_cd_load(const struct smmuv3_walk_env *env,
-		    const struct smmuv3_id *id,
+bool smmuv3_cd_load(const struct walk_env *env, const struct smmuv3_id *id,
 		    const struct smmuv3_stream *stream, uint32_t ssid,
 		    struct smmuv3_s1 *s1, struct smmuv3_fault *fault);
 

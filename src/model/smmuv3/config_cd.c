@@ -143,7 +143,7 @@ uint8_t smmuv3_cd_decode(const uint64_t dw[8], const struct smmuv3_id *id,
 }
 
 /* Where something of the CD tables lies: an IPA under stage 2 (5.4.1) */
-static bool cd_locate(const struct smmuv3_walk_env *env,
+static bool cd_locate(const struct walk_env *env,
 		      const struct smmuv3_stream *stream, uint64_t addr,
 		      uint64_t *pa, struct smmuv3_fault *fault)
 {
@@ -161,11 +161,11 @@ unsigned int smmuv3_cd_split(const struct smmuv3_stream *stream)
 						   : SPLIT_64K_LG2;
 }
 
-bool smmuv3_l1cd_load(const struct smmuv3_walk_env *env,
+bool smmuv3_l1cd_load(const struct walk_env *env,
 		      const struct smmuv3_stream *stream, uint32_t ssid,
 		      uint64_t *l1cd, struct smmuv3_fault *fault)
 {
-	const struct smmuv3_walk_cache *cache = env->cache;
+	const struct walk_cache *cache = env->cache;
 	unsigned int split = smmuv3_cd_split(stream);
 	unsigned int lg2 =
 		stream->s1cdmax > split ? stream->s1cdmax - split + 3u : 0;
@@ -173,21 +173,21 @@ bool smmuv3_l1cd_load(const struct smmuv3_walk_env *env,
 			(ssid >> split) * SMMUV3_L1CD_SIZE;
 	uint64_t pa, raw;
 
-	if (cache && cache->l1cd_find &&
-	    cache->l1cd_find(env->cache_ctx, ssid >> split, addr, l1cd))
+	if (cache && cache->dir_find &&
+	    cache->dir_find(env->cache_ctx, ssid >> split, addr, l1cd))
 		return true;
 	if (!cd_locate(env, stream, addr, &pa, fault))
 		return false;
 	if (phys_cursor_load64(env->phys, &env->cursors->s1, pa, &raw))
 		return smmuv3_fetch_fault(fault, SMMUV3_EVT_F_CD_FETCH, pa);
 	*l1cd = le64toh(raw);
-	if (cache && cache->l1cd_add && !env->quiet)
-		cache->l1cd_add(env->cache_ctx, ssid >> split, addr, *l1cd);
+	if (cache && cache->dir_add && !env->quiet)
+		cache->dir_add(env->cache_ctx, ssid >> split, addr, *l1cd);
 	return true;
 }
 
 /* The address of CD @ssid, before stage 2; false with *fault. */
-static bool cd_find(const struct smmuv3_walk_env *env,
+static bool cd_find(const struct walk_env *env,
 		    const struct smmuv3_stream *stream, uint32_t ssid,
 		    uint64_t *addr, struct smmuv3_fault *fault)
 {
@@ -208,8 +208,7 @@ static bool cd_find(const struct smmuv3_walk_env *env,
 	return true;
 }
 
-bool smmuv3_cd_load(const struct smmuv3_walk_env *env,
-		    const struct smmuv3_id *id,
+bool smmuv3_cd_load(const struct walk_env *env, const struct smmuv3_id *id,
 		    const struct smmuv3_stream *stream, uint32_t ssid,
 		    struct smmuv3_s1 *s1, struct smmuv3_fault *fault)
 {

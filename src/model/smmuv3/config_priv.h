@@ -40,7 +40,7 @@ bool smmuv3_ttb_out_of_range(const struct smmuv3_tt *tt);
 void smmuv3_tt_complete(struct smmuv3_tt *tt, const struct smmuv3_id *id);
 
 /* An STE or CD in CPU order; false outside memory. */
-bool smmuv3_fetch_words(const struct smmuv3_walk_env *env, uint64_t pa,
+bool smmuv3_fetch_words(const struct walk_env *env, uint64_t pa,
 			uint64_t dw[8]);
 
 static inline bool smmuv3_fetch_fault(struct smmuv3_fault *fault, uint8_t event,

@@ -86,7 +86,7 @@ static bool stream_load(struct visit *v, bool cold, uint64_t seq,
 		.use_cache = !cold && v->model->hostile,
 	};
 	struct smmuv3_ste_at at = { 0 };
-	struct smmuv3_walk_env env;
+	struct walk_env env;
 	struct smmuv3_regs regs;
 
 	smmuv3_front_regs(v->model->front, &regs);

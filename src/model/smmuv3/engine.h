@@ -40,7 +40,7 @@
 #define REGIME_NONE   0xffu
 #define HISTORY_COUNT 4096u
 
-/* struct iotlb_entry.attrs: sets of SMMUV3_PRIV_R ..., and the rest */
+/* struct iotlb_entry.attrs: sets of PERM_PRIV_R ..., and the rest */
 #define ATTR_READY	GENMASK_ULL(7, 0)
 #define ATTR_ALLOWED	GENMASK_ULL(15, 8)  /* of the leaf at @leaf */
 #define ATTR_ALLOWED_S2 GENMASK_ULL(23, 16) /* of stage 2 below it, or all */
@@ -123,9 +123,9 @@ struct slot {
 	uint64_t misses;
 	struct recent *recent; /* [RECENT], or NULL */
 	struct recent last;    /* where there are none */
-	struct smmuv3_walk_recents tables;
+	struct walk_recents tables;
 	struct phys_cursor data;
-	struct smmuv3_walk_cursors walk;
+	struct walk_cursors walk;
 } __attribute__((aligned(128)));
 
 struct smmuv3_port {
@@ -245,7 +245,7 @@ struct result {
 	bool hit;
 	bool bypass;
 	bool used;     /* something cached had a part in it */
-	uint8_t ready; /* if ok: SMMUV3_PRIV_R ... */
+	uint8_t ready; /* if ok: PERM_PRIV_R ... */
 	uint8_t allowed;
 	uint8_t size_lg2;
 	uint64_t pa;
@@ -403,7 +403,7 @@ void engine_translate(struct visit *v, struct model_translation *out);
 /* Run @ctx's path for an access; with caches or without. */
 void engine_path(struct visit *v, const struct context *ctx, bool cold,
 		 struct result *r);
-void engine_env(const struct visit *v, struct smmuv3_walk_env *env);
+void engine_env(const struct visit *v, struct walk_env *env);
 /*
  * The CD of @ctx: from memory or, under hostile, found by what is cached of
  * level-1 descriptors and of stage 2; @seq: port.config_seq before it began.

@@ -90,8 +90,8 @@ static void say_tables(struct story *story, const struct context *ctx)
 
 static void say_walk(struct story *story, const struct context *ctx)
 {
-	const struct smmuv3_walk_cache listener = { .step = say_step };
-	struct smmuv3_walk_env env;
+	const struct walk_cache listener = { .step = say_step };
+	struct walk_env env;
 	struct smmuv3_input in;
 	struct smmuv3_walk w;
 

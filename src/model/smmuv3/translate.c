@@ -23,9 +23,9 @@ struct walk_tags {
 	uint16_t vmid;
 };
 
-void engine_env(const struct visit *v, struct smmuv3_walk_env *env)
+void engine_env(const struct visit *v, struct walk_env *env)
 {
-	*env = (struct smmuv3_walk_env){
+	*env = (struct walk_env){
 		.phys = v->model->host.phys,
 		.cursors = &v->slot->walk,
 		.oas_bits = v->model->oas_bits,
@@ -48,7 +48,7 @@ static void result_used(const struct visit *v, struct result *r,
 
 static bool table_find(struct walk_tags *t, uint64_t addr, uint8_t regime,
 		       uint32_t asid, const struct smmuv3_tt *tt,
-		       struct smmuv3_table *table)
+		       struct walk_table *table)
 {
 	const struct iotlb_key key = {
 		.iova = addr,
@@ -62,7 +62,7 @@ static bool table_find(struct walk_tags *t, uint64_t addr, uint8_t regime,
 	if (!e || e->granule_lg2 != tt->granule_lg2 ||
 	    e->level < tt->start_level)
 		return false;
-	*table = (struct smmuv3_table){
+	*table = (struct walk_table){
 		.table = e->out,
 		.first = e->iova,
 		.size_lg2 = e->size_lg2,
@@ -73,7 +73,7 @@ static bool table_find(struct walk_tags *t, uint64_t addr, uint8_t regime,
 	return true;
 }
 
-static void table_add(struct walk_tags *t, const struct smmuv3_table *table,
+static void table_add(struct walk_tags *t, const struct walk_table *table,
 		      uint8_t regime, uint32_t asid, uint8_t granule_lg2)
 {
 	const struct iotlb_entry e = {
@@ -95,7 +95,7 @@ static void table_add(struct walk_tags *t, const struct smmuv3_table *table,
 }
 
 /* Deepest first: the nearer to the leaf, the shorter the walk. */
-static bool s1_find(void *ctx, uint64_t addr, struct smmuv3_table *table)
+static bool s1_find(void *ctx, uint64_t addr, struct walk_table *table)
 {
 	static const uint8_t regimes[] = { SMMUV3_REGIME_S1_TABLE,
 					   SMMUV3_REGIME_S1_TABLE_L2,
@@ -111,7 +111,7 @@ static bool s1_find(void *ctx, uint64_t addr, struct smmuv3_table *table)
 	return false;
 }
 
-static void s1_add(void *ctx, uint64_t addr, const struct smmuv3_table *table)
+static void s1_add(void *ctx, uint64_t addr, const struct walk_table *table)
 {
 	static const uint8_t regimes[] = { [1] = SMMUV3_REGIME_S1_TABLE_L1,
 					   [2] = SMMUV3_REGIME_S1_TABLE_L2,
@@ -125,7 +125,7 @@ static void s1_add(void *ctx, uint64_t addr, const struct smmuv3_table *table)
 		  t->s1->tt[(addr >> 55) & 1].granule_lg2);
 }
 
-static bool s2_find(void *ctx, uint64_t ipa, struct smmuv3_table *table)
+static bool s2_find(void *ctx, uint64_t ipa, struct walk_table *table)
 {
 	struct walk_tags *t = ctx;
 	const struct smmuv3_tt *tt = &t->s2->tt;
@@ -134,7 +134,7 @@ static bool s2_find(void *ctx, uint64_t ipa, struct smmuv3_table *table)
 	       table_find(t, ipa, SMMUV3_REGIME_S2_TABLE_L2, 0, tt, table);
 }
 
-static void s2_add(void *ctx, uint64_t ipa, const struct smmuv3_table *table)
+static void s2_add(void *ctx, uint64_t ipa, const struct walk_table *table)
 {
 	struct walk_tags *t = ctx;
 
@@ -147,7 +147,7 @@ static void s2_add(void *ctx, uint64_t ipa, const struct smmuv3_table *table)
 		  0, t->s2->tt.granule_lg2);
 }
 
-static uint32_t page_attrs(const struct smmuv3_page *page, uint8_t ready,
+static uint32_t page_attrs(const struct walk_page *page, uint8_t ready,
 			   uint8_t allowed_s2)
 {
 	uint32_t attrs = (uint32_t)(field_prep(ATTR_READY, ready) |
@@ -161,7 +161,7 @@ static uint32_t page_attrs(const struct smmuv3_page *page, uint8_t ready,
 	return attrs;
 }
 
-static bool ipa_find(void *ctx, uint64_t ipa, struct smmuv3_page *page)
+static bool ipa_find(void *ctx, uint64_t ipa, struct walk_page *page)
 {
 	struct walk_tags *t = ctx;
 	const struct iotlb_key key = {
@@ -173,7 +173,7 @@ static bool ipa_find(void *ctx, uint64_t ipa, struct smmuv3_page *page)
 
 	if (!e)
 		return false;
-	*page = (struct smmuv3_page){
+	*page = (struct walk_page){
 		.first = e->iova,
 		.out = e->out,
 		.size_lg2 = e->size_lg2,
@@ -204,7 +204,7 @@ static void entry_host(struct visit *v, struct iotlb_entry *e)
 		e->attrs |= ATTR_HOST_W;
 }
 
-static void ipa_add(void *ctx, uint64_t ipa, const struct smmuv3_page *page)
+static void ipa_add(void *ctx, uint64_t ipa, const struct walk_page *page)
 {
 	struct walk_tags *t = ctx;
 	struct iotlb_entry e = {
@@ -230,7 +230,7 @@ static void ipa_add(void *ctx, uint64_t ipa, const struct smmuv3_page *page)
  * Under fast, single pages of stage 2 are not kept for nested walks: with the
  * level-3 tables cached they are one load away.
  */
-static const struct smmuv3_walk_cache cache_hostile = {
+static const struct walk_cache cache_hostile = {
 	.s1_find = s1_find,
 	.s1_add = s1_add,
 	.s2_find = s2_find,
@@ -239,7 +239,7 @@ static const struct smmuv3_walk_cache cache_hostile = {
 	.ipa_add = ipa_add,
 };
 
-static const struct smmuv3_walk_cache cache_fast = {
+static const struct walk_cache cache_fast = {
 	.s1_find = s1_find,
 	.s1_add = s1_add,
 	.s2_find = s2_find,
@@ -279,13 +279,13 @@ static void cd_l1_add(void *ctx, uint32_t index, uint64_t addr, uint64_t value)
 }
 
 /* CDs are read through stage 2 like tables of stage 1 (3.21.1). */
-static const struct smmuv3_walk_cache cache_cd = {
+static const struct walk_cache cache_cd = {
 	.s2_find = s2_find,
 	.s2_add = s2_add,
 	.ipa_find = ipa_find,
 	.ipa_add = ipa_add,
-	.l1cd_find = cd_l1_find,
-	.l1cd_add = cd_l1_add,
+	.dir_find = cd_l1_find,
+	.dir_add = cd_l1_add,
 };
 
 /* In line: the second caller, for what is refused, is not worth a call. */
@@ -334,10 +334,9 @@ static void result_entry(struct visit *v, const struct iotlb_entry *e,
  * come will make the ticket worthless, whatever the caches contribute now.
  * While one is at work only memory counts, which was changed before it.
  */
-static void walk_begin(struct walk_tags *t, uint64_t tag,
-		       struct smmuv3_walk_env *env)
+static void walk_begin(struct walk_tags *t, uint64_t tag, struct walk_env *env)
 {
-	struct smmuv3_walk_recents *recents = &t->v->slot->tables;
+	struct walk_recents *recents = &t->v->slot->tables;
 	struct smmuv3_model *m = t->v->model;
 	uint64_t forgotten, tables;
 
@@ -375,7 +374,7 @@ cd_by_caches(struct visit *v, struct context *ctx, uint64_t seq,
 		.ctx = ctx,
 		.seq = seq,
 	};
-	struct smmuv3_walk_env env;
+	struct walk_env env;
 	bool ok;
 
 	engine_env(v, &env);
@@ -394,7 +393,7 @@ cd_by_caches(struct visit *v, struct context *ctx, uint64_t seq,
 bool engine_cd(struct visit *v, struct context *ctx, bool cold, uint64_t seq,
 	       struct smmuv3_fault *fault)
 {
-	struct smmuv3_walk_env env;
+	struct walk_env env;
 
 	if (v->model->hostile && !cold)
 		return cd_by_caches(v, ctx, seq, fault);
@@ -410,10 +409,10 @@ bool engine_cd(struct visit *v, struct context *ctx, bool cold, uint64_t seq,
  */
 static __attribute__((cold, noinline)) void
 path_refused(const struct walk_tags *refused, const struct context *ctx,
-	     const struct smmuv3_walk_env *env, const struct smmuv3_input *in,
+	     const struct walk_env *env, const struct smmuv3_input *in,
 	     const struct smmuv3_fault *fault)
 {
-	struct smmuv3_walk_env again = *env;
+	struct walk_env again = *env;
 	struct walk_tags t = *refused;
 	struct result unused = { 0 };
 	struct smmuv3_walk w;
@@ -444,7 +443,7 @@ static void path_walk(struct visit *v, const struct context *ctx, bool cold,
 		.asid = ctx->asid,
 		.vmid = ctx->vmid,
 	};
-	struct smmuv3_walk_env env;
+	struct walk_env env;
 	struct smmuv3_walk w;
 	struct iotlb_entry e;
 

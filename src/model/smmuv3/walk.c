@@ -12,7 +12,7 @@
 
 /* One walk of stage 1: all but @memo stays as it is. */
 struct s1_walk {
-	const struct smmuv3_walk_env *env;
+	const struct walk_env *env;
 	const struct smmuv3_s1 *s1;
 	const struct smmuv3_s2 *s2;
 	const struct smmuv3_tt *tt;
@@ -23,9 +23,8 @@ struct s1_walk {
 	struct smmuv3_fault *fault;
 };
 
-int smmuv3_walk_update(const struct smmuv3_walk_env *env,
-		       const struct smmuv3_tt *tt, const struct descriptor *d,
-		       uint64_t to)
+int smmuv3_walk_update(const struct walk_env *env, const struct smmuv3_tt *tt,
+		       const struct descriptor *d, uint64_t to)
 {
 	uint64_t expected = desc_order(tt, d->value);
 
@@ -112,22 +111,22 @@ static uint8_t s1_allowed(const struct smmuv3_s1 *s1, uint64_t d, uint8_t attrs)
 	bool w = !ro | s1_clean(s1, d, attrs);
 	bool uw = w & el0;
 	/* many bits and each its own branch would cost more than the walk */
-	unsigned int allowed = SMMUV3_PRIV_R | w * SMMUV3_PRIV_W |
-			       el0 * SMMUV3_UNPRIV_R | uw * SMMUV3_UNPRIV_W;
+	unsigned int allowed = PERM_PRIV_R | w * PERM_PRIV_W |
+			       el0 * PERM_USER_R | uw * PERM_USER_W;
 
-	allowed |= (!pxn & !uw & !(s1->wxn & w)) * SMMUV3_PRIV_X;
-	allowed |= (!uxn & !(s1->wxn & uw)) * SMMUV3_UNPRIV_X;
+	allowed |= (!pxn & !uw & !(s1->wxn & w)) * PERM_PRIV_X;
+	allowed |= (!uxn & !(s1->wxn & uw)) * PERM_USER_X;
 	if (s1->pan && el0)
-		allowed &= ~(SMMUV3_PRIV_R | SMMUV3_PRIV_W);
+		allowed &= ~(PERM_PRIV_R | PERM_PRIV_W);
 	return (uint8_t)allowed;
 }
 
 static void s1_page(const struct s1_walk *w, const struct position *at,
-		    uint64_t d, struct smmuv3_page *page)
+		    uint64_t d, struct walk_page *page)
 {
 	unsigned int lg2 = level_shift(w->tt, at->level);
 
-	*page = (struct smmuv3_page){
+	*page = (struct walk_page){
 		.first = w->va & ~below(lg2),
 		.out = desc_output(w->tt, d, lg2),
 		.size_lg2 = (uint8_t)lg2,
@@ -141,7 +140,7 @@ static void s1_page(const struct s1_walk *w, const struct position *at,
 
 /* Judge a leaf: address size, then access flag, then permission (D8.15). */
 static bool s1_leaf(const struct s1_walk *w, uint64_t d,
-		    const struct smmuv3_page *page)
+		    const struct walk_page *page)
 {
 	if (out_of_range(w->tt, page->out))
 		return s1_fault(w, SMMUV3_EVT_F_ADDR_SIZE, page->level);
@@ -163,7 +162,7 @@ static uint64_t s1_updated(const struct s1_walk *w, uint64_t d, uint8_t attrs)
 
 /* What the page is ready for when its descriptor reads @d */
 static void s1_ready(const struct s1_walk *w, uint64_t d, uint8_t attrs,
-		     struct smmuv3_page *page)
+		     struct walk_page *page)
 {
 	if (s1_clean(w->s1, d, attrs))
 		page->ready &= (uint8_t)~ANY_W;
@@ -173,7 +172,7 @@ static void s1_ready(const struct s1_walk *w, uint64_t d, uint8_t attrs,
 
 /* 0; -EAGAIN: read the descriptor again; -EFAULT with the fault */
 static int s1_finish(struct s1_walk *w, uint8_t attrs, struct descriptor *d,
-		     struct smmuv3_page *page)
+		     struct walk_page *page)
 {
 	uint64_t to;
 	int rc;
@@ -182,8 +181,7 @@ static int s1_finish(struct s1_walk *w, uint8_t attrs, struct descriptor *d,
 		return 0;
 	to = w->env->quiet ? d->value : s1_updated(w, d->value, attrs);
 	if (to != d->value) {
-		if (!s1_locate(w, d->addr, SMMUV3_PRIV_R | SMMUV3_PRIV_W,
-			       &d->pa))
+		if (!s1_locate(w, d->addr, PERM_PRIV_R | PERM_PRIV_W, &d->pa))
 			return -EFAULT;
 		rc = smmuv3_walk_update(w->env, w->tt, d, to);
 		if (rc == -EFAULT)
@@ -195,7 +193,7 @@ static int s1_finish(struct s1_walk *w, uint8_t attrs, struct descriptor *d,
 	return 0;
 }
 
-static void start_at(struct position *at, const struct smmuv3_table *table)
+static void start_at(struct position *at, const struct walk_table *table)
 {
 	at->table = table->table;
 	at->level = table->level;
@@ -204,9 +202,9 @@ static void start_at(struct position *at, const struct smmuv3_table *table)
 
 static void s1_start(struct s1_walk *w, struct position *at)
 {
-	const struct smmuv3_walk_env *env = w->env;
-	const struct smmuv3_walk_recent *recent;
-	struct smmuv3_table found;
+	const struct walk_env *env = w->env;
+	const struct walk_recent *recent;
+	struct walk_table found;
 
 	recent = recent_find(env, 1, w->va, w->tt);
 	if (recent) {
@@ -225,7 +223,7 @@ static void s1_start(struct s1_walk *w, struct position *at)
 static void s1_add_table(const struct s1_walk *w, const struct position *at,
 			 unsigned int lg2)
 {
-	struct smmuv3_table table = {
+	struct walk_table table = {
 		.table = at->table,
 		.first = w->va & ~below(lg2),
 		.size_lg2 = (uint8_t)lg2,
@@ -241,7 +239,7 @@ static void s1_add_table(const struct s1_walk *w, const struct position *at,
 static bool s1_descend(struct s1_walk *w, struct position *at,
 		       struct descriptor *leaf)
 {
-	const struct smmuv3_walk_env *env = w->env;
+	const struct walk_env *env = w->env;
 	const struct smmuv3_tt *tt = w->tt;
 	const unsigned int stride = tt->granule_lg2 - 3u;
 	unsigned int shift = level_shift(tt, at->level);
@@ -250,7 +248,7 @@ static bool s1_descend(struct s1_walk *w, struct position *at,
 
 	for (;;) {
 		addr = at->table + index * 8;
-		if (!s1_locate(w, addr, SMMUV3_PRIV_R, &pa))
+		if (!s1_locate(w, addr, PERM_PRIV_R, &pa))
 			return false;
 		if (phys_cursor_load64(env->phys, &env->cursors->s1, pa, &raw))
 			return s1_abort(w, at->level, pa);
@@ -286,7 +284,7 @@ static bool s1_in_range(const struct s1_walk *w, bool priv)
 	return true;
 }
 
-static bool s1_walk(struct s1_walk *w, bool priv, struct smmuv3_page *page)
+static bool s1_walk(struct s1_walk *w, bool priv, struct walk_page *page)
 {
 	struct descriptor d = { 0 };
 	struct position at;
@@ -316,7 +314,7 @@ static bool s1_walk(struct s1_walk *w, bool priv, struct smmuv3_page *page)
 
 /* One entry of a cache: as far as both stages stay contiguous */
 static void combine(struct smmuv3_walk *out, uint64_t va,
-		    const struct smmuv3_page *s2)
+		    const struct walk_page *s2)
 {
 	uint8_t lg2 = out->leaf.size_lg2;
 
@@ -334,11 +332,11 @@ static void combine(struct smmuv3_walk *out, uint64_t va,
 	out->page_ipa = out->ipa & ~below(lg2);
 }
 
-static bool walk_s2_last(const struct smmuv3_walk_env *env,
-			 const struct smmuv3_s2 *s2, uint64_t ipa, uint8_t need,
-			 struct s2_memo *memo, struct smmuv3_walk *out)
+static bool walk_s2_last(const struct walk_env *env, const struct smmuv3_s2 *s2,
+			 uint64_t ipa, uint8_t need, struct s2_memo *memo,
+			 struct smmuv3_walk *out)
 {
-	const struct smmuv3_page *page = &memo->page;
+	const struct walk_page *page = &memo->page;
 	struct s2_access a = {
 		.ipa = ipa,
 		.class = SMMUV3_CLASS_IN,
@@ -354,8 +352,7 @@ static bool walk_s2_last(const struct smmuv3_walk_env *env,
 }
 
 /* Stage 1 bypassed or off: the address is the IPA (3.4). */
-static bool walk_s2_only(const struct smmuv3_walk_env *env,
-			 const struct smmuv3_s2 *s2,
+static bool walk_s2_only(const struct walk_env *env, const struct smmuv3_s2 *s2,
 			 const struct smmuv3_input *in, struct smmuv3_walk *out)
 {
 	struct s2_memo memo = { 0 };
@@ -376,7 +373,7 @@ static bool walk_s2_only(const struct smmuv3_walk_env *env,
 	return true;
 }
 
-bool smmuv3_walk(const struct smmuv3_walk_env *env, const struct smmuv3_s1 *s1,
+bool smmuv3_walk(const struct walk_env *env, const struct smmuv3_s1 *s1,
 		 const struct smmuv3_s2 *s2, const struct smmuv3_input *in,
 		 struct smmuv3_walk *out)
 {
@@ -390,7 +387,7 @@ bool smmuv3_walk(const struct smmuv3_walk_env *env, const struct smmuv3_s1 *s1,
 	w.s2 = s2;
 	w.need = env->any ? 0 : smmuv3_access_bit(in);
 	w.fault = &out->fault;
-	w.memo.page = (struct smmuv3_page){ 0 };
+	w.memo.page = (struct walk_page){ 0 };
 	w.memo.span_lg2 = 0;
 	w.va = smmuv3_effective_va(s1, in->addr);
 	w.tt = &s1->tt[(w.va >> 55) & 1];

@@ -14,8 +14,8 @@
 /* Readings of one descriptor that other agents keep changing under HTTU */
 #define UPDATE_TRIES 16
 
-#define ANY_R	     (SMMUV3_PRIV_R | SMMUV3_UNPRIV_R)
-#define ANY_W	     (SMMUV3_PRIV_W | SMMUV3_UNPRIV_W)
+#define ANY_R	     (PERM_PRIV_R | PERM_USER_R)
+#define ANY_W	     (PERM_PRIV_W | PERM_USER_W)
 
 /* Where a walk stands: the next descriptor is one of this table's. */
 struct position {
@@ -98,14 +98,14 @@ static inline bool out_of_range(const struct smmuv3_tt *tt, uint64_t out)
 	return out >> tt->out_bits;
 }
 
-static inline void tell(const struct smmuv3_walk_env *env, bool s2,
-			uint8_t level, uint64_t pa, uint64_t d)
+static inline void tell(const struct walk_env *env, bool s2, uint8_t level,
+			uint64_t pa, uint64_t d)
 {
 	if (env->cache && env->cache->step)
 		env->cache->step(env->cache_ctx, s2, level, pa, d);
 }
 
-static inline bool adds(const struct smmuv3_walk_env *env)
+static inline bool adds(const struct walk_env *env)
 {
 	return env->cache && !env->quiet;
 }
@@ -114,7 +114,7 @@ static inline bool adds(const struct smmuv3_walk_env *env)
 struct s2_access {
 	uint64_t ipa;
 	uint8_t class; /* SMMUV3_CLASS_* */
-	uint8_t need;  /* all of these SMMUV3_PRIV_R ... */
+	uint8_t need;  /* all of these PERM_PRIV_R ... */
 };
 
 /*
@@ -123,9 +123,9 @@ struct s2_access {
  * nothing to invalidate. All zero is empty.
  */
 struct s2_memo {
-	struct smmuv3_page page; /* size_lg2 0: none */
-	struct position at;	 /* the table that the leaf was in ... */
-	uint64_t first;		 /* ... and what it maps; span_lg2 0: none */
+	struct walk_page page; /* size_lg2 0: none */
+	struct position at;    /* the table that the leaf was in ... */
+	uint64_t first;	       /* ... and what it maps; span_lg2 0: none */
 	uint8_t span_lg2;
 };
 
@@ -136,16 +136,16 @@ static inline bool covers(uint64_t first, unsigned int lg2, uint64_t addr)
 
 /* Where the table for @addr is kept. Neighbours in what one table maps share.
  */
-static inline struct smmuv3_walk_recent *
-recent_at(const struct smmuv3_walk_env *env, unsigned int stage, uint64_t addr,
-	  const struct smmuv3_tt *tt)
+static inline struct walk_recent *recent_at(const struct walk_env *env,
+					    unsigned int stage, uint64_t addr,
+					    const struct smmuv3_tt *tt)
 {
 	unsigned int lg2 = level_shift(tt, LEAF_LEVEL - 1);
 
-	return &env->recents->at[stage - 1][(addr >> lg2) % SMMUV3_WALK_RECENT];
+	return &env->recents->at[stage - 1][(addr >> lg2) % WALK_RECENT];
 }
 
-static inline uint64_t recent_tag(const struct smmuv3_walk_env *env,
+static inline uint64_t recent_tag(const struct walk_env *env,
 				  unsigned int stage,
 				  const struct smmuv3_tt *tt)
 {
@@ -153,11 +153,12 @@ static inline uint64_t recent_tag(const struct smmuv3_walk_env *env,
 }
 
 /* NULL: not known */
-static inline const struct smmuv3_walk_recent *
-recent_find(const struct smmuv3_walk_env *env, unsigned int stage,
-	    uint64_t addr, const struct smmuv3_tt *tt)
+static inline const struct walk_recent *recent_find(const struct walk_env *env,
+						    unsigned int stage,
+						    uint64_t addr,
+						    const struct smmuv3_tt *tt)
 {
-	const struct smmuv3_walk_recent *recent;
+	const struct walk_recent *recent;
 
 	if (!env->recents)
 		return NULL;
@@ -171,13 +172,12 @@ recent_find(const struct smmuv3_walk_env *env, unsigned int stage,
 }
 
 /* The table at @at, where a walk for @addr has ended */
-static inline void recent_keep(const struct smmuv3_walk_env *env,
-			       unsigned int stage, uint64_t addr,
-			       const struct smmuv3_tt *tt,
+static inline void recent_keep(const struct walk_env *env, unsigned int stage,
+			       uint64_t addr, const struct smmuv3_tt *tt,
 			       const struct position *at,
-			       const struct smmuv3_page *page)
+			       const struct walk_page *page)
 {
-	struct smmuv3_walk_recent *recent;
+	struct walk_recent *recent;
 	unsigned int lg2;
 
 	if (!env->recents || env->quiet || at->level <= tt->start_level)
@@ -186,7 +186,7 @@ static inline void recent_keep(const struct smmuv3_walk_env *env,
 	recent = recent_at(env, stage, addr, tt);
 	recent->stamp = env->recents->stamp;
 	recent->tag = recent_tag(env, stage, tt);
-	recent->table = (struct smmuv3_table){
+	recent->table = (struct walk_table){
 		.table = at->table,
 		.first = addr & ~below(lg2),
 		.size_lg2 = (uint8_t)lg2,
@@ -200,16 +200,15 @@ static inline void recent_keep(const struct smmuv3_walk_env *env,
  * The page of @a->ipa in @memo->page; it permits what is needed, its flags are
  * updated.
  */
-bool smmuv3_walk_s2(const struct smmuv3_walk_env *env,
-		    const struct smmuv3_s2 *s2, const struct s2_access *a,
-		    struct s2_memo *memo, struct smmuv3_fault *fault);
+bool smmuv3_walk_s2(const struct walk_env *env, const struct smmuv3_s2 *s2,
+		    const struct s2_access *a, struct s2_memo *memo,
+		    struct smmuv3_fault *fault);
 
 /*
  * Make @d read @to. 0; -EAGAIN: it is another one by now; -EFAULT: it cannot
  * be written.
  */
-int smmuv3_walk_update(const struct smmuv3_walk_env *env,
-		       const struct smmuv3_tt *tt, const struct descriptor *d,
-		       uint64_t to);
+int smmuv3_walk_update(const struct walk_env *env, const struct smmuv3_tt *tt,
+		       const struct descriptor *d, uint64_t to);
 
 #endif

@@ -46,10 +46,10 @@ static uint8_t s2_allowed(const struct smmuv3_s2 *s2, uint64_t d)
 {
 	static const uint8_t by_ap[4] = { 0, ANY_R, ANY_W, ANY_R | ANY_W };
 	static const uint8_t by_xn[4] = {
-		SMMUV3_PRIV_X | SMMUV3_UNPRIV_X,
-		SMMUV3_UNPRIV_X,
+		PERM_PRIV_X | PERM_USER_X,
+		PERM_USER_X,
 		0,
-		SMMUV3_PRIV_X,
+		PERM_PRIV_X,
 	};
 	uint64_t xn = field_get(ARMV8_S2_XN, d);
 
@@ -67,19 +67,19 @@ static bool s2_device(const struct smmuv3_s2 *s2, uint64_t d)
 
 /* A table or CD in Device memory, where S2PTW forbids that (5.2) */
 static bool s2_protected(const struct smmuv3_s2 *s2, const struct s2_access *a,
-			 const struct smmuv3_page *page)
+			 const struct walk_page *page)
 {
 	return s2->ptw && page->device && a->class != SMMUV3_CLASS_IN;
 }
 
 static bool s2_refuses(const struct smmuv3_s2 *s2, const struct s2_access *a,
-		       const struct smmuv3_page *page)
+		       const struct walk_page *page)
 {
 	return a->need & ~page->allowed || s2_protected(s2, a, page);
 }
 
 static __attribute__((cold, noinline)) bool
-s2_denied(const struct s2_access *a, const struct smmuv3_page *page,
+s2_denied(const struct s2_access *a, const struct walk_page *page,
 	  struct smmuv3_fault *fault)
 {
 	s2_fault(fault, SMMUV3_EVT_F_PERMISSION, page->level, a);
@@ -88,11 +88,11 @@ s2_denied(const struct s2_access *a, const struct smmuv3_page *page,
 }
 
 static void s2_page(const struct smmuv3_s2 *s2, uint64_t ipa, uint64_t d,
-		    unsigned int level, struct smmuv3_page *page)
+		    unsigned int level, struct walk_page *page)
 {
 	unsigned int lg2 = level_shift(&s2->tt, level);
 
-	*page = (struct smmuv3_page){
+	*page = (struct walk_page){
 		.first = ipa & ~below(lg2),
 		.out = desc_output(&s2->tt, d, lg2),
 		.size_lg2 = (uint8_t)lg2,
@@ -116,7 +116,7 @@ static uint64_t s2_updated(const struct smmuv3_s2 *s2,
 
 /* Judge a leaf: address size, then access flag, then permission (D8.15). */
 static bool s2_leaf(const struct smmuv3_s2 *s2, const struct s2_access *a,
-		    uint64_t d, struct smmuv3_page *page,
+		    uint64_t d, struct walk_page *page,
 		    struct smmuv3_fault *fault)
 {
 	if (out_of_range(&s2->tt, page->out))
@@ -130,7 +130,7 @@ static bool s2_leaf(const struct smmuv3_s2 *s2, const struct s2_access *a,
 
 /* What the page is ready for when its descriptor reads @d */
 static void s2_ready(const struct smmuv3_s2 *s2, uint64_t d,
-		     struct smmuv3_page *page)
+		     struct walk_page *page)
 {
 	if (s2_clean(s2, d))
 		page->ready &= (uint8_t)~ANY_W;
@@ -139,10 +139,9 @@ static void s2_ready(const struct smmuv3_s2 *s2, uint64_t d,
 }
 
 /* 0; -EAGAIN: read the descriptor again; -EFAULT with *fault */
-static int s2_finish(const struct smmuv3_walk_env *env,
-		     const struct smmuv3_s2 *s2, const struct s2_access *a,
-		     const struct descriptor *d, struct smmuv3_page *page,
-		     struct smmuv3_fault *fault)
+static int s2_finish(const struct walk_env *env, const struct smmuv3_s2 *s2,
+		     const struct s2_access *a, const struct descriptor *d,
+		     struct walk_page *page, struct smmuv3_fault *fault)
 {
 	uint64_t to;
 	int rc;
@@ -163,7 +162,7 @@ static int s2_finish(const struct smmuv3_walk_env *env,
 
 /* Does a page known already do for this access? */
 static bool s2_suits(const struct smmuv3_s2 *s2, const struct s2_access *a,
-		     const struct smmuv3_page *page)
+		     const struct walk_page *page)
 {
 	return !(a->need & ~page->ready) && !s2_protected(s2, a, page);
 }
@@ -175,12 +174,12 @@ enum s2_answer {
 	S2_REFUSED, /* as it stands */
 };
 
-static enum s2_answer s2_cached(const struct smmuv3_walk_env *env,
+static enum s2_answer s2_cached(const struct walk_env *env,
 				const struct smmuv3_s2 *s2,
 				const struct s2_access *a,
-				struct smmuv3_page *page)
+				struct walk_page *page)
 {
-	struct smmuv3_page found;
+	struct walk_page found;
 
 	if (!env->cache->ipa_find ||
 	    !env->cache->ipa_find(env->cache_ctx, a->ipa, &found))
@@ -191,12 +190,11 @@ static enum s2_answer s2_cached(const struct smmuv3_walk_env *env,
 	return s2_suits(s2, a, &found) ? S2_KNOWN : S2_REFUSED;
 }
 
-static void s2_start(const struct smmuv3_walk_env *env,
-		     const struct smmuv3_s2 *s2, uint64_t ipa,
-		     const struct smmuv3_walk_recent *recent,
+static void s2_start(const struct walk_env *env, const struct smmuv3_s2 *s2,
+		     uint64_t ipa, const struct walk_recent *recent,
 		     const struct s2_memo *memo, struct position *at)
 {
-	struct smmuv3_table found;
+	struct walk_table found;
 
 	at->attrs = 0;
 	if (recent) {
@@ -229,10 +227,10 @@ static void s2_remember(const struct smmuv3_s2 *s2, uint64_t ipa,
 	memo->span_lg2 = (uint8_t)lg2;
 }
 
-static void s2_add_table(const struct smmuv3_walk_env *env, uint64_t ipa,
+static void s2_add_table(const struct walk_env *env, uint64_t ipa,
 			 const struct position *at, unsigned int lg2)
 {
-	struct smmuv3_table table = {
+	struct walk_table table = {
 		.table = at->table,
 		.first = ipa & ~below(lg2),
 		.size_lg2 = (uint8_t)lg2,
@@ -244,10 +242,9 @@ static void s2_add_table(const struct smmuv3_walk_env *env, uint64_t ipa,
 }
 
 /* From @at down to the leaf. */
-static bool s2_descend(const struct smmuv3_walk_env *env,
-		       const struct smmuv3_s2 *s2, const struct s2_access *a,
-		       struct position *at, struct descriptor *leaf,
-		       struct smmuv3_fault *fault)
+static bool s2_descend(const struct walk_env *env, const struct smmuv3_s2 *s2,
+		       const struct s2_access *a, struct position *at,
+		       struct descriptor *leaf, struct smmuv3_fault *fault)
 {
 	const struct smmuv3_tt *tt = &s2->tt;
 	const unsigned int stride = tt->granule_lg2 - 3u;
@@ -282,8 +279,8 @@ static bool s2_descend(const struct smmuv3_walk_env *env,
 
 /* A leaf that is valid may be cached though it does not permit the access. */
 static __attribute__((cold, noinline)) void
-s2_add_refused(const struct smmuv3_walk_env *env, const struct smmuv3_s2 *s2,
-	       const struct s2_access *a, uint64_t d, struct smmuv3_page *page,
+s2_add_refused(const struct walk_env *env, const struct smmuv3_s2 *s2,
+	       const struct s2_access *a, uint64_t d, struct walk_page *page,
 	       const struct smmuv3_fault *fault)
 {
 	if (fault->event != SMMUV3_EVT_F_PERMISSION || !adds(env) ||
@@ -295,10 +292,9 @@ s2_add_refused(const struct smmuv3_walk_env *env, const struct smmuv3_s2 *s2,
 }
 
 /* From a position to a leaf that permits the access; updates its flags. */
-static bool s2_walk_from(const struct smmuv3_walk_env *env,
-			 const struct smmuv3_s2 *s2, const struct s2_access *a,
-			 struct position *at, struct smmuv3_page *page,
-			 struct smmuv3_fault *fault)
+static bool s2_walk_from(const struct walk_env *env, const struct smmuv3_s2 *s2,
+			 const struct s2_access *a, struct position *at,
+			 struct walk_page *page, struct smmuv3_fault *fault)
 {
 	struct descriptor d = { 0 };
 	int rc;
@@ -319,12 +315,11 @@ static bool s2_walk_from(const struct smmuv3_walk_env *env,
 }
 
 /* A single page is one load away: what is worth keeping is the table. */
-static void s2_keep(const struct smmuv3_walk_env *env,
-		    const struct smmuv3_s2 *s2, uint64_t ipa,
-		    const struct smmuv3_walk_recent *recent,
+static void s2_keep(const struct walk_env *env, const struct smmuv3_s2 *s2,
+		    uint64_t ipa, const struct walk_recent *recent,
 		    const struct position *at, struct s2_memo *memo)
 {
-	static const struct smmuv3_page none;
+	static const struct walk_page none;
 	bool block = at->level < LEAF_LEVEL;
 
 	if (!recent)
@@ -335,10 +330,10 @@ static void s2_keep(const struct smmuv3_walk_env *env,
 }
 
 /* Do we know the page itself? It is put into @memo. */
-static enum s2_answer s2_known(const struct smmuv3_walk_env *env,
+static enum s2_answer s2_known(const struct walk_env *env,
 			       const struct smmuv3_s2 *s2,
 			       const struct s2_access *a,
-			       const struct smmuv3_walk_recent *recent,
+			       const struct walk_recent *recent,
 			       struct s2_memo *memo)
 {
 	if (covers(memo->page.first, memo->page.size_lg2, a->ipa) &&
@@ -353,11 +348,11 @@ static enum s2_answer s2_known(const struct smmuv3_walk_env *env,
 	return env->cache ? s2_cached(env, s2, a, &memo->page) : S2_UNKNOWN;
 }
 
-bool smmuv3_walk_s2(const struct smmuv3_walk_env *env,
-		    const struct smmuv3_s2 *s2, const struct s2_access *a,
-		    struct s2_memo *memo, struct smmuv3_fault *fault)
+bool smmuv3_walk_s2(const struct walk_env *env, const struct smmuv3_s2 *s2,
+		    const struct s2_access *a, struct s2_memo *memo,
+		    struct smmuv3_fault *fault)
 {
-	const struct smmuv3_walk_recent *recent;
+	const struct walk_recent *recent;
 	enum s2_answer answer;
 	struct position at;
 
@@ -379,14 +374,13 @@ bool smmuv3_walk_s2(const struct smmuv3_walk_env *env,
 	return true;
 }
 
-bool smmuv3_walk_cd(const struct smmuv3_walk_env *env,
-		    const struct smmuv3_s2 *s2, uint64_t ipa, uint64_t *pa,
-		    struct smmuv3_fault *fault)
+bool smmuv3_walk_cd(const struct walk_env *env, const struct smmuv3_s2 *s2,
+		    uint64_t ipa, uint64_t *pa, struct smmuv3_fault *fault)
 {
 	struct s2_access a = {
 		.ipa = ipa,
 		.class = SMMUV3_CLASS_CD,
-		.need = SMMUV3_PRIV_R,
+		.need = PERM_PRIV_R,
 	};
 	struct s2_memo memo = { 0 };
 
