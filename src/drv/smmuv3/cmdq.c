@@ -70,6 +70,11 @@ static void ring_put_sync(struct cmdq *q, uint32_t index)
 	ring_put(q, index, SMMUV3_OP_SYNC, 0);
 }
 
+static bool is_op(const uint64_t cmd[2], uint64_t op)
+{
+	return (cmd[0] & SMMUV3_CMD_0_OP) == op;
+}
+
 /* Under @lock; read by any thread */
 static void count(uint64_t *counter)
 {
@@ -148,7 +153,7 @@ static void error_ill(struct cmdq *q, struct batch *b, uint32_t at)
 		logger_log(q->logger, LOGGER_ERROR,
 			   "smmuv3: a posted command was illegal");
 		ring_put_sync(q, b->first + at);
-	} else if (at >= b->limit) {
+	} else if (at >= b->limit || is_op(b->cmds[at], SMMUV3_OP_SYNC)) {
 		try_again(q, b, at, "CMD_SYNC is called illegal");
 	} else {
 		b->illegal = true;
@@ -368,11 +373,6 @@ void cmdq_gerror(struct cmdq *q)
 }
 
 /* ---- batches, and which CMD_ATC_INV was not answered ---- */
-
-static bool is_op(const uint64_t cmd[2], uint64_t op)
-{
-	return (cmd[0] & SMMUV3_CMD_0_OP) == op;
-}
 
 /* Not in the middle of another's; -EIO: the unit is dead. */
 static int run_alone(struct cmdq *q, struct batch *b)

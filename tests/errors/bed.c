@@ -1,0 +1,559 @@
+// SPDX-License-Identifier: MIT
+/* See bed.h. */
+#include "bed.h"
+
+#include <errno.h>
+#include <linux/iommufd.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "nestfd/ext.h"
+
+#define RAM	 0x40000000ULL
+#define RAM_SIZE 0x400000ULL
+
+/* Layout of the RAM */
+#define AT_CMDQ	  0x000000ULL
+#define AT_STRTAB 0x100000ULL
+#define AT_EVENTQ 0x110000ULL
+#define AT_DATA	  0x200000ULL /* page n of device d, then its successor */
+#define AT_TABLES 0x300000ULL
+
+#define NEIGHBOUR DEVICES
+
+static uint64_t *word(struct bed *bed, uint64_t gpa)
+{
+	return (uint64_t *)(bed->ram + (gpa - RAM));
+}
+
+static int call(struct bed *bed, unsigned long cmd, void *arg)
+{
+	return nestfd_ioctl(bed->ctx, cmd, arg);
+}
+
+/* ---- tables ---- */
+
+static uint64_t page(struct bed *bed)
+{
+	bed->next += 4096;
+	return bed->next - 4096;
+}
+
+/* Where page @n of @d lies, before and after it has moved; holds its number */
+static uint64_t data_at(unsigned int d, unsigned int n, bool moved)
+{
+	return RAM + AT_DATA + ((d * PAGES + n) * 2ULL + moved) * 4096;
+}
+
+static void set_leaf(struct bed *bed, unsigned int d, unsigned int n,
+		     bool moved)
+{
+	/* nG, AF, inner shareable, EL0 read and write, page */
+	__atomic_store_n(word(bed, bed->space[d].leaf[n]),
+			 data_at(d, n, moved) | 0xf43, __ATOMIC_RELEASE);
+}
+
+/* 39 bits, three levels of 4 KiB tables; the CD's address */
+static uint64_t make_space(struct bed *bed, unsigned int d)
+{
+	struct space *space = &bed->space[d];
+	uint64_t cd = page(bed);
+	uint64_t l2 = page(bed);
+	uint64_t l3 = page(bed);
+	uint64_t *words = word(bed, cd);
+
+	space->l1 = page(bed);
+	/* T0SZ 25, WB, EPD1, V, IPS 48 bits, AA64, R, A; ASID */
+	words[0] = (d + 1ULL) << 48 | 3ULL << 45 | 1ULL << 41 | 5ULL << 32 |
+		   1ULL << 31 | 1ULL << 30 | 0x3500 | 25;
+	words[1] = space->l1;
+	words[3] = 0xff;
+	*word(bed, space->l1) = l2 | 3;
+	*word(bed, l2 + (IOVA(d, 0) >> 21) * 8) = l3 | 3;
+	for (unsigned int n = 0; n < PAGES; n++) {
+		space->leaf[n] = l3 + (IOVA(d, n) >> 12 & 0x1ff) * 8;
+		*word(bed, data_at(d, n, false)) = n;
+		*word(bed, data_at(d, n, true)) = 0x100 + n;
+		set_leaf(bed, d, n, false);
+	}
+	return cd;
+}
+
+/* ---- the machine ---- */
+
+static void make_machine(struct bed *bed)
+{
+	struct nestfd_machine_config config = {
+		.size = sizeof(config),
+		.arch = NESTFD_ARCH_SMMUV3,
+		.cache = NESTFD_CACHE_HOSTILE,
+	};
+	struct nestfd_ext_enable enable = {
+		.size = sizeof(enable),
+		.features = NESTFD_EXT_ERRORS | NESTFD_EXT_RING,
+	};
+
+	assert_int_equal(nestfd_machine_create(&config, &bed->machine), 0);
+	assert_int_equal(nestfd_open(bed->machine, &bed->ctx), 0);
+	assert_int_equal(call(bed, NESTFD_EXT_ENABLE, &enable), 0);
+	for (unsigned int d = 0; d <= NEIGHBOUR; d++) {
+		struct nestfd_device_config device = {
+			.size = sizeof(device),
+			.stream_id = 0x100 + d,
+			.ats = true,
+		};
+
+		assert_int_equal(
+			nestfd_device_add(bed->machine, &device, &bed->dev[d]),
+			0);
+		assert_int_equal(
+			nestfd_bind(bed->ctx, bed->dev[d], &bed->dev_id[d]), 0);
+	}
+}
+
+static void make_parent(struct bed *bed)
+{
+	struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_WRITEABLE,
+		.user_va = (uintptr_t)bed->ram,
+		.length = RAM_SIZE,
+		.iova = RAM,
+	};
+	struct iommu_hwpt_alloc hwpt = {
+		.size = sizeof(hwpt),
+		.flags = IOMMU_HWPT_ALLOC_NEST_PARENT,
+		.dev_id = bed->dev_id[0],
+	};
+
+	assert_int_equal(call(bed, IOMMU_IOAS_ALLOC, &ioas), 0);
+	bed->ioas = map.ioas_id = hwpt.pt_id = ioas.out_ioas_id;
+	assert_int_equal(call(bed, IOMMU_IOAS_MAP, &map), 0);
+	assert_int_equal(call(bed, IOMMU_HWPT_ALLOC, &hwpt), 0);
+	bed->parent = hwpt.out_hwpt_id;
+}
+
+static uint32_t make_viommu(struct bed *bed)
+{
+	struct iommu_viommu_alloc viommu = {
+		.size = sizeof(viommu),
+		.type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
+		.dev_id = bed->dev_id[0],
+		.hwpt_id = bed->parent,
+	};
+
+	assert_int_equal(call(bed, IOMMU_VIOMMU_ALLOC, &viommu), 0);
+	return viommu.out_viommu_id;
+}
+
+/* What libviommu would do for a valid STE: nested, EATS 1 */
+static void attach(struct bed *bed, unsigned int d, uint32_t viommu,
+		   uint64_t cd)
+{
+	struct iommu_vdevice_alloc vdevice = {
+		.size = sizeof(vdevice),
+		.viommu_id = viommu,
+		.dev_id = bed->dev_id[d],
+		.virt_id = VSID_0 + d,
+	};
+	struct iommu_hwpt_arm_smmuv3 ste = { .ste = { cd | 0xb, 0x100000d6 } };
+	struct iommu_hwpt_alloc hwpt = {
+		.size = sizeof(hwpt),
+		.dev_id = bed->dev_id[d],
+		.pt_id = viommu,
+		.data_type = IOMMU_HWPT_DATA_ARM_SMMUV3,
+		.data_len = sizeof(ste),
+		.data_uptr = (uintptr_t)&ste,
+	};
+	uint32_t pt_id;
+
+	assert_int_equal(call(bed, IOMMU_VDEVICE_ALLOC, &vdevice), 0);
+	assert_int_equal(call(bed, IOMMU_HWPT_ALLOC, &hwpt), 0);
+	pt_id = hwpt.out_hwpt_id;
+	assert_int_equal(nestfd_attach(bed->dev[d], NESTFD_NO_PASID, &pt_id),
+			 0);
+}
+
+/* ---- a virtual SMMU ---- */
+
+static bool in_ram(uint64_t gpa, size_t len)
+{
+	return gpa >= RAM && gpa - RAM <= RAM_SIZE - len;
+}
+
+static int ram_read(void *ctx, uint64_t gpa, void *buf, size_t len)
+{
+	if (!in_ram(gpa, len))
+		return -EFAULT;
+	memcpy(buf, word(ctx, gpa), len);
+	return 0;
+}
+
+static int ram_write(void *ctx, uint64_t gpa, const void *buf, size_t len)
+{
+	if (!in_ram(gpa, len))
+		return -EFAULT;
+	memcpy(word(ctx, gpa), buf, len);
+	return 0;
+}
+
+static void *ram_map(void *ctx, uint64_t gpa, size_t len)
+{
+	return in_ram(gpa, len) ? word(ctx, gpa) : NULL;
+}
+
+static int attach_to(void *ctx, uint32_t pt_id)
+{
+	return nestfd_attach(ctx, NESTFD_NO_PASID, &pt_id);
+}
+
+uint32_t bed_reg(struct bed *bed, uint32_t offset)
+{
+	return (uint32_t)nestfd_viommu_read(bed->smmu, offset, 4);
+}
+
+void bed_set_reg(struct bed *bed, uint32_t offset, uint32_t value)
+{
+	nestfd_viommu_write(bed->smmu, offset, 4, value);
+}
+
+uint64_t *bed_command(struct bed *bed, uint32_t at, uint32_t i)
+{
+	uint32_t slot = (at + i) & ((1u << CMDQ_LG2) - 1);
+
+	return word(bed, RAM + AT_CMDQ + slot * 16ULL);
+}
+
+static void boot(struct bed *bed, const uint64_t cd[DEVICES])
+{
+	for (unsigned int d = 0; d < DEVICES; d++) {
+		uint64_t *ste =
+			word(bed, RAM + AT_STRTAB + (VSID_0 + d) * 64ULL);
+
+		ste[0] = cd[d] | 0xb;
+		ste[1] = 0x100000d6;
+	}
+	nestfd_viommu_write(bed->smmu, 0x80, 8, RAM + AT_STRTAB);
+	bed_set_reg(bed, 0x88, 6);
+	nestfd_viommu_write(bed->smmu, 0x90, 8, (RAM + AT_CMDQ) | CMDQ_LG2);
+	nestfd_viommu_write(bed->smmu, 0xa0, 8, (RAM + AT_EVENTQ) | 8);
+	bed_set_reg(bed, 0x20, 0xd);
+	bed_command(bed, 0, 0)[0] = 0x04; /* CFGI_ALL */
+	bed_command(bed, 0, 0)[1] = 0x1f;
+	bed_command(bed, 0, 1)[0] = 0x46;
+	bed->prod = 2;
+	bed_set_reg(bed, 0x98, bed->prod);
+	assert_int_equal(bed_reg(bed, 0x9c), 2);
+}
+
+static void make_smmu(struct bed *bed, const uint64_t cd[DEVICES])
+{
+	struct nestfd_viommu_config config = {
+		.size = sizeof(config),
+		.backend = { bed->ctx, nestfd_ioctl, nestfd_read,
+			     nestfd_close_fd, true },
+		.guest = { bed, ram_read, ram_write, NULL, ram_map },
+		.dev_id = bed->dev_id[0],
+		.parent_hwpt = bed->parent,
+		.queue = bed->way == WAY_GUEST_RING ? NESTFD_QUEUE_RING
+						    : NESTFD_QUEUE_ARRAY,
+	};
+
+	assert_int_equal(nestfd_viommu_smmuv3_create(&config, &bed->smmu), 0);
+	for (unsigned int d = 0; d < DEVICES; d++) {
+		struct nestfd_viommu_device device = {
+			.size = sizeof(device),
+			.vsid = VSID_0 + d,
+			.dev_id = bed->dev_id[d],
+			.attach = attach_to,
+			.ctx = bed->dev[d],
+		};
+
+		assert_int_equal(nestfd_viommu_device_add(bed->smmu, &device),
+				 0);
+	}
+	boot(bed, cd);
+}
+
+/* ---- life ---- */
+
+static int load(struct bed *bed, unsigned int d, unsigned int n, bool ats,
+		uint64_t *value)
+{
+	struct nestfd_dma dma = {
+		.size = sizeof(dma),
+		.iova = IOVA(d, n),
+		.pasid = NESTFD_NO_PASID,
+		.flags = ats ? NESTFD_DMA_TRANSLATED : 0,
+		.buf = value,
+		.length = sizeof(*value),
+	};
+
+	return nestfd_dma(bed->dev[d], &dma);
+}
+
+static void fill_caches(struct bed *bed)
+{
+	for (unsigned int d = 0; d <= NEIGHBOUR; d++) {
+		for (unsigned int n = 0; n < PAGES; n++) {
+			uint64_t value = ~0ULL;
+
+			assert_int_equal(load(bed, d, n, true, &value), 0);
+			assert_int_equal(value, n);
+			assert_int_equal(load(bed, d, n, false, &value), 0);
+			assert_int_equal(value, n);
+			set_leaf(bed, d, n, true);
+		}
+	}
+}
+
+void bed_make(struct bed *bed, enum way way)
+{
+	uint64_t cd[DEVICES + 1];
+
+	memset(bed, 0, sizeof(*bed));
+	bed->way = way;
+	bed->next = RAM + AT_TABLES;
+	bed->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(bed->ram != MAP_FAILED);
+	make_machine(bed);
+	make_parent(bed);
+	for (unsigned int d = 0; d <= NEIGHBOUR; d++)
+		cd[d] = make_space(bed, d);
+	bed->neighbour = make_viommu(bed);
+	attach(bed, NEIGHBOUR, bed->neighbour, cd[NEIGHBOUR]);
+	if (way == WAY_GUEST_ARRAY || way == WAY_GUEST_RING) {
+		make_smmu(bed, cd);
+	} else {
+		bed->viommu = make_viommu(bed);
+		for (unsigned int d = 0; d < DEVICES; d++)
+			attach(bed, d, bed->viommu, cd[d]);
+	}
+	fill_caches(bed);
+}
+
+void bed_end(struct bed *bed)
+{
+	nestfd_viommu_destroy(bed->smmu);
+	nestfd_machine_destroy(bed->machine);
+	munmap(bed->ram, RAM_SIZE);
+}
+
+void bed_break(struct bed *bed, const struct fault *fault)
+{
+	struct nestfd_fault rule = {
+		.size = sizeof(rule),
+		.opcode = NESTFD_FAULT_ANY,
+		.stream_id = NESTFD_FAULT_ANY,
+	};
+
+	switch (fault->kind) {
+	case FAULT_ILL:
+		rule.kind = NESTFD_FAULT_ILL;
+		rule.opcode = fault->op;
+		break;
+	case FAULT_ATC:
+		rule.kind = NESTFD_FAULT_ATC_TIMEOUT;
+		rule.stream_id = 0x100;
+		break;
+	case FAULT_ABT_FEW:
+		rule.count = 3;
+		rule.kind = NESTFD_FAULT_ABT;
+		break;
+	case FAULT_ABT:
+		rule.kind = NESTFD_FAULT_ABT;
+		break;
+	default:
+		return;
+	}
+	assert_int_equal(nestfd_inject(bed->machine, &rule), 0);
+}
+
+void bed_mend(struct bed *bed)
+{
+	nestfd_inject_clear(bed->machine);
+}
+
+/* ---- ioctls ---- */
+
+static void array(struct bed *bed, const uint64_t (*cmds)[2], uint32_t n,
+		  struct answer *answer)
+{
+	struct nestfd_hwpt_invalidate arg = {
+		.size = sizeof(arg),
+		.hwpt_id = bed->viommu,
+		.data_uptr = (uintptr_t)cmds,
+		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+		.entry_len = 16,
+		.entry_num = n,
+	};
+
+	answer->rc = call(bed, IOMMU_HWPT_INVALIDATE, &arg);
+	answer->done = arg.entry_num;
+	answer->code = arg.out_error & ~NESTFD_ERR_VALID;
+	answer->info = arg.out_error_info;
+	assert_int_equal(!(arg.out_error & NESTFD_ERR_VALID), !answer->code);
+}
+
+/* Indices count on from @at, the wrap flag toggling at each end. */
+static void ring(struct bed *bed, const uint64_t (*cmds)[2], uint32_t n,
+		 uint32_t at, struct answer *answer)
+{
+	uint32_t mask = (2u << CMDQ_LG2) - 1;
+	uint32_t cons = at & mask;
+	struct nestfd_hwpt_invalidate_ring arg = {
+		.size = sizeof(arg),
+		.hwpt_id = bed->viommu,
+		.q_uptr = (uintptr_t)word(bed, RAM + AT_CMDQ),
+		.q_cons_uptr = (uintptr_t)&cons,
+		.q_prod = (at + n) & mask,
+		.q_index_bits = CMDQ_LG2,
+		.q_entry_num = 1u << CMDQ_LG2,
+		.q_entry_len = 16,
+		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+	};
+
+	for (uint32_t i = 0; i < n; i++)
+		memcpy(bed_command(bed, at, i), cmds[i], 16);
+	answer->rc = call(bed, NESTFD_HWPT_INVALIDATE_RING, &arg);
+	answer->done = (cons - at) & mask;
+	answer->code = arg.out_error & ~NESTFD_ERR_VALID;
+	answer->info = arg.out_error_info;
+	if (answer->code == NESTFD_ERR_SMMUV3_ATC_INV_SYNC)
+		answer->info = (answer->info - at) & mask;
+	assert_int_equal(!(arg.out_error & NESTFD_ERR_VALID), !answer->code);
+}
+
+void bed_ioctl(struct bed *bed, const uint64_t (*cmds)[2], uint32_t n,
+	       uint32_t at, struct answer *answer)
+{
+	if (bed->way == WAY_RING)
+		ring(bed, cmds, n, at, answer);
+	else
+		array(bed, cmds, n, answer);
+}
+
+/* ---- what is left ---- */
+
+struct found {
+	bool tlb[DEVICES + 1][PAGES];
+	unsigned int strange;
+};
+
+/* Stage 1 and 2 combined, pages */
+static void found_one(void *ctx, const struct nestfd_cache_entry *entry)
+{
+	struct found *found = ctx;
+
+	if (entry->kind != 1)
+		return;
+	for (unsigned int d = 0; d <= NEIGHBOUR; d++) {
+		uint64_t n = (entry->iova - IOVA(d, 0)) >> 12;
+
+		if (entry->iova < IOVA(d, 0) || n >= PAGES ||
+		    entry->asid != d + 1)
+			continue;
+		found->tlb[d][n] = true;
+		return;
+	}
+	found->strange++;
+}
+
+static const char *differ(const char *what, unsigned int d, unsigned int n,
+			  bool held)
+{
+	static __thread char text[80];
+
+	snprintf(text, sizeof(text), "%s of device %u, page %u: %s", what, d, n,
+		 held ? "still there" : "gone");
+	return text;
+}
+
+/* So that only ATCs can know the old pages: TLBI_NH_ALL */
+static void forget_tlb(struct bed *bed)
+{
+	uint64_t cmd[1][2] = { { 0x10, 0 } };
+	struct answer answer;
+
+	if (bed->smmu) {
+		memcpy(bed_command(bed, bed->prod, 0), cmd[0], 16);
+		bed->prod = (bed->prod + 1) & ((2u << CMDQ_LG2) - 1);
+		bed_set_reg(bed, 0x98, bed->prod);
+		assert_int_equal(bed_reg(bed, 0x9c), bed->prod);
+	} else {
+		array(bed, cmd, 1, &answer);
+		assert_int_equal(answer.rc, 0);
+	}
+}
+
+static const char *compare_atc(struct bed *bed, const struct caches *caches,
+			       unsigned int d)
+{
+	for (unsigned int n = 0; n < PAGES; n++) {
+		uint64_t value = ~0ULL;
+
+		assert_int_equal(load(bed, d, n, true, &value), 0);
+		assert_int_equal(value & 0xff, n);
+		if (caches->atc[d][n] != EITHER &&
+		    (caches->atc[d][n] == HELD) != (value < 0x100))
+			return differ("ATC", d, n, value < 0x100);
+	}
+	return NULL;
+}
+
+static const char *compare_neighbour(struct bed *bed, const struct found *found,
+				     bool dead)
+{
+	uint64_t cmds[2][2] = { { 0x10, 0 }, { 0x1200000040, 52 } };
+	uint32_t own = bed->viommu;
+	struct answer answer;
+
+	for (unsigned int n = 0; n < PAGES; n++) {
+		if (!found->tlb[NEIGHBOUR][n])
+			return differ("TLB", NEIGHBOUR, n, false);
+	}
+	bed->viommu = bed->neighbour;
+	array(bed, cmds, 2, &answer);
+	bed->viommu = own;
+	if (answer.rc != (dead ? -EIO : 0) || answer.done != (dead ? 0 : 2) ||
+	    answer.code != (dead ? 2 : 0))
+		return "the neighbour's invalidations";
+	return NULL;
+}
+
+const char *bed_compare(struct bed *bed, const struct caches *caches,
+			const struct fault *fault, bool dead)
+{
+	struct found found = { 0 };
+	const char *wrong;
+
+	nestfd_iommu_entries(bed->machine, found_one, &found);
+	if (found.strange)
+		return "entries of nobody";
+	for (unsigned int d = 0; d < DEVICES; d++) {
+		for (unsigned int n = 0; n < PAGES; n++) {
+			if (caches->tlb[d][n] != EITHER &&
+			    (caches->tlb[d][n] == HELD) != found.tlb[d][n])
+				return differ("TLB", d, n, found.tlb[d][n]);
+		}
+	}
+	if (!dead)
+		forget_tlb(bed);
+	/* dead: nothing gets through; silent: it may be in quarantine */
+	for (unsigned int d = fault->kind == FAULT_ATC; !dead && d < DEVICES;
+	     d++) {
+		wrong = compare_atc(bed, caches, d);
+		if (wrong)
+			return wrong;
+	}
+	return compare_neighbour(bed, &found, dead);
+}

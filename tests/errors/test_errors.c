@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Every command at every place of a batch, while something is wrong: what the
+ * ioctl answers, where the guest's queue stops and why, and what is cached
+ * afterwards, are what the small model says.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "bed.h"
+#include "cases.h"
+
+#define GERROR	  0x60
+#define GERRORN	  0x64
+#define CMDQ_PROD 0x98
+#define CMDQ_CONS 0x9c
+#define INDICES	  ((2u << CMDQ_LG2) - 1)
+
+static const char *const ways[WAYS] = { "array", "ring", "guest, arrays",
+					"guest, ring" };
+static const char *const faults[FAULTS] = { "nothing", "ill", "atc", "abt:n=3",
+					    "abt" };
+
+static struct span span;
+static unsigned int cases;
+
+static void __attribute__((format(printf, 3, 4)))
+wrong(enum way way, uint32_t first, const char *format, ...)
+{
+	char text[200];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	fail_msg("%s: %s at %u of %u from slot %u, %s wrong: %s", ways[way],
+		 target_name(span.target), span.at, span.n, first,
+		 faults[span.fault.kind], text);
+}
+
+static void all_held(struct caches *caches)
+{
+	for (unsigned int d = 0; d < DEVICES; d++) {
+		for (unsigned int n = 0; n < PAGES; n++) {
+			caches->tlb[d][n] = HELD;
+			caches->atc[d][n] = HELD;
+		}
+	}
+}
+
+static void run_ioctl(enum way way, uint32_t first)
+{
+	struct answer want, got;
+	struct caches caches;
+	const char *text;
+	struct bed bed;
+
+	bed_make(&bed, way);
+	all_held(&caches);
+	bed_break(&bed, &span.fault);
+	bed_ioctl(&bed, span.cmds, span.n, first, &got);
+	bed_mend(&bed);
+	(way == WAY_RING ? model_ring : model_array)(
+		span.cmds, span.n, &span.fault, &caches, &want);
+	if (memcmp(&want, &got, sizeof(got)))
+		wrong(way, first,
+		      "rc %d, done %u, code %#x, info %#x instead of "
+		      "%d, %u, %#x, %#x",
+		      got.rc, got.done, got.code, got.info, want.rc, want.done,
+		      want.code, want.info);
+	text = bed_compare(&bed, &caches, &span.fault, want.code == 2);
+	if (text)
+		wrong(way, first, "%s", text);
+	bed_end(&bed);
+}
+
+/* Registers against the model; true if it has stopped */
+static bool stopped(struct bed *bed, uint32_t first, const struct queue *queue)
+{
+	uint32_t cons = bed_reg(bed, CMDQ_CONS);
+	bool active = (bed_reg(bed, GERROR) ^ bed_reg(bed, GERRORN)) & 1;
+
+	if ((cons & 0xfffff) != ((first + queue->cons) & INDICES) ||
+	    active != !!queue->err ||
+	    (active && (cons >> 24 & 0x7f) != queue->err))
+		wrong(bed->way, first,
+		      "CONS %u, ERR %u, error %d instead of %u, %u, %d",
+		      ((cons & 0xfffff) - first) & INDICES, cons >> 24 & 0x7f,
+		      active, queue->cons, queue->err, !!queue->err);
+	return active;
+}
+
+/*
+ * The guest puts a CMD_SYNC where its queue stopped and goes on, as often as
+ * that happens. A dead unit stops it at the same place again.
+ */
+static void play(struct bed *bed, uint32_t first, struct caches *caches,
+		 bool *dead)
+{
+	struct queue queue = { 0 };
+
+	for (uint32_t stops = 0; stops <= span.n; stops++) {
+		uint64_t *at;
+
+		model_guest(span.cmds, span.n, &span.fault, caches, &queue);
+		if (!stopped(bed, first, &queue))
+			return;
+		*dead = queue.err == 2;
+		if (*dead)
+			return;
+		if (queue.err == 1) {
+			span.cmds[queue.cons][0] = 0x46;
+			span.cmds[queue.cons][1] = 0;
+			at = bed_command(bed, first, queue.cons);
+			at[0] = 0x46;
+			at[1] = 0;
+		}
+		bed_set_reg(bed, GERRORN, bed_reg(bed, GERROR));
+	}
+	wrong(bed->way, first, "it stops without end");
+}
+
+/* Moves the guest's queue on to slot @first: CMD_SYNCs */
+static void advance(struct bed *bed, uint32_t first)
+{
+	while (bed->prod != first) {
+		uint32_t n = (first - bed->prod) & INDICES;
+
+		n = n > 1u << CMDQ_LG2 ? 1u << CMDQ_LG2 : n;
+		for (uint32_t i = 0; i < n; i++) {
+			bed_command(bed, bed->prod, i)[0] = 0x46;
+			bed_command(bed, bed->prod, i)[1] = 0;
+		}
+		bed->prod = (bed->prod + n) & INDICES;
+		bed_set_reg(bed, CMDQ_PROD, bed->prod);
+		assert_int_equal(bed_reg(bed, CMDQ_CONS), bed->prod);
+	}
+}
+
+static void run_guest(enum way way, uint32_t first)
+{
+	struct caches caches;
+	bool dead = false;
+	const char *text;
+	struct bed bed;
+
+	bed_make(&bed, way);
+	all_held(&caches);
+	first = first ? first : bed.prod;
+	advance(&bed, first);
+	for (uint32_t i = 0; i < span.n; i++)
+		memcpy(bed_command(&bed, first, i), span.cmds[i], 16);
+	bed.prod = (first + span.n) & INDICES;
+	bed_break(&bed, &span.fault);
+	bed_set_reg(&bed, CMDQ_PROD, bed.prod);
+	play(&bed, first, &caches, &dead);
+	bed_mend(&bed);
+	text = bed_compare(&bed, &caches, &span.fault, dead);
+	if (text)
+		wrong(way, first, "%s", text);
+	bed_end(&bed);
+}
+
+static bool is_guest(enum way way)
+{
+	return way == WAY_GUEST_ARRAY || way == WAY_GUEST_RING;
+}
+
+static void run_case(enum way way, enum target target, uint32_t at,
+		     uint32_t behind, int fault, uint32_t first)
+{
+	span_make(&span, target, at, behind, fault, way != WAY_ARRAY);
+	if (is_guest(way)) { /* its caches are complete when it has synced */
+		span.cmds[span.n][0] = 0x46;
+		span.cmds[span.n++][1] = 0;
+		run_guest(way, first);
+	} else {
+		run_ioctl(way, first);
+	}
+	cases++;
+}
+
+/* A virtual SMMU executes what the host leaves to it; not the matter here. */
+static bool is_for(enum way way, enum target target)
+{
+	return !is_guest(way) || target != T_CFGI_STE;
+}
+
+static void run_table(enum way way, int fault)
+{
+	cases = 0;
+	for (int target = 0; target < TARGETS; target++) {
+		if (!is_for(way, target))
+			continue;
+		for (unsigned int place = 0; place < PLACES; place++) {
+			run_case(way, target, places[place], 0, fault, 0);
+			run_case(way, target, places[place], 7, fault, 0);
+		}
+		if (way == WAY_ARRAY)
+			continue;
+		/* the last slot of the queue, and the first behind the wrap */
+		for (uint32_t at = 4; at < 7; at++) {
+			uint32_t end = 1u << CMDQ_LG2;
+
+			run_case(way, target, at, 7, fault, end - 1 - at);
+			run_case(way, target, at, 7, fault, end - at);
+			run_case(way, target, at, 7, fault, 2 * end - at);
+		}
+	}
+	print_message("%u cases\n", cases);
+}
+
+#define TABLE(name, way, fault)        \
+	static void name(void **state) \
+	{                              \
+		(void)state;           \
+		run_table(way, fault); \
+	}
+
+TABLE(arrays_of_good_hardware, WAY_ARRAY, FAULT_NONE)
+TABLE(arrays_with_illegal_commands, WAY_ARRAY, FAULT_ILL)
+TABLE(arrays_for_a_silent_device, WAY_ARRAY, FAULT_ATC)
+TABLE(arrays_with_aborts_that_pass, WAY_ARRAY, FAULT_ABT_FEW)
+TABLE(arrays_to_a_dead_unit, WAY_ARRAY, FAULT_ABT)
+TABLE(rings_of_good_hardware, WAY_RING, FAULT_NONE)
+TABLE(rings_with_illegal_commands, WAY_RING, FAULT_ILL)
+TABLE(rings_for_a_silent_device, WAY_RING, FAULT_ATC)
+TABLE(rings_with_aborts_that_pass, WAY_RING, FAULT_ABT_FEW)
+TABLE(rings_to_a_dead_unit, WAY_RING, FAULT_ABT)
+TABLE(guests_over_arrays, WAY_GUEST_ARRAY, FAULT_NONE)
+TABLE(guests_over_arrays_with_illegal_commands, WAY_GUEST_ARRAY, FAULT_ILL)
+TABLE(guests_over_arrays_with_a_silent_device, WAY_GUEST_ARRAY, FAULT_ATC)
+TABLE(guests_over_arrays_with_aborts, WAY_GUEST_ARRAY, FAULT_ABT_FEW)
+TABLE(guests_over_arrays_of_a_dead_unit, WAY_GUEST_ARRAY, FAULT_ABT)
+TABLE(guests_over_rings, WAY_GUEST_RING, FAULT_NONE)
+TABLE(guests_over_rings_with_illegal_commands, WAY_GUEST_RING, FAULT_ILL)
+TABLE(guests_over_rings_with_a_silent_device, WAY_GUEST_RING, FAULT_ATC)
+TABLE(guests_over_rings_with_aborts, WAY_GUEST_RING, FAULT_ABT_FEW)
+TABLE(guests_over_rings_of_a_dead_unit, WAY_GUEST_RING, FAULT_ABT)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(arrays_of_good_hardware),
+		cmocka_unit_test(arrays_with_illegal_commands),
+		cmocka_unit_test(arrays_for_a_silent_device),
+		cmocka_unit_test(arrays_with_aborts_that_pass),
+		cmocka_unit_test(arrays_to_a_dead_unit),
+		cmocka_unit_test(rings_of_good_hardware),
+		cmocka_unit_test(rings_with_illegal_commands),
+		cmocka_unit_test(rings_for_a_silent_device),
+		cmocka_unit_test(rings_with_aborts_that_pass),
+		cmocka_unit_test(rings_to_a_dead_unit),
+		cmocka_unit_test(guests_over_arrays),
+		cmocka_unit_test(guests_over_arrays_with_illegal_commands),
+		cmocka_unit_test(guests_over_arrays_with_a_silent_device),
+		cmocka_unit_test(guests_over_arrays_with_aborts),
+		cmocka_unit_test(guests_over_arrays_of_a_dead_unit),
+		cmocka_unit_test(guests_over_rings),
+		cmocka_unit_test(guests_over_rings_with_illegal_commands),
+		cmocka_unit_test(guests_over_rings_with_a_silent_device),
+		cmocka_unit_test(guests_over_rings_with_aborts),
+		cmocka_unit_test(guests_over_rings_of_a_dead_unit),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
