@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "input.h"
+#include "nestfd/ext.h"
 #include "nestfd/nestfd.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -280,12 +281,14 @@ static void start(struct world *w, struct input *in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
+	struct nestfd_ext_enable all = { .size = sizeof(all), .features = 3 };
 	struct world w;
 	uint32_t id;
 
 	if (!client)
 		make_client();
 	start(&w, &in);
+	nestfd_ioctl(w.ctx[0], NESTFD_EXT_ENABLE, &all);
 	nestfd_bind(w.ctx[0], w.dev[0], &id);
 	nestfd_bind(w.ctx[0], w.dev[1], &id);
 	for (int i = 0; i < STEPS && in.left; i++) {
