@@ -74,8 +74,7 @@ struct nestfd_guest {
  *	queue with NESTFD_HWPT_INVALIDATE_RING and leaves to libviommu what only
  *	a VMM can do. Needs a backend with NESTFD_EXT_RING, @map of struct
  *	nestfd_guest, and IDRs by which the host judges commands as the guest's
- *	would be: ATS and RIL as the host has them, and with ATS SubstreamIDs if
- *	and only if the host has some
+ *	would be: ATS, and RIL and SubstreamIDs if and only if the host has them
  *
  * In a ring the backend alone sees the commands: struct nestfd_viommu_stats
  * counts them together, and CONS moves once per ioctl. A doorbell of one or two

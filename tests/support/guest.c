@@ -133,6 +133,14 @@ static int ram_write(void *ctx, uint64_t gpa, const void *buf, size_t len)
 	return 0;
 }
 
+static void *ram_map(void *ctx, uint64_t gpa, size_t len)
+{
+	struct host *host = ctx;
+
+	return in_ram(host, gpa, len) ? host->ram + (gpa - HOST_RAM_BASE)
+				      : NULL;
+}
+
 static int attach(void *ctx, uint32_t pt_id)
 {
 	return nestfd_attach(ctx, NESTFD_NO_PASID, &pt_id);
@@ -213,8 +221,9 @@ static int plug_in(struct guest *guest)
 		.size = sizeof(config),
 		.backend = { host->ctx, nestfd_ioctl, nestfd_read,
 			     nestfd_close_fd, true },
-		.guest = { host, ram_read, ram_write, NULL },
+		.guest = { host, ram_read, ram_write, NULL, ram_map },
 		.parent_hwpt = host->parent,
+		.queue = host->queue,
 	};
 	struct nestfd_viommu_device member = {
 		.size = sizeof(member),

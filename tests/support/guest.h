@@ -24,6 +24,7 @@ struct host {
 	uint32_t cache_entries;	 /* in: bound of the fast policy, or 0 */
 	bool ats;		 /* in: devices have an ATC */
 	uint32_t cmdq_lg2;	 /* in: of guests' command queues, 0: 16 */
+	enum nestfd_queue queue; /* in: how they reach the host */
 	void (*stale)(void *ctx, const struct nestfd_stale *stale); /* in */
 	/* The VMM finds no RAM here: guest physical, half-open; any time */
 	uint64_t hole_start;

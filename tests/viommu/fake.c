@@ -83,6 +83,8 @@ static int invalidate(struct fake *fake, struct nestfd_hwpt_invalidate *arg)
 	if (codes && (arg->out_error || arg->out_error_info))
 		return -E2BIG;
 	rc = run_array(fake, (struct iommu_hwpt_invalidate *)arg);
+	if (fake->on_array)
+		fake->on_array(fake);
 	if (codes && rc && rc != -ENOMEM) {
 		arg->out_error = bad_code(fake);
 		arg->out_error_info = 0x10;
@@ -243,6 +245,9 @@ static int fake_ioctl(void *ctx, unsigned long cmd, void *arg)
 	switch (cmd) {
 	case IOMMU_GET_HW_INFO:
 		return hw_info(fake, arg);
+	case IOMMU_IOAS_ALLOC:
+	case IOMMU_IOAS_IOVA_RANGES:
+		return 0;
 	case IOMMU_VIOMMU_ALLOC:
 		((struct iommu_viommu_alloc *)arg)->out_viommu_id =
 			fake->next_id++;

@@ -73,7 +73,8 @@ struct fake {
 	struct ring_call rings[MAX_CALLS];
 	int nrings;
 	void (*on_ring)(struct fake *fake); /* behind what a ring call read */
-	bool unmapped;			    /* map() finds nothing */
+	void (*on_array)(struct fake *fake);
+	bool unmapped; /* map() finds nothing */
 	int nmaps;
 	/* no memory here: half-open */
 	uint32_t hole_start;

@@ -405,13 +405,14 @@ static void *poll_registers(void *arg)
 
 	while (!p->stop) {
 		unsigned int epoch = p->epoch;
+		uint32_t expected = p->expected;
 		uint32_t error = active(p->fake) & 1;
 		uint32_t cons = fake_reg(p->fake, CONS);
 
 		/* the error was there before CONS was read, and still is */
 		if (!error || !(epoch & 1) || p->epoch != epoch)
 			continue;
-		if (cons != p->expected)
+		if (cons != expected)
 			p->wrong++;
 		p->seen = epoch;
 	}

@@ -17,8 +17,7 @@
 #include "viommu/smmuv3/smmuv3.h"
 
 /* With so few commands a ring saves nothing, and a CMD_SYNC may stop it. */
-#define RING_FEW   2u
-#define PASS_FIRST 8u
+#define RING_FEW 2u
 
 /* Where the queue lies; asked for again when the guest moves it. */
 static const void *queue_memory(struct vsmmu *vsmmu,
@@ -38,17 +37,28 @@ static const void *queue_memory(struct vsmmu *vsmmu,
 }
 
 /*
- * The command at which the ring stopped, and some behind it: each stop that
- * follows little progress hands over twice as many, so that a queue full of
- * commands for the VMM costs few calls that get nowhere.
+ * The command at which the ring stopped, and some behind it. Each stop that
+ * follows little progress hands over more, so that a queue full of commands for
+ * the VMM costs few calls that get nowhere.
  */
-static uint32_t pass_on(struct vsmmu_ring *ring, uint32_t done)
+static uint32_t pass_on(struct vsmmu_ring *ring, uint32_t done, uint32_t n)
 {
-	if (!ring->pass || done >= PASS_FIRST)
-		ring->pass = PASS_FIRST;
+	if (done >= VSMMU_PASS_FIRST || 2 * done >= n)
+		ring->pass = VSMMU_PASS_FIRST;
 	else if (ring->pass < RELAY_MAX_ENTRIES)
-		ring->pass *= 2;
+		ring->pass *= 4;
 	return ring->pass;
+}
+
+/* Not worth a call: so few, or likely to be stopped as others were lately */
+static bool is_poor(struct vsmmu_ring *ring, uint32_t n)
+{
+	if (n <= RING_FEW)
+		return true;
+	if (ring->pass <= VSMMU_PASS_FIRST || n > ring->pass)
+		return false;
+	ring->pass /= 2;
+	return true;
 }
 
 /* The backend stopped behind @outcome->done of @n commands. */
@@ -61,7 +71,7 @@ static void stopped(struct vsmmu *vsmmu, int rc,
 	switch (outcome->error) {
 	case NESTFD_ERR_VMM:
 		viommu_count(&vsmmu->base.counters.ring_stops, 1);
-		taken->pass = pass_on(&vsmmu->ring, outcome->done);
+		taken->pass = pass_on(&vsmmu->ring, outcome->done, n);
 		break;
 	case NESTFD_ERR_SMMUV3_ATC_INV_SYNC:
 		/*
@@ -70,7 +80,7 @@ static void stopped(struct vsmmu *vsmmu, int rc,
 		 * CMD_SYNC behind it fails.
 		 */
 		vsmmu->atc_failed = true;
-		taken->pass = PASS_FIRST;
+		taken->pass = VSMMU_PASS_FIRST;
 		break;
 	case NESTFD_ERR_SMMUV3_ILL:
 	case NESTFD_ERR_SMMUV3_ABT:
@@ -101,7 +111,7 @@ struct smmuv3_taken vsmmu_consume_queue(void *ctx,
 	if (!vsmmu->ring.left)
 		viommu_count(&vsmmu->base.counters.doorbells, 1);
 	vsmmu->ring.left = n;
-	if (n <= RING_FEW || vsmmu->atc_failed)
+	if (vsmmu->atc_failed || is_poor(&vsmmu->ring, n))
 		return taken;
 	ring.entries = queue_memory(vsmmu, queue);
 	if (!ring.entries)
@@ -111,6 +121,8 @@ struct smmuv3_taken vsmmu_consume_queue(void *ctx,
 	taken.done = outcome.done;
 	if (rc)
 		stopped(vsmmu, rc, &outcome, n, &taken);
+	else
+		vsmmu->ring.pass = VSMMU_PASS_FIRST;
 	vsmmu->ring.left = taken.code ? 0 : n - taken.done;
 	return taken;
 }

@@ -239,8 +239,10 @@ static void vsmmu_reset(struct nestfd_viommu *viommu)
 	vsmmu_write(viommu, SMMUV3_GERRORN, 4,
 		    vsmmu_read(viommu, SMMUV3_GERROR, 4));
 	vsmmu->atc_failed = false;
-	vsmmu->ring.memory = NULL;
-	vsmmu->ring.left = 0;
+	vsmmu->ring = (struct vsmmu_ring){
+		.on = vsmmu->ring.on,
+		.pass = VSMMU_PASS_FIRST,
+	};
 	/* streams bypass by now: what is still there is of the former life */
 	viommu_drop_events(viommu);
 }
@@ -322,6 +324,7 @@ static int choose_queue(struct vsmmu *vsmmu, const struct smmuv3_id *host,
 		wanted |= NESTFD_EXT_RING;
 	relay_extend(&vsmmu->base, wanted);
 	vsmmu->ring.on = vsmmu->base.ext & NESTFD_EXT_RING;
+	vsmmu->ring.pass = VSMMU_PASS_FIRST;
 	if (queue == NESTFD_QUEUE_RING && !vsmmu->ring.on)
 		return -EOPNOTSUPP;
 	return 0;

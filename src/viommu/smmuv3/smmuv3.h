@@ -54,6 +54,8 @@ struct vsmmu_run {
 	uint32_t room;
 };
 
+#define VSMMU_PASS_FIRST 8u /* vsmmu_ring.pass while all goes well */
+
 /* The guest's own queue as the backend sees it; ring.c */
 struct vsmmu_ring {
 	bool on;
