@@ -87,7 +87,7 @@ struct nestfd_ext_enable {
 /**
  * struct nestfd_hwpt_invalidate - IOMMU_HWPT_INVALIDATE with the additions
  * @out_error: must be 0; out: 0, or NESTFD_ERR_VALID and a code of the
- *	data_type. Written whenever the other members are
+ *	data_type. Written whenever entry_num is: on every path but E2BIG
  * @out_error_info: must be 0; out: what the code says it is
  *
  * With NESTFD_EXT_ERRORS on; otherwise, and with a shorter @size, there are
@@ -116,12 +116,14 @@ struct nestfd_hwpt_invalidate {
  * @hwpt_id: a nested HWPT or a vIOMMU, as for IOMMU_HWPT_INVALIDATE
  * @q_uptr: the entries, in memory that somebody else (a guest) may write
  * @q_cons_uptr: the consumer index, a __u32, 4-byte aligned: read once at the
- *	beginning, written once at the end, with release. The caller's own
- *	memory, never the guest's
+ *	beginning, written once at the end, with release. (What was read is
+ *	stored back at once, to see that it can be.) The caller's own memory,
+ *	never the guest's, and nobody else's during the call
  * @q_prod: the producer index
  * @q_index_bits: log2 of the largest queue these indices can address, <= 31
  * @q_entry_num: entries of the queue
- * @q_entry_len: bytes of each, 1 to 4096
+ * @q_entry_len: bytes of each, 1 to 4096; as @q_uptr, looked at only if
+ *	something is pending
  * @data_type: enum iommu_hwpt_invalidate_data_type
  * @out_error: must be 0; out: as in struct nestfd_hwpt_invalidate
  * @out_error_info: must be 0; out: what the code says
@@ -154,10 +156,11 @@ struct nestfd_hwpt_invalidate {
  *
  * Errors: EINVAL (an index, bits, length or alignment out of range; unknown
  * @data_type), ENOENT (@hwpt_id), EFAULT (*q_cons_uptr cannot be read or
- * written, or an entry cannot be read: *q_cons_uptr is its index), EIO,
- * ETIMEDOUT, EOPNOTSUPP with a code in @out_error; EOPNOTSUPP without one: no
- * invalidations here. Indices are checked before anything is executed, and
- * *q_cons_uptr for writing too.
+ * written, or an entry cannot be read: *q_cons_uptr is its index), E2BIG (an
+ * entry's unknown bytes are not 0, likewise), EIO, ETIMEDOUT, EOPNOTSUPP with a
+ * code in @out_error; EOPNOTSUPP without one: no invalidations here. Indices
+ * are checked before anything is executed, and *q_cons_uptr for writing too.
+ * docs/abi.md has each in the order in which they are judged.
  */
 struct nestfd_hwpt_invalidate_ring {
 	__u32 size;
