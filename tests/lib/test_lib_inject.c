@@ -457,6 +457,69 @@ static void a_reset_keeps_what_a_device_is_attached_to(void **state)
 	kit_pages_free(page, 1);
 }
 
+static int read_by_atc(struct nestfd_device *dev, uint64_t iova, uint64_t *word)
+{
+	const struct nestfd_dma dma = {
+		.size = sizeof(dma),
+		.iova = iova,
+		.pasid = NESTFD_NO_PASID,
+		.flags = NESTFD_DMA_TRANSLATED,
+		.buf = word,
+		.length = sizeof(*word),
+	};
+
+	return nestfd_dma(dev, &dma);
+}
+
+/*
+ * Behind the host's driver: the unmap that the device does not answer ends all
+ * the same, and after the reset nothing of the old translation is left.
+ */
+static void a_device_that_went_during_an_unmap_comes_back(void **state)
+{
+	const struct nestfd_fault fault = parsed("gone:dev=3");
+	const struct nestfd_device_config config = {
+		.size = sizeof(config),
+		.stream_id = 3,
+		.ats = true,
+	};
+	uint64_t *pages = kit_pages(2);
+	struct nestfd_machine *machine;
+	struct nestfd_device *dev;
+	struct nestfd *ctx;
+	uint32_t ioas, id;
+	uint64_t word;
+
+	(void)state;
+	assert_int_equal(kit_machine(NESTFD_CACHE_HOSTILE, &machine), 0);
+	assert_int_equal(nestfd_device_add(machine, &config, &dev), 0);
+	assert_int_equal(nestfd_open(machine, &ctx), 0);
+	assert_int_equal(nestfd_bind(ctx, dev, &id), 0);
+	assert_int_equal(kit_ioas(ctx, &ioas), 0);
+	assert_int_equal(kit_map(ctx, ioas, 0x1000, pages, PAGE), 0);
+	assert_int_equal(kit_attach(dev, ioas), 0);
+	pages[0] = 1;
+	pages[512] = 2;
+	assert_int_equal(read_by_atc(dev, 0x1000, &word), 0);
+	assert_int_equal(word, 1);
+
+	assert_int_equal(nestfd_inject(machine, &fault), 0);
+	assert_int_equal(kit_unmap(ctx, ioas, 0x1000, PAGE), 0);
+	assert_int_equal(nestfd_inject_clear(machine), 1);
+	assert_int_equal(read_by_atc(dev, 0x1000, &word), -EIO);
+	assert_int_equal(kit_read(dev, 0x1000, &word), -ENODEV);
+	assert_int_equal(kit_map(ctx, ioas, 0x1000, pages + 512, PAGE), 0);
+
+	nestfd_device_reset(dev);
+	assert_int_equal(read_by_atc(dev, 0x1000, &word), 0);
+	assert_int_equal(word, 2);
+	assert_int_equal(kit_read(dev, 0x1000, &word), 0);
+	assert_int_equal(kit_unmap(ctx, ioas, 0x1000, PAGE), 0);
+	assert_int_equal(read_by_atc(dev, 0x1000, &word), -EIO);
+	nestfd_machine_destroy(machine);
+	kit_pages_free(pages, 2);
+}
+
 /* ---- the mock: registers as in tests/mock ---- */
 
 static uint64_t list_run(struct nestfd_machine *machine, uint64_t n)
@@ -532,6 +595,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(machines_do_not_share_rules),
 		cmocka_unit_test(a_reset_ends_that_a_device_is_gone),
 		cmocka_unit_test(a_reset_keeps_what_a_device_is_attached_to),
+		cmocka_unit_test(a_device_that_went_during_an_unmap_comes_back),
 		cmocka_unit_test(
 			the_mock_has_illegal_invalidations_and_slow_syncs),
 	};
