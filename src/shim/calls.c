@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/iommufd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -261,21 +260,19 @@ static bool is_iommu(const struct file *f)
 	return kind == FILE_CONTEXT || kind == FILE_REMOTE;
 }
 
-EXPORT int ioctl(int fd, unsigned long cmd, ...)
+typedef int (*ioctl_fn)(int fd, unsigned long cmd, void *arg);
+
+int pass_ioctl(int fd, unsigned long cmd, void *arg) EXPORT_AS(ioctl);
+int pass_ioctl(int fd, unsigned long cmd, void *arg)
 {
 	struct file *f;
-	va_list args;
-	void *arg;
 
-	va_start(args, cmd);
-	arg = va_arg(args, void *);
-	va_end(args);
 	if (LIKELY(_IOC_TYPE(cmd) == IOMMUFD_TYPE && !shim_inside))
 		return (int)our_ioctl(fd, cmd, arg);
 	f = table_get(fd);
 	if (LIKELY(!f) || !is_iommu(f) || is_for_all_files(cmd) ||
 	    shim_is_inside())
-		return REAL(ioctl)(fd, cmd, arg);
+		return REAL_AS(ioctl, ioctl_fn)(fd, cmd, arg);
 	return (int)our_ioctl(fd, cmd, arg);
 }
 
@@ -354,17 +351,21 @@ static ssize_t our_iov(int fd, struct file *f, const struct iovec *iov, int n,
 }
 
 /* NULL for whatever is none of our business */
-static struct file *ours(int fd)
+static __attribute__((noinline)) struct file *ours_if(struct file *f)
 {
-	struct file *f = table_get(fd);
 	enum file_kind kind;
 
-	if (LIKELY(!f))
-		return NULL;
 	kind = atomic_load(&f->kind);
 	if (kind == FILE_INTERNAL && shim_is_inside())
 		return atomic_load(&f->q) ? f : NULL;
 	return shim_inside || kind == FILE_NONE ? NULL : f;
+}
+
+static inline struct file *ours(int fd)
+{
+	struct file *f = table_get(fd);
+
+	return LIKELY(!f) ? NULL : ours_if(f);
 }
 
 EXPORT ssize_t read(int fd, void *buf, size_t len)

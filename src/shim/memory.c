@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ipc.h>
@@ -65,6 +64,9 @@ void memory_stays(const struct leaving *l)
 
 /* ---- mremap ---- */
 
+typedef void *(*mremap_fn)(void *old, size_t old_len, size_t new_len, int flags,
+			   void *new);
+
 static void *move(void *old, size_t old_len, size_t new_len, int flags,
 		  void *new)
 {
@@ -91,18 +93,18 @@ static void *move(void *old, size_t old_len, size_t new_len, int flags,
 	return at;
 }
 
-EXPORT void *mremap(void *old, size_t old_len, size_t new_len, int flags, ...)
+void *pass_mremap(void *old, size_t old_len, size_t new_len, int flags,
+		  void *new) EXPORT_AS(mremap);
+void *pass_mremap(void *old, size_t old_len, size_t new_len, int flags,
+		  void *new)
 {
 	size_t kept = whole_pages(new_len);
 	struct leaving l;
-	void *new, *at;
-	va_list args;
+	void *at;
 
-	va_start(args, flags);
-	new = va_arg(args, void *);
-	va_end(args);
 	if (LIKELY(!memory_is_watched()) || !old_len)
-		return REAL(mremap)(old, old_len, new_len, flags, new);
+		return REAL_AS(mremap, mremap_fn)(old, old_len, new_len, flags,
+						  new);
 	if (kept >= whole_pages(old_len) || flags & ~MREMAP_MAYMOVE)
 		return move(old, old_len, new_len, flags, new);
 	memory_leaving(&l, (char *)old + kept, whole_pages(old_len) - kept);

@@ -110,15 +110,16 @@ static struct context *mapped_context(int fd, int flags)
  */
 static bool replaces(struct leaving *l, void *addr, size_t len, int flags)
 {
-	if (LIKELY(!memory_is_watched()) || !(flags & MAP_FIXED))
+	if (!(flags & MAP_FIXED) || !memory_is_watched())
 		return false;
 	memory_leaving(l, addr, len);
 	return true;
 }
 
-static __attribute__((noinline)) void *replaced(struct leaving *l, bool fixed,
-						void *at, size_t len)
+static void *replaced(struct leaving *l, bool fixed, void *at, size_t len)
 {
+	if (!memory_is_watched())
+		return at;
 	if (at != MAP_FAILED && !fixed)
 		memory_leaving(l, at, len);
 	else if (at == MAP_FAILED && fixed)
@@ -126,9 +127,11 @@ static __attribute__((noinline)) void *replaced(struct leaving *l, bool fixed,
 	return at;
 }
 
+/* For all but programs that have no context and none of its fds */
 #define MMAP(name, type)                                                       \
-	EXPORT void *name(void *addr, size_t len, int prot, int flags, int fd, \
-			  type offset)                                         \
+	static __attribute__((noinline)) void *watched_##name(                 \
+		void *addr, size_t len, int prot, int flags, int fd,           \
+		type offset)                                                   \
 	{                                                                      \
 		struct context *c = mapped_context(fd, flags);                 \
 		struct leaving l;                                              \
@@ -139,9 +142,17 @@ static __attribute__((noinline)) void *replaced(struct leaving *l, bool fixed,
 			     ? REAL(name)(addr, len, prot, flags, fd, offset)  \
 			     : map_context(c, addr, len, prot, flags,          \
 					   (uint64_t)offset);                  \
-		return LIKELY(!memory_is_watched())                            \
-			       ? at                                            \
-			       : replaced(&l, fixed, at, len);                 \
+		return replaced(&l, fixed, at, len);                           \
+	}                                                                      \
+                                                                               \
+	EXPORT void *name(void *addr, size_t len, int prot, int flags, int fd, \
+			  type offset)                                         \
+	{                                                                      \
+		if (LIKELY(!memory_is_watched() &&                             \
+			   !atomic_load_explicit(&table_used,                  \
+						 memory_order_relaxed)))       \
+			return REAL(name)(addr, len, prot, flags, fd, offset); \
+		return watched_##name(addr, len, prot, flags, fd, offset);     \
 	}
 
 MMAP(mmap, off_t)
@@ -188,8 +199,6 @@ static int unmap(void *addr, size_t len)
 	struct leaving l;
 	int rc;
 
-	if (LIKELY(!memory_is_watched()))
-		return REAL(munmap)(addr, len);
 	memory_leaving(&l, addr, len);
 	rc = REAL(munmap)(addr, len);
 	if (UNLIKELY(rc))
@@ -197,7 +206,7 @@ static int unmap(void *addr, size_t len)
 	return rc;
 }
 
-EXPORT int munmap(void *addr, size_t len)
+static __attribute__((noinline)) int watched_munmap(void *addr, size_t len)
 {
 	int rc = unmap(addr, len);
 	int saved = errno;
@@ -217,4 +226,10 @@ EXPORT int munmap(void *addr, size_t len)
 	}
 	errno = saved;
 	return rc;
+}
+
+EXPORT int munmap(void *addr, size_t len)
+{
+	return LIKELY(!memory_is_watched()) ? REAL(munmap)(addr, len)
+					    : watched_munmap(addr, len);
 }

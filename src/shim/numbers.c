@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <unistd.h>
 
 #include "shim/shim.h"
@@ -119,7 +118,7 @@ static int duplicated(int old, int new)
 	struct file *f;
 	int saved = errno;
 
-	if (LIKELY(!atomic_load(&table_used)) || new < 0 || shim_is_inside())
+	if (new < 0 || shim_is_inside())
 		return new;
 	f = table_get(old);
 	if ((f || table_get(new)) && old != new &&shim_is_table_ours())
@@ -137,6 +136,8 @@ static bool is_internal(int fd)
 
 EXPORT int dup(int old)
 {
+	if (LIKELY(!atomic_load(&table_used)))
+		return REAL(dup)(old);
 	if (UNLIKELY(is_internal(old)))
 		return (int)shim_result(-EBADF);
 	return duplicated(old, REAL(dup)(old));
@@ -156,6 +157,8 @@ static void make_way(int new)
 /* EBUSY is what dup2() may answer for a number that is being opened. */
 EXPORT int dup2(int old, int new)
 {
+	if (LIKELY(!atomic_load(&table_used)))
+		return REAL(dup2)(old, new);
 	if (UNLIKELY(is_internal(old) || is_internal(new)) &&
 	    shim_is_table_ours())
 		return (int)shim_result(is_internal(old) ? -EBADF : -EBUSY);
@@ -166,6 +169,8 @@ EXPORT int dup2(int old, int new)
 
 EXPORT int dup3(int old, int new, int flags)
 {
+	if (LIKELY(!atomic_load(&table_used)))
+		return REAL(dup3)(old, new, flags);
 	if (UNLIKELY(is_internal(old) || is_internal(new)) &&
 	    shim_is_table_ours())
 		return (int)shim_result(is_internal(old) ? -EBADF : -EBUSY);
@@ -174,31 +179,27 @@ EXPORT int dup3(int old, int new, int flags)
 	return duplicated(old, REAL(dup3)(old, new, flags));
 }
 
-EXPORT int fcntl(int fd, int cmd, ...)
-{
-	va_list args;
-	void *arg;
+typedef int (*fcntl_fn)(int fd, int cmd, void *arg);
 
-	va_start(args, cmd);
-	arg = va_arg(args, void *);
-	va_end(args);
-	if (LIKELY(cmd != F_DUPFD && cmd != F_DUPFD_CLOEXEC))
-		return REAL(fcntl)(fd, cmd, arg);
+static __attribute__((noinline)) int duplicate(int fd, int cmd, void *arg)
+{
 	if (UNLIKELY(is_internal(fd)))
 		return (int)shim_result(-EBADF);
-	return duplicated(fd, REAL(fcntl)(fd, cmd, arg));
+	return duplicated(fd, REAL_AS(fcntl, fcntl_fn)(fd, cmd, arg));
 }
 
-int fcntl64(int fd, int cmd, ...);
-EXPORT int fcntl64(int fd, int cmd, ...)
+int pass_fcntl(int fd, int cmd, void *arg) EXPORT_AS(fcntl);
+int pass_fcntl(int fd, int cmd, void *arg)
 {
-	va_list args;
-	void *arg;
+	if (LIKELY(cmd != F_DUPFD && cmd != F_DUPFD_CLOEXEC))
+		return REAL_AS(fcntl, fcntl_fn)(fd, cmd, arg);
+	return duplicate(fd, cmd, arg);
+}
 
-	va_start(args, cmd);
-	arg = va_arg(args, void *);
-	va_end(args);
-	return fcntl(fd, cmd, arg);
+int pass_fcntl64(int fd, int cmd, void *arg) EXPORT_AS(fcntl64);
+int pass_fcntl64(int fd, int cmd, void *arg)
+{
+	return pass_fcntl(fd, cmd, arg);
 }
 
 /* Ours within [first, last] are closed one by one, hidden ones stay. */

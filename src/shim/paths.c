@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -24,18 +23,24 @@
  * the kernel could read the path so can we, and if it could not, the answer is
  * EFAULT, as it must be.
  */
-static bool names_us(const char *path, int rc)
+static inline bool names_us(const char *path, int rc)
 {
-	if (rc < 0 && errno != ENOENT && errno != EACCES && errno != EPERM &&
-	    errno != ENXIO && errno != ENODEV && errno != ENOTDIR &&
-	    errno != EROFS)
+	static const uint64_t others = 1ull << ENOENT | 1ull << EACCES |
+				       1ull << EPERM | 1ull << ENXIO |
+				       1ull << ENODEV | 1ull << ENOTDIR |
+				       1ull << EROFS;
+	int error = LIKELY(rc >= 0) ? ENOENT : errno;
+
+	if ((unsigned int)error > 63 || !(others >> error & 1) || !path)
 		return false;
-	return path && path[0] == '/' && !strcmp(path, SHIM_PATH) &&
-	       !shim_inside;
+	/* Most others differ before a function is called. */
+	return UNLIKELY(path[0] == '/' && path[1] == 'd' && path[2] == 'e' &&
+			path[3] == 'v' && path[4] == '/' && path[5] == 'i') &&
+	       !strcmp(path, SHIM_PATH) && !shim_inside;
 }
 
 /* Where there is nothing yet the real open() would make it: ask first. */
-static bool would_make_us(const char *path, int flags)
+static inline bool would_make_us(const char *path, int flags)
 {
 	char text[sizeof(SHIM_PATH)];
 
@@ -83,16 +88,11 @@ static int opened(int fd)
 	return fd;
 }
 
-static mode_t mode_of(int flags, va_list args)
-{
-	return flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE
-		       ? va_arg(args, mode_t)
-		       : 0;
-}
-
 /* @fd: what the real call answered */
-static int opened_path(const char *path, int flags, int fd)
+static inline int opened_path(int dir, const char *path, int flags, int fd)
 {
+	if (UNLIKELY(fd < 0))
+		fd = failnth_open(dir, path, flags, fd);
 	if (LIKELY(!names_us(path, fd)))
 		return status_opened(path, flags, opened(fd));
 	if (fd >= 0)
@@ -100,59 +100,47 @@ static int opened_path(const char *path, int flags, int fd)
 	return our_open(flags);
 }
 
-#define OPEN(name)                                                    \
-	int name(const char *path, int flags, ...);                   \
-	EXPORT int name(const char *path, int flags, ...)             \
-	{                                                             \
-		va_list args;                                         \
-		mode_t mode;                                          \
-                                                                      \
-		if (would_make_us(path, flags))                       \
-			return our_open(flags);                       \
-		va_start(args, flags);                                \
-		mode = mode_of(flags, args);                          \
-		va_end(args);                                         \
-		return opened_path(                                   \
-			path, flags,                                  \
-			failnth_open(AT_FDCWD, path, flags,           \
-				     REAL(name)(path, flags, mode))); \
+typedef int (*open_fn)(const char *path, int flags, mode_t mode);
+typedef int (*openat_fn)(int dir, const char *path, int flags, mode_t mode);
+
+/* Without O_CREAT nobody looks at what is passed as @mode. */
+#define OPEN(name)                                                             \
+	int pass_##name(const char *path, int flags, mode_t mode)              \
+		EXPORT_AS(name);                                               \
+	int pass_##name(const char *path, int flags, mode_t mode)              \
+	{                                                                      \
+		if (would_make_us(path, flags))                                \
+			return our_open(flags);                                \
+		return opened_path(AT_FDCWD, path, flags,                      \
+				   REAL_AS(name, open_fn)(path, flags, mode)); \
 	}
 
 #define OPENAT(name)                                                       \
-	int name(int dir, const char *path, int flags, ...);               \
-	EXPORT int name(int dir, const char *path, int flags, ...)         \
+	int pass_##name(int dir, const char *path, int flags, mode_t mode) \
+		EXPORT_AS(name);                                           \
+	int pass_##name(int dir, const char *path, int flags, mode_t mode) \
 	{                                                                  \
-		va_list args;                                              \
-		mode_t mode;                                               \
-                                                                           \
 		if (would_make_us(path, flags))                            \
 			return our_open(flags);                            \
-		va_start(args, flags);                                     \
-		mode = mode_of(flags, args);                               \
-		va_end(args);                                              \
 		return opened_path(                                        \
-			path, flags,                                       \
-			failnth_open(dir, path, flags,                     \
-				     REAL(name)(dir, path, flags, mode))); \
+			dir, path, flags,                                  \
+			REAL_AS(name, openat_fn)(dir, path, flags, mode)); \
 	}
 
-#define OPEN_2(name)                                                       \
-	int name(const char *path, int flags);                             \
-	EXPORT int name(const char *path, int flags)                       \
-	{                                                                  \
-		return opened_path(path, flags,                            \
-				   failnth_open(AT_FDCWD, path, flags,     \
-						REAL(name)(path, flags))); \
+#define OPEN_2(name)                                         \
+	int name(const char *path, int flags);               \
+	EXPORT int name(const char *path, int flags)         \
+	{                                                    \
+		return opened_path(AT_FDCWD, path, flags,    \
+				   REAL(name)(path, flags)); \
 	}
 
-#define OPENAT_2(name)                                               \
-	int name(int dir, const char *path, int flags);              \
-	EXPORT int name(int dir, const char *path, int flags)        \
-	{                                                            \
-		return opened_path(                                  \
-			path, flags,                                 \
-			failnth_open(dir, path, flags,               \
-				     REAL(name)(dir, path, flags))); \
+#define OPENAT_2(name)                                            \
+	int name(int dir, const char *path, int flags);           \
+	EXPORT int name(int dir, const char *path, int flags)     \
+	{                                                         \
+		return opened_path(dir, path, flags,              \
+				   REAL(name)(dir, path, flags)); \
 	}
 
 OPEN(open)
@@ -196,15 +184,19 @@ EXPORT int euidaccess(const char *path, int mode)
 
 /* ---- stat ---- */
 
-static bool is_fd(int fd)
+static __attribute__((noinline)) bool is_ours(const struct file *f)
+{
+	enum file_kind kind = atomic_load(&f->kind);
+
+	return (kind == FILE_CONTEXT || kind == FILE_REMOTE) &&
+	       !shim_is_inside();
+}
+
+static inline bool is_fd(int fd)
 {
 	struct file *f = table_get(fd);
-	enum file_kind kind;
 
-	if (LIKELY(!f) || shim_is_inside())
-		return false;
-	kind = atomic_load(&f->kind);
-	return kind == FILE_CONTEXT || kind == FILE_REMOTE;
+	return UNLIKELY(f) && is_ours(f);
 }
 
 /* fstatat(fd, "", AT_EMPTY_PATH), which fstat() may be */
@@ -215,7 +207,7 @@ static bool is_at(int dir, const char *path, int flags, int rc)
 	return names_us(path, rc);
 }
 
-static int fill(struct stat *st)
+static __attribute__((noinline)) int fill(struct stat *st)
 {
 	struct stat made = {
 		.st_dev = makedev(0, 5),
@@ -240,7 +232,7 @@ static int answer_stat(const char *path, void *st, int rc)
 
 static int answer_fstat(int fd, void *st, int rc)
 {
-	return !rc && UNLIKELY(is_fd(fd)) ? fill(st) : rc;
+	return !rc && is_fd(fd) ? fill(st) : rc;
 }
 
 static int answer_stat_at(int dir, const char *path, int flags, void *st,
@@ -271,11 +263,15 @@ EXPORT int lstat64(const char *restrict path, struct stat64 *restrict st)
 
 EXPORT int fstat(int fd, struct stat *st)
 {
+	if (LIKELY(!table_get(fd)))
+		return REAL(fstat)(fd, st);
 	return answer_fstat(fd, st, REAL(fstat)(fd, st));
 }
 
 EXPORT int fstat64(int fd, struct stat64 *st)
 {
+	if (LIKELY(!table_get(fd)))
+		return REAL(fstat64)(fd, st);
 	return answer_fstat(fd, st, REAL(fstat64)(fd, st));
 }
 
@@ -331,6 +327,8 @@ EXPORT int statx(int dir, const char *restrict path, int flags,
 	int name(int version, int fd, struct type *st);                   \
 	EXPORT int name(int version, int fd, struct type *st)             \
 	{                                                                 \
+		if (LIKELY(!table_get(fd)))                               \
+			return REAL(name)(version, fd, st);               \
 		return answer_fstat(fd, st, REAL(name)(version, fd, st)); \
 	}
 

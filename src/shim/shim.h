@@ -61,6 +61,23 @@ void *real_find(_Atomic(void *) *slot, const char *name);
 					       : real_find(&slot_, #name));    \
 	})
 
+/* As a function of type @type, which takes no variable arguments */
+#define REAL_AS(name, type)                                                    \
+	({                                                                     \
+		static _Atomic(void *) slot_;                                  \
+		void *f_ = atomic_load_explicit(&slot_, memory_order_acquire); \
+		(type)(LIKELY(f_) ? f_ : real_find(&slot_, #name));            \
+	})
+
+/*
+ * What costs most in a call that is passed on is one more return after a
+ * system call (the processor has forgotten where to), so those that are none
+ * of ours are left by a jump. A function with variable arguments cannot do
+ * that; ours has them all, which makes no difference in any ABI that Linux
+ * has for integers and pointers in registers.
+ */
+#define EXPORT_AS(name) __asm__(#name) EXPORT
+
 /* ---- section.c ---- */
 
 #define SECTION_SIGNALS 16
