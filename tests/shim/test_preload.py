@@ -11,6 +11,9 @@ class OneProcess(Case):
     def test_calls_answer_as_linux(self):
         self.scenario("calls")
 
+    def test_error_codes_and_rings_for_who_asks(self):
+        self.scenario("ring")
+
     def test_every_way_to_open_it(self):
         self.scenario("ways-to-open")
 

@@ -73,6 +73,10 @@ class Seccomp(Case):
         for name in ("calls",):
             self.works("--via", "seccomp", "--", CLIENT, name)
 
+    def test_error_codes_and_rings_for_who_asks(self):
+        self.works("--via", "seccomp", "--device", "edu@5", "--", CLIENT,
+                   "ring")
+
     def test_fd(self):
         self.works("--fd", "9", "--", CLIENT_STATIC, "9")
         for fd in range(0, 12):
