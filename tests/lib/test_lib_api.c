@@ -209,7 +209,7 @@ static void an_unknown_ioctl_is_enotty(void **state)
 	rig_start(&rig);
 	assert_int_equal(nestfd_ioctl(rig.ctx, 0x3b7f, arg), -ENOTTY);
 	assert_int_equal(nestfd_ioctl(rig.ctx, 0x3b95, arg), -ENOTTY);
-	assert_int_equal(nestfd_ioctl(rig.ctx, 0x3bf0, arg), -ENOTTY);
+	assert_int_equal(nestfd_ioctl(rig.ctx, 0x3bf2, arg), -ENOTTY);
 	assert_int_equal(nestfd_ioctl(rig.ctx, 0x3c81, arg), -ENOTTY);
 	assert_int_equal(nestfd_ioctl(rig.ctx, 0, arg), -ENOTTY);
 	assert_int_equal(nestfd_ioctl(rig.ctx, IOMMU_IOAS_ALLOC, NULL),
