@@ -48,7 +48,7 @@ static void record(struct visit *v, const struct smmuv3_fault *fault, bool mev)
 		return;
 	context_input(v, &in);
 	smmuv3_event_build(&in, fault, NULL, rec);
-	report_event(v->model, v->port, rec, mev);
+	report_event(smmu_of(v), port_of(v), rec, mev);
 }
 
 /* CR0.ATSCHK is 0: translated transactions are trusted as they are (6.3.9). */
@@ -76,7 +76,7 @@ static void pass(struct visit *v, struct model_translation *out)
 	struct smmuv3_input in;
 
 	context_input(v, &in);
-	if (!smmuv3_bypass(&v->model->id, &in, &fault))
+	if (!smmuv3_bypass(&smmu_of(v)->id, &in, &fault))
 		return;
 	*out = (struct model_translation){
 		.result = MODEL_OK,
@@ -93,7 +93,7 @@ static void pass(struct visit *v, struct model_translation *out)
 static void pass_stage2(struct visit *v, const struct smmuv3_stream *stream,
 			struct model_translation *out)
 {
-	struct context ctx = { .has_stream = true, .stream = *stream };
+	struct smmuv3_context ctx = { .has_stream = true, .stream = *stream };
 	struct result r = { 0 };
 
 	engine_stage2(v, stream, false, &r);
@@ -128,7 +128,7 @@ void ats_forbidden(struct visit *v, struct model_translation *out)
 static void no_stream(struct visit *v, const struct smmuv3_fault *fault,
 		      struct model_translation *out)
 {
-	if (!config_recorded(v->model, fault->event, 0))
+	if (!config_recorded(smmu_of(v), fault->event, 0))
 		return;
 	out->event = fault->event;
 	record(v, fault, false);
@@ -136,7 +136,7 @@ static void no_stream(struct visit *v, const struct smmuv3_fault *fault,
 
 static void translated(struct visit *v, struct model_translation *out)
 {
-	struct smmuv3_model *m = v->model;
+	struct smmuv3_model *m = smmu_of(v);
 	struct smmuv3_fault fault = { 0 };
 	struct smmuv3_stream stream;
 	uint64_t serial;
@@ -162,27 +162,27 @@ void ats_translated(struct visit *v, struct model_translation *out)
 	plain.pasid = MODEL_NO_PASID;
 	plain.flags &= ~(MODEL_PRIV | MODEL_EXEC);
 	as.access = &plain;
-	if (!(v->model->id.idr[0] & SMMUV3_IDR0_ATS))
+	if (!(smmu_of(v)->id.idr[0] & SMMUV3_IDR0_ATS))
 		ats_forbidden(&as, out);
-	else if (unchecked(v->model))
+	else if (unchecked(smmu_of(v)))
 		pass(&as, out);
 	else
 		translated(&as, out);
 	v->raz = as.raz;
 }
 
-static void path_checked(struct visit *v, const struct context *ctx, bool cold,
-			 struct result *r, bool *stale)
+static void path_checked(struct visit *v, const struct smmuv3_context *ctx,
+			 bool cold, struct result *r, bool *stale)
 {
 	*r = (struct result){ 0 };
 	engine_path(v, ctx, cold, r);
-	if (v->model->hostile && !cold && r->used)
+	if (v->engine->hostile && !cold && r->used)
 		*stale |= check_path(v, ctx, r);
 }
 
 /* A write that is refused may still be answered: read-only. */
-static void resolve_path(struct visit *v, const struct context *ctx, bool cold,
-			 struct result *r, bool *stale)
+static void resolve_path(struct visit *v, const struct smmuv3_context *ctx,
+			 bool cold, struct result *r, bool *stale)
 {
 	struct model_access ask = *v->access;
 	struct visit as = *v;
@@ -198,18 +198,18 @@ static void resolve_path(struct visit *v, const struct context *ctx, bool cold,
 }
 
 /* Execute: where asked for, and only with Read (13.7.1) */
-static uint8_t access_of(const struct context *ctx, uint32_t flags,
+static uint8_t access_of(const struct smmuv3_context *ctx, uint32_t flags,
 			 uint8_t ready)
 {
 	unsigned int priv = flags & MODEL_PRIV;
 	uint8_t access = 0;
 
-	if (ready & ctx->bits[priv])
+	if (ready & ctx->base.bits[priv])
 		access |= ATC_READ;
-	if (ready & ctx->bits[priv | MODEL_WRITE])
+	if (ready & ctx->base.bits[priv | MODEL_WRITE])
 		access |= ATC_WRITE;
 	if (flags & MODEL_EXEC && access & ATC_READ &&
-	    ready & ctx->bits[priv | MODEL_EXEC])
+	    ready & ctx->base.bits[priv | MODEL_EXEC])
 		access |= ATC_EXEC;
 	return access;
 }
@@ -217,8 +217,8 @@ static uint8_t access_of(const struct context *ctx, uint32_t flags,
 void ats_resolve(struct visit *v, bool cold, struct ats_answer *answer)
 {
 	const struct smmuv3_stream *stream;
-	const struct context *ctx;
-	struct context tmp;
+	const struct smmuv3_context *ctx;
+	struct smmuv3_context tmp;
 	struct result r;
 
 	*answer = (struct ats_answer){ 0 };
@@ -228,7 +228,7 @@ void ats_resolve(struct visit *v, bool cold, struct ats_answer *answer)
 		answer->mev = stream->mev;
 		if (stream->config == SMMUV3_STE_CONFIG_ABORT)
 			return;
-		if (stream_forbids(v->model, stream))
+		if (stream_forbids(smmu_of(v), stream))
 			answer->fault.event = SMMUV3_EVT_F_BAD_ATS_TREQ;
 	}
 	if (!ctx || answer->fault.event)
@@ -273,7 +273,7 @@ static void refuse(struct visit *v, const struct ats_answer *answer,
 	if (event == SMMUV3_EVT_F_BAD_ATS_TREQ) {
 		fault.treq = treq_of(v);
 		record(v, &fault, answer->mev);
-	} else if (config_recorded(v->model, event, SMMUV3_CR2_RECINVSID)) {
+	} else if (config_recorded(smmu_of(v), event, SMMUV3_CR2_RECINVSID)) {
 		record(v, &fault, answer->mev);
 	}
 }
@@ -324,11 +324,11 @@ static int request(struct visit *v, struct model_translation *out)
 	found = iotlb_lookup(v->port->atc, &key);
 	if (found && found->attrs & wanted(v->access)) {
 		fill(found, key.iova, true, out);
-		if (v->model->hostile)
+		if (v->engine->hostile)
 			out->stale = check_atc(v, found, out->pa);
 		return 0;
 	}
-	e = (struct iotlb_entry){ .serial = counted(&v->model->serial) };
+	e = (struct iotlb_entry){ .serial = counted(&v->engine->serial) };
 	ats_resolve(v, false, &answer);
 	out->stale = answer.stale;
 	if (!answer.ok) {
@@ -386,14 +386,15 @@ static int request_off(struct visit *v, struct model_translation *out)
 
 static int request_all(struct visit *v, struct model_translation *out)
 {
-	struct smmuv3_model *m = v->model;
+	struct smmuv3_model *m = smmu_of(v);
 	int rc;
 
 	*out = (struct model_translation){ .result = MODEL_ABORTED };
 	if (!(m->id.idr[0] & SMMUV3_IDR0_ATS) ||
 	    __atomic_load_n(&v->port->failed, __ATOMIC_ACQUIRE))
 		return -EIO;
-	if (__atomic_load_n(&m->mode, __ATOMIC_ACQUIRE) != MODE_TRANSLATE)
+	if (__atomic_load_n(&m->engine.mode, __ATOMIC_ACQUIRE) !=
+	    MODE_TRANSLATE)
 		return request_off(v, out);
 	rc = request(v, out);
 	if (!rc)
@@ -404,10 +405,10 @@ static int request_all(struct visit *v, struct model_translation *out)
 int ats_request(struct model_port *opaque, const struct model_access *access,
 		uint64_t len, struct model_translation *out)
 {
-	struct smmuv3_port *port = to_port(opaque);
+	struct engine_port *port = to_port(opaque);
 	struct model_access ask = *access;
 	struct visit v = {
-		.model = port->model,
+		.engine = port->engine,
 		.port = port,
 		.access = &ask,
 		.len = len,
@@ -444,53 +445,15 @@ static void atc_inval(const struct smmuv3_cmd *cmd, struct iotlb_inval *inval)
 	}
 }
 
-/* True if its ATC does not answer this one. */
-static bool unanswered(struct smmuv3_model *m, struct smmuv3_port *port)
-{
-	const struct inject_chance chance = {
-		.kinds = INJECT_OF_ATC,
-		.streams = true,
-		.sid = port->config.stream_id,
-		.sid_last = port->config.stream_id,
-	};
-	uint32_t delay_us;
-
-	if (__atomic_load_n(&port->failed, __ATOMIC_RELAXED))
-		return true;
-	if (!inject_armed(&m->inject))
-		return false;
-	switch (inject_ask(&m->inject, &chance, &delay_us)) {
-	case INJECT_GONE:
-		__atomic_store_n(&port->failed, 1, __ATOMIC_RELEASE);
-		return true;
-	case INJECT_ATC_TIMEOUT:
-		return true;
-	case INJECT_ATC_LATE:
-		exec_hold(m, delay_us);
-		return false;
-	default:
-		return false;
-	}
-}
-
 /* To the devices of that StreamID and no others; an answer may be missing. */
 void ats_invalidate(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 {
 	struct iotlb_inval inval;
 
-	if (__atomic_load_n(&m->mode, __ATOMIC_RELAXED) != MODE_TRANSLATE)
+	if (__atomic_load_n(&m->engine.mode, __ATOMIC_RELAXED) !=
+	    MODE_TRANSLATE)
 		return;
 	atc_inval(cmd, &inval);
-	pthread_mutex_lock(&m->ports_lock);
-	for (size_t n = port_find(m, cmd->sid); n < m->port_count; n++) {
-		struct smmuv3_port *port = m->ports[n];
-
-		if (port->config.stream_id != cmd->sid)
-			break;
-		if (unanswered(m, port))
-			m->atc_failed = true;
-		else if (port->atc)
-			iotlb_invalidate(port->atc, &inval);
-	}
-	pthread_mutex_unlock(&m->ports_lock);
+	if (!engine_atc_invalidate(&m->engine, cmd->sid, &inval))
+		m->engine.atc_failed = true;
 }

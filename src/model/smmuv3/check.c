@@ -10,11 +10,11 @@
 #define WHY_SIZE 1024u
 
 /* By memory alone; or with this configuration but no cached translation. */
-static void look_cold(const struct visit *v, const struct context *ctx,
+static void look_cold(const struct visit *v, const struct smmuv3_context *ctx,
 		      struct result *r)
 {
 	struct visit cold = *v;
-	struct context tmp;
+	struct smmuv3_context tmp;
 
 	cold.quiet = true;
 	*r = (struct result){ 0 };
@@ -25,16 +25,17 @@ static void look_cold(const struct visit *v, const struct context *ctx,
 }
 
 /* A write through an entry that was dirty, to a page that is clean again */
-static bool misses_dirty(const struct visit *v, const struct context *ctx,
+static bool misses_dirty(const struct visit *v,
+			 const struct smmuv3_context *ctx,
 			 const struct result *now)
 {
-	uint8_t need = ctx->bits[v->access->flags & 7];
+	uint8_t need = ctx->base.bits[v->access->flags & 7];
 
 	return v->access->flags & MODEL_WRITE && now->ready &&
 	       !(now->ready & need);
 }
 
-static bool differs(const struct visit *v, const struct context *ctx,
+static bool differs(const struct visit *v, const struct smmuv3_context *ctx,
 		    const struct result *r, const struct result *now)
 {
 	if (r->ok != now->ok)
@@ -47,7 +48,7 @@ static bool differs(const struct visit *v, const struct context *ctx,
 static void tell(struct visit *v, const struct stale_part *part, bool has_pa,
 		 uint64_t pa, bool mapped, uint64_t current)
 {
-	struct smmuv3_model *m = v->model;
+	struct smmuv3_model *m = smmu_of(v);
 	char why[WHY_SIZE];
 	struct model_stale stale = {
 		.stream_id = v->port->config.stream_id,
@@ -57,25 +58,25 @@ static void tell(struct visit *v, const struct stale_part *part, bool has_pa,
 		.current_pa = mapped ? current : 0,
 		.mapped = mapped,
 		.cached_at = part->serial,
-		.now = counted(&m->serial),
+		.now = counted(&m->engine.serial),
 		.why = why,
 	};
 
 	if (v->quiet)
 		return;
-	count(&m->stale);
-	if (!m->host.stale)
+	count(&m->engine.stale);
+	if (!m->engine.host.stale)
 		return;
-	history_why(m, part, why, sizeof(why));
-	m->host.stale(m->host.ctx, &stale);
+	stale_why(m, part, why, sizeof(why));
+	m->engine.host.stale(m->engine.host.ctx, &stale);
 }
 
 /* The same STE and what memory says of all the rest */
-static void look_with_ste(const struct visit *v, const struct context *ctx,
-			  struct result *r)
+static void look_with_ste(const struct visit *v,
+			  const struct smmuv3_context *ctx, struct result *r)
 {
-	struct context tmp = {
-		.pasid = ctx->pasid,
+	struct smmuv3_context tmp = {
+		.base.pasid = ctx->base.pasid,
 		.stream = ctx->stream,
 		.has_stream = true,
 	};
@@ -88,7 +89,8 @@ static void look_with_ste(const struct visit *v, const struct context *ctx,
 }
 
 /* Does memory still say what the cached level-1 descriptor does? */
-static bool l1cd_is_stale(const struct visit *v, const struct context *ctx)
+static bool l1cd_is_stale(const struct visit *v,
+			  const struct smmuv3_context *ctx)
 {
 	struct smmuv3_fault fault;
 	struct walk_env env;
@@ -105,12 +107,13 @@ static bool l1cd_is_stale(const struct visit *v, const struct context *ctx)
  * Which part of the configuration: STE, CD, what leads to the CD, or what stage
  * 2 made of its address? Of a CD just read the last two are left.
  */
-static void blame_config(const struct visit *v, const struct context *ctx,
+static void blame_config(const struct visit *v,
+			 const struct smmuv3_context *ctx,
 			 const struct result *now, struct stale_part *part)
 {
 	struct result same_ste;
 
-	part->serial = ctx->serial;
+	part->serial = ctx->base.serial;
 	if (!ctx->has_stream)
 		return;
 	look_with_ste(v, ctx, &same_ste);
@@ -129,11 +132,11 @@ static void blame_config(const struct visit *v, const struct context *ctx,
 	}
 }
 
-bool check_path(struct visit *v, const struct context *ctx,
+bool check_path(struct visit *v, const struct smmuv3_context *ctx,
 		const struct result *r)
 {
 	struct stale_part part = {
-		.port = v->port,
+		.port = port_of(v),
 		.ssid = ctx->ssid,
 		.entry = &r->entry,
 		.serial = r->entry.serial,
@@ -144,7 +147,7 @@ bool check_path(struct visit *v, const struct context *ctx,
 	if (!differs(v, ctx, r, &now))
 		return false;
 	part.config = !r->has_entry;
-	if (r->has_entry && ctx->cached) {
+	if (r->has_entry && ctx->base.cached) {
 		look_cold(v, ctx, &same_config);
 		part.config = !differs(v, ctx, r, &same_config);
 	}
@@ -157,7 +160,7 @@ bool check_path(struct visit *v, const struct context *ctx,
 bool check_atc(struct visit *v, const struct iotlb_entry *entry, uint64_t pa)
 {
 	const struct stale_part part = {
-		.port = v->port,
+		.port = port_of(v),
 		.ssid = entry->asid,
 		.atc = true,
 		.entry = entry,

@@ -28,16 +28,16 @@ struct strtab_reader {
 static bool l1std_cached(struct strtab_reader *reader, uint64_t addr,
 			 uint64_t *value)
 {
-	struct smmuv3_port *port = reader->v->port;
+	struct smmuv3_port *port = port_of(reader->v);
 	bool found;
 
 	if (!reader->use_cache)
 		return false;
-	spin_take(&port->lock);
+	spin_take(&port->base.lock);
 	found = port->l1std.valid && port->l1std.addr == addr;
 	if (found)
 		*value = port->l1std.value;
-	spin_drop(&port->lock);
+	spin_drop(&port->base.lock);
 	return found;
 }
 
@@ -49,7 +49,7 @@ static int strtab_read(void *ctx, uint64_t addr, uint64_t *value)
 
 	if (l1std_cached(reader, addr, value))
 		return 0;
-	rc = phys_cursor_read(reader->v->model->host.phys,
+	rc = phys_cursor_read(reader->v->engine->host.phys,
 			      &reader->v->slot->walk.s1, addr, &raw,
 			      sizeof(raw));
 	if (rc)
@@ -64,17 +64,17 @@ static int strtab_read(void *ctx, uint64_t addr, uint64_t *value)
 /* Kept only if valid: an L1STD that leads nowhere is read again (3.21.3). */
 static void l1std_keep(struct strtab_reader *reader, uint64_t seq)
 {
-	struct smmuv3_port *port = reader->v->port;
+	struct smmuv3_port *port = port_of(reader->v);
 
 	if (!reader->use_cache || !reader->reads || reader->v->quiet)
 		return;
-	spin_take(&port->lock);
-	if (port->config_seq == seq) {
+	spin_take(&port->base.lock);
+	if (port->base.config_seq == seq) {
 		port->l1std.valid = true;
 		port->l1std.addr = reader->addr;
 		port->l1std.value = reader->value;
 	}
-	spin_drop(&port->lock);
+	spin_drop(&port->base.lock);
 }
 
 static bool stream_load(struct visit *v, bool cold, uint64_t seq,
@@ -83,14 +83,14 @@ static bool stream_load(struct visit *v, bool cold, uint64_t seq,
 {
 	struct strtab_reader reader = {
 		.v = v,
-		.use_cache = !cold && v->model->hostile,
+		.use_cache = !cold && v->engine->hostile,
 	};
 	struct smmuv3_ste_at at = { 0 };
 	struct walk_env env;
 	struct smmuv3_regs regs;
 
-	smmuv3_front_regs(v->model->front, &regs);
-	smmuv3_strtab_find(&regs, &v->model->id, v->port->config.stream_id,
+	smmuv3_front_regs(smmu_of(v)->front, &regs);
+	smmuv3_strtab_find(&regs, &smmu_of(v)->id, v->port->config.stream_id,
 			   strtab_read, &reader, &at);
 	if (at.event) {
 		*fault = (struct smmuv3_fault){
@@ -101,7 +101,7 @@ static bool stream_load(struct visit *v, bool cold, uint64_t seq,
 	}
 	l1std_keep(&reader, seq);
 	engine_env(v, &env);
-	return smmuv3_ste_load(&env, &v->model->id, at.addr, stream, fault);
+	return smmuv3_ste_load(&env, &smmu_of(v)->id, at.addr, stream, fault);
 }
 
 static void free_stream(struct grace_head *head)
@@ -109,15 +109,10 @@ static void free_stream(struct grace_head *head)
 	free(container_of(head, struct stream_entry, free));
 }
 
-static void free_context(struct grace_head *head)
-{
-	free(container_of(head, struct context, free));
-}
-
 static void stream_keep(struct visit *v, uint64_t seq, uint64_t serial,
 			const struct smmuv3_stream *stream)
 {
-	struct smmuv3_port *port = v->port;
+	struct smmuv3_port *port = port_of(v);
 	struct stream_entry *entry;
 
 	if (v->quiet)
@@ -127,12 +122,12 @@ static void stream_keep(struct visit *v, uint64_t seq, uint64_t serial,
 		return;
 	entry->serial = serial;
 	entry->stream = *stream;
-	spin_take(&port->lock);
-	if (port->config_seq == seq && !port->stream) {
+	spin_take(&port->base.lock);
+	if (port->base.config_seq == seq && !port->stream) {
 		reader_publish(&port->stream, entry);
 		entry = NULL;
 	}
-	spin_drop(&port->lock);
+	spin_drop(&port->base.lock);
 	free(entry);
 }
 
@@ -144,14 +139,14 @@ bool context_stream(struct visit *v, bool cold, struct smmuv3_stream *stream,
 
 	seq = __atomic_load_n(&v->port->config_seq, __ATOMIC_ACQUIRE);
 	if (!cold)
-		entry = reader_load(&v->port->stream);
+		entry = reader_load(&port_of(v)->stream);
 	if (entry) {
 		*stream = entry->stream;
 		*serial = entry->serial;
 		return true;
 	}
 	*serial = ~0ull;
-	now = counted(&v->model->serial);
+	now = counted(&v->engine->serial);
 	if (!stream_load(v, cold, seq, stream, fault))
 		return false;
 	if (!cold)
@@ -175,9 +170,10 @@ void context_input(const struct visit *v, struct smmuv3_input *in)
 }
 
 /* Which permission each kind of access needs, once the STE is known */
-static void context_bits(const struct visit *v, struct context *ctx)
+static void context_bits(const struct visit *v, struct smmuv3_context *ctx)
 {
-	for (unsigned int flags = 0; flags < ARRAY_SIZE(ctx->bits); flags++) {
+	for (unsigned int flags = 0; flags < ARRAY_SIZE(ctx->base.bits);
+	     flags++) {
 		struct smmuv3_input in = {
 			.write = flags & MODEL_WRITE,
 			.priv = flags & MODEL_PRIV,
@@ -185,33 +181,38 @@ static void context_bits(const struct visit *v, struct context *ctx)
 				MODEL_EXEC,
 		};
 
-		smmuv3_stream_attrs(&ctx->stream, &v->model->id, &in);
-		ctx->bits[flags] = smmuv3_access_bit(&in);
+		smmuv3_stream_attrs(&ctx->stream, &smmu_of(v)->id, &in);
+		ctx->base.bits[flags] = smmuv3_access_bit(&in);
 	}
 }
 
-static void context_tags(const struct visit *v, struct context *ctx)
+static void context_tags(const struct visit *v, struct smmuv3_context *ctx)
 {
-	ctx->regime = REGIME_NONE;
-	ctx->vmid = v->model->has_s2 ? ctx->stream.vmid : 0;
+	ctx->base.regime = REGIME_NONE;
+	ctx->base.vmid = smmu_of(v)->has_s2 ? ctx->stream.vmid : 0;
 	if (ctx->path == SMMUV3_PATH_S1 || ctx->path == SMMUV3_PATH_NESTED)
-		ctx->asid = ctx->s1.asid;
+		ctx->base.asid = ctx->s1.asid;
 	if (ctx->path == SMMUV3_PATH_S1)
-		ctx->regime = SMMUV3_REGIME_S1;
+		ctx->base.regime = SMMUV3_REGIME_S1;
 	else if (ctx->path == SMMUV3_PATH_S2)
-		ctx->regime = SMMUV3_REGIME_S2;
+		ctx->base.regime = SMMUV3_REGIME_S2;
 	else if (ctx->path == SMMUV3_PATH_NESTED)
-		ctx->regime = SMMUV3_REGIME_S12;
-	ctx->plain =
-		ctx->regime != REGIME_NONE &&
+		ctx->base.regime = SMMUV3_REGIME_S12;
+	ctx->base.plain =
+		ctx->base.regime != REGIME_NONE &&
 		!(ctx->has_s1 && (ctx->s1.tt[0].e0pd || ctx->s1.tt[1].e0pd));
-	ctx->tag = (uint64_t)ctx->s1.aset << 63 | (uint64_t)ctx->asid << 32 |
-		   (uint64_t)ctx->vmid << 8 | (ctx->regime + 1u);
+	ctx->base.tag = (uint64_t)ctx->s1.aset << 63 |
+			(uint64_t)ctx->base.asid << 32 |
+			(uint64_t)ctx->base.vmid << 8 | (ctx->base.regime + 1u);
+	for (unsigned int half = 0; ctx->has_s1 && half < 2; half++)
+		ctx->base.tbi[half] = ctx->s1.tt[half].tbi;
+	if (ctx->has_s1 && ctx->s1.aset)
+		ctx->base.aset = ATTR_ASET;
 	context_bits(v, ctx);
 }
 
 /* From a known STE to a whole context */
-static bool context_load(struct visit *v, struct context *ctx, bool cold,
+static bool context_load(struct visit *v, struct smmuv3_context *ctx, bool cold,
 			 uint64_t seq, struct smmuv3_fault *fault)
 {
 	struct smmuv3_route route = { 0 };
@@ -231,71 +232,37 @@ static bool context_load(struct visit *v, struct context *ctx, bool cold,
 	return true;
 }
 
-bool context_reload(struct visit *v, struct context *ctx,
+bool context_reload(struct visit *v, struct smmuv3_context *ctx,
 		    struct smmuv3_fault *fault)
 {
 	return context_load(v, ctx, true, 0, fault);
 }
 
-/* Where the context of @pasid is published; NULL if there is no memory. */
-static struct context **context_place(struct smmuv3_port *port, uint32_t pasid)
-{
-	struct context ***top = port->pasids;
-	struct context **leaf;
-
-	if (pasid == MODEL_NO_PASID)
-		return &port->ctx;
-	if (pasid >= SSID_LEAF * SSID_LEAF)
-		return NULL;
-	if (!top) {
-		top = alloc_array(SSID_LEAF, sizeof(*top));
-		if (!top)
-			return NULL;
-		reader_publish(&port->pasids, top);
-	}
-	leaf = top[pasid / SSID_LEAF];
-	if (!leaf) {
-		leaf = alloc_array(SSID_LEAF, sizeof(*leaf));
-		if (!leaf)
-			return NULL;
-		reader_publish(&top[pasid / SSID_LEAF], leaf);
-	}
-	return &leaf[pasid % SSID_LEAF];
-}
-
 static void context_keep(struct visit *v, uint64_t seq, uint64_t serial,
-			 const struct context *ctx)
+			 const struct smmuv3_context *ctx)
 {
-	struct smmuv3_port *port = v->port;
-	struct context **place;
-	struct context *copy;
+	struct smmuv3_context *copy;
 
 	copy = alloc_zero(sizeof(*copy));
 	if (!copy)
 		return;
 	*copy = *ctx;
-	copy->cached = true;
+	copy->base.cached = true;
 	copy->has_entry = false;
-	if (serial < copy->serial)
-		copy->serial = serial;
-	spin_take(&port->lock);
-	place = context_place(port, ctx->pasid);
-	if (place && !*place && port->config_seq == seq) {
-		copy->next = port->contexts;
-		copy->link = &port->contexts;
-		if (copy->next)
-			copy->next->link = &copy->next;
-		port->contexts = copy;
-		reader_publish(place, copy);
-		copy = NULL;
-	}
-	spin_drop(&port->lock);
-	free(copy);
+	if (serial < copy->base.serial)
+		copy->base.serial = serial;
+	if (!context_publish(v->port, seq, &copy->base))
+		free(copy);
 }
 
-const struct context *context_get(struct visit *v, bool cold,
-				  struct context *tmp,
-				  struct smmuv3_fault *fault)
+static const struct smmuv3_context *to_context(const struct context *ctx)
+{
+	return (const struct smmuv3_context *)ctx;
+}
+
+const struct smmuv3_context *context_get(struct visit *v, bool cold,
+					 struct smmuv3_context *tmp,
+					 struct smmuv3_fault *fault)
 {
 	const struct context *found = NULL;
 	uint64_t seq, now;
@@ -303,17 +270,17 @@ const struct context *context_get(struct visit *v, bool cold,
 	if (!cold)
 		found = context_cached(v->port, v->access->pasid);
 	if (found)
-		return found;
+		return to_context(found);
 
 	memset(tmp, 0, sizeof(*tmp));
 	*fault = (struct smmuv3_fault){ 0 };
-	tmp->pasid = v->access->pasid;
+	tmp->base.pasid = v->access->pasid;
 	seq = __atomic_load_n(&v->port->config_seq, __ATOMIC_ACQUIRE);
-	now = counted(&v->model->serial);
-	if (!context_stream(v, cold, &tmp->stream, &tmp->serial, fault))
+	now = counted(&v->engine->serial);
+	if (!context_stream(v, cold, &tmp->stream, &tmp->base.serial, fault))
 		return NULL;
 	tmp->has_stream = true;
-	tmp->cached = tmp->serial != ~0ull;
+	tmp->base.cached = tmp->base.serial != ~0ull;
 	tmp->cd_serial = now;
 	if (!context_load(v, tmp, cold, seq, fault))
 		return NULL;
@@ -322,65 +289,33 @@ const struct context *context_get(struct visit *v, bool cold,
 	return tmp;
 }
 
-/* With the port's lock held. */
-static void context_drop(struct smmuv3_port *port, struct context *ctx,
-			 struct context **gone)
-{
-	*ctx->link = ctx->next;
-	if (ctx->next)
-		ctx->next->link = ctx->link;
-	reader_publish(context_place(port, ctx->pasid), NULL);
-	ctx->next = *gone;
-	*gone = ctx;
-}
-
-/* Without a lock: freeing may run callbacks of others. */
-static void contexts_defer(struct smmuv3_port *port, struct context *gone)
-{
-	while (gone) {
-		struct context *next = gone->next;
-
-		grace_defer(port->model->host.grace, &gone->free, free_context);
-		gone = next;
-	}
-}
-
-/*
- * Last, with the lock still held: who sees the new number does not find what
- * was dropped any more, and cannot make a context of it.
- */
-static void config_moves(struct smmuv3_port *port)
-{
-	__atomic_store_n(&port->config_seq, port->config_seq + 1,
-			 __ATOMIC_RELEASE);
-}
-
 void context_drop_stream(struct smmuv3_port *port, bool leaf)
 {
 	struct context *gone = NULL;
 	struct stream_entry *entry;
 
-	spin_take(&port->lock);
+	spin_take(&port->base.lock);
 	if (!leaf)
 		port->l1std.valid = false;
 	l1cd_drop_all(port);
 	entry = port->stream;
 	reader_publish(&port->stream, NULL);
-	while (port->contexts)
-		context_drop(port, port->contexts, &gone);
-	config_moves(port);
-	spin_drop(&port->lock);
+	while (port->base.contexts)
+		context_drop(&port->base, port->base.contexts, &gone);
+	context_moves(&port->base);
+	spin_drop(&port->base.lock);
 	if (entry)
-		grace_defer(port->model->host.grace, &entry->free, free_stream);
-	contexts_defer(port, gone);
+		grace_defer(port->base.engine->host.grace, &entry->free,
+			    free_stream);
+	contexts_defer(&port->base, gone);
 }
 
 void context_drop_l1std(struct smmuv3_port *port)
 {
-	spin_take(&port->lock);
+	spin_take(&port->base.lock);
 	port->l1std.valid = false;
-	config_moves(port);
-	spin_drop(&port->lock);
+	context_moves(&port->base);
+	spin_drop(&port->base.lock);
 }
 
 /* A CD serves the context of its SubstreamID and maybe the one without. */
@@ -389,18 +324,18 @@ void context_drop_cd(struct smmuv3_port *port, uint32_t ssid, bool leaf)
 	struct context *gone = NULL;
 	struct context *ctx;
 
-	spin_take(&port->lock);
+	spin_take(&port->base.lock);
 	if (!leaf)
 		l1cd_drop(port, ssid);
-	ctx = port->ctx;
-	if (ctx && ctx->has_s1 && ctx->ssid == ssid)
-		context_drop(port, ctx, &gone);
-	ctx = (struct context *)context_cached(port, ssid);
-	if (ctx && ctx->has_s1)
-		context_drop(port, ctx, &gone);
-	config_moves(port);
-	spin_drop(&port->lock);
-	contexts_defer(port, gone);
+	ctx = port->base.ctx;
+	if (ctx && to_context(ctx)->has_s1 && to_context(ctx)->ssid == ssid)
+		context_drop(&port->base, ctx, &gone);
+	ctx = (struct context *)context_cached(&port->base, ssid);
+	if (ctx && to_context(ctx)->has_s1)
+		context_drop(&port->base, ctx, &gone);
+	context_moves(&port->base);
+	spin_drop(&port->base.lock);
+	contexts_defer(&port->base, gone);
 }
 
 void context_drop_cds(struct smmuv3_port *port)
@@ -408,29 +343,22 @@ void context_drop_cds(struct smmuv3_port *port)
 	struct context *gone = NULL;
 	struct context *ctx, *next;
 
-	spin_take(&port->lock);
+	spin_take(&port->base.lock);
 	l1cd_drop_all(port);
-	for (ctx = port->contexts; ctx; ctx = next) {
+	for (ctx = port->base.contexts; ctx; ctx = next) {
 		next = ctx->next;
-		if (ctx->has_s1)
-			context_drop(port, ctx, &gone);
+		if (to_context(ctx)->has_s1)
+			context_drop(&port->base, ctx, &gone);
 	}
-	config_moves(port);
-	spin_drop(&port->lock);
-	contexts_defer(port, gone);
+	context_moves(&port->base);
+	spin_drop(&port->base.lock);
+	contexts_defer(&port->base, gone);
 }
 
-void context_free_all(struct smmuv3_port *port)
+void context_fini(struct engine_port *base)
 {
-	struct context *ctx, *next;
+	struct smmuv3_port *port = (struct smmuv3_port *)base;
 
-	for (ctx = port->contexts; ctx; ctx = next) {
-		next = ctx->next;
-		free(ctx);
-	}
 	free(port->stream);
-	for (unsigned int n = 0; port->pasids && n < SSID_LEAF; n++)
-		free(port->pasids[n]);
-	free(port->pasids);
 	l1cd_free(port);
 }

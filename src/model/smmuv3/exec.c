@@ -15,9 +15,6 @@
 #include "front/smmuv3/strtab.h"
 #include "hwdef/smmuv3_regs.h"
 
-/* A device busy for this long before a sync ends is looked at (see below). */
-#define FIRST_WAIT_NS 20000000u
-
 #define EVERY_REGIME                                            \
 	(REGIMES_LEAF_S1 | REGIMES_TABLE_S1 | REGIMES_LEAF_S2 | \
 	 REGIMES_TABLE_S2)
@@ -117,18 +114,12 @@ static void exec_tlbi(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 
 	for (unsigned int i = 0; i < n; i++)
 		regimes |= inval[i].regimes;
-	__atomic_store_n(&m->forgotten, m->forgotten + 1, __ATOMIC_RELAXED);
-	if (regimes & ~REGIMES_LEAF_S1)
-		__atomic_store_n(&m->forgotten_tables, m->forgotten_tables + 1,
-				 __ATOMIC_RELEASE);
-	for (unsigned int i = 0; i < n; i++)
-		iotlb_invalidate(m->tlb, &inval[i]);
-	__atomic_store_n(&m->forgotten, m->forgotten + 1, __ATOMIC_RELEASE);
+	engine_forget(&m->engine, inval, n, regimes & ~REGIMES_LEAF_S1);
 }
 
 /* Does this port's L1STD lead to an STE that @cmd names? */
 static bool same_l1std(const struct smmuv3_regs *regs,
-		       const struct smmuv3_port *port,
+		       const struct engine_port *port,
 		       const struct smmuv3_cmd *cmd)
 {
 	unsigned int split = smmuv3_strtab_split(regs);
@@ -142,12 +133,12 @@ static void cfgi_l1std(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 {
 	struct smmuv3_regs regs;
 
-	if (!m->hostile)
+	if (!m->engine.hostile)
 		return;
 	smmuv3_front_regs(m->front, &regs);
-	for (size_t n = 0; n < m->port_count; n++) {
-		if (same_l1std(&regs, m->ports[n], cmd))
-			context_drop_l1std(m->ports[n]);
+	for (size_t n = 0; n < m->engine.port_count; n++) {
+		if (same_l1std(&regs, m->engine.ports[n], cmd))
+			context_drop_l1std(smmu_port(m->engine.ports[n]));
 	}
 }
 
@@ -171,16 +162,17 @@ static void cfgi_port(struct smmuv3_port *port, const struct smmuv3_cmd *cmd)
 
 static void exec_cfgi(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 {
-	pthread_mutex_lock(&m->ports_lock);
+	pthread_mutex_lock(&m->engine.ports_lock);
 	if (cmd->op == SMMUV3_OP_CFGI_STE_RANGE ||
 	    (cmd->op == SMMUV3_OP_CFGI_STE && !cmd->leaf))
 		cfgi_l1std(m, cmd);
-	for (size_t n = port_find(m, cmd->sid); n < m->port_count; n++) {
-		if (m->ports[n]->config.stream_id > cmd->sid_last)
+	for (size_t n = port_find(&m->engine, cmd->sid);
+	     n < m->engine.port_count; n++) {
+		if (m->engine.ports[n]->config.stream_id > cmd->sid_last)
 			break;
-		cfgi_port(m->ports[n], cmd);
+		cfgi_port(smmu_port(m->engine.ports[n]), cmd);
 	}
-	pthread_mutex_unlock(&m->ports_lock);
+	pthread_mutex_unlock(&m->engine.ports_lock);
 }
 
 /* True if commands may run ahead of syncs in front of them. */
@@ -208,11 +200,11 @@ static void exec_one(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 	case SMMUV3_OP_CFGI_CD:
 	case SMMUV3_OP_CFGI_CD_ALL:
 		exec_cfgi(m, cmd);
-		m->pending = true;
+		m->engine.pending = true;
 		return;
 	case SMMUV3_OP_ATC_INV:
 		ats_invalidate(m, cmd);
-		m->pending = true;
+		m->engine.pending = true;
 		return;
 	case SMMUV3_OP_RESUME:
 		stall_resume(m, cmd);
@@ -222,67 +214,9 @@ static void exec_one(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 		return;
 	default:
 		exec_tlbi(m, cmd);
-		m->pending = true;
+		m->engine.pending = true;
 		return;
 	}
-}
-
-/* Slots that are busy are noted, or compared with what was noted. */
-static void ports_note(struct smmuv3_model *m)
-{
-	pthread_mutex_lock(&m->ports_lock);
-	for (size_t n = 0; n < m->port_count; n++) {
-		struct smmuv3_port *port = m->ports[n];
-
-		for (unsigned int i = 0; i < PORT_SLOTS; i++)
-			port->noted[i] = __atomic_load_n(&port->slot[i].seq,
-							 __ATOMIC_RELAXED);
-		port->noted_crowd =
-			__atomic_load_n(&port->crowd, __ATOMIC_RELAXED);
-	}
-	pthread_mutex_unlock(&m->ports_lock);
-}
-
-static bool port_stuck(const struct smmuv3_port *port)
-{
-	for (unsigned int i = 0; i < PORT_SLOTS; i++) {
-		if (port->noted[i] & 1 &&
-		    port->noted[i] == __atomic_load_n(&port->slot[i].seq,
-						      __ATOMIC_RELAXED))
-			return true;
-	}
-	/* of a crowd it cannot be said who: the benefit of the doubt is ours */
-	return port->noted_crowd &&
-	       __atomic_load_n(&port->crowd, __ATOMIC_RELAXED);
-}
-
-static void ports_fail(struct smmuv3_model *m)
-{
-	pthread_mutex_lock(&m->ports_lock);
-	for (size_t n = 0; n < m->port_count; n++) {
-		if (port_stuck(m->ports[n]))
-			__atomic_store_n(&m->ports[n]->failed, 1,
-					 __ATOMIC_RELEASE);
-	}
-	pthread_mutex_unlock(&m->ports_lock);
-}
-
-/*
- * Every DMA begun before has ended, or its device is failed: it may be stuck
- * in a client's memory, and a queue must not stop for that. A DMA that rings
- * the doorbell itself (-EDEADLK: its target is our own registers) cannot wait
- * for its own end, and goes on.
- */
-void exec_wait(struct smmuv3_model *m)
-{
-	uint64_t first = m->sync_timeout_ns < FIRST_WAIT_NS ? m->sync_timeout_ns
-							    : FIRST_WAIT_NS;
-
-	if (grace_wait(m->host.grace, first) != -ETIMEDOUT)
-		return;
-	ports_note(m);
-	if (grace_wait(m->host.grace, m->sync_timeout_ns - first) == -ETIMEDOUT)
-		ports_fail(m);
 }
 
 /* Where a stretch ends and why */
@@ -294,17 +228,10 @@ struct stretch {
 
 static void consumed(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 {
-	if (m->history)
-		history_add(m->history, cmd);
-	__atomic_store_n(&m->serial, m->serial + 1, __ATOMIC_RELEASE);
-}
-
-void exec_hold(struct smmuv3_model *m, uint32_t delay_us)
-{
-	uint64_t until = inject_deadline(delay_us);
-
-	if (until > m->hold)
-		m->hold = until;
+	if (m->engine.history)
+		history_add(m->engine.history, cmd);
+	__atomic_store_n(&m->engine.serial, m->engine.serial + 1,
+			 __ATOMIC_RELEASE);
 }
 
 static bool names_streams(uint8_t op)
@@ -337,7 +264,7 @@ static bool called_illegal(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 	};
 	uint32_t delay_us;
 
-	return inject_ask(&m->inject, &chance, &delay_us) != INJECT_NONE;
+	return inject_ask(&m->engine.inject, &chance, &delay_us) != INJECT_NONE;
 }
 
 /* Before the command takes effect: fetched, then decoded. 0 or the error */
@@ -346,7 +273,7 @@ static uint32_t judge(struct smmuv3_model *m, const uint64_t dw[2], bool armed,
 {
 	uint32_t delay_us;
 
-	if (armed && inject_happens(&m->inject, INJECT_ABT, &delay_us))
+	if (armed && inject_happens(&m->engine.inject, INJECT_ABT, &delay_us))
 		return SMMUV3_CERROR_ABT;
 	if (smmuv3_decode(dw, &m->id, cmd) || (armed && called_illegal(m, cmd)))
 		return SMMUV3_CERROR_ILL;
@@ -358,19 +285,20 @@ static bool sync_begin(struct smmuv3_model *m, bool armed)
 {
 	uint32_t delay_us;
 
-	if (m->atc_failed) {
-		m->atc_failed = false;
+	if (m->engine.atc_failed) {
+		m->engine.atc_failed = false;
 		return false;
 	}
-	if (armed && inject_happens(&m->inject, INJECT_SLOW_SYNC, &delay_us))
-		exec_hold(m, delay_us);
+	if (armed &&
+	    inject_happens(&m->engine.inject, INJECT_SLOW_SYNC, &delay_us))
+		engine_hold(&m->engine, delay_us);
 	return true;
 }
 
 static void stretch_run(struct smmuv3_model *m, const uint64_t (*cmds)[2],
 			uint32_t n, struct stretch *s)
 {
-	bool armed = inject_armed(&m->inject);
+	bool armed = inject_armed(&m->engine.inject);
 	struct smmuv3_cmd cmd;
 
 	for (; s->end < n; s->end++) {
@@ -399,17 +327,17 @@ static void stretch_sync(struct smmuv3_model *m, const uint64_t (*cmds)[2],
 
 	if (!left)
 		return;
-	if (m->pending)
-		exec_wait(m);
-	m->pending = false;
-	if (m->hold)
-		inject_sleep_until(m->hold);
-	m->hold = 0;
+	if (m->engine.pending)
+		engine_wait(&m->engine);
+	m->engine.pending = false;
+	if (m->engine.hold)
+		inject_sleep_until(m->engine.hold);
+	m->engine.hold = 0;
 	for (uint32_t i = start; left; i++) {
 		if ((cmds[i][0] & SMMUV3_CMD_0_OP) != SMMUV3_OP_SYNC)
 			continue;
 		left--;
-		count_own(&m->syncs);
+		count_own(&m->engine.syncs);
 		smmuv3_front_sync(m->front, cmds[i], i + 1);
 	}
 }

@@ -71,7 +71,7 @@ static void say_fault(struct story *story, const struct smmuv3_fault *fault)
 	say(story, "\n");
 }
 
-static void say_tables(struct story *story, const struct context *ctx)
+static void say_tables(struct story *story, const struct smmuv3_context *ctx)
 {
 	const struct smmuv3_s2 *s2 = &ctx->stream.s2;
 
@@ -88,7 +88,7 @@ static void say_tables(struct story *story, const struct context *ctx)
 		    s2->vmid, (ull)s2->tt.ttb, s2->tt.in_bits);
 }
 
-static void say_walk(struct story *story, const struct context *ctx)
+static void say_walk(struct story *story, const struct smmuv3_context *ctx)
 {
 	const struct walk_cache listener = { .step = say_step };
 	struct walk_env env;
@@ -99,7 +99,7 @@ static void say_walk(struct story *story, const struct context *ctx)
 	env.cache = &listener;
 	env.cache_ctx = story;
 	context_input(story->v, &in);
-	smmuv3_stream_attrs(&ctx->stream, &story->v->model->id, &in);
+	smmuv3_stream_attrs(&ctx->stream, &smmu_of(story->v)->id, &in);
 	if (!smmuv3_walk(&env, ctx->has_s1 ? &ctx->s1 : NULL,
 			 ctx->path == SMMUV3_PATH_S1 ? NULL : &ctx->stream.s2,
 			 &in, &w)) {
@@ -113,7 +113,7 @@ static void say_walk(struct story *story, const struct context *ctx)
 	say(story, "\n");
 }
 
-static void say_path(struct story *story, const struct context *ctx)
+static void say_path(struct story *story, const struct smmuv3_context *ctx)
 {
 	struct result r = { 0 };
 
@@ -133,8 +133,8 @@ static void explain(struct story *story)
 {
 	struct visit *v = story->v;
 	struct smmuv3_fault fault = { 0 };
-	const struct context *ctx;
-	struct context tmp;
+	const struct smmuv3_context *ctx;
+	struct smmuv3_context tmp;
 
 	say(story, "stream %#x", v->port->config.stream_id);
 	if (v->access->pasid != MODEL_NO_PASID)
@@ -142,10 +142,10 @@ static void explain(struct story *story)
 	say(story, ", %s %#llx\n",
 	    v->access->flags & MODEL_WRITE ? "write" : "read",
 	    (ull)v->access->iova);
-	if (__atomic_load_n(&v->model->mode, __ATOMIC_ACQUIRE) !=
+	if (__atomic_load_n(&v->engine->mode, __ATOMIC_ACQUIRE) !=
 	    MODE_TRANSLATE) {
 		say(story, "SMMUEN is 0: %s\n",
-		    __atomic_load_n(&v->model->mode, __ATOMIC_ACQUIRE) ==
+		    __atomic_load_n(&v->engine->mode, __ATOMIC_ACQUIRE) ==
 				    MODE_ABORT
 			    ? "GBPA aborts"
 			    : "GBPA bypasses");
@@ -161,10 +161,10 @@ static void explain(struct story *story)
 void engine_explain(struct model_port *opaque,
 		    const struct model_access *access, char *text, size_t size)
 {
-	struct smmuv3_port *port = to_port(opaque);
+	struct engine_port *port = to_port(opaque);
 	struct slot spare;
 	struct visit v = {
-		.model = port->model,
+		.engine = port->engine,
 		.port = port,
 		.access = access,
 		.quiet = true,

@@ -41,13 +41,13 @@ bool l1cd_find(struct smmuv3_port *port, uint32_t index, uint64_t addr,
 	const struct l1cd_entry *entry;
 	bool found;
 
-	spin_take(&port->lock);
+	spin_take(&port->base.lock);
 	entry = entry_at(port->l1cds, index);
 	found = entry && entry->epoch == port->l1cds->epoch &&
 		entry->l1cd.addr == addr;
 	if (found)
 		*l1cd = entry->l1cd;
-	spin_drop(&port->lock);
+	spin_drop(&port->base.lock);
 	return found;
 }
 
@@ -74,15 +74,15 @@ void l1cd_keep(struct smmuv3_port *port, uint64_t seq, uint32_t index,
 {
 	struct l1cd_entry *entry = NULL;
 
-	spin_take(&port->lock);
-	if (port->config_seq == seq)
+	spin_take(&port->base.lock);
+	if (port->base.config_seq == seq)
 		entry = entry_make(port, index);
 	if (entry) {
 		port->l1cds->split = split;
 		entry->epoch = port->l1cds->epoch;
 		entry->l1cd = *l1cd;
 	}
-	spin_drop(&port->lock);
+	spin_drop(&port->base.lock);
 }
 
 void l1cd_drop(struct smmuv3_port *port, uint32_t ssid)

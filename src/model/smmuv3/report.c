@@ -32,9 +32,9 @@ void report_event(struct smmuv3_model *m, struct smmuv3_port *port,
 {
 	if (merge && merged(m, port, rec))
 		return;
-	count(&m->events);
+	count(&m->engine.events);
 	if (!smmuv3_front_event(m->front, rec))
-		count(&m->events_lost);
+		count(&m->engine.events_lost);
 }
 
 /* CR2.RECINVSID asks for C_BAD_STREAMID; all others are recorded. */
@@ -48,7 +48,7 @@ static bool config_recorded(struct smmuv3_model *m, uint8_t event)
 	return regs.cr2 & SMMUV3_CR2_RECINVSID;
 }
 
-static void judge(struct visit *v, const struct context *ctx,
+static void judge(struct visit *v, const struct smmuv3_context *ctx,
 		  const struct smmuv3_fault *fault,
 		  struct smmuv3_verdict *verdict)
 {
@@ -58,7 +58,7 @@ static void judge(struct visit *v, const struct context *ctx,
 				     ctx->has_s1 ? &ctx->s1 : NULL, fault,
 				     verdict);
 	else
-		verdict->record = config_recorded(v->model, fault->event);
+		verdict->record = config_recorded(smmu_of(v), fault->event);
 }
 
 static void stall(struct visit *v, const struct smmuv3_input *in,
@@ -77,7 +77,7 @@ static void stall(struct visit *v, const struct smmuv3_input *in,
 	}
 }
 
-void report_fault(struct visit *v, const struct context *ctx,
+void report_fault(struct visit *v, const struct smmuv3_context *ctx,
 		  const struct smmuv3_fault *fault,
 		  struct model_translation *out)
 {
@@ -96,12 +96,12 @@ void report_fault(struct visit *v, const struct context *ctx,
 		return;
 	context_input(v, &in);
 	if (ctx->has_stream)
-		smmuv3_stream_attrs(&ctx->stream, &v->model->id, &in);
+		smmuv3_stream_attrs(&ctx->stream, &smmu_of(v)->id, &in);
 	if (verdict.stall) {
 		stall(v, &in, fault, out);
 	} else if (verdict.record) {
 		smmuv3_event_build(&in, fault, NULL, rec);
-		report_event(v->model, v->port, rec,
+		report_event(smmu_of(v), port_of(v), rec,
 			     ctx->has_stream && ctx->stream.mev);
 	}
 }

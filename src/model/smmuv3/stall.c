@@ -41,7 +41,7 @@ static uint16_t stag_find(const struct smmuv3_model *m)
 }
 
 /* With stall_lock held. NO_STAG: all are in use. */
-static uint16_t stag_take(struct smmuv3_model *m, struct smmuv3_port *port)
+static uint16_t stag_take(struct smmuv3_model *m, struct engine_port *port)
 {
 	uint16_t tag = stag_find(m);
 	struct stall *stall;
@@ -53,7 +53,7 @@ static uint16_t stag_take(struct smmuv3_model *m, struct smmuv3_port *port)
 		stag_give(m, stall);
 	*stall = (struct stall){
 		.port = port,
-		.syncs = counted(&m->syncs),
+		.syncs = counted(&m->engine.syncs),
 	};
 	m->stall_next = tag + 1u;
 	m->stall_used++;
@@ -80,7 +80,7 @@ static bool unreported_take(struct smmuv3_model *m, uint16_t *tag,
 
 		if (!stall->port || stall->reported)
 			continue;
-		if (stall->syncs != counted(&m->syncs)) {
+		if (stall->syncs != counted(&m->engine.syncs)) {
 			answer(stall, STALL_RETRY);
 			continue;
 		}
@@ -112,7 +112,7 @@ void stall_report(struct smmuv3_model *m)
 			unreported_return(m, tag);
 			return;
 		}
-		count(&m->events);
+		count(&m->engine.events);
 	}
 }
 
@@ -128,7 +128,7 @@ static bool same_transaction(const uint64_t a[4], const uint64_t b[4])
 
 /* With stall_lock held: the stall of the transaction of @rec, or NULL. */
 static struct stall *stall_again(struct smmuv3_model *m,
-				 const struct smmuv3_port *port,
+				 const struct engine_port *port,
 				 const uint64_t rec[4])
 {
 	for (uint32_t n = 0; m->stall_used && n < m->stall_max; n++) {
@@ -149,7 +149,7 @@ static enum stall_state stall_enter(struct visit *v,
 				    const struct smmuv3_fault *fault,
 				    uint16_t *tag)
 {
-	struct smmuv3_model *m = v->model;
+	struct smmuv3_model *m = smmu_of(v);
 	struct smmuv3_stall told = { .stall = true };
 	struct stall *stall;
 	enum stall_state state;
@@ -170,7 +170,7 @@ static enum stall_state stall_enter(struct visit *v,
 	if (told.stag == NO_STAG || (stall && stall->reported))
 		return STALL_WAITS;
 	stall = &m->stalls[told.stag];
-	stall->syncs = counted(&m->syncs);
+	stall->syncs = counted(&m->engine.syncs);
 	smmuv3_event_build(in, fault, &told, stall->rec);
 	return STALL_WAITS;
 }
@@ -178,7 +178,7 @@ static enum stall_state stall_enter(struct visit *v,
 enum stall_state stall_begin(struct visit *v, const struct smmuv3_input *in,
 			     const struct smmuv3_fault *fault, uint16_t *tag)
 {
-	struct smmuv3_model *m = v->model;
+	struct smmuv3_model *m = smmu_of(v);
 	enum stall_state state;
 
 	pthread_mutex_lock(&m->stall_lock);
@@ -203,8 +203,8 @@ static int answer_errno(enum stall_state state)
 
 int stall_poll(struct model_port *opaque, uint16_t tag)
 {
-	struct smmuv3_port *port = to_port(opaque);
-	struct smmuv3_model *m = port->model;
+	struct engine_port *port = to_port(opaque);
+	struct smmuv3_model *m = (struct smmuv3_model *)port->engine;
 	struct stall *stall;
 	int rc = -ENOENT;
 
@@ -262,9 +262,9 @@ void stall_terminate_all(struct smmuv3_model *m)
 	terminate(m, true, 0);
 }
 
-void stall_forget(struct smmuv3_port *port)
+void stall_forget(struct engine_port *port)
 {
-	struct smmuv3_model *m = port->model;
+	struct smmuv3_model *m = (struct smmuv3_model *)port->engine;
 
 	pthread_mutex_lock(&m->stall_lock);
 	for (uint32_t n = 0; m->stall_used && n < m->stall_max; n++) {

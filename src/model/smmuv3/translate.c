@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "model/smmuv3/hit.h"
+#include "model/hit.h"
 
 /* The caches as one walk sees them; the tags are the context's. */
 struct walk_tags {
@@ -26,9 +26,9 @@ struct walk_tags {
 void engine_env(const struct visit *v, struct walk_env *env)
 {
 	*env = (struct walk_env){
-		.phys = v->model->host.phys,
+		.phys = v->engine->host.phys,
 		.cursors = &v->slot->walk,
-		.oas_bits = v->model->oas_bits,
+		.oas_bits = smmu_of(v)->oas_bits,
 		.quiet = v->quiet,
 	};
 }
@@ -38,7 +38,7 @@ static void result_used(const struct visit *v, struct result *r,
 			const struct iotlb_entry *e)
 {
 	r->used = true;
-	if (!v->model->hostile)
+	if (!v->engine->hostile)
 		return;
 	if (r->has_entry && r->entry.serial <= e->serial)
 		return;
@@ -56,7 +56,7 @@ static bool table_find(struct walk_tags *t, uint64_t addr, uint8_t regime,
 		.vmid = t->vmid,
 		.regime = regime,
 	};
-	const struct iotlb_entry *e = iotlb_lookup(t->v->model->tlb, &key);
+	const struct iotlb_entry *e = iotlb_lookup(t->v->engine->tlb, &key);
 
 	/* Tags shared by tables of another geometry: software's mistake. */
 	if (!e || e->granule_lg2 != tt->granule_lg2 ||
@@ -91,7 +91,7 @@ static void table_add(struct walk_tags *t, const struct walk_table *table,
 		.granule_lg2 = granule_lg2,
 	};
 
-	iotlb_insert(t->v->model->tlb, t->ticket, &e);
+	iotlb_insert(t->v->engine->tlb, t->ticket, &e);
 }
 
 /* Deepest first: the nearer to the leaf, the shorter the walk. */
@@ -102,7 +102,7 @@ static bool s1_find(void *ctx, uint64_t addr, struct walk_table *table)
 					   SMMUV3_REGIME_S1_TABLE_L1 };
 	struct walk_tags *t = ctx;
 	const struct smmuv3_tt *tt = &t->s1->tt[(addr >> 55) & 1];
-	size_t levels = t->v->model->hostile ? ARRAY_SIZE(regimes) : 2;
+	size_t levels = t->v->engine->hostile ? ARRAY_SIZE(regimes) : 2;
 
 	for (size_t n = 0; n < levels; n++) {
 		if (table_find(t, addr, regimes[n], t->asid, tt, table))
@@ -119,7 +119,7 @@ static void s1_add(void *ctx, uint64_t addr, const struct walk_table *table)
 	struct walk_tags *t = ctx;
 
 	/* fast: the upper ones save too little to be worth their insertion */
-	if (table->level < (t->v->model->hostile ? 1 : 2) || table->level > 3)
+	if (table->level < (t->v->engine->hostile ? 1 : 2) || table->level > 3)
 		return;
 	table_add(t, table, regimes[table->level], t->asid,
 		  t->s1->tt[(addr >> 55) & 1].granule_lg2);
@@ -169,7 +169,7 @@ static bool ipa_find(void *ctx, uint64_t ipa, struct walk_page *page)
 		.vmid = t->vmid,
 		.regime = SMMUV3_REGIME_S2,
 	};
-	const struct iotlb_entry *e = iotlb_lookup(t->v->model->tlb, &key);
+	const struct iotlb_entry *e = iotlb_lookup(t->v->engine->tlb, &key);
 
 	if (!e)
 		return false;
@@ -190,7 +190,7 @@ static bool ipa_find(void *ctx, uint64_t ipa, struct walk_page *page)
 /* Finds what lies behind the whole page, if that is one piece of memory. */
 static void entry_host(struct visit *v, struct iotlb_entry *e)
 {
-	const struct phys *phys = v->model->host.phys;
+	const struct phys *phys = v->engine->host.phys;
 	const struct phys_span *span;
 
 	e->cookie = phys_generation(phys);
@@ -223,7 +223,7 @@ static void ipa_add(void *ctx, uint64_t ipa, const struct walk_page *page)
 
 	(void)ipa;
 	entry_host(t->v, &e);
-	iotlb_insert(t->v->model->tlb, t->ticket, &e);
+	iotlb_insert(t->v->engine->tlb, t->ticket, &e);
 }
 
 /*
@@ -249,7 +249,7 @@ static const struct walk_cache cache_fast = {
 /* The same for one CD */
 struct cd_tags {
 	struct walk_tags walk;
-	struct context *ctx;
+	struct smmuv3_context *ctx;
 	uint64_t seq; /* port.config_seq before it began */
 };
 
@@ -257,10 +257,10 @@ static bool cd_l1_find(void *ctx, uint32_t index, uint64_t addr, uint64_t *l1cd)
 {
 	struct cd_tags *t = container_of(ctx, struct cd_tags, walk);
 
-	if (!l1cd_find(t->walk.v->port, index, addr, &t->ctx->l1cd))
+	if (!l1cd_find(port_of(t->walk.v), index, addr, &t->ctx->l1cd))
 		return false;
 	t->ctx->has_l1cd = true;
-	t->ctx->cached = true;
+	t->ctx->base.cached = true;
 	*l1cd = t->ctx->l1cd.value;
 	return true;
 }
@@ -274,7 +274,7 @@ static void cd_l1_add(void *ctx, uint32_t index, uint64_t addr, uint64_t value)
 		.serial = t->walk.serial,
 	};
 
-	l1cd_keep(t->walk.v->port, t->seq, index,
+	l1cd_keep(port_of(t->walk.v), t->seq, index,
 		  smmuv3_cd_split(&t->ctx->stream), &l1cd);
 }
 
@@ -290,7 +290,7 @@ static const struct walk_cache cache_cd = {
 
 /* In line: the second caller, for what is refused, is not worth a call. */
 static inline __attribute__((always_inline)) void
-walk_entry(const struct walk_tags *t, const struct context *ctx,
+walk_entry(const struct walk_tags *t, const struct smmuv3_context *ctx,
 	   const struct smmuv3_walk *w, struct iotlb_entry *e)
 {
 	*e = (struct iotlb_entry){
@@ -299,11 +299,11 @@ walk_entry(const struct walk_tags *t, const struct context *ctx,
 		.leaf = w->leaf.first,
 		.ipa = w->page_ipa,
 		.serial = t->serial,
-		.asid = ctx->asid,
+		.asid = ctx->base.asid,
 		.attrs = page_attrs(&w->leaf, w->ready,
 				    t->s1 && t->s2 ? w->s2.allowed : 0xff),
-		.vmid = ctx->vmid,
-		.regime = ctx->regime,
+		.vmid = ctx->base.vmid,
+		.regime = ctx->base.regime,
 		.size_lg2 = w->page_lg2,
 		.leaf_lg2 = w->leaf.size_lg2,
 		.level = w->leaf.level,
@@ -326,7 +326,7 @@ static void result_entry(struct visit *v, const struct iotlb_entry *e,
 	r->size_lg2 = e->size_lg2;
 	r->pa = e->out + offset;
 	r->ipa = e->ipa + offset;
-	r->host = hit_host(v->model, e, write, offset);
+	r->host = hit_host(v->engine, e, write, offset);
 }
 
 /*
@@ -337,18 +337,18 @@ static void result_entry(struct visit *v, const struct iotlb_entry *e,
 static void walk_begin(struct walk_tags *t, uint64_t tag, struct walk_env *env)
 {
 	struct walk_recents *recents = &t->v->slot->tables;
-	struct smmuv3_model *m = t->v->model;
+	struct smmuv3_model *m = smmu_of(t->v);
 	uint64_t forgotten, tables;
 
-	t->serial = counted(&m->serial);
-	t->ticket = iotlb_ticket(m->tlb);
-	tables = __atomic_load_n(&m->forgotten_tables, __ATOMIC_ACQUIRE);
-	forgotten = __atomic_load_n(&m->forgotten, __ATOMIC_ACQUIRE);
+	t->serial = counted(&m->engine.serial);
+	t->ticket = iotlb_ticket(m->engine.tlb);
+	tables = __atomic_load_n(&m->engine.forgotten_tables, __ATOMIC_ACQUIRE);
+	forgotten = __atomic_load_n(&m->engine.forgotten, __ATOMIC_ACQUIRE);
 	env->cache_ctx = t;
 	if (forgotten & 1)
 		return;
-	env->cache = m->hostile ? &cache_hostile : &cache_fast;
-	if (m->hostile)
+	env->cache = m->engine.hostile ? &cache_hostile : &cache_fast;
+	if (m->engine.hostile)
 		return;
 	recents->stamp = tables + 1;
 	recents->tag[0] = tag;
@@ -357,18 +357,18 @@ static void walk_begin(struct walk_tags *t, uint64_t tag, struct walk_env *env)
 }
 
 static __attribute__((cold, noinline)) bool
-cd_by_caches(struct visit *v, struct context *ctx, uint64_t seq,
+cd_by_caches(struct visit *v, struct smmuv3_context *ctx, uint64_t seq,
 	     struct smmuv3_fault *fault)
 {
-	const struct smmuv3_model *m = v->model;
+	const struct smmuv3_model *m = smmu_of(v);
 	struct result r = { 0 };
 	struct cd_tags t = {
 		.walk = {
 			.v = v,
 			.s2 = &ctx->stream.s2,
 			.r = &r,
-			.serial = counted(&m->serial),
-			.ticket = iotlb_ticket(m->tlb),
+			.serial = counted(&m->engine.serial),
+			.ticket = iotlb_ticket(m->engine.tlb),
 			.vmid = ctx->stream.vmid,
 		},
 		.ctx = ctx,
@@ -379,26 +379,26 @@ cd_by_caches(struct visit *v, struct context *ctx, uint64_t seq,
 
 	engine_env(v, &env);
 	env.cache_ctx = &t.walk;
-	if (!(__atomic_load_n(&m->forgotten, __ATOMIC_ACQUIRE) & 1))
+	if (!(__atomic_load_n(&m->engine.forgotten, __ATOMIC_ACQUIRE) & 1))
 		env.cache = &cache_cd; /* as in walk_begin() */
-	ok = smmuv3_cd_load(&env, &v->model->id, &ctx->stream, ctx->ssid,
+	ok = smmuv3_cd_load(&env, &smmu_of(v)->id, &ctx->stream, ctx->ssid,
 			    &ctx->s1, fault);
-	ctx->cached |= r.used;
+	ctx->base.cached |= r.used;
 	ctx->has_entry = r.has_entry;
 	if (r.has_entry)
 		ctx->entry = r.entry;
 	return ok;
 }
 
-bool engine_cd(struct visit *v, struct context *ctx, bool cold, uint64_t seq,
-	       struct smmuv3_fault *fault)
+bool engine_cd(struct visit *v, struct smmuv3_context *ctx, bool cold,
+	       uint64_t seq, struct smmuv3_fault *fault)
 {
 	struct walk_env env;
 
-	if (v->model->hostile && !cold)
+	if (v->engine->hostile && !cold)
 		return cd_by_caches(v, ctx, seq, fault);
 	engine_env(v, &env);
-	return smmuv3_cd_load(&env, &v->model->id, &ctx->stream, ctx->ssid,
+	return smmuv3_cd_load(&env, &smmu_of(v)->id, &ctx->stream, ctx->ssid,
 			      &ctx->s1, fault);
 }
 
@@ -408,7 +408,7 @@ bool engine_cd(struct visit *v, struct context *ctx, bool cold, uint64_t seq,
  * takes a leaf there, too.
  */
 static __attribute__((cold, noinline)) void
-path_refused(const struct walk_tags *refused, const struct context *ctx,
+path_refused(const struct walk_tags *refused, const struct smmuv3_context *ctx,
 	     const struct walk_env *env, const struct smmuv3_input *in,
 	     const struct smmuv3_fault *fault)
 {
@@ -429,19 +429,20 @@ path_refused(const struct walk_tags *refused, const struct context *ctx,
 		return;
 	walk_entry(&t, ctx, &w, &e);
 	entry_host(t.v, &e);
-	iotlb_insert(t.v->model->tlb, t.ticket, &e);
+	iotlb_insert(t.v->engine->tlb, t.ticket, &e);
 }
 
-static void path_walk(struct visit *v, const struct context *ctx, bool cold,
-		      const struct smmuv3_input *in, struct result *r)
+static void path_walk(struct visit *v, const struct smmuv3_context *ctx,
+		      bool cold, const struct smmuv3_input *in,
+		      struct result *r)
 {
 	struct walk_tags t = {
 		.v = v,
 		.s1 = ctx->has_s1 ? &ctx->s1 : NULL,
 		.s2 = ctx->path == SMMUV3_PATH_S1 ? NULL : &ctx->stream.s2,
 		.r = r,
-		.asid = ctx->asid,
-		.vmid = ctx->vmid,
+		.asid = ctx->base.asid,
+		.vmid = ctx->base.vmid,
 	};
 	struct walk_env env;
 	struct smmuv3_walk w;
@@ -449,7 +450,7 @@ static void path_walk(struct visit *v, const struct context *ctx, bool cold,
 
 	engine_env(v, &env);
 	if (!cold)
-		walk_begin(&t, ctx->tag, &env);
+		walk_begin(&t, ctx->base.tag, &env);
 	if (!smmuv3_walk(&env, t.s1, t.s2, in, &w)) {
 		r->fault = w.fault;
 		path_refused(&t, ctx, &env, in, &w.fault);
@@ -458,14 +459,15 @@ static void path_walk(struct visit *v, const struct context *ctx, bool cold,
 	walk_entry(&t, ctx, &w, &e);
 	if (!cold)
 		entry_host(v, &e);
-	result_entry(v, &e, smmuv3_addr(ctx, in->addr), r);
+	result_entry(v, &e, context_addr(&ctx->base, in->addr), r);
 	if (!cold && !v->quiet)
-		iotlb_insert(v->model->tlb, t.ticket, &e);
+		iotlb_insert(v->engine->tlb, t.ticket, &e);
 }
 
 /* A cached translation that does not permit the access faults as it stands. */
-static void entry_fault(const struct context *ctx, const struct iotlb_entry *e,
-			uint8_t need, uint64_t addr, struct smmuv3_fault *fault)
+static void entry_fault(const struct smmuv3_context *ctx,
+			const struct iotlb_entry *e, uint8_t need,
+			uint64_t addr, struct smmuv3_fault *fault)
 {
 	bool s1_refuses = !(field_get(ATTR_ALLOWED, e->attrs) & need);
 
@@ -484,17 +486,17 @@ static void entry_fault(const struct context *ctx, const struct iotlb_entry *e,
 }
 
 /* True if the cache has the answer, be it a fault. */
-static bool path_lookup(struct visit *v, const struct context *ctx,
+static bool path_lookup(struct visit *v, const struct smmuv3_context *ctx,
 			const struct smmuv3_input *in, struct result *r)
 {
-	uint64_t addr = smmuv3_addr(ctx, in->addr);
+	uint64_t addr = context_addr(&ctx->base, in->addr);
 	uint8_t need = smmuv3_access_bit(in);
 	const struct iotlb_entry *e;
 
 	/* E0PD keeps the unprivileged out whatever is cached (5.4) */
 	if (ctx->has_s1 && ctx->s1.tt[(addr >> 55) & 1].e0pd && !in->priv)
 		return false;
-	e = hit_lookup(v->model, ctx, addr);
+	e = hit_lookup(v->engine, &ctx->base, addr);
 	if (!e)
 		return false;
 	if (!(e->attrs & need) && (attrs_allowed(e->attrs) & need))
@@ -508,18 +510,18 @@ static bool path_lookup(struct visit *v, const struct context *ctx,
 	return true;
 }
 
-void engine_path(struct visit *v, const struct context *ctx, bool cold,
+void engine_path(struct visit *v, const struct smmuv3_context *ctx, bool cold,
 		 struct result *r)
 {
 	struct smmuv3_input in;
 
-	r->used = ctx->cached && !cold;
+	r->used = ctx->base.cached && !cold;
 	if (ctx->path == SMMUV3_PATH_ABORT)
 		return;
 	context_input(v, &in);
-	smmuv3_stream_attrs(&ctx->stream, &v->model->id, &in);
+	smmuv3_stream_attrs(&ctx->stream, &smmu_of(v)->id, &in);
 	if (ctx->path == SMMUV3_PATH_BYPASS) {
-		r->bypass = smmuv3_bypass(&v->model->id, &in, &r->fault);
+		r->bypass = smmuv3_bypass(&smmu_of(v)->id, &in, &r->fault);
 		r->ok = r->bypass;
 		r->ready = 0xff;
 		r->allowed = 0xff;
@@ -532,36 +534,36 @@ void engine_path(struct visit *v, const struct context *ctx, bool cold,
 }
 
 /* What hit_find() has not found */
-static void path_missed(struct visit *v, const struct context *ctx,
+static void path_missed(struct visit *v, const struct smmuv3_context *ctx,
 			struct result *r)
 {
 	struct smmuv3_input in;
 
 	context_input(v, &in);
-	smmuv3_stream_attrs(&ctx->stream, &v->model->id, &in);
+	smmuv3_stream_attrs(&ctx->stream, &smmu_of(v)->id, &in);
 	path_walk(v, ctx, false, &in, r);
 }
 
 void engine_stage2(struct visit *v, const struct smmuv3_stream *stream,
 		   bool cold, struct result *r)
 {
-	struct context ctx = {
+	struct smmuv3_context ctx = {
 		.path = SMMUV3_PATH_S2,
-		.regime = SMMUV3_REGIME_S2,
-		.vmid = stream->vmid,
+		.base.regime = SMMUV3_REGIME_S2,
+		.base.vmid = stream->vmid,
 		.stream = *stream,
 	};
 
 	engine_path(v, &ctx, cold, r);
 }
 
-static void tell(struct visit *v, const struct context *ctx,
+static void tell(struct visit *v, const struct smmuv3_context *ctx,
 		 const struct result *r, struct model_translation *out)
 {
 	unsigned int flags = v->access->flags & MODEL_PRIV;
-	uint8_t r_bit = ctx->bits[flags];
-	uint8_t w_bit = ctx->bits[flags | MODEL_WRITE];
-	uint8_t x_bit = ctx->bits[flags | MODEL_EXEC];
+	uint8_t r_bit = ctx->base.bits[flags];
+	uint8_t w_bit = ctx->base.bits[flags | MODEL_WRITE];
+	uint8_t x_bit = ctx->base.bits[flags | MODEL_EXEC];
 
 	out->hit = r->hit;
 	out->bypass = r->bypass;
@@ -590,8 +592,8 @@ static void disabled(struct visit *v, struct model_translation *out)
 		return;
 	}
 	context_input(v, &in);
-	if (__atomic_load_n(&v->model->mode, __ATOMIC_RELAXED) == MODE_ABORT ||
-	    !smmuv3_bypass(&v->model->id, &in, &fault))
+	if (__atomic_load_n(&v->engine->mode, __ATOMIC_RELAXED) == MODE_ABORT ||
+	    !smmuv3_bypass(&smmu_of(v)->id, &in, &fault))
 		return;
 	out->result = MODEL_OK;
 	out->bypass = true;
@@ -619,10 +621,11 @@ static void result_init(struct result *r)
 	r->has_entry = false;
 }
 
-void engine_translate(struct visit *v, struct model_translation *out)
+void smmuv3_translate(struct visit *v, struct model_translation *out)
 {
-	const struct context *ctx = v->missed;
-	struct context tmp;
+	const struct smmuv3_context *ctx =
+		(const struct smmuv3_context *)v->missed;
+	struct smmuv3_context tmp;
 	struct result r;
 
 	result_init(&r);
@@ -630,7 +633,7 @@ void engine_translate(struct visit *v, struct model_translation *out)
 	*out = (struct model_translation){ .result = MODEL_ABORTED };
 	if (__atomic_load_n(&v->port->failed, __ATOMIC_ACQUIRE))
 		return;
-	if (__atomic_load_n(&v->model->mode, __ATOMIC_ACQUIRE) !=
+	if (__atomic_load_n(&v->engine->mode, __ATOMIC_ACQUIRE) !=
 	    MODE_TRANSLATE) {
 		disabled(v, out);
 		return;
@@ -647,8 +650,8 @@ void engine_translate(struct visit *v, struct model_translation *out)
 	if (ctx)
 		engine_path(v, ctx, false, &r);
 	else
-		r.used = tmp.cached;
-	if (v->model->hostile && r.used)
+		r.used = tmp.base.cached;
+	if (v->engine->hostile && r.used)
 		out->stale = check_path(v, ctx ? ctx : &tmp, &r);
 out:
 	if (ctx)
@@ -657,23 +660,4 @@ out:
 		count_own(r.hit ? &v->slot->hits : &v->slot->misses);
 	if (!r.ok)
 		report_fault(v, ctx ? ctx : &tmp, &r.fault, out);
-}
-
-void engine_model_translate(struct model_port *opaque,
-			    const struct model_access *access,
-			    struct model_translation *out)
-{
-	struct smmuv3_port *port = to_port(opaque);
-	struct visit v = {
-		.model = port->model,
-		.port = port,
-		.access = access,
-		.quiet = access->flags & MODEL_QUIET,
-	};
-	struct slot spare;
-
-	v.slot = slot_enter(port, &spare);
-	if (v.quiet || !hit(&v, out))
-		engine_translate(&v, out);
-	slot_leave(port, v.slot, &spare);
 }

@@ -10,19 +10,21 @@
  * invalidated in between; and an invalidation after that waits for this
  * section.
  */
-#ifndef MODEL_SMMUV3_HIT_H
-#define MODEL_SMMUV3_HIT_H
+#ifndef MODEL_HIT_H
+#define MODEL_HIT_H
 
-#include "model/smmuv3/engine.h"
+#include "model/engine.h"
 
-static inline uint64_t smmuv3_addr(const struct context *ctx, uint64_t iova)
+/* The address as tables and caches see it: without a top byte, maybe */
+static inline uint64_t context_addr(const struct context *ctx, uint64_t iova)
 {
-	return ctx->has_s1 ? smmuv3_effective_va(&ctx->s1, iova) : iova;
+	if (!ctx->tbi[(iova >> 55) & 1])
+		return iova;
+	return (uint64_t)((int64_t)(iova << 8) >> 8);
 }
 
-static inline const struct iotlb_entry *hit_lookup(const struct smmuv3_model *m,
-						   const struct context *ctx,
-						   uint64_t addr)
+static inline const struct iotlb_entry *
+hit_lookup(const struct engine *m, const struct context *ctx, uint64_t addr)
 {
 	const struct iotlb_key key = {
 		.iova = addr,
@@ -32,8 +34,8 @@ static inline const struct iotlb_entry *hit_lookup(const struct smmuv3_model *m,
 	};
 	const struct iotlb_entry *e = iotlb_lookup(m->tlb, &key);
 
-	/* global entries serve their own ASID set only (3.17.1) */
-	if (e && e->global && !(e->attrs & ATTR_ASET) == ctx->s1.aset)
+	/* global entries serve their own ASID set only (SMMUv3 3.17.1) */
+	if (e && e->global && (e->attrs & ATTR_ASET) != ctx->aset)
 		return NULL;
 	return e;
 }
@@ -46,7 +48,7 @@ static inline uint8_t attrs_allowed(uint32_t attrs)
 }
 
 /* Where the entry's memory lies, if it still does and permits the access */
-static inline void *hit_host(const struct smmuv3_model *m,
+static inline void *hit_host(const struct engine *m,
 			     const struct iotlb_entry *e, bool write,
 			     uint64_t offset)
 {
@@ -57,7 +59,7 @@ static inline void *hit_host(const struct smmuv3_model *m,
 }
 
 /* What the thread has lately used, or the cache's answer put in its place. */
-static inline struct recent *hit_recent(const struct smmuv3_model *m,
+static inline struct recent *hit_recent(const struct engine *m,
 					struct slot *slot,
 					const struct context *ctx,
 					uint64_t addr)
@@ -89,13 +91,13 @@ static inline struct recent *hit_recent(const struct smmuv3_model *m,
  * NULL: look closer, and with *context set there need be no more looking into
  * the cache. *addr: the effective address
  */
-static inline const struct recent *hit_find(struct smmuv3_port *port,
+static inline const struct recent *hit_find(struct engine_port *port,
 					    struct slot *slot,
 					    const struct model_access *access,
 					    const struct context **context,
 					    uint64_t *addr)
 {
-	const struct smmuv3_model *m = port->model;
+	const struct engine *m = port->engine;
 	const struct context *ctx;
 	struct recent *recent;
 
@@ -107,7 +109,7 @@ static inline const struct recent *hit_find(struct smmuv3_port *port,
 	ctx = context_cached(port, access->pasid);
 	if (!ctx || !ctx->plain)
 		return NULL;
-	*addr = smmuv3_addr(ctx, access->iova);
+	*addr = context_addr(ctx, access->iova);
 	recent = hit_recent(m, slot, ctx, *addr);
 	if (!recent) {
 		*context = ctx;
@@ -122,7 +124,7 @@ static inline const struct recent *hit_find(struct smmuv3_port *port,
 	return recent;
 }
 
-static inline void *recent_host(const struct smmuv3_model *m,
+static inline void *recent_host(const struct engine *m,
 				const struct recent *recent, bool write,
 				uint64_t offset)
 {
@@ -156,7 +158,7 @@ static inline bool hit(struct visit *v, struct model_translation *out)
 		.exec = allowed & ctx->bits[priv | MODEL_EXEC],
 		.size_lg2 = recent->size_lg2,
 		.pa = recent->out + offset,
-		.host = recent_host(v->model, recent,
+		.host = recent_host(v->engine, recent,
 				    access->flags & MODEL_WRITE, offset),
 	};
 	count_own(&v->slot->hits);

@@ -7,7 +7,7 @@
  * of a thread-local variable names it; a thread that comes after its end may
  * get the same address and inherits the slot, which is as it should be.
  */
-#include "model/smmuv3/engine.h"
+#include "model/engine.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -29,14 +29,14 @@ static bool slot_claim(struct slot *slot)
 }
 
 /* Never under hostile, where it would serve nobody; it may stay without. */
-static void slot_furnish(const struct smmuv3_port *port, struct slot *slot)
+static void slot_furnish(const struct engine_port *port, struct slot *slot)
 {
-	if (!port->model->hostile && !slot->recent)
+	if (!port->engine->hostile && !slot->recent)
 		slot->recent = alloc_array(RECENT, sizeof(*slot->recent));
 }
 
 /* A DMA inside a DMA of this thread, its first one, or one thread too many */
-struct slot *slot_enter_slow(struct smmuv3_port *port, struct slot *spare)
+struct slot *slot_enter_slow(struct engine_port *port, struct slot *spare)
 {
 	memset(spare, 0, sizeof(*spare));
 	for (unsigned int n = 0; n < PORT_SLOTS; n++) {
@@ -56,7 +56,7 @@ struct slot *slot_enter_slow(struct smmuv3_port *port, struct slot *spare)
 	return spare;
 }
 
-void slot_leave_spare(struct smmuv3_port *port, const struct slot *slot)
+void slot_leave_spare(struct engine_port *port, const struct slot *slot)
 {
 	__atomic_fetch_add(&port->crowd_hits, slot->hits, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&port->crowd_misses, slot->misses, __ATOMIC_RELAXED);
@@ -64,7 +64,7 @@ void slot_leave_spare(struct smmuv3_port *port, const struct slot *slot)
 		__atomic_fetch_sub(&port->crowd, 1, __ATOMIC_RELAXED);
 }
 
-uint64_t port_hits(const struct smmuv3_port *port)
+uint64_t port_hits(const struct engine_port *port)
 {
 	uint64_t sum = counted(&port->crowd_hits);
 
@@ -73,7 +73,7 @@ uint64_t port_hits(const struct smmuv3_port *port)
 	return sum;
 }
 
-uint64_t port_misses(const struct smmuv3_port *port)
+uint64_t port_misses(const struct engine_port *port)
 {
 	uint64_t sum = counted(&port->crowd_misses);
 
@@ -82,7 +82,7 @@ uint64_t port_misses(const struct smmuv3_port *port)
 	return sum;
 }
 
-size_t port_find(const struct smmuv3_model *m, uint32_t sid)
+size_t port_find(const struct engine *m, uint32_t sid)
 {
 	size_t start = 0;
 	size_t end = m->port_count;
@@ -98,14 +98,14 @@ size_t port_find(const struct smmuv3_model *m, uint32_t sid)
 	return start;
 }
 
-static int ports_reserve(struct smmuv3_model *m)
+static int ports_reserve(struct engine *m)
 {
-	struct smmuv3_port **ports;
+	struct engine_port **ports;
 	size_t room = m->port_room ? 2 * m->port_room : 16;
 
 	if (m->port_count < m->port_room)
 		return 0;
-	ports = alloc_grow(m->ports, room, sizeof(struct smmuv3_port *));
+	ports = alloc_grow(m->ports, room, sizeof(struct engine_port *));
 	if (!ports)
 		return -ENOMEM;
 	m->ports = ports;
@@ -113,7 +113,7 @@ static int ports_reserve(struct smmuv3_model *m)
 	return 0;
 }
 
-static int ports_insert(struct smmuv3_model *m, struct smmuv3_port *port)
+static int ports_insert(struct engine *m, struct engine_port *port)
 {
 	size_t at;
 	int rc;
@@ -123,7 +123,7 @@ static int ports_insert(struct smmuv3_model *m, struct smmuv3_port *port)
 	if (!rc) {
 		at = port_find(m, port->config.stream_id);
 		memmove(&m->ports[at + 1], &m->ports[at],
-			(m->port_count - at) * sizeof(struct smmuv3_port *));
+			(m->port_count - at) * sizeof(struct engine_port *));
 		m->ports[at] = port;
 		m->port_count++;
 	}
@@ -131,7 +131,7 @@ static int ports_insert(struct smmuv3_model *m, struct smmuv3_port *port)
 	return rc;
 }
 
-static void ports_erase(struct smmuv3_model *m, struct smmuv3_port *port)
+static void ports_erase(struct engine *m, struct engine_port *port)
 {
 	size_t at;
 
@@ -141,13 +141,15 @@ static void ports_erase(struct smmuv3_model *m, struct smmuv3_port *port)
 		at++;
 	m->port_count--;
 	memmove(&m->ports[at], &m->ports[at + 1],
-		(m->port_count - at) * sizeof(struct smmuv3_port *));
+		(m->port_count - at) * sizeof(struct engine_port *));
 	pthread_mutex_unlock(&m->ports_lock);
 }
 
-static void port_free(struct smmuv3_port *port)
+static void port_free(struct engine_port *port)
 {
-	context_free_all(port);
+	contexts_free_all(port);
+	if (port->engine->ops->port_fini)
+		port->engine->ops->port_fini(port);
 	iotlb_destroy(port->atc);
 	for (unsigned int n = 0; n < PORT_SLOTS; n++)
 		free(port->slot[n].recent);
@@ -156,15 +158,15 @@ static void port_free(struct smmuv3_port *port)
 
 static void port_free_later(struct grace_head *head)
 {
-	port_free(container_of(head, struct smmuv3_port, free));
+	port_free(container_of(head, struct engine_port, free));
 }
 
-static int atc_create(struct smmuv3_port *port)
+static int atc_create(struct engine_port *port)
 {
 	struct iotlb_config config = {
-		.policy = port->model->hostile ? IOTLB_HOSTILE : IOTLB_FAST,
+		.policy = port->engine->hostile ? IOTLB_HOSTILE : IOTLB_FAST,
 		.capacity = 4096,
-		.grace = port->model->host.grace,
+		.grace = port->engine->host.grace,
 	};
 
 	return port->config.ats ? iotlb_create(&config, &port->atc) : 0;
@@ -173,14 +175,14 @@ static int atc_create(struct smmuv3_port *port)
 int port_add(struct model *model, const struct model_port_config *config,
 	     struct model_port **out)
 {
-	struct smmuv3_model *m = to_engine(model);
-	struct smmuv3_port *port;
+	struct engine *m = to_engine(model);
+	struct engine_port *port;
 	int rc;
 
-	port = alloc_aligned(_Alignof(struct smmuv3_port), sizeof(*port));
+	port = alloc_aligned(_Alignof(struct engine_port), m->ops->port_size);
 	if (!port)
 		return -ENOMEM;
-	port->model = m;
+	port->engine = m;
 	port->config = *config;
 	rc = atc_create(port);
 	if (!rc)
@@ -195,12 +197,13 @@ int port_add(struct model *model, const struct model_port_config *config,
 
 void port_remove(struct model_port *opaque)
 {
-	struct smmuv3_port *port = to_port(opaque);
-	struct smmuv3_model *m = port->model;
+	struct engine_port *port = to_port(opaque);
+	struct engine *m = port->engine;
 
 	__atomic_store_n(&port->failed, 1, __ATOMIC_RELAXED);
 	ports_erase(m, port);
-	stall_forget(port);
+	if (m->ops->port_gone)
+		m->ops->port_gone(port);
 	/* A DMA stuck in a client's memory must not keep the caller. */
 	if (grace_wait(m->host.grace, REMOVE_TIMEOUT_NS)) {
 		grace_defer(m->host.grace, &port->free, port_free_later);
@@ -212,7 +215,7 @@ void port_remove(struct model_port *opaque)
 	port_free(port);
 }
 
-void port_free_all(struct smmuv3_model *m)
+void port_free_all(struct engine *m)
 {
 	for (size_t n = 0; n < m->port_count; n++)
 		port_free(m->ports[n]);
@@ -222,7 +225,7 @@ void port_free_all(struct smmuv3_model *m)
 /* Its DMA finds an empty ATC: the port fails until there is one. */
 void port_reset(struct model_port *opaque)
 {
-	struct smmuv3_port *port = to_port(opaque);
+	struct engine_port *port = to_port(opaque);
 	const struct iotlb_inval all = { .regimes = ~0u };
 
 	if (port->atc)

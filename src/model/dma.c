@@ -3,13 +3,13 @@
  * Moving data: translate, copy, page by page. All of one access is one read
  * section, so that a CMD_SYNC waits for it as a whole.
  */
-#include "model/smmuv3/engine.h"
+#include "model/engine.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "mem/guard.h"
-#include "model/smmuv3/hit.h"
+#include "model/hit.h"
 
 static size_t to_page_end(const struct model_translation *t, uint64_t iova,
 			  size_t len)
@@ -24,7 +24,7 @@ static size_t to_page_end(const struct model_translation *t, uint64_t iova,
 static int move(struct visit *v, const struct model_translation *t, void *buf,
 		size_t len)
 {
-	const struct phys *phys = v->model->host.phys;
+	const struct phys *phys = v->engine->host.phys;
 	bool write = v->access->flags & MODEL_WRITE;
 
 	if (t->host)
@@ -47,7 +47,7 @@ static int step(struct visit *v, void *buf, size_t *len,
 {
 	v->raz = false;
 	if (v->missed || v->quiet || !hit(v, t))
-		engine_translate(v, t);
+		v->engine->ops->translate(v, t);
 	if (t->result == MODEL_STALLED)
 		return -EINPROGRESS;
 	if (t->result == MODEL_OK) {
@@ -92,7 +92,7 @@ static int run(struct visit *v, struct model_access *a, char *buf, size_t len,
  * the common case, by as few loads and stores as can be. -EAGAIN: it is not;
  * *missed is for struct visit.
  */
-static inline int run_hit(struct smmuv3_port *port, struct slot *slot,
+static inline int run_hit(struct engine_port *port, struct slot *slot,
 			  const struct model_access *access, void *buf,
 			  size_t len, const struct context **missed)
 {
@@ -110,7 +110,7 @@ static inline int run_hit(struct smmuv3_port *port, struct slot *slot,
 	offset = addr - recent->iova;
 	if (len > BIT_ULL(recent->size_lg2) - offset)
 		return -EAGAIN;
-	host = recent_host(port->model, recent, write, offset);
+	host = recent_host(port->engine, recent, write, offset);
 	if (!host)
 		return -EAGAIN;
 	count_own(&slot->hits);
@@ -118,13 +118,13 @@ static inline int run_hit(struct smmuv3_port *port, struct slot *slot,
 }
 
 static __attribute__((noinline)) int
-run_all(struct smmuv3_port *port, struct slot *slot,
+run_all(struct engine_port *port, struct slot *slot,
 	const struct model_access *access, const struct context *missed,
 	void *buf, size_t len, struct model_translation *last)
 {
 	struct model_access a = *access;
 	struct visit v = {
-		.model = port->model,
+		.engine = port->engine,
 		.port = port,
 		.slot = slot,
 		.missed = missed,
@@ -137,7 +137,7 @@ run_all(struct smmuv3_port *port, struct slot *slot,
 int engine_dma(struct model_port *opaque, const struct model_access *access,
 	       void *buf, size_t len, struct model_translation *last)
 {
-	struct smmuv3_port *port = to_port(opaque);
+	struct engine_port *port = to_port(opaque);
 	const struct context *missed = NULL;
 	struct slot *slot;
 	struct slot spare;
@@ -152,4 +152,23 @@ int engine_dma(struct model_port *opaque, const struct model_access *access,
 	slot_leave(port, slot, &spare);
 	reader_exit();
 	return rc;
+}
+
+void engine_translate(struct model_port *opaque,
+		      const struct model_access *access,
+		      struct model_translation *out)
+{
+	struct engine_port *port = to_port(opaque);
+	struct visit v = {
+		.engine = port->engine,
+		.port = port,
+		.access = access,
+		.quiet = access->flags & MODEL_QUIET,
+	};
+	struct slot spare;
+
+	v.slot = slot_enter(port, &spare);
+	if (v.quiet || !hit(&v, out))
+		port->engine->ops->translate(&v, out);
+	slot_leave(port, v.slot, &spare);
 }

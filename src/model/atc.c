@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+/* Invalidations that go to devices' own caches, and what comes back. */
+#include "model/engine.h"
+
+/* True if its ATC does not answer this one. */
+static bool unanswered(struct engine *e, struct engine_port *port)
+{
+	const struct inject_chance chance = {
+		.kinds = INJECT_OF_ATC,
+		.streams = true,
+		.sid = port->config.stream_id,
+		.sid_last = port->config.stream_id,
+	};
+	uint32_t delay_us;
+
+	if (__atomic_load_n(&port->failed, __ATOMIC_RELAXED))
+		return true;
+	if (!inject_armed(&e->inject))
+		return false;
+	switch (inject_ask(&e->inject, &chance, &delay_us)) {
+	case INJECT_GONE:
+		__atomic_store_n(&port->failed, 1, __ATOMIC_RELEASE);
+		return true;
+	case INJECT_ATC_TIMEOUT:
+		return true;
+	case INJECT_ATC_LATE:
+		engine_hold(e, delay_us);
+		return false;
+	default:
+		return false;
+	}
+}
+
+bool engine_atc_invalidate(struct engine *e, uint32_t sid,
+			   const struct iotlb_inval *inval)
+{
+	bool answered = true;
+
+	pthread_mutex_lock(&e->ports_lock);
+	for (size_t n = port_find(e, sid); n < e->port_count; n++) {
+		struct engine_port *port = e->ports[n];
+
+		if (port->config.stream_id != sid)
+			break;
+		if (unanswered(e, port))
+			answered = false;
+		else if (port->atc)
+			iotlb_invalidate(port->atc, inval);
+	}
+	pthread_mutex_unlock(&e->ports_lock);
+	return answered;
+}

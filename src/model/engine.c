@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+/* An engine's life, and what is the same behind every front. */
+#include "model/engine.h"
+
+#include "mem/guard.h"
+#include "model/history.h"
+
+#define SYNC_TIMEOUT_NS 1000000000u
+
+int engine_init(struct engine *e, const struct engine_ops *ops,
+		const struct model_host *host, enum iotlb_policy policy,
+		uint32_t capacity, size_t command_size)
+{
+	const struct iotlb_config tlb = {
+		.policy = policy,
+		.capacity = capacity,
+		.grace = host->grace,
+	};
+	int rc;
+
+	e->ops = ops;
+	e->host = *host;
+	e->hostile = policy == IOTLB_HOSTILE;
+	e->sync_timeout_ns = SYNC_TIMEOUT_NS;
+	inject_init(&e->inject);
+	pthread_mutex_init(&e->ports_lock, NULL);
+	rc = guard_init();
+	if (!rc && e->hostile)
+		rc = history_create(command_size, &e->history);
+	if (!rc)
+		rc = iotlb_create(&tlb, &e->tlb);
+	return rc;
+}
+
+void engine_fini(struct engine *e)
+{
+	port_free_all(e);
+	iotlb_destroy(e->tlb);
+	history_destroy(e->history);
+	inject_fini(&e->inject);
+	pthread_mutex_destroy(&e->ports_lock);
+}
+
+/* Only the consumer reads: its commands. */
+int engine_front_read(struct engine *e, uint64_t addr, void *buf, size_t len)
+{
+	int rc;
+
+	reader_enter();
+	rc = phys_cursor_read(e->host.phys, &e->queue, addr, buf, len);
+	reader_exit();
+	return rc;
+}
+
+int engine_front_write(struct engine *e, uint64_t addr, const void *buf,
+		       size_t len)
+{
+	int rc;
+
+	reader_enter();
+	rc = phys_write(e->host.phys, addr, buf, len);
+	reader_exit();
+	return rc;
+}
+
+void engine_forget(struct engine *e, const struct iotlb_inval *inval,
+		   unsigned int n, bool tables)
+{
+	__atomic_store_n(&e->forgotten, e->forgotten + 1, __ATOMIC_RELAXED);
+	if (tables)
+		__atomic_store_n(&e->forgotten_tables, e->forgotten_tables + 1,
+				 __ATOMIC_RELEASE);
+	for (unsigned int i = 0; i < n; i++)
+		iotlb_invalidate(e->tlb, &inval[i]);
+	__atomic_store_n(&e->forgotten, e->forgotten + 1, __ATOMIC_RELEASE);
+}
+
+void engine_for_each(struct model *model,
+		     void (*fn)(void *ctx, const struct iotlb_entry *entry),
+		     void *ctx)
+{
+	iotlb_for_each(to_engine(model)->tlb, fn, ctx);
+}
+
+void engine_stats(struct model *model, struct model_stats *stats)
+{
+	struct engine *e = to_engine(model);
+
+	*stats = (struct model_stats){
+		.hits = counted(&e->hits_gone),
+		.misses = counted(&e->misses_gone),
+		.stale = counted(&e->stale),
+		.events = counted(&e->events),
+		.events_lost = counted(&e->events_lost),
+		.commands = counted(&e->serial),
+		.syncs = counted(&e->syncs),
+	};
+	pthread_mutex_lock(&e->ports_lock);
+	for (size_t n = 0; n < e->port_count; n++) {
+		stats->hits += port_hits(e->ports[n]);
+		stats->misses += port_misses(e->ports[n]);
+	}
+	pthread_mutex_unlock(&e->ports_lock);
+}
+
+int engine_inject(struct model *model, const struct inject_fault *fault)
+{
+	return inject_add(&to_engine(model)->inject, fault);
+}
+
+uint64_t engine_inject_clear(struct model *model)
+{
+	return inject_clear(&to_engine(model)->inject);
+}
