@@ -13,6 +13,9 @@
 #include "kit.h"
 
 #define ANY UINT32_MAX
+/* 66 characters for a number */
+#define TEN_0  "0000000000"
+#define LONG_P "ill:p=0.500" TEN_0 TEN_0 TEN_0 TEN_0 TEN_0 TEN_0 "0"
 
 static struct nestfd_fault parsed(const char *text)
 {
@@ -235,8 +238,7 @@ static void anything_else_is_refused(void **state)
 		"ill:p= 0.5",
 		"ill:p=0.5 ",
 		"ill:p=--1",
-		"ill:p=0.5000000000000000000000000000000000000000000000000000"
-		"00000000000000000000000000000000000000000000",
+		LONG_P,
 		"abt:dev=8",
 		"abt:op=1",
 		"abt:us=1",

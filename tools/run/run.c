@@ -126,7 +126,7 @@ static void add_fault(struct run *run, const char *text,
 		      struct argp_state *state)
 {
 	size_t used = strlen(run->inject);
-	struct nestfd_fault fault;
+	struct nestfd_fault fault = { 0 };
 
 	if (strlen(text) >= RUN_INJECT_TEXT ||
 	    nestfd_inject_parse(text, &fault))
