@@ -274,6 +274,13 @@ static void index_bits_go_up_to_31(void **state)
 	}
 	q.arg.q_index_bits = UINT32_MAX;
 	assert_rc(consume(r, &q, 0, 1), -EINVAL);
+	q.arg.q_index_bits = 32;
+	for (uint32_t num = 0; num < 3; num++) { /* not 1 << 0 */
+		q.arg.q_entry_num = num;
+		assert_rc(consume(r, &q, 0, 0), -EINVAL);
+		assert_rc(consume(r, &q, 0, 1), -EINVAL);
+	}
+	q.arg.q_entry_num = 0x10;
 	for (uint32_t bits = 5; bits <= 31; bits++) { /* flat arrays */
 		q.arg.q_index_bits = bits;
 		assert_rc(consume(r, &q, 0, 1), 0);

@@ -303,7 +303,7 @@ static void a_queue_of_2_to_the_31_entries_wraps(void **state)
 }
 
 /*
- * Entry 0x7ffffffe of 4096 bytes lies 0x7fffffffe000 behind the queue's
+ * Entry 0x7ffffffe of 4096 bytes lies 0x7ffffffe000 behind the queue's
  * address: modulo 2^64 there would be memory.
  */
 static void addresses_do_not_wrap(void **state)
@@ -319,7 +319,7 @@ static void addresses_do_not_wrap(void **state)
 		r->w.unit.inval_chunk = chunk;
 		queue_init(&q, r->w.viommu, NULL, 31, 0x7fffffff);
 		q.arg.q_entry_len = 4096;
-		q.arg.q_uptr = 0x20000000ULL - 0x7fffffffe000ULL;
+		q.arg.q_uptr = 0x20000000ULL - 0x7ffffffe000ULL;
 		q.cons = 0x7ffffffe;
 		assert_rc(queue_consume(&r->w, &q, 0x7fffffff), -EFAULT);
 		assert_int_equal(q.cons, 0x7ffffffe);
