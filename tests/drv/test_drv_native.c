@@ -27,9 +27,8 @@ struct guest {
 	struct core_vdevice vdev[3];
 };
 
-static void guest_start(struct guest *g)
+static void guest_begin(struct guest *g)
 {
-	rig_init(&g->r);
 	g->r.cfg.atc_timeouts = 1000000; /* no quarantine here */
 	rig_start_devices(&g->r);
 	g->parent = rig_domain(&g->r, 1);
@@ -37,6 +36,12 @@ static void guest_start(struct guest *g)
 	for (int i = 0; i < 3; i++)
 		rig_vdev(g->v, &g->vdev[i], &g->r.dev[i], 0x50 + i);
 	fake_clear_log(&g->r.hw);
+}
+
+static void guest_start(struct guest *g)
+{
+	rig_init(&g->r);
+	guest_begin(g);
 }
 
 static void guest_stop(struct guest *g)
@@ -326,6 +331,65 @@ test_another_stop_before_the_sync_tells_of_the_atc_inv_first(void **state)
 	guest_stop(&g);
 }
 
+static void
+test_the_hosts_own_sync_is_no_reason_to_stop_before_another(void **state)
+{
+	uint64_t cmds[6][2] = { { ATC_INV(0x51) },
+				{ ASID(1) },
+				{ ATC_INV(0x52) },
+				{ ASID(2) },
+				{ 0x02 /* PREFETCH_ADDR */ },
+				{ SYNC } };
+	struct core_inval inv;
+	struct guest g;
+
+	(void)state;
+	guest_start(&g);
+	g.r.hw.mute_sid = 0x101;
+	assert_int_equal(native(&g, cmds, 6, &inv), -ETIMEDOUT);
+	EXPECT_STOP(inv, 4, ATC, 0);
+	EXPECT_CMD(&g.r.hw, g.r.hw.log_n - 2, HOST_ASID(2), 0);
+	guest_stop(&g);
+}
+
+static void test_a_short_host_queue_makes_no_difference(void **state)
+{
+	uint64_t cmds[40][2];
+	struct core_inval inv;
+	struct guest g;
+
+	(void)state;
+	for (unsigned int lg2 = 1; lg2 <= 5; lg2++) {
+		rig_init(&g.r);
+		g.r.cfg.cmdq_lg2 = lg2;
+		guest_begin(&g);
+		g.r.hw.mute_sid = 0x101;
+		for (uint32_t bad = 0; bad < 30; bad++) {
+			for (uint32_t i = 0; i < 40; i++) {
+				cmds[i][0] = i % 3 ? ASID(i) : 0x5200000040;
+				cmds[i][1] = i % 3 ? 0 : 52;
+			}
+			cmds[bad][0] = 0x5100000040;
+			cmds[bad][1] = 52;
+			cmds[35][0] = SYNC;
+			cmds[35][1] = 0;
+			assert_int_equal(native(&g, cmds, 40, &inv),
+					 -ETIMEDOUT);
+			EXPECT_STOP(inv, 35, ATC, bad);
+			for (uint64_t i = 0; i < 40; i++) {
+				unsigned int seen = 0;
+
+				for (size_t at = 0; at < g.r.hw.log_n; at++)
+					seen += g.r.hw.log[at][0] ==
+						HOST_ASID(i);
+				assert_int_equal(seen,
+						 i < 35 && i % 3 && i != bad);
+			}
+		}
+		guest_stop(&g);
+	}
+}
+
 static void test_an_illegal_command_stops_at_its_index(void **state)
 {
 	uint64_t(*cmds)[2] = calloc(1500, sizeof(cmds[0]));
@@ -466,6 +530,9 @@ int main(void)
 		cmocka_unit_test(test_without_a_sync_behind_it_all_is_consumed),
 		cmocka_unit_test(
 			test_another_stop_before_the_sync_tells_of_the_atc_inv_first),
+		cmocka_unit_test(
+			test_the_hosts_own_sync_is_no_reason_to_stop_before_another),
+		cmocka_unit_test(test_a_short_host_queue_makes_no_difference),
 		cmocka_unit_test(test_an_illegal_command_stops_at_its_index),
 		cmocka_unit_test(
 			test_chunks_make_no_difference_to_where_it_stops),

@@ -24,11 +24,10 @@
 struct batch {
 	const uint64_t (*cmds)[2];
 	uint32_t n;
-	uint32_t first;	    /* queue index, with wrap bit */
-	uint32_t limit;	    /* the first command not executed, or n */
-	bool illegal;	    /* because it was called illegal */
-	bool atc_failed;    /* some CMD_ATC_INV was not answered */
-	uint32_t failed_at; /* the sync that said so; n: the one behind */
+	uint32_t first;	 /* queue index, with wrap bit */
+	uint32_t limit;	 /* the first command not executed, or n */
+	bool illegal;	 /* because it was called illegal */
+	bool atc_failed; /* some CMD_ATC_INV was not answered */
 	uint32_t errors;
 	uint32_t tried; /* where the last error was that was tried again */
 	uint32_t tries; /* how often there */
@@ -168,7 +167,6 @@ static void error_atc(struct cmdq *q, struct batch *b, uint32_t at)
 	if (b->atc_failed || at > b->n)
 		return;
 	b->atc_failed = true;
-	b->failed_at = at;
 	if (at < b->limit)
 		cut(q, b, at);
 }
@@ -391,7 +389,7 @@ static int run_alone(struct cmdq *q, struct batch *b)
 static uint32_t suspects(const struct batch *b, uint16_t atc[BATCH_MAX],
 			 uint64_t *sid)
 {
-	uint32_t end = b->failed_at < b->limit ? b->failed_at : b->limit;
+	uint32_t end = b->limit;
 	uint32_t start = end;
 	uint32_t n = 0;
 
@@ -430,10 +428,8 @@ static uint32_t ask_again(struct cmdq *q, const struct batch *b,
 	again.n = 2 * n - 1; /* and the sync that every batch has */
 	if (run_alone(q, &again))
 		return n;
-	if (again.atc_failed)
-		return again.failed_at / 2;
-	/* answered before is not illegal now; if it is, it is not answered */
-	return again.illegal ? again.limit / 2 : n;
+	/* legal a moment ago: if it is not now, it has not answered */
+	return again.atc_failed || again.illegal ? again.limit / 2 : n;
 }
 
 /* The first ATC_INV of @b without an answer; @b->limit if all have answered */

@@ -342,8 +342,8 @@ void master_reset(struct core_device *dev)
 	if (!m)
 		return;
 	pthread_mutex_lock(&m->unit->cfg_lock);
-	if (master_forgive(m))
-		give_ats_back(m);
+	master_forgive(m);
+	give_ats_back(m);
 	pthread_mutex_unlock(&m->unit->cfg_lock);
 }
 

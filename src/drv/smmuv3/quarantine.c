@@ -137,17 +137,14 @@ void viommu_charge(struct viommu *v, uint64_t sid, uint32_t timeouts)
 	pthread_mutex_unlock(&u->cfg_lock);
 }
 
-bool master_forgive(struct master *m)
+void master_forgive(struct master *m)
 {
 	struct unit *u = m->unit;
-	bool over;
 
 	pthread_mutex_lock(&u->sid_lock);
-	over = m->nested && guest_is_over(m->nested->viommu, 0);
-	if (!over) {
+	if (!m->nested || !guest_is_over(m->nested->viommu, 0)) {
 		m->budget.spent = 0;
 		__atomic_store_n(&m->ats_broken, false, __ATOMIC_RELEASE);
 	}
 	pthread_mutex_unlock(&u->sid_lock);
-	return !over;
 }

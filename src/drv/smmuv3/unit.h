@@ -283,8 +283,8 @@ void master_mark_broken(struct unit *u, uint32_t sid);
  * it returns.
  */
 void viommu_charge(struct viommu *v, uint64_t sid, uint32_t timeouts);
-/* False: the guest it belongs to has spent its own; no lock but cfg_lock */
-bool master_forgive(struct master *m);
+/* cfg_lock held: no quarantine any more, unless its guest is over its budget */
+void master_forgive(struct master *m);
 
 /* domain.c, viommu.c: operations of core */
 int domain_alloc(struct core_device *dev, uint32_t flags,
