@@ -279,6 +279,7 @@ static int make_nestfd(struct context *c)
 	if (!rc)
 		rc = nestfd_open(machine.machine, &nestfd);
 	atomic_store(&memory_machine, machine.machine);
+	atomic_store(&memory_watched, true);
 	if (!rc) {
 		shim_machine_bind(&machine, nestfd);
 		atomic_store_explicit(&c->nestfd, nestfd, memory_order_release);
@@ -507,6 +508,7 @@ void context_after_fork(void)
 		atomic_store(&c->nestfd, NULL);
 	machine = (struct shim_machine){ 0 };
 	atomic_store(&memory_machine, NULL);
+	atomic_store(&memory_watched, false);
 }
 
 static void drop(int fd, struct file *file, void *arg)

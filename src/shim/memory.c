@@ -20,6 +20,7 @@
 #include "shim/shim.h"
 
 _Atomic(struct nestfd_machine *) memory_machine;
+_Atomic bool memory_watched;
 
 /* ---- Telling the machine ---- */
 
@@ -35,6 +36,7 @@ void memory_leaving(struct leaving *l, const void *addr, size_t len)
 	int saved = errno;
 
 	l->gone = 0;
+	l->remote = NULL;
 	l->at = (uintptr_t)addr;
 	l->length = whole_pages(len);
 	/* What the kernel refuses takes nothing away. */
@@ -47,19 +49,25 @@ void memory_leaving(struct leaving *l, const void *addr, size_t len)
 		l->gone = nestfd_memory_gone(machine, 0, l->at, l->length);
 		section_leave(s);
 	}
+	l->remote = remote_memory_gone(l->at, l->length);
 	errno = saved;
 }
 
 /* The call has failed. */
 void memory_stays(const struct leaving *l)
 {
+	int saved = errno;
 	struct section *s;
 
-	if (l->gone != NESTFD_GONE)
-		return;
-	s = section_enter();
-	nestfd_memory_kept(atomic_load(&memory_machine), 0, l->at, l->length);
-	section_leave(s);
+	if (l->remote)
+		remote_memory_kept(l->remote, l->at, l->length);
+	if (l->gone == NESTFD_GONE) {
+		s = section_enter();
+		nestfd_memory_kept(atomic_load(&memory_machine), 0, l->at,
+				   l->length);
+		section_leave(s);
+	}
+	errno = saved;
 }
 
 /* ---- mremap ---- */
@@ -84,11 +92,8 @@ static void *move(void *old, size_t old_len, size_t new_len, int flags,
 		memory_leaving(&over, new, new_len);
 	at = REAL(mremap)(old, old_len, new_len, flags, new);
 	if (at == MAP_FAILED) {
-		int saved = errno;
-
 		memory_stays(&from);
 		memory_stays(&over);
-		errno = saved;
 	}
 	return at;
 }

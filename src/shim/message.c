@@ -82,7 +82,7 @@ int serve_receive_now(int from, struct serve_message *m, void *data,
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes),
 	};
-	ssize_t n = recvmsg(from, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t n = REAL(recvmsg)(from, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	*fd = -1;
 	if (n < 0)

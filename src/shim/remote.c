@@ -4,6 +4,8 @@
  * one call at a time is asked for. Signals wait until it is answered.
  */
 #include <errno.h>
+#include <linux/iommufd.h>
+#include <linux/vfio.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +18,23 @@
 /* An owner can go away between two messages: a keeper takes its place. */
 #define ATTEMPTS 4
 
+/* Milliseconds: more than nestfd_memory_gone() takes */
+#define GONE_TIMEOUT 1000
+
 struct remote {
 	struct remote *next;	 /* fixed */
 	char name[CONTEXT_NAME]; /* fixed */
 	pthread_mutex_t lock;	 /* one call at a time */
 	int channel;		 /* -1: none yet */
 	bool inherited;		 /* by fork: stays its owner's */
+	/* Of its own, for what an allocator may call: see tell_owner() */
+	pthread_mutex_t gone_lock;
+	_Atomic int gone_channel; /* -1: nothing of ours is mapped there */
+	_Atomic uintptr_t low;	  /* all that is lies within */
+	_Atomic uintptr_t high;
 };
 
-static struct remote *remotes;
+static _Atomic(struct remote *) remotes;
 
 struct remote *remote_find(const char *name)
 {
@@ -39,7 +49,10 @@ struct remote *remote_find(const char *name)
 		return NULL;
 	memcpy(r->name, name, CONTEXT_NAME);
 	pthread_mutex_init(&r->lock, NULL);
+	pthread_mutex_init(&r->gone_lock, NULL);
 	r->channel = -1;
+	r->gone_channel = -1;
+	r->low = UINTPTR_MAX;
 	r->next = remotes;
 	remotes = r;
 	return r;
@@ -66,7 +79,11 @@ void remote_after_fork(void)
 {
 	for (struct remote *r = remotes; r; r = r->next) {
 		pthread_mutex_init(&r->lock, NULL);
+		pthread_mutex_init(&r->gone_lock, NULL);
 		r->channel = -1;
+		r->gone_channel = -1;
+		r->low = UINTPTR_MAX;
+		r->high = 0;
 		r->inherited = true;
 	}
 }
@@ -113,7 +130,7 @@ static int take_over(struct remote *r, int server)
 	return rc;
 }
 
-/* Asks the owner for a channel, over the program's own fd */
+/* Asks the owner for a channel, over the program's own fd: its number */
 static int connect_owner(struct remote *r, int fd, bool *own)
 {
 	struct serve_message m = {
@@ -138,12 +155,12 @@ static int connect_owner(struct remote *r, int fd, bool *own)
 		/* Where only ancestors may look into a process (Yama) */
 		prctl(PR_SET_PTRACER, (unsigned long)m.value, 0, 0, 0);
 		shim_lock(&l);
-		r->channel = fd_hide(fds[0]);
+		got = fd_hide(fds[0]);
 		shim_unlock(&l);
-		return 0;
+		return got;
 	}
 	REAL(close)(fds[0]);
-	return rc;
+	return rc ? rc : -EPROTO;
 }
 
 struct any_fd {
@@ -226,13 +243,16 @@ static int ask_somebody(struct remote *r, int fd,
 	int rc = -EPIPE;
 
 	for (int i = 0; i < ATTEMPTS && rc == -EPIPE; i++) {
-		rc = r->channel >= 0 ? 0 : connect_owner(r, fd, own);
+		rc = r->channel >= 0 ? r->channel : connect_owner(r, fd, own);
 		if (rc == -EPIPE || rc == -ECONNRESET || rc == -ECONNREFUSED) {
 			rc = -EPIPE;
 			continue;
 		}
-		if (rc || (own && *own))
+		if (own && *own)
+			return 0;
+		if (rc < 0)
 			return rc;
+		r->channel = rc;
 		*m = *question;
 		rc = ask(r, m, data, reply, room);
 		if (rc)
@@ -259,6 +279,107 @@ static long call(struct remote *r, int fd, struct serve_message *m,
 	return rc ? rc : (long)m->value;
 }
 
+/* ---- Memory of ours that is mapped there ---- */
+
+/* What the call that has just succeeded mapped; false: nothing of ours */
+static bool mapped_memory(unsigned long cmd, const void *arg, uintptr_t *low,
+			  uintptr_t *high)
+{
+	struct vfio_iommu_type1_dma_map vfio;
+	struct iommu_ioas_map map;
+
+	switch ((unsigned int)cmd) {
+	case IOMMU_IOAS_MAP:
+		if (self_read(NULL, &map, (uintptr_t)arg, sizeof(map)))
+			break;
+		*low = map.user_va;
+		*high = map.user_va + map.length;
+		return true;
+	case VFIO_IOMMU_MAP_DMA:
+		if (self_read(NULL, &vfio, (uintptr_t)arg, sizeof(vfio)))
+			break;
+		*low = vfio.vaddr;
+		*high = vfio.vaddr + vfio.size;
+		return true;
+	case IOMMU_IOAS_CHANGE_PROCESS:
+		break;
+	default:
+		return false;
+	}
+	*low = 0;
+	*high = UINTPTR_MAX;
+	return true;
+}
+
+static void note_mapping(struct remote *r, int fd, unsigned long cmd,
+			 const void *arg)
+{
+	struct shim_lock quiet;
+	uintptr_t low, high;
+
+	if (!mapped_memory(cmd, arg, &low, &high))
+		return;
+	shim_quiet(&quiet);
+	pthread_mutex_lock(&r->lock);
+	if (low < r->low)
+		r->low = low;
+	if (high > r->high)
+		r->high = high;
+	if (r->gone_channel < 0)
+		r->gone_channel = connect_owner(r, fd, NULL);
+	pthread_mutex_unlock(&r->lock);
+	shim_loud(&quiet);
+	atomic_store(&memory_watched, true);
+}
+
+/*
+ * On a channel and with a lock that are for this alone: whoever holds the other
+ * one may be waiting for memory, from an allocator that is calling us.
+ */
+static int tell_owner(struct remote *r, enum serve_op op, uintptr_t at,
+		      size_t length)
+{
+	struct serve_message m = {
+		.magic = SERVE_MAGIC,
+		.op = op,
+		.cmd = length,
+		.arg = at,
+	};
+	struct shim_lock quiet;
+	int fd, rc;
+
+	shim_quiet(&quiet);
+	pthread_mutex_lock(&r->gone_lock);
+	rc = serve_send(r->gone_channel, &m, NULL, 0, -1);
+	if (!rc)
+		rc = serve_receive(r->gone_channel, &m, NULL, 0, &fd,
+				   GONE_TIMEOUT);
+	if (rc) /* it has gone itself, or an answer would come too late */
+		r->gone_channel = -1;
+	pthread_mutex_unlock(&r->gone_lock);
+	shim_loud(&quiet);
+	return rc ? 0 : (int)m.value;
+}
+
+struct remote *remote_memory_gone(uintptr_t at, size_t length)
+{
+	struct remote *told = NULL;
+
+	for (struct remote *r = remotes; r; r = r->next)
+		if (r->gone_channel >= 0 && at < r->high &&
+		    at + length > r->low &&
+		    tell_owner(r, SERVE_GONE, at, length) == NESTFD_GONE)
+			told = r;
+	return told;
+}
+
+void remote_memory_kept(struct remote *r, uintptr_t at, size_t length)
+{
+	tell_owner(r, SERVE_KEPT, at, length);
+}
+
+/* ---- Calls ---- */
+
 long remote_ioctl(struct remote *r, int fd, unsigned long cmd, void *arg,
 		  bool *own)
 {
@@ -268,8 +389,11 @@ long remote_ioctl(struct remote *r, int fd, unsigned long cmd, void *arg,
 		.cmd = cmd,
 		.arg = (uintptr_t)arg,
 	};
+	long rc = call(r, fd, &m, NULL, NULL, 0, own);
 
-	return call(r, fd, &m, NULL, NULL, 0, own);
+	if (!rc && !*own)
+		note_mapping(r, fd, cmd, arg);
+	return rc;
 }
 
 static unsigned int drain(int fd, const struct file *f)

@@ -192,6 +192,14 @@ static void perform(struct channel *ch, struct nestfd *nestfd,
 		length = sizeof(counts);
 		memcpy(data, counts, length);
 		break;
+	case SERVE_GONE:
+		answer.value = nestfd_memory_gone(atomic_load(&memory_machine),
+						  ch->pid, m->arg, m->cmd);
+		break;
+	case SERVE_KEPT:
+		nestfd_memory_kept(atomic_load(&memory_machine), ch->pid,
+				   m->arg, m->cmd);
+		break;
 	default:
 		answer.value = -EINVAL;
 	}

@@ -390,6 +390,12 @@ ssize_t remote_io(int fd, struct file *f, void *buf, size_t len, bool write);
 /* The file that means it, of either kind; with the lock held */
 struct file *remote_file(struct remote *remote, enum file_kind kind);
 void remote_after_fork(void);
+/*
+ * Memory of this process goes away: those owners are told in whose contexts it
+ * may be mapped. One who is to be told if it stays; nothing is allocated.
+ */
+struct remote *remote_memory_gone(uintptr_t at, size_t length);
+void remote_memory_kept(struct remote *remote, uintptr_t at, size_t length);
 /* Adds what others count as pinned and locked by @pid, in bytes */
 void remote_pinned(pid_t pid, uint64_t sum[2]);
 
@@ -415,6 +421,10 @@ enum serve_op {
 	SERVE_SYNC,
 	/* with a pid in @arg: two numbers, see nestfd_pinned() */
 	SERVE_PINNED,
+	/* memory of the caller's: address in @arg, length in @cmd; as
+	 * nestfd_memory_gone() and nestfd_memory_kept() */
+	SERVE_GONE,
+	SERVE_KEPT,
 	/* before the answer to an ioctl: a queue, answered by its number */
 	SERVE_GIVE,
 	SERVE_RESULT,
@@ -498,17 +508,20 @@ void watch_end(struct watch *w, long rc);
 /* The machine of this process, once there is one */
 extern _Atomic(struct nestfd_machine *) memory_machine
 	__attribute__((visibility("hidden")));
+/* There is one, or memory is mapped in another process's */
+extern _Atomic bool memory_watched __attribute__((visibility("hidden")));
 
 static inline bool memory_is_watched(void)
 {
-	return atomic_load_explicit(&memory_machine, memory_order_relaxed);
+	return atomic_load_explicit(&memory_watched, memory_order_relaxed);
 }
 
 /* Memory that a call is about to take away */
 struct leaving {
 	uintptr_t at;
 	size_t length;
-	int gone; /* as of nestfd_memory_gone() */
+	int gone;	       /* as of nestfd_memory_gone() */
+	struct remote *remote; /* an owner who was told; NULL: none */
 };
 
 void memory_leaving(struct leaving *l, const void *addr, size_t len);

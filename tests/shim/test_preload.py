@@ -52,6 +52,8 @@ class OneProcess(Case):
 class Memory(Case):
     def goes_away(self, how):
         self.scenario("goes-away", how, options=("--iommu", "mock"))
+        self.scenario("goes-away", how, "forwarded",
+                      options=("--iommu", "mock"))
 
     def test_what_munmap_takes_is_not_what_comes_next(self):
         self.goes_away("munmap")
