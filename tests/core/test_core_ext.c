@@ -11,16 +11,6 @@ static int enable(struct world *w, struct nestfd_ext_enable *arg)
 	return ioctl_on(w, 0x3bf0, arg);
 }
 
-static void structs_have_the_sizes_of_the_abi(void **state)
-{
-	(void)state;
-	assert_int_equal(sizeof(struct nestfd_ext_enable), 16);
-	assert_int_equal(sizeof(struct nestfd_hwpt_invalidate), 40);
-	assert_int_equal(sizeof(struct nestfd_hwpt_invalidate_ring), 56);
-	assert_int_equal(NESTFD_EXT_ENABLE, 0x3bf0);
-	assert_int_equal(NESTFD_HWPT_INVALIDATE_RING, 0x3bf1);
-}
-
 static void enable_tells_all_features_that_there_are(void **state)
 {
 	struct world *w = world_of(state);
@@ -330,7 +320,6 @@ static void information_without_a_code_is_not_passed_on(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(structs_have_the_sizes_of_the_abi),
 		CASE(enable_tells_all_features_that_there_are),
 		CASE_NESTED(unknown_features_and_flags_switch_nothing_on),
 		CASE(enable_follows_the_rules_for_structs),
