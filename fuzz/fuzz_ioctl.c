@@ -49,37 +49,36 @@ static uint64_t a_length(struct input *in)
 				  : input_u64(in);
 }
 
-static const unsigned long commands[] = {
-	IOMMU_DESTROY,	     IOMMU_IOAS_ALLOC,	     IOMMU_IOAS_ALLOW_IOVAS,
-	IOMMU_IOAS_COPY,     IOMMU_IOAS_IOVA_RANGES, IOMMU_IOAS_MAP,
-	IOMMU_IOAS_UNMAP,    IOMMU_OPTION,	     IOMMU_HWPT_ALLOC,
-	IOMMU_GET_HW_INFO,   IOMMU_HWPT_INVALIDATE,  IOMMU_VIOMMU_ALLOC,
-	IOMMU_VDEVICE_ALLOC, IOMMU_VEVENTQ_ALLOC,    IOMMU_FAULT_QUEUE_ALLOC,
-};
-
-/* Sizes of the structs, so that most calls get past the first check */
-static const uint32_t sizes[] = {
-	sizeof(struct iommu_destroy),
-	sizeof(struct iommu_ioas_alloc),
-	sizeof(struct iommu_ioas_allow_iovas),
-	sizeof(struct iommu_ioas_copy),
-	sizeof(struct iommu_ioas_iova_ranges),
-	sizeof(struct iommu_ioas_map),
-	sizeof(struct iommu_ioas_unmap),
-	sizeof(struct iommu_option),
-	sizeof(struct iommu_hwpt_alloc),
-	sizeof(struct iommu_hw_info),
-	sizeof(struct iommu_hwpt_invalidate),
-	sizeof(struct iommu_viommu_alloc),
-	sizeof(struct iommu_vdevice_alloc),
-	sizeof(struct iommu_veventq_alloc),
-	sizeof(struct iommu_fault_alloc),
-	sizeof(struct iommu_ioas_map_file),
-	sizeof(struct iommu_hwpt_set_dirty_tracking),
-	sizeof(struct iommu_hwpt_get_dirty_bitmap),
-	sizeof(struct iommu_ioas_change_process),
-	sizeof(struct iommu_vfio_ioas),
-	sizeof(struct iommu_hw_queue_alloc),
+/* All of them, with the sizes of their structs: most get past that check */
+#define COMMAND(cmd, type)               \
+	{                                \
+		cmd, sizeof(struct type) \
+	}
+static const struct {
+	unsigned long cmd;
+	uint32_t size;
+} commands[] = {
+	COMMAND(IOMMU_DESTROY, iommu_destroy),
+	COMMAND(IOMMU_IOAS_ALLOC, iommu_ioas_alloc),
+	COMMAND(IOMMU_IOAS_ALLOW_IOVAS, iommu_ioas_allow_iovas),
+	COMMAND(IOMMU_IOAS_COPY, iommu_ioas_copy),
+	COMMAND(IOMMU_IOAS_IOVA_RANGES, iommu_ioas_iova_ranges),
+	COMMAND(IOMMU_IOAS_MAP, iommu_ioas_map),
+	COMMAND(IOMMU_IOAS_UNMAP, iommu_ioas_unmap),
+	COMMAND(IOMMU_OPTION, iommu_option),
+	COMMAND(IOMMU_HWPT_ALLOC, iommu_hwpt_alloc),
+	COMMAND(IOMMU_GET_HW_INFO, iommu_hw_info),
+	COMMAND(IOMMU_HWPT_INVALIDATE, iommu_hwpt_invalidate),
+	COMMAND(IOMMU_VIOMMU_ALLOC, iommu_viommu_alloc),
+	COMMAND(IOMMU_VDEVICE_ALLOC, iommu_vdevice_alloc),
+	COMMAND(IOMMU_VEVENTQ_ALLOC, iommu_veventq_alloc),
+	COMMAND(IOMMU_FAULT_QUEUE_ALLOC, iommu_fault_alloc),
+	COMMAND(IOMMU_IOAS_MAP_FILE, iommu_ioas_map_file),
+	COMMAND(IOMMU_HWPT_SET_DIRTY_TRACKING, iommu_hwpt_set_dirty_tracking),
+	COMMAND(IOMMU_HWPT_GET_DIRTY_BITMAP, iommu_hwpt_get_dirty_bitmap),
+	COMMAND(IOMMU_IOAS_CHANGE_PROCESS, iommu_ioas_change_process),
+	COMMAND(IOMMU_VFIO_IOAS, iommu_vfio_ioas),
+	COMMAND(IOMMU_HW_QUEUE_ALLOC, iommu_hw_queue_alloc),
 };
 
 union arg {
@@ -197,16 +196,16 @@ static void call(struct world *w, struct input *in)
 	input_bytes(in, &arg, sizeof(arg) / 2);
 	memset(arg.bytes + sizeof(arg) / 2, 0, sizeof(arg) / 2);
 	if (how & 1)
-		arg.size = sizes[which];
+		arg.size = commands[which].size;
 	else
 		arg.size &= 127;
 	if (how & 6)
-		make_sense(&arg, commands[which], in);
-	if (!nestfd_ioctl(w->ctx[how >> 7],
-			  how & 0x78 ? commands[which] : _IO(';', input_u8(in)),
-			  how == 0x55 ? (void *)(uintptr_t)input_u64(in)
-				      : &arg) &&
-	    commands[which] == IOMMU_VEVENTQ_ALLOC && how & 0x78)
+		make_sense(&arg, commands[which].cmd, in);
+	if (!nestfd_ioctl(
+		    w->ctx[how >> 7],
+		    how & 0x78 ? commands[which].cmd : _IO(';', input_u8(in)),
+		    how == 0x55 ? (void *)(uintptr_t)input_u64(in) : &arg) &&
+	    commands[which].cmd == IOMMU_VEVENTQ_ALLOC && how & 0x78)
 		read_events(w->ctx[how >> 7], (int)arg.events.out_veventq_fd,
 			    in);
 }
@@ -241,9 +240,11 @@ static void device_step(struct world *w, struct input *in)
 
 static void make_client(void)
 {
-	client = mmap(NULL, CLIENT_MEM, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (client == MAP_FAILED)
+	/* Nothing of ours behind it, where a client may harm itself */
+	client = mmap(NULL, 2 * CLIENT_MEM, PROT_NONE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (client == MAP_FAILED ||
+	    mprotect(client, CLIENT_MEM, PROT_READ | PROT_WRITE))
 		abort();
 	file = memfd_create("client", 0);
 	if (file < 0 || ftruncate(file, CLIENT_MEM))

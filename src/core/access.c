@@ -314,8 +314,8 @@ static int pin_area(struct core_access *access, const struct walk *walk,
 		return 0;
 	/* Another process's is odd: not to be used, but compared. */
 	for (uint64_t at = 0; at < length; at += CORE_PAGE_SIZE)
-		*(*pages)++ =
-			area->pages->host + offset + at + !!area->pages->memory;
+		*(*pages)++ = pages_at(area->pages,
+				       offset + at + !!area->pages->memory);
 	return 0;
 }
 

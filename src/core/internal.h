@@ -454,6 +454,12 @@ int pages_pin_access(struct core_ctx *ctx, struct core_pages *pages,
 		     uint64_t offset, uint64_t length, const uint64_t *iova);
 void pages_unpin_access(struct core_pages *pages, uint64_t offset,
 			uint64_t length, struct core_garbage *garbage);
+/* A client's address, maybe NULL: no pointer to calculate with */
+static inline char *pages_at(const struct core_pages *pages, uint64_t offset)
+{
+	return (char *)((uintptr_t)pages->host + (uintptr_t)offset);
+}
+
 /* Guarded copies; @offset + @len within */
 int pages_read(const struct core_pages *pages, uint64_t offset, void *dst,
 	       size_t len);

@@ -197,7 +197,7 @@ static int check_holes(const struct core_env *env,
 			 &hole_last)) {
 		int rc = client_maps_check(
 			pages_maps(env, pages),
-			pages->host + hole_first * CORE_PAGE_SIZE,
+			pages_at(pages, hole_first * CORE_PAGE_SIZE),
 			(hole_last - hole_first + 1) * CORE_PAGE_SIZE,
 			pages->writable);
 
@@ -219,7 +219,7 @@ const struct client_maps *pages_maps(const struct core_env *env,
 int pages_read(const struct core_pages *pages, uint64_t offset, void *dst,
 	       size_t len)
 {
-	const char *host = pages->host + offset;
+	const char *host = pages_at(pages, offset);
 
 	const char *adopted = reader_load(&pages->adopted);
 
@@ -233,7 +233,7 @@ int pages_read(const struct core_pages *pages, uint64_t offset, void *dst,
 int pages_write(const struct core_pages *pages, uint64_t offset,
 		const void *src, size_t len)
 {
-	char *host = pages->host + offset;
+	char *host = pages_at(pages, offset);
 
 	char *adopted = reader_load(&pages->adopted);
 

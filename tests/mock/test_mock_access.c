@@ -301,6 +301,22 @@ static void what_is_compared_must_be_there(void **state)
 	close((int)fd);
 }
 
+static void memory_at_address_0_is_none(void **state)
+{
+	struct kit *kit = *state;
+	uint32_t item, fd;
+	char byte;
+
+	kit_expect_faults();
+	assert_int_equal(kit_map(kit, APERTURE, NULL, PAGE), 0);
+	assert_int_equal(kit_access(kit, 1, &fd), 0);
+	assert_int_equal(kit_rw(kit, fd, 0, APERTURE, &byte, 1), -EFAULT);
+	assert_int_equal(kit_rw(kit, fd, WRITE, APERTURE, &byte, 1), -EFAULT);
+	assert_int_equal(kit_pin(kit, fd, 0, APERTURE, PAGE, NULL, &item),
+			 -EFAULT);
+	close((int)fd);
+}
+
 /* ---- IOVAs by area and offset ---- */
 
 /* Three areas, not mapped in their order, and what lies in them */
@@ -541,6 +557,7 @@ int main(void)
 		plain(a_range_must_be_one),
 		plain(a_mapping_permits_what_it_permits),
 		plain(what_is_compared_must_be_there),
+		plain(memory_at_address_0_is_none),
 		plain(the_nth_area_counts_from_the_lowest_iova),
 		plain(the_offset_may_lead_out_of_the_area),
 		plain(an_area_that_is_not_there_is_iova_0),
