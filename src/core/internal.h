@@ -165,6 +165,7 @@ struct core_pages {
 	char *host;		       /* fixed: starts at a page boundary */
 	struct client_process *memory; /* fixed: host is an address there */
 	char *adopted;	 /* our own mapping of it, once pinned; lock to set */
+	struct client_shared *shared; /* for when it has gone, likewise */
 	uint64_t length; /* fixed: whole pages */
 	bool writable;	 /* fixed */
 	bool is_file;	 /* fixed */

@@ -133,6 +133,7 @@ static void pages_free(struct core_pages *pages)
 		dmabuf_put(pages->dmabuf);
 	if (pages->adopted)
 		munmap(pages->adopted, pages->length);
+	client_shared_free(pages->shared);
 	if (pages->memory)
 		client_process_put(pages->memory);
 	pthread_mutex_destroy(&pages->lock);
@@ -216,32 +217,48 @@ const struct client_maps *pages_maps(const struct core_env *env,
 	return pages->memory ? client_process_maps(pages->memory) : env->maps;
 }
 
+static int read_memory(const struct core_pages *pages, uint64_t offset,
+		       void *dst, size_t len)
+{
+	int rc = client_process_read(pages->memory, dst,
+				     (uintptr_t)pages->host + offset, len);
+
+	return rc ? client_shared_read(reader_load(&pages->shared), dst, offset,
+				       len)
+		  : 0;
+}
+
+static int write_memory(const struct core_pages *pages, uint64_t offset,
+			const void *src, size_t len)
+{
+	int rc = client_process_write(
+		pages->memory, (uintptr_t)pages->host + offset, src, len);
+
+	return rc ? client_shared_write(reader_load(&pages->shared), offset,
+					src, len)
+		  : 0;
+}
+
 int pages_read(const struct core_pages *pages, uint64_t offset, void *dst,
 	       size_t len)
 {
-	const char *host = pages_at(pages, offset);
-
 	const char *adopted = reader_load(&pages->adopted);
 
 	if (adopted)
 		return guard_read(dst, adopted + offset, len);
-	return pages->memory ? client_process_read(pages->memory, dst,
-						   (uintptr_t)host, len)
-			     : guard_read(dst, host, len);
+	return pages->memory ? read_memory(pages, offset, dst, len)
+			     : guard_read(dst, pages_at(pages, offset), len);
 }
 
 int pages_write(const struct core_pages *pages, uint64_t offset,
 		const void *src, size_t len)
 {
-	char *host = pages_at(pages, offset);
-
 	char *adopted = reader_load(&pages->adopted);
 
 	if (adopted)
 		return guard_write(adopted + offset, src, len);
-	return pages->memory ? client_process_write(pages->memory,
-						    (uintptr_t)host, src, len)
-			     : guard_write(host, src, len);
+	return pages->memory ? write_memory(pages, offset, src, len)
+			     : guard_write(pages_at(pages, offset), src, len);
 }
 
 /* DMA to another process's memory */
@@ -329,15 +346,22 @@ static int place(struct core_ctx *ctx, struct core_pages *pages,
 
 /*
  * With pages->lock held: memory that the other process shares with this one,
- * as after a fork, stays pinned when that process ends.
+ * as after a fork, stays pinned when that process ends; what it shares with
+ * others stays as long as one of them has it.
  */
 static void adopt(struct core_pages *pages)
 {
 	void *host;
 
 	if (client_maps_adopt(client_process_maps(pages->memory), pages->host,
-			      pages->length, pages->writable, &host))
+			      pages->length, pages->writable, &host)) {
+		if (!pages->shared)
+			reader_publish(&pages->shared,
+				       client_shared_new(pages->memory,
+							 (uintptr_t)pages->host,
+							 pages->length));
 		return;
+	}
 	reader_publish(&pages->adopted, (char *)host);
 }
 

@@ -315,7 +315,7 @@ int client_maps_where(const struct client_maps *maps, const void *va,
 	return 0;
 }
 
-static bool same_file(const struct client_where *a,
+bool client_same_file(const struct client_where *a,
 		      const struct client_where *b)
 {
 	return a->shared && b->shared && a->inode == b->inode &&
@@ -340,7 +340,7 @@ int client_maps_same(const struct client_maps *maps_a, const void *a,
 			rc = client_maps_where(maps_a, at_a, &wa);
 		if (rc)
 			return rc;
-		if (!same_file(&wa, &wb))
+		if (!client_same_file(&wa, &wb))
 			return -EBADE;
 		n = n < wa.length ? n : wa.length;
 		n = n < wb.length ? n : wb.length;
@@ -351,10 +351,10 @@ int client_maps_same(const struct client_maps *maps_a, const void *a,
 	return 0;
 }
 
-/* Where we map the same bytes ourselves; 0 for nowhere */
-static uint64_t find_own(const struct client_where *where, uint64_t length)
+uint64_t client_find_shared(const char *path, const struct client_where *where,
+			    uint64_t length)
 {
-	FILE *file = fopen(MAPS_PATH, "re");
+	FILE *file = fopen(path, "re");
 	uint64_t found = 0;
 	bool start = true;
 	char line[128];
@@ -388,7 +388,7 @@ int client_maps_adopt(const struct client_maps *theirs, const void *va,
 	if (client_maps_where(theirs, va, &where) || !where.shared ||
 	    where.length < length)
 		return -ENOENT;
-	own = find_own(&where, length);
+	own = client_find_shared(MAPS_PATH, &where, length);
 	if (!own)
 		return -ENOENT;
 	/* Of nothing: a second mapping of the same shared memory */

@@ -85,6 +85,23 @@ int client_process_write(const struct client_process *process, uint64_t addr,
 const struct client_maps *
 client_process_maps(const struct client_process *process);
 
+/*
+ * Memory that the process shares with others, for when it has gone: who else
+ * has it mapped is asked instead. Nobody need have, then it is lost.
+ */
+struct client_shared;
+
+/* All of it one shared mapping; NULL if it is not, or without memory */
+struct client_shared *client_shared_new(const struct client_process *process,
+					uint64_t addr, uint64_t length);
+void client_shared_free(struct client_shared *shared); /* NULL is fine */
+
+/* As client_process_read(), from byte @offset on; NULL: -EFAULT */
+int client_shared_read(struct client_shared *shared, void *dst,
+		       uint64_t offset, size_t len);
+int client_shared_write(struct client_shared *shared, uint64_t offset,
+			const void *src, size_t len);
+
 /* Our own mapping of a client's file (IOMMU_IOAS_MAP_FILE). */
 struct client_file {
 	void *host; /* the byte at @start */
