@@ -66,6 +66,7 @@ struct core_page_request {
 	uint32_t grpid;
 	uint32_t perm;
 	uint64_t addr;
+	uint32_t kind; /* the driver's own: groups of one kind have one id */
 };
 
 struct core_iommu_ops {
@@ -329,7 +330,10 @@ void core_hw_queue_undepend(struct core_hw_queue *queue,
  * Memory that the client may mmap(2) from its /dev/iommu at *@offset: @length
  * bytes (whole pages) of the file @fd from @fd_offset on. While it is mapped
  * the vIOMMU cannot be destroyed (-EBUSY). Return: 0, -EINVAL, -ENOMEM.
+ * CORE_MMAP_SAME as @fd_offset: it lies in @fd at just that *@offset, so that
+ * the file itself can stand in for /dev/iommu.
  */
+#define CORE_MMAP_SAME UINT64_MAX
 int core_mmap_add(struct core_viommu *viommu, int fd, uint64_t fd_offset,
 		  uint64_t length, uint64_t *offset);
 void core_mmap_remove(struct core_viommu *viommu, uint64_t offset);
@@ -400,5 +404,11 @@ int core_viommu_event(struct core_viommu *viommu, uint32_t type,
  */
 int core_page_request(struct core_device *dev,
 		      const struct core_page_request *request);
+
+/*
+ * Requests of @kind may have been lost on their way here: groups of which the
+ * last has not come are dropped. Nobody answers them. Like core_page_request().
+ */
+void core_page_requests_lost(struct core_device *dev, uint32_t kind);
 
 #endif

@@ -215,6 +215,8 @@ int core_mmap_add(struct core_viommu *viommu, int fd, uint64_t fd_offset,
 	link = find_gap(ctx, length, &map->offset);
 	map->next = *link;
 	*link = map;
+	if (fd_offset == CORE_MMAP_SAME)
+		map->fd_offset = map->offset;
 	*offset = map->offset;
 	pthread_mutex_unlock(&ctx->lock);
 	return 0;

@@ -188,8 +188,8 @@ static bool veventq_type(struct core_viommu *core, uint32_t type)
 	return type != IOMMU_VEVENTQ_TYPE_DEFAULT;
 }
 
-/* Two pages that show the client what it has sent. */
-static int page_new(struct mock_viommu *v, uint32_t word)
+/* Two pages for the client to map. */
+static int page_new(struct mock_viommu *v)
 {
 	int fd;
 
@@ -198,12 +198,18 @@ static int page_new(struct mock_viommu *v, uint32_t word)
 	fd = memfd_create("nestfd-mock-viommu", MFD_CLOEXEC);
 	if (fd < 0)
 		return -ENOMEM;
-	if (ftruncate(fd, MOCK_MMAP_BYTES) ||
-	    pwrite(fd, &word, sizeof(word), 0) != sizeof(word)) {
-		close(fd);
-		return -ENOMEM;
-	}
 	v->page_fd = fd;
+	return 0;
+}
+
+/* They show the client what it has sent. */
+static int page_fill(struct mock_viommu *v, uint32_t word)
+{
+	off_t at = (off_t)v->mmap_offset;
+
+	if (ftruncate(v->page_fd, at + MOCK_MMAP_BYTES) ||
+	    pwrite(v->page_fd, &word, sizeof(word), at) != sizeof(word))
+		return -ENOMEM;
 	return 0;
 }
 
@@ -220,21 +226,23 @@ static int init_page(struct mock_viommu *v, const struct core_user_data *data,
 		     const struct mock_viommu_data *arg)
 {
 	struct mock_viommu_data answer = *arg;
-	int rc = page_new(v, arg->in_data);
+	int rc = page_new(v);
 
 	if (rc)
 		return rc;
-	rc = core_mmap_add(&v->core, v->page_fd, 0, MOCK_MMAP_BYTES,
-			   &v->mmap_offset);
+	rc = core_mmap_add(&v->core, v->page_fd, CORE_MMAP_SAME,
+			   MOCK_MMAP_BYTES, &v->mmap_offset);
 	if (rc) {
 		close(v->page_fd);
 		v->page_fd = -1;
 		return rc;
 	}
+	rc = page_fill(v, arg->in_data);
+	if (rc)
+		return rc; /* viommu_free() follows, as below */
 	answer.out_data = arg->in_data;
 	answer.out_mmap_offset = v->mmap_offset;
 	answer.out_mmap_length = MOCK_MMAP_BYTES;
-	/* viommu_free() follows if this fails */
 	return core_copy_back(data, &answer, sizeof(answer));
 }
 
