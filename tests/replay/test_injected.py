@@ -73,7 +73,9 @@ class Injected(unittest.TestCase):
 
     def test_any_command_illegal(self):
         for args, direct, seed in self.each():
-            i = self.check(args, "ill:p=0.02,seed=%d" % seed)
+            # a host gives its unit up after four in a row at one CMD_SYNC
+            i = self.check(args, "ill:p=%s,seed=%d" % (
+                "0.05" if direct else "0.01", seed))
             self.assertGreater(i["ill"], 0)
             self.assertLessEqual(i["ill"], i["faults"])
             if direct:
@@ -95,7 +97,9 @@ class Injected(unittest.TestCase):
 
     def test_all_of_it_together(self):
         for args, direct, seed in self.each():
-            i = self.check(args, "ill:p=0.02,seed=%d" % seed,
+            i = self.check(args,
+                           "ill:p=%s,seed=%d" % (
+                               "0.02" if direct else "0.01", seed),
                            "abt:p=%s,seed=%d" % (
                                "0.02" if direct else "0.002", seed),
                            "slow-sync:p=0.01,us=20,seed=%d" % seed)
