@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/iommufd.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,13 +18,16 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define STEPS 64
-#define FDS   8
+#define STEPS  64
+#define FDS    8
+#define PLACED 4 /* from here on reads stop */
 /* The program's memory: bytes here, with a hole in the middle */
 #define BASE	0x10000u
 #define BYTES	0x4000u
 #define HOLE	0x2000u
 #define HOLE_TO 0x3000u
+#define NAME	80u
+#define NAMES	4u
 
 struct program {
 	struct input *in;
@@ -70,19 +74,28 @@ static int get_fd(void *ctx, int fd)
 	return fcntl(p->fds[fd], F_DUPFD_CLOEXEC, 0);
 }
 
-static int add_fd(void *ctx, int fd, bool cloexec, bool answer)
+static int add_fd(void *ctx, int fd, unsigned int flags)
 {
 	struct program *p = ctx;
-	int n = 0;
+	int n = flags & NOTIFY_FD_PLACED ? PLACED : 0;
 
-	(void)cloexec;
-	(void)answer;
 	while (n < FDS && p->fds[n] >= 0)
 		n++;
 	if (p->full || n == FDS)
 		return -EMFILE;
 	p->fds[n] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	return n;
+}
+
+static int replace_fd(void *ctx, int fd, int number)
+{
+	struct program *p = ctx;
+
+	if (p->full || number < 0 || number >= FDS || p->fds[number] < 0)
+		return -EBADF;
+	close(p->fds[number]);
+	p->fds[number] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return number;
 }
 
 /* Its memory is nowhere in a process: none can be mapped. */
@@ -94,6 +107,8 @@ static pid_t process(void *ctx)
 
 static const int calls[] = {
 	SYS_ioctl, SYS_openat, SYS_openat2, SYS_faccessat, SYS_faccessat2,
+	SYS_read,  SYS_write,  SYS_pread64, SYS_pwrite64,  SYS_mmap,
+	SYS_dup,   SYS_fcntl,  SYS_close,   SYS_ioctl,	   SYS_ioctl,
 #ifdef SYS_open
 	SYS_open,  SYS_access,
 #endif
@@ -110,6 +125,13 @@ static uint64_t an_address(struct input *in)
 	return input_u64(in);
 }
 
+static bool is_about_an_fd(int nr)
+{
+	return nr == SYS_read || nr == SYS_write || nr == SYS_pread64 ||
+	       nr == SYS_pwrite64 || nr == SYS_dup || nr == SYS_fcntl ||
+	       nr == SYS_close;
+}
+
 static void notify(struct notify_env *env, struct program *p)
 {
 	const struct notify_client client = {
@@ -118,6 +140,7 @@ static void notify(struct notify_env *env, struct program *p)
 		.write = write_memory,
 		.get_fd = get_fd,
 		.add_fd = add_fd,
+		.replace_fd = replace_fd,
 		.process = process,
 	};
 	struct seccomp_notif n = { .id = 1, .pid = 1 };
@@ -131,10 +154,21 @@ static void notify(struct notify_env *env, struct program *p)
 		n.data.args[0] = input_u8(p->in) % (FDS + 1);
 		n.data.args[1] = 0x3b80 + input_u8(p->in) % 0x22;
 		n.data.args[2] = an_address(p->in);
+	} else if (n.data.nr == SYS_mmap && how < 240) {
+		n.data.args[1] = 8192;
+		n.data.args[2] = PROT_READ;
+		n.data.args[4] = input_u8(p->in) % FDS;
+		n.data.args[5] = 8192u * (input_u8(p->in) % 3u);
+	} else if (is_about_an_fd(n.data.nr) && how < 240) {
+		n.data.args[0] = input_u8(p->in) % FDS;
+		n.data.args[1] = an_address(p->in);
+		n.data.args[2] = input_u8(p->in);
+		n.data.args[3] = 0;
 	} else if (how < 200) {
-		/* the name lies at the very start */
+		/* names lie at the very start */
 		n.data.args[n.data.nr == SYS_openat ||
-			    n.data.nr == SYS_openat2] = BASE;
+			    n.data.nr == SYS_openat2] =
+			BASE + NAME * (input_u8(p->in) % NAMES);
 	}
 	notify_answer(env, &n, &client, &resp);
 	if (resp.error > 0 || (resp.error && resp.flags))
@@ -202,13 +236,21 @@ static void end(struct notify_env *env, struct program *p)
 	server_destroy(env->server);
 }
 
+static const char *const names[NAMES] = {
+	"/dev/iommu",
+	"/proc/self/status",
+	"/proc/thread-self/fail-nth",
+	"/sys/kernel/debug/failslab/verbose",
+};
+
 /* Structs that make sense, 64 bytes apart, for an_address() to hit */
 static void set_memory(struct program *p)
 {
 	static const uint32_t sizes[] = { 12, 8, 12, 20, 24, 40, 64, 16, 48 };
 
-	memcpy(p->memory, "/dev/iommu", sizeof("/dev/iommu"));
-	for (size_t i = 1; i < 120; i++) {
+	for (size_t i = 0; i < NAMES; i++)
+		memcpy(p->memory + NAME * i, names[i], strlen(names[i]) + 1);
+	for (size_t i = NAME * NAMES / 64 + 1; i < 120; i++) {
 		uint32_t words[2] = { sizes[i % 9], (uint32_t)i / 9 };
 
 		memcpy(p->memory + 64 * i, words, sizeof(words));
@@ -220,7 +262,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = { data, size };
 	struct program p = { .in = &in };
 	struct run_stats stats = { 0 };
-	struct notify_env env = { .trace_fd = -1 };
+	struct notify_env env = { .trace_fd = -1, .fds_first = PLACED };
 	uint8_t how = input_u8(&in);
 	const struct run_machine machine = {
 		.iommu = how & 4 ? "mock" : "smmuv3",

@@ -20,12 +20,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "shim/procfs.h"
 #include "shim/shim.h"
 
-#define DEBUGFS	    "/sys/kernel/debug"
-#define DEBUGFS_UP  "/sys/kernel"
-#define FDS_MAX	    1024
-#define NAME_LENGTH 64
+#define FDS_MAX 1024
 
 /* Numbers that have meant a fail-nth file; whether they still do the inode says
  */
@@ -43,26 +41,13 @@ static bool is_mock(void)
 
 static bool names_fail_nth(const char *path)
 {
-	char mine[4][NAME_LENGTH];
-	int pid = getpid();
-	int tid = (int)syscall(SYS_gettid);
-
-	snprintf(mine[0], NAME_LENGTH, "/proc/self/task/%d/fail-nth", tid);
-	snprintf(mine[1], NAME_LENGTH, "/proc/%d/task/%d/fail-nth", pid, tid);
-	snprintf(mine[2], NAME_LENGTH, "/proc/thread-self/fail-nth");
-	/* The process's is its first thread's */
-	snprintf(mine[3], NAME_LENGTH, "/proc/%s/fail-nth",
-		 pid == tid ? "self" : "-");
-	for (int i = 0; i < 4; i++)
-		if (!strcmp(path, mine[i]))
-			return true;
-	return false;
+	return procfs_is_fail_nth(path, getpid(), (pid_t)syscall(SYS_gettid));
 }
 
 /* Relative to a directory that is debugfs, or stands for it? */
 static bool is_debugfs(int dir)
 {
-	char link[NAME_LENGTH], target[NAME_LENGTH];
+	char link[PROCFS_NAME], target[PROCFS_NAME];
 	ssize_t n;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
@@ -70,27 +55,12 @@ static bool is_debugfs(int dir)
 	if (n < 0)
 		return false;
 	target[n] = '\0';
-	return !strcmp(target, DEBUGFS) || !strcmp(target, DEBUGFS_UP);
+	return procfs_is_debugfs(target) || !strcmp(target, PROCFS_DEBUG_UP);
 }
 
 static bool names_control(int dir, const char *path)
 {
-	static const char *const folders[] = { "fail_iommufd/", "failslab/",
-					       "fail_page_alloc/" };
-	size_t root = strlen(DEBUGFS "/");
-
-	if (!strncmp(path, DEBUGFS "/", root))
-		path += root;
-	else if (path[0] == '/' || !is_debugfs(dir))
-		return false;
-	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-		size_t n = strlen(folders[i]);
-
-		if (!strncmp(path, folders[i], n) && path[n] &&
-		    !strchr(path + n, '/'))
-			return true;
-	}
-	return false;
+	return procfs_is_control(path, path[0] != '/' && is_debugfs(dir));
 }
 
 /* ---- open ---- */
@@ -143,11 +113,11 @@ EXPORT DIR *opendir(const char *name)
 	int saved = errno;
 
 	if (LIKELY(dir) || (saved != ENOENT && saved != EACCES) || !is_mock() ||
-	    (strcmp(name, DEBUGFS) && strcmp(name, DEBUGFS "/"))) {
+	    !procfs_is_debugfs(name)) {
 		errno = saved;
 		return dir;
 	}
-	return REAL(opendir)(DEBUGFS_UP); /* see is_debugfs() */
+	return REAL(opendir)(PROCFS_DEBUG_UP); /* see is_debugfs() */
 }
 
 /* ---- pread and pwrite ---- */
@@ -170,9 +140,8 @@ static bool is_fail_nth(int fd)
 
 static ssize_t read_left(void *buf, size_t len, off_t offset)
 {
-	char text[32];
-	int n = snprintf(text, sizeof(text), "%llu\n",
-			 (unsigned long long)nestfd_fail_nth_left());
+	char text[PROCFS_FAIL_NTH];
+	int n = (int)procfs_fail_nth_text(nestfd_fail_nth_left(), text);
 
 	if (offset >= n)
 		return 0;
@@ -184,16 +153,11 @@ static ssize_t read_left(void *buf, size_t len, off_t offset)
 
 static ssize_t write_nth(const void *buf, size_t len)
 {
-	char text[32] = "";
-	unsigned long long nth;
-	char *end;
+	uint64_t nth;
+	int rc = procfs_fail_nth_parse(buf, len, &nth);
 
-	if (len >= sizeof(text))
-		return shim_result(-EINVAL);
-	memcpy(text, buf, len);
-	nth = strtoull(text, &end, 10);
-	if (end == text || (*end && strcmp(end, "\n")) || nth > INT32_MAX)
-		return shim_result(-EINVAL);
+	if (rc)
+		return shim_result(rc);
 	nestfd_fail_nth(nth);
 	return (ssize_t)len;
 }

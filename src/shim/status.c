@@ -14,24 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "shim/procfs.h"
 #include "shim/shim.h"
-
-#define TEXT_MAX 16384
-
-/* 0: it is something else */
-static pid_t pid_of(const char *path)
-{
-	const char *name = path + strlen("/proc/");
-	char *end;
-	unsigned long pid;
-
-	if (!strcmp(name, "self/status"))
-		return getpid();
-	if (*name < '1' || *name > '9')
-		return 0;
-	pid = strtoul(name, &end, 10);
-	return strcmp(end, "/status") || pid > INT32_MAX ? 0 : (pid_t)pid;
-}
 
 static void count(pid_t pid, uint64_t sum[2])
 {
@@ -66,25 +50,6 @@ static ssize_t read_all(int fd, char *text, size_t room)
 	return n ? -1 : (ssize_t)at;
 }
 
-/* In the line that begins with @tag, after a newline */
-static void add(char *text, const char *tag, uint64_t bytes)
-{
-	char *line = strstr(text, tag);
-	char *value = line ? line + strlen(tag) : NULL;
-	unsigned long long was;
-	char made[32];
-	char *end;
-	int n;
-
-	if (!line)
-		return;
-	was = strtoull(value, &end, 10);
-	n = snprintf(made, sizeof(made), "\t%8llu",
-		     was + (unsigned long long)(bytes >> 10));
-	memmove(value + n, end, strlen(end) + 1);
-	memcpy(value, made, (size_t)n);
-}
-
 /* @fd becomes a file that says @text */
 static void replace(int fd, const char *text)
 {
@@ -109,16 +74,15 @@ void status_patch(const char *path, int fd)
 
 	if (shim_is_inside() || !atomic_load(&table_used))
 		return;
-	pid = pid_of(path);
+	pid = procfs_status(path, getpid());
 	if (!pid || !shim_is_table_ours())
 		return;
 	count(pid, sum);
-	text = sum[0] | sum[1] ? malloc(TEXT_MAX + 64) : NULL;
-	length = text ? read_all(fd, text, TEXT_MAX) : -1;
+	text = sum[0] | sum[1] ? malloc(PROCFS_STATUS_ROOM) : NULL;
+	length = text ? read_all(fd, text, PROCFS_STATUS) : -1;
 	if (length > 0) {
 		text[length] = '\0';
-		add(text, "\nVmPin:", sum[0]);
-		add(text, "\nVmLck:", sum[1]);
+		procfs_status_add(text, sum[0], sum[1]);
 		replace(fd, text);
 	}
 	free(text);

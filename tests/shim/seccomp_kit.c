@@ -143,3 +143,116 @@ int map_a_file(int fd, uint32_t ioas, int memfd, uint64_t iova)
 
 	return ioctl(fd, IOMMU_IOAS_MAP_FILE, &arg);
 }
+
+int mock_call(int fd, struct mock_cmd *cmd)
+{
+	cmd->size = sizeof(*cmd);
+	return ioctl(fd, 0x3ba0, cmd);
+}
+
+void access_text(int fd, uint32_t access, uint64_t iova, char text[16])
+{
+	struct mock_cmd rw = { .op = 8, .id = access };
+	uint64_t copy[3] = { iova, 16, (uintptr_t)text };
+
+	memcpy(rw.w, copy, sizeof(copy));
+	WANT(mock_call(fd, &rw) == 0);
+}
+
+void mock_event(int fd, uint32_t dev)
+{
+	struct mock_cmd cmd = { .op = 17, .w = { dev } };
+
+	WANT(mock_call(fd, &cmd) == 0);
+}
+
+uint32_t make_source(int fd, uint32_t *viommu_id)
+{
+	struct iommu_hwpt_alloc parent = { .size = sizeof(parent), .flags = 1 };
+	uint64_t viommu_data[3] = { 0 };
+	struct iommu_viommu_alloc viommu = {
+		.size = sizeof(viommu),
+		.data_len = sizeof(viommu_data),
+		.data_uptr = (uintptr_t)viommu_data,
+	};
+	uint32_t value[2] = { 0 };
+	struct iommu_hwpt_alloc nested = { .size = sizeof(nested) };
+	struct iommu_vdevice_alloc vdevice = { .size = sizeof(vdevice) };
+	struct mock_cmd cmd = { .op = 12 };
+	uint32_t dev;
+
+	WANT(ioas_alloc(fd, &cmd.id) == 0);
+	parent.pt_id = cmd.id;
+	WANT(mock_call(fd, &cmd) == 0);
+	dev = cmd.w[2];
+	parent.dev_id = dev;
+	WANT(ioctl(fd, IOMMU_HWPT_ALLOC, &parent) == 0);
+	viommu.type = 0xdeadbeef;
+	viommu.dev_id = dev;
+	viommu.hwpt_id = parent.out_hwpt_id;
+	WANT(ioctl(fd, IOMMU_VIOMMU_ALLOC, &viommu) == 0);
+	*viommu_id = viommu.out_viommu_id;
+	nested.dev_id = dev;
+	nested.pt_id = viommu.out_viommu_id;
+	nested.data_type = 0xdead;
+	nested.data_len = sizeof(value);
+	nested.data_uptr = (uintptr_t)value;
+	WANT(ioctl(fd, IOMMU_HWPT_ALLOC, &nested) == 0);
+	vdevice.viommu_id = viommu.out_viommu_id;
+	vdevice.dev_id = dev;
+	vdevice.virt_id = 0x99;
+	WANT(ioctl(fd, IOMMU_VDEVICE_ALLOC, &vdevice) == 0);
+	cmd = (struct mock_cmd){ .op = 10,
+				 .id = cmd.w[0],
+				 .w = { nested.out_hwpt_id } };
+	WANT(mock_call(fd, &cmd) == 0);
+	return dev;
+}
+
+int queue_alloc(int fd, uint32_t viommu, uint32_t *id)
+{
+	struct iommu_veventq_alloc q = {
+		.size = sizeof(q),
+		.viommu_id = viommu,
+		.type = 0xbeefbeef,
+		.veventq_depth = 2,
+	};
+
+	WANT(ioctl(fd, IOMMU_VEVENTQ_ALLOC, &q) == 0);
+	*id = q.out_veventq_id;
+	return (int)q.out_veventq_fd;
+}
+
+bool readable(int fd, int timeout)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, timeout) == 1;
+}
+
+uint32_t make_window(int fd, uint32_t word, off_t *offset)
+{
+	struct iommu_hwpt_alloc parent = { .size = sizeof(parent), .flags = 1 };
+	struct {
+		uint32_t in, out;
+		uint64_t offset, length;
+	} data = { .in = word };
+	struct iommu_viommu_alloc viommu = {
+		.size = sizeof(viommu),
+		.type = 0xdeadbeef,
+		.data_len = sizeof(data),
+		.data_uptr = (uintptr_t)&data,
+	};
+	struct mock_cmd dev = { .op = 12 };
+
+	WANT(ioas_alloc(fd, &parent.pt_id) == 0);
+	dev.id = parent.pt_id;
+	WANT(mock_call(fd, &dev) == 0);
+	parent.dev_id = viommu.dev_id = dev.w[2];
+	WANT(ioctl(fd, IOMMU_HWPT_ALLOC, &parent) == 0);
+	viommu.hwpt_id = parent.out_hwpt_id;
+	WANT(ioctl(fd, IOMMU_VIOMMU_ALLOC, &viommu) == 0);
+	WANT(data.out == word && data.length == WINDOW_BYTES);
+	*offset = (off_t)data.offset;
+	return viommu.out_viommu_id;
+}

@@ -10,9 +10,11 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -66,5 +68,30 @@ int ioas_alloc(int fd, uint32_t *id);
 int destroy(int fd, uint32_t id);
 /* A page of a new memfd */
 int map_a_file(int fd, uint32_t ioas, int memfd, uint64_t iova);
+
+/* ---- on the mock IOMMU ---- */
+
+struct mock_cmd {
+	uint32_t size, op, id, reserved;
+	uint32_t w[12];
+	uint32_t last, padding;
+};
+
+int mock_call(int fd, struct mock_cmd *cmd);
+/* What an access reads at @iova, as text */
+void access_text(int fd, uint32_t access, uint64_t iova, char text[16]);
+/* A test device that raises events as device 0x99 of a vIOMMU; returns it */
+uint32_t make_source(int fd, uint32_t *viommu_id);
+void mock_event(int fd, uint32_t dev);
+/* An event queue for two; its fd */
+int queue_alloc(int fd, uint32_t viommu, uint32_t *id);
+bool readable(int fd, int timeout);
+/* A vIOMMU that shows @word at *@offset of the fd, for mmap(2) */
+#define WINDOW_BYTES 8192u
+uint32_t make_window(int fd, uint32_t word, off_t *offset);
+
+struct event {
+	uint32_t flags, sequence, virt_id;
+};
 
 #endif

@@ -146,6 +146,20 @@ class Seccomp(Case):
         self.assertRegex(r.stderr, r"\n +1 +0 +[0-9.]+ +[0-9]+  "
                          r"IOMMU_IOAS_ALLOC\n")
 
+    def test_a_trace_tells_of_closes(self):
+        r = nestfd_run("--via", "seccomp", "--trace", "-", "--stats", "--",
+                       "sh", "-c", "exec 9<>/dev/iommu 9>&-")
+        self.assertRegex(r.stderr, r'open\("/dev/iommu", 0x\w+\) = (\d+)\n'
+                         r"close\(\1\) = 0\nclose\(9\) = 0\n")
+        self.assertRegex(r.stderr, r"\n +2 +0 +[0-9.]+ +[0-9]+  close\n")
+
+    def test_exec_keeps_what_is_open(self):
+        self.works("--via", "seccomp", "--", "sh", "-c",
+                   f"exec 9<>/dev/iommu; exec {CLIENT_STATIC} 9")
+        self.works("--via", "seccomp", "--", "sh", "-c",
+                   f"exec 9<>/dev/iommu; {CLIENT_STATIC} 9; "
+                   f"{CLIENT_STATIC} 9 & wait $!")
+
     def test_other_ioctls_do_not_wait(self):
         r = nestfd_run("--", CLIENT_STATIC, "many", "500")
         self.assertEqual(r.returncode, 0)

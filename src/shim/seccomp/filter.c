@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * Which calls stop: ioctl(2) with a command of iommufd or VFIO, by its number
- * alone, so that KVM_RUN and all the rest go on at full speed; and those that
- * may name /dev/iommu, since a filter cannot follow pointers.
+ * alone, so that KVM_RUN and all the rest go on at full speed; those that may
+ * name a file of ours, since a filter cannot follow pointers; shared mappings
+ * of files; and what is done with the fds where the server puts those whose
+ * reads and writes it has to answer itself.
  *
  * Programs for another architecture on this kernel (i386, x32) are not served.
  */
@@ -15,6 +17,7 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -50,46 +53,125 @@
 #define ALLOW		    RETURN(SECCOMP_RET_ALLOW)
 #define NOTIFY		    RETURN(SECCOMP_RET_USER_NOTIF)
 
+/* Enough for all below */
+#define PROGRAM_MAX 160
+
+struct program {
+	struct sock_filter code[PROGRAM_MAX];
+	unsigned short len;
+};
+
+/* ---- Parts: each is jumped over if the number of the call is another ---- */
+
+static void add(struct program *p, const struct sock_filter *code, size_t n)
+{
+	for (size_t i = 0; i < n && p->len < PROGRAM_MAX; i++)
+		p->code[p->len++] = code[i];
+}
+
+#define ADD(p, ...)                                                 \
+	do {                                                        \
+		const struct sock_filter code_[] = { __VA_ARGS__ }; \
+                                                                    \
+		add(p, code_, sizeof(code_) / sizeof(code_[0]));    \
+	} while (0)
+
 /* The call @nr notifies, whatever its arguments. */
-#define NOTIFY_IF(nr) IF_EQ(nr, 0, 1), NOTIFY
+static void notify_always(struct program *p, uint32_t nr)
+{
+	ADD(p, IF_EQ(nr, 0, 1), NOTIFY);
+}
+
+/* ... if the fd it is about may be one that the server has placed. */
+static void notify_placed(struct program *p, uint32_t nr, uint32_t first)
+{
+	ADD(p, IF_EQ(nr, 0, 5), LOAD_ARG(0), IF_GE(first, 0, 2),
+	    IF_GE(first + FILTER_FDS, 1, 0), NOTIFY, ALLOW);
+}
+
+static void notify_dup(struct program *p, uint32_t first)
+{
+	notify_placed(p, SYS_dup, first);
+	ADD(p, IF_EQ(SYS_fcntl, 0, 8), LOAD_ARG(0), IF_GE(first, 0, 5),
+	    IF_GE(first + FILTER_FDS, 4, 0), LOAD_ARG(1), IF_EQ(F_DUPFD, 1, 0),
+	    IF_EQ(F_DUPFD_CLOEXEC, 0, 1), NOTIFY, ALLOW);
+}
+
+static void notify_ioctl(struct program *p)
+{
+	ADD(p, IF_EQ(SYS_ioctl, 0, 5), LOAD_ARG(1), IF_GE(COMMAND_FIRST, 0, 2),
+	    IF_GT(COMMAND_LAST, 1, 0), NOTIFY, ALLOW);
+}
 
 /*
  * Opening a folder is nothing for us: it fails on a device by itself, if with
  * another errno while there is none.
  */
-#define NOTIFY_IF_FILE(nr, flags)                                            \
-	IF_EQ(nr, 0, 4), LOAD_ARG(flags), IF_BITS(O_DIRECTORY, 0, 1), ALLOW, \
-		NOTIFY
+static void notify_open(struct program *p, uint32_t nr, int flags, bool folders)
+{
+	if (folders)
+		notify_always(p, nr);
+	else
+		ADD(p, IF_EQ(nr, 0, 4), LOAD_ARG(flags),
+		    IF_BITS(O_DIRECTORY, 0, 1), ALLOW, NOTIFY);
+}
 
-static const struct sock_filter filter[] = {
-	LOAD_ARCH,
-	IF_EQ(OUR_ARCH, 1, 0),
-	ALLOW,
-	LOAD_NR,
-	IF_EQ(SYS_ioctl, 0, 5),
-	LOAD_ARG(1),
-	IF_GE(COMMAND_FIRST, 0, 2),
-	IF_GT(COMMAND_LAST, 1, 0),
-	NOTIFY,
-	ALLOW,
-	NOTIFY_IF_FILE(SYS_openat, 2),
+static void notify_names(struct program *p, bool folders)
+{
+	notify_open(p, SYS_openat, 2, folders);
 #ifdef SYS_open
-	NOTIFY_IF_FILE(SYS_open, 1),
+	notify_open(p, SYS_open, 1, folders);
 #endif
-	NOTIFY_IF(SYS_openat2),
+	notify_always(p, SYS_openat2);
 #ifdef SYS_access
-	NOTIFY_IF(SYS_access),
+	notify_always(p, SYS_access);
 #endif
-	NOTIFY_IF(SYS_faccessat),
-	NOTIFY_IF(SYS_faccessat2),
-	ALLOW,
-};
+	notify_always(p, SYS_faccessat);
+	notify_always(p, SYS_faccessat2);
+}
 
-static int install(unsigned long flags)
+/* MAP_SHARED and MAP_SHARED_VALIDATE have that bit. */
+static void notify_mmap(struct program *p)
+{
+	ADD(p, IF_EQ(SYS_mmap, 0, 5), LOAD_ARG(3), IF_BITS(MAP_ANONYMOUS, 1, 0),
+	    IF_BITS(MAP_SHARED, 1, 0), ALLOW, NOTIFY);
+}
+
+static void build(struct program *p, const struct filter_config *config)
+{
+	uint32_t first = config->fds_first;
+
+	ADD(p, LOAD_ARCH, IF_EQ(OUR_ARCH, 1, 0), ALLOW, LOAD_NR);
+	if (first) {
+		notify_placed(p, SYS_read, first);
+		notify_placed(p, SYS_write, first);
+		if (config->fail_nth) {
+			notify_placed(p, SYS_pread64, first);
+			notify_placed(p, SYS_pwrite64, first);
+		}
+	}
+	notify_ioctl(p);
+	notify_mmap(p);
+	notify_names(p, config->fail_nth);
+	if (first)
+		notify_dup(p, first);
+	if (config->closes)
+		notify_always(p, SYS_close);
+	ADD(p, ALLOW);
+}
+
+uint32_t filter_fds_first(uint64_t limit)
+{
+	if (limit > FILTER_BELOW)
+		limit = FILTER_BELOW;
+	return limit < 2 * FILTER_FDS ? 0 : (uint32_t)limit - FILTER_FDS;
+}
+
+static int install(const struct program *p, unsigned long flags)
 {
 	struct sock_fprog program = {
-		.len = sizeof(filter) / sizeof(filter[0]),
-		.filter = (struct sock_filter *)(uintptr_t)filter,
+		.len = p->len,
+		.filter = (struct sock_filter *)(uintptr_t)p->code,
 	};
 	long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
 			  SECCOMP_FILTER_FLAG_NEW_LISTENER | flags, &program);
@@ -97,14 +179,16 @@ static int install(unsigned long flags)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-int filter_install(void)
+int filter_install(const struct filter_config *config)
 {
+	struct program p = { .len = 0 };
 	int fd;
 
+	build(&p, config);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -errno;
-	fd = install(SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
-	return fd == -EINVAL ? install(0) : fd;
+	fd = install(&p, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+	return fd == -EINVAL ? install(&p, 0) : fd;
 }
 
 const char *filter_why_not(void)

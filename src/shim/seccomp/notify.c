@@ -11,189 +11,31 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/iommufd.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "shim/tally.h"
+#include "shim/seccomp/faults.h"
+#include "shim/seccomp/filter.h"
+#include "shim/seccomp/notify_priv.h"
+#include "shim/seccomp/watched.h"
 
-#define DEVICE_PATH "/dev/iommu"
 /* The first word of every struct of the ABI is its size. */
 #define STRUCT_MAX	64u
 #define COMMAND_MAP_DMA 0x3b71u /* VFIO_IOMMU_MAP_DMA */
 #define COMMAND_TEST	0x3ba0u /* IOMMU_TEST_CMD */
 
-/* struct open_how of openat2(2): flags, mode, resolve */
-#define OPEN_HOW_SIZE 24u
-
-/* ---- Names ---- */
-
-/* What cannot be read is not that name, and the kernel says why. */
-static bool is_device(const struct notify_client *client, uint64_t addr)
+void notice_continue(const struct notice *m)
 {
-	char path[sizeof(DEVICE_PATH)];
-
-	return !client->read(client->ctx, path, addr, sizeof(path)) &&
-	       !memcmp(path, DEVICE_PATH, sizeof(path));
+	m->resp->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 }
 
-/* ---- Trace ---- */
-
-/* One call that is looked at */
-struct watched_call {
-	const struct notify_env *env;
-	struct trace_line line;
-	unsigned int row;
-	uint64_t began;
-	pid_t tid;
-};
-
-static bool is_watched(const struct notify_env *env)
+void notice_result(const struct notice *m, long rc)
 {
-	return env->stats || env->trace_fd >= 0;
-}
-
-static void begin_ioctl(struct watched_call *w, const struct notify_env *env,
-			const struct seccomp_notif *n,
-			const struct notify_client *client)
-{
-	const struct trace_mem mem = {
-		.read = client->read,
-		.ctx = client->ctx,
-	};
-	unsigned long cmd = (uint32_t)n->data.args[1];
-
-	w->env = env;
-	w->tid = (pid_t)n->pid;
-	w->row = tally_row(cmd);
-	if (env->trace_fd >= 0)
-		trace_enter(&w->line, (int)n->data.args[0], cmd,
-			    n->data.args[2], &mem);
-	w->began = tally_now();
-}
-
-static void begin_open(struct watched_call *w, const struct notify_env *env,
-		       const struct seccomp_notif *n, uint64_t flags)
-{
-	w->env = env;
-	w->tid = (pid_t)n->pid;
-	w->row = RUN_STAT_OPEN;
-	if (env->trace_fd >= 0)
-		trace_text(&w->line, "open(\"" DEVICE_PATH "\", %#x",
-			   (unsigned int)flags);
-	w->began = tally_now();
-}
-
-static void end_watched(struct watched_call *w, long rc)
-{
-	uint64_t took = tally_now() - w->began;
-
-	if (w->env->stats)
-		tally_count(w->env->stats, w->row, took, rc < 0);
-	if (w->env->trace_fd < 0)
-		return;
-	trace_exit(&w->line, rc);
-	tally_write(w->env->trace_fd, &w->line, w->env->verbose ? w->tid : 0,
-		    write);
-}
-
-/* ---- open ---- */
-
-/*
- * The fd it has got, or a negative errno to be answered. @answer: it has had
- * its answer then.
- */
-static long open_device(const struct notify_env *env,
-			const struct notify_client *client, uint64_t flags,
-			bool answer)
-{
-	int fd, rc;
-
-	if (flags & O_DIRECTORY)
-		return -ENOTDIR;
-	if (flags & O_CREAT && flags & O_EXCL)
-		return -EEXIST;
-	fd = server_open(env->server, (int)(flags & O_NONBLOCK));
-	if (fd < 0)
-		return fd;
-	rc = client->add_fd(client->ctx, fd, flags & O_CLOEXEC, answer);
-	/* If it was not given away, this is its end. */
-	close(fd);
-	return rc;
-}
-
-/* False for what goes on in the kernel */
-static bool open_flags(const struct seccomp_notif *n,
-		       const struct notify_client *client, uint64_t *path,
-		       uint64_t *flags)
-{
-	const __u64 *args = n->data.args;
-	uint64_t how[OPEN_HOW_SIZE / sizeof(uint64_t)];
-
-	switch (n->data.nr) {
-#ifdef SYS_open
-	case SYS_open:
-		*path = args[0];
-		*flags = args[1];
-		return true;
-#endif
-	case SYS_openat:
-		*path = args[1];
-		*flags = args[2];
-		return true;
-#ifdef SYS_openat2
-	case SYS_openat2:
-		if (args[3] < OPEN_HOW_SIZE ||
-		    client->read(client->ctx, how, args[2], sizeof(how)))
-			return false;
-		*path = args[1];
-		*flags = how[0];
-		return true;
-#endif
-	default:
-		return false;
-	}
-}
-
-static bool answer_open(const struct notify_env *env,
-			const struct seccomp_notif *n,
-			const struct notify_client *client,
-			struct seccomp_notif_resp *resp)
-{
-	struct watched_call w;
-	uint64_t path, flags;
-	long rc;
-
-	if (!open_flags(n, client, &path, &flags) || flags & O_PATH ||
-	    !is_device(client, path)) {
-		resp->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-		return true;
-	}
-	if (is_watched(env))
-		begin_open(&w, env, n, flags);
-	/* Its line comes before those of what it does with the fd. */
-	rc = open_device(env, client, flags, !is_watched(env));
-	if (is_watched(env))
-		end_watched(&w, rc);
-	else if (rc >= 0)
-		return false;
 	if (rc < 0)
-		resp->error = (int)rc;
+		m->resp->error = (int)rc;
 	else
-		resp->val = rc;
-	return true;
-}
-
-/* ---- access ---- */
-
-static void answer_access(const struct notify_client *client, uint64_t path,
-			  uint64_t mode, struct seccomp_notif_resp *resp)
-{
-	if (mode & ~(uint64_t)(R_OK | W_OK | X_OK) || !is_device(client, path))
-		resp->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-	else if (mode & X_OK)
-		resp->error = -EACCES;
+		m->resp->val = rc;
 }
 
 /* ---- ioctl ---- */
@@ -204,9 +46,12 @@ struct call {
 	struct server *server;
 	struct server_context *context;
 	struct server_queue *queue; /* being made */
-	int inner;
+	struct server_queue_kind kind;
+	uint32_t fds_first;
 	uint64_t arg;
-	bool private; /* a command of the machine's own */
+	bool private;  /* a command of the machine's own */
+	bool restored; /* its fd was a stand-in until now */
+	pid_t tid;
 };
 
 static int call_read(void *ctx, void *dst, uint64_t addr, size_t len)
@@ -257,8 +102,8 @@ static int call_give_fd(void *ctx, int inner)
 
 	/* What the test command gives is no queue of ours to serve. */
 	if (call->private)
-		return call->client->add_fd(call->client->ctx, inner, true,
-					    false);
+		return call->client->add_fd(call->client->ctx, inner,
+					    NOTIFY_FD_CLOEXEC);
 	if (call->queue)
 		return -EMFILE; /* no call makes two */
 	rc = check_writable(call);
@@ -268,9 +113,12 @@ static int call_give_fd(void *ctx, int inner)
 			      &program);
 	if (rc)
 		return rc;
-	call->inner = inner;
-	rc = call->client->add_fd(call->client->ctx, program, true, false);
+	call->kind.inner = inner;
+	rc = call->client->add_fd(call->client->ctx, program,
+				  NOTIFY_FD_CLOEXEC | NOTIFY_FD_PLACED);
 	close(program);
+	if (rc >= 0 && call->fds_first)
+		call->kind.stops = (uint32_t)rc - call->fds_first < FILTER_FDS;
 	return rc;
 }
 
@@ -295,94 +143,158 @@ static long perform(struct call *call, uint32_t cmd)
 		.get_fd = call_get_fd,
 		.give_fd = call_give_fd,
 	};
+	struct faults *faults = server_faults(call->server);
 	struct nestfd *nestfd;
 	long rc = server_use(call->server, call->context, &nestfd);
 
 	if (rc)
 		return rc;
 	call->private = cmd == COMMAND_TEST;
+	call->kind.faults = cmd == IOMMU_FAULT_QUEUE_ALLOC;
 	if (wants_process(cmd))
 		client.pid = call->client->process(call->client->ctx);
 	server_settle(call->server, call->context);
+	if (cmd == IOMMU_DESTROY)
+		server_look_at_maps(call->server, nestfd,
+				    call->restored ? call->tid : 0);
+	if (faults)
+		faults_arm(faults, call->tid);
 	rc = nestfd_ioctl_for(nestfd, cmd, call->arg, &client);
+	if (faults)
+		faults_disarm(faults, call->tid);
 	server_settle(call->server, call->context);
 	if (call->queue && rc >= 0)
-		server_queue_start(call->server, call->queue, call->inner);
+		server_queue_start(call->server, call->queue, &call->kind);
 	else if (call->queue)
 		server_queue_cancel(call->server, call->queue);
 	return rc;
 }
 
-/* *@context is NULL if @fd is none of ours; -ENFILE: nobody can tell */
-static int context_of(const struct notify_env *env,
-		      const struct notify_client *client, int fd,
-		      struct server_context **context)
+/* The fd is of a mapping's file: the socket comes back. */
+static int restore(const struct notice *m, int file, int fd,
+		   struct server_context **context)
 {
-	int file = client->get_fd(client->ctx, fd);
+	int socket = server_socket_of(m->env->server, file);
+	int rc;
+
+	if (socket < 0)
+		return socket;
+	rc = m->client->replace_fd(m->client->ctx, socket, fd);
+	*context = server_get(m->env->server, socket);
+	close(socket);
+	if (rc >= 0 || !*context)
+		return rc < 0 ? rc : 0;
+	server_put(m->env->server, *context);
+	*context = NULL;
+	return rc;
+}
+
+int notice_context(const struct notice *m, int fd,
+		   struct server_context **context, bool *restored)
+{
+	int file = m->client->get_fd(m->client->ctx, fd);
+	int rc = 0;
 
 	*context = NULL;
+	*restored = false;
 	if (file < 0)
 		return file == -ENFILE ? file : 0;
-	*context = server_get(env->server, file);
+	*context = server_get(m->env->server, file);
+	if (!*context) {
+		rc = restore(m, file, fd, context);
+		*restored = !rc;
+	}
 	close(file);
-	return 0;
+	return rc == -ENOTTY ? 0 : rc;
 }
 
-static void answer_ioctl(const struct notify_env *env,
-			 const struct seccomp_notif *n,
-			 const struct notify_client *client,
-			 struct seccomp_notif_resp *resp)
+static void answer_ioctl(const struct notice *m)
 {
+	const __u64 *args = m->n->data.args;
 	struct call call = {
-		.client = client,
-		.server = env->server,
-		.arg = n->data.args[2],
+		.client = m->client,
+		.server = m->env->server,
+		.fds_first = m->env->fds_first,
+		.arg = args[2],
+		.tid = (pid_t)m->n->pid,
 	};
-	struct watched_call w;
+	struct watched w;
 	long rc;
 
-	rc = context_of(env, client, (int)n->data.args[0], &call.context);
+	rc = notice_context(m, (int)args[0], &call.context, &call.restored);
 	if (!call.context) {
-		resp->error = (int)rc;
-		resp->flags = rc ? 0 : SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+		if (rc)
+			notice_result(m, rc);
+		else
+			notice_continue(m);
 		return;
 	}
-	if (is_watched(env))
-		begin_ioctl(&w, env, n, client);
-	rc = perform(&call, (uint32_t)n->data.args[1]);
-	if (is_watched(env))
-		end_watched(&w, rc);
-	server_put(env->server, call.context);
-	if (rc < 0)
-		resp->error = (int)rc;
-	else
-		resp->val = rc;
+	if (watched_by(m->env))
+		watched_ioctl(&w, m->env, m->n, m->client);
+	rc = perform(&call, (uint32_t)args[1]);
+	if (watched_by(m->env))
+		watched_end(&w, rc);
+	server_put(m->env->server, call.context);
+	notice_result(m, rc);
 }
 
-bool notify_answer(const struct notify_env *env, const struct seccomp_notif *n,
-		   const struct notify_client *client,
-		   struct seccomp_notif_resp *resp)
+/* F_DUPFD and F_DUPFD_CLOEXEC: other commands do not stop. */
+static bool answer_fcntl(const struct notice *m)
 {
-	const __u64 *args = n->data.args;
+	return notice_dup(m, m->n->data.args[2],
+			  m->n->data.args[1] == F_DUPFD_CLOEXEC);
+}
 
-	memset(resp, 0, sizeof(*resp));
-	resp->id = n->id;
-	switch (n->data.nr) {
+/* False: it has had its answer */
+static bool dispatch(const struct notice *m)
+{
+	const __u64 *args = m->n->data.args;
+
+	switch (m->n->data.nr) {
 	case SYS_ioctl:
-		answer_ioctl(env, n, client, resp);
+		answer_ioctl(m);
 		return true;
 #ifdef SYS_access
 	case SYS_access:
-		answer_access(client, args[0], args[1], resp);
+		notice_access(m, args[0], args[1]);
 		return true;
 #endif
 	case SYS_faccessat:
 #ifdef SYS_faccessat2
 	case SYS_faccessat2:
 #endif
-		answer_access(client, args[1], args[2], resp);
+		notice_access(m, args[1], args[2]);
+		return true;
+	case SYS_read:
+	case SYS_pread64:
+		notice_read(m);
+		return true;
+	case SYS_write:
+	case SYS_pwrite64:
+		notice_write(m);
+		return true;
+	case SYS_close:
+		notice_close(m);
+		return true;
+	case SYS_dup:
+		return notice_dup(m, 0, false);
+	case SYS_fcntl:
+		return answer_fcntl(m);
+	case SYS_mmap:
+		notice_mmap(m);
 		return true;
 	default:
-		return answer_open(env, n, client, resp);
+		return notice_open(m);
 	}
+}
+
+bool notify_answer(const struct notify_env *env, const struct seccomp_notif *n,
+		   const struct notify_client *client,
+		   struct seccomp_notif_resp *resp)
+{
+	const struct notice m = { env, n, client, resp };
+
+	memset(resp, 0, sizeof(*resp));
+	resp->id = n->id;
+	return dispatch(&m);
 }

@@ -16,6 +16,12 @@
 #include "shim/run.h"
 #include "shim/seccomp/server.h"
 
+#define NOTIFY_FD_CLOEXEC 0x1u
+/* The number is also what the call returns, in one step: it has both or
+ * neither. */
+#define NOTIFY_FD_ANSWER 0x2u
+#define NOTIFY_FD_PLACED 0x4u
+
 /* On the thread that waits for the answer; all give negative errnos. */
 struct notify_client {
 	void *ctx;
@@ -27,10 +33,12 @@ struct notify_client {
 	 * it is we who have no room, else -EBADF */
 	int (*get_fd)(void *ctx, int fd);
 	/*
-	 * Our file as an fd of its own: the number. @answer: that is also what
-	 * its call returns, in one step: it has both or neither.
+	 * Our file as an fd of its own, with NOTIFY_FD_*: the number. Placed
+	 * where reads and writes stop, if there is room.
 	 */
-	int (*add_fd)(void *ctx, int fd, bool cloexec, bool answer);
+	int (*add_fd)(void *ctx, int fd, unsigned int flags);
+	/* Our file becomes its fd @number, which keeps FD_CLOEXEC or not. */
+	int (*replace_fd)(void *ctx, int fd, int number);
 	/* Its process, whose memory can be mapped; 0 if it cannot */
 	pid_t (*process)(void *ctx);
 };
@@ -40,6 +48,7 @@ struct notify_env {
 	struct run_stats *stats; /* or NULL */
 	int trace_fd;		 /* or -1 */
 	bool verbose;
+	uint32_t fds_first; /* where reads and writes stop; 0: nowhere */
 };
 
 /* @resp has been filled in; false: nothing is left to be answered */

@@ -14,17 +14,22 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "shim/machine.h"
+#include "shim/seccomp/faults.h"
+#include "shim/seccomp/regions.h"
+#include "shim/seccomp/socket.h"
 
 #define BUCKETS	     256u
 #define RECORD_MAX   256u
-#define RESPONSE_MAX 4096u
+#define RESPONSE_MAX SERVER_WRITE_MAX
 /* of one queue, before others have their turn */
 #define RESPONSES 64u
 #define EVENTS	  16
@@ -35,8 +40,12 @@ enum watched {
 	WATCH_SOCKET,
 	WATCH_INNER,
 	WATCH_END,
+	WATCH_TIMER,
 };
-#define WATCH_BITS 2
+#define WATCH_BITS 3
+
+/* How often mappings are looked at, while there are any */
+#define LOOK_NS 50000000
 
 struct server_context {
 	struct server_context *next;
@@ -53,6 +62,13 @@ struct server_queue {
 	uint64_t cookie;
 	int end;
 	int inner;
+	bool faults; /* page requests: records all have one length */
+	/* Of all below: the queue lock. Who reads gets the socket's messages.
+	 */
+	bool direct;
+	bool told;	     /* an empty message says that there is something */
+	unsigned char *kept; /* read, and could not be delivered */
+	size_t kept_len;
 };
 
 struct server {
@@ -71,16 +87,11 @@ struct server {
 	pthread_mutex_t queue_lock;
 	struct server_queue *queues;
 	_Atomic unsigned int nr_queues; /* in the list */
+	struct regions regions;
+	int timer; /* runs while there are any */
+	struct faults faults;
+	bool has_faults; /* fixed */
 };
-
-/* ---- Sockets ---- */
-
-static int cookie_of(int fd, uint64_t *cookie)
-{
-	socklen_t len = sizeof(*cookie);
-
-	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, cookie, &len) ? -errno : 0;
-}
 
 static int watch(struct server *s, int fd, uint32_t events, enum watched kind,
 		 uint64_t cookie, int op)
@@ -111,21 +122,6 @@ static void give_back_fds(struct server *s, unsigned int n)
 	pthread_mutex_lock(&s->lock);
 	s->fds -= n;
 	pthread_mutex_unlock(&s->lock);
-}
-
-/* fds[0] is the program's */
-static int make_pair(int type, int fds[2], uint64_t *cookie)
-{
-	int rc;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | type, 0, fds))
-		return -errno;
-	rc = cookie_of(fds[0], cookie);
-	if (rc) {
-		close(fds[0]);
-		close(fds[1]);
-	}
-	return rc;
 }
 
 /* ---- Contexts ---- */
@@ -206,14 +202,7 @@ struct server_context *server_get(struct server *s, int fd)
 {
 	uint64_t cookie;
 
-	return cookie_of(fd, &cookie) ? NULL : get_by_cookie(s, cookie);
-}
-
-static bool has_hung_up(int fd)
-{
-	struct pollfd p = { .fd = fd };
-
-	return poll(&p, 1, 0) == 1 && p.revents & POLLHUP;
+	return socket_cookie(fd, &cookie) ? NULL : get_by_cookie(s, cookie);
 }
 
 /* One that has gone without having been noticed yet; kept for the caller */
@@ -224,7 +213,7 @@ static struct server_context *next_gone(struct server *s)
 	pthread_mutex_lock(&s->lock);
 	for (unsigned int i = 0; i < BUCKETS && !c; i++) {
 		c = s->contexts[i];
-		while (c && !(c->open && has_hung_up(c->end)))
+		while (c && !(c->open && socket_has_hung_up(c->end)))
 			c = c->next;
 	}
 	if (c)
@@ -238,6 +227,7 @@ static void reap(struct server *s)
 {
 	struct server_context *c;
 
+	regions_settle(&s->regions, NULL, 0);
 	pthread_mutex_lock(&s->end_lock);
 	while ((c = next_gone(s))) {
 		hang_up(s, c);
@@ -282,7 +272,7 @@ int server_open(struct server *s, int flags)
 	reap(s);
 	if (!take_fds(s, 1))
 		return -ENFILE;
-	rc = make_pair(flags & O_NONBLOCK ? SOCK_NONBLOCK : 0, fds, &cookie);
+	rc = socket_pair(flags & O_NONBLOCK ? SOCK_NONBLOCK : 0, fds, &cookie);
 	if (rc)
 		goto give_back;
 	rc = add_context(s, fds[1], cookie);
@@ -326,7 +316,7 @@ int server_queue_new(struct server *s, struct server_context *c,
 	if (!take_fds(s, 2))
 		goto free_queue;
 	/* Reading an empty queue does not wait on Linux either. */
-	rc = make_pair(SOCK_NONBLOCK, fds, &q->cookie);
+	rc = socket_pair(SOCK_NONBLOCK, fds, &q->cookie);
 	if (rc)
 		goto give_back;
 	q->end = fds[1];
@@ -352,6 +342,7 @@ void server_queue_cancel(struct server *s, struct server_queue *q)
 	struct server_context *c = q->context;
 
 	close(q->end);
+	free(q->kept);
 	free(q);
 	pthread_mutex_lock(&s->lock);
 	s->fds -= 2;
@@ -370,25 +361,29 @@ static void end_queue(struct server *s, struct server_queue *q)
 	while (*link != q)
 		link = &(*link)->next;
 	*link = q->next;
-	atomic_fetch_sub(&s->nr_queues, 1);
 	nestfd_close_fd(q->context->nestfd, q->inner);
 	server_queue_cancel(s, q);
+	/* Who sees none left does not wait for the lock. */
+	atomic_fetch_sub(&s->nr_queues, 1);
 }
 
 /* Ends of edges: each thing read by the program, each event, is one. */
 #define SOCKET_EVENTS (EPOLLIN | EPOLLOUT | EPOLLET)
 #define INNER_EVENTS  (EPOLLIN | EPOLLET)
 
-void server_queue_start(struct server *s, struct server_queue *q, int inner)
+void server_queue_start(struct server *s, struct server_queue *q,
+			const struct server_queue_kind *kind)
 {
-	q->inner = inner;
+	q->inner = kind->inner;
+	q->faults = kind->faults;
+	q->direct = !kind->stops;
 	pthread_mutex_lock(&s->queue_lock);
 	q->next = s->queues;
 	s->queues = q;
 	atomic_fetch_add(&s->nr_queues, 1);
 	/* Without memory for this, the queue is only looked at when its
 	 * context is called. */
-	watch(s, inner, INNER_EVENTS, WATCH_INNER, q->cookie, EPOLL_CTL_ADD);
+	watch(s, q->inner, INNER_EVENTS, WATCH_INNER, q->cookie, EPOLL_CTL_ADD);
 	watch(s, q->end, SOCKET_EVENTS, WATCH_SOCKET, q->cookie, EPOLL_CTL_ADD);
 	pthread_mutex_unlock(&s->queue_lock);
 }
@@ -416,19 +411,61 @@ static ssize_t read_record(struct server_queue *q, unsigned char *record)
 	return n;
 }
 
-static void send_record(struct server_queue *q)
+static bool has_unread(const struct server_queue *q)
+{
+	int unread = 0;
+
+	return ioctl(q->end, SIOCOUTQ, &unread) || unread;
+}
+
+static bool is_readable(const struct server_queue *q)
+{
+	struct pollfd p = { .fd = q->inner, .events = POLLIN };
+
+	return q->kept || (poll(&p, 1, 0) == 1 && p.revents & POLLIN);
+}
+
+/* Gone, or out of memory: as lost as its reader */
+static void send_message(struct server_queue *q, const void *message, size_t n)
+{
+	ssize_t rc = send(q->end, message, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	q->told = !n && !rc;
+}
+
+/*
+ * So that poll(2) tells: an empty message, since reads stop and are answered
+ * from the queue. If somebody reads the message all the same, by an fd that
+ * does not stop, it has to be the records from then on.
+ */
+static void tell(struct server_queue *q)
 {
 	unsigned char record[RECORD_MAX];
-	int unread = 0;
 	ssize_t n;
 
-	if (ioctl(q->end, SIOCOUTQ, &unread) || unread)
+	if (has_unread(q))
 		return;
+	q->direct |= q->told;
+	q->told = false;
+	if (!q->direct) {
+		if (is_readable(q))
+			send_message(q, record, 0);
+		return;
+	}
 	n = read_record(q, record);
 	if (n > 0)
-		n = send(q->end, record, (size_t)n,
-			 MSG_DONTWAIT | MSG_NOSIGNAL);
-	(void)n; /* gone, or out of memory: as lost as its reader */
+		send_message(q, record, (size_t)n);
+}
+
+/* By the program's end @file: there is nothing any more. */
+static void tell_no_more(struct server_queue *q, int file)
+{
+	char byte;
+
+	if (q->told && !is_readable(q)) {
+		recv(file, &byte, 1, MSG_DONTWAIT);
+		q->told = false;
+	}
 }
 
 static void take_responses(struct server *s, struct server_queue *q)
@@ -450,10 +487,123 @@ static void take_responses(struct server *s, struct server_queue *q)
 static void settle(struct server *s, struct server_queue *q)
 {
 	take_responses(s, q);
-	if (has_hung_up(q->end))
+	if (socket_has_hung_up(q->end))
 		end_queue(s, q);
 	else
-		send_record(q);
+		tell(q);
+}
+
+/* The queue whose end of the program's @file is; with the queue lock held */
+static struct server_queue *queue_of(struct server *s, int file)
+{
+	uint64_t cookie;
+
+	if (!atomic_load(&s->nr_queues) || socket_cookie(file, &cookie))
+		return NULL;
+	return find_queue(s, cookie);
+}
+
+/* What a read of @len answers if the next record has @n bytes; 0: it fits */
+static int too_short(const struct server_queue *q, size_t len, size_t n)
+{
+	if (q->faults && len % n)
+		return -ESPIPE;
+	return len < n ? -EINVAL : 0;
+}
+
+/* The message that waits in the socket. Who reads that itself at the same time
+ * may be faster. */
+static ssize_t read_message(struct server_queue *q, int file, void *buf,
+			    size_t len)
+{
+	unsigned char record[RECORD_MAX];
+	ssize_t n;
+	int rc;
+
+	tell(q);
+	n = recv(file, record, sizeof(record), MSG_PEEK | MSG_DONTWAIT);
+	if (n <= 0)
+		return nestfd_read(q->context->nestfd, q->inner, record,
+				   len < sizeof(record) ? len : sizeof(record));
+	rc = too_short(q, len, (size_t)n);
+	if (rc)
+		return rc;
+	n = recv(file, buf, (size_t)n, MSG_DONTWAIT);
+	tell(q);
+	return n > 0 ? n : 0;
+}
+
+/* What an earlier read could not deliver */
+static ssize_t read_kept(struct server_queue *q, void *buf, size_t len)
+{
+	if (len < q->kept_len)
+		return -EINVAL;
+	memcpy(buf, q->kept, q->kept_len);
+	free(q->kept);
+	q->kept = NULL;
+	return (ssize_t)q->kept_len;
+}
+
+ssize_t server_queue_read(struct server *s, int file, void *buf, size_t len)
+{
+	struct server_queue *q;
+	ssize_t rc = -ENOTTY;
+
+	pthread_mutex_lock(&s->queue_lock);
+	q = queue_of(s, file);
+	if (q && q->kept)
+		rc = read_kept(q, buf, len);
+	else if (q && q->direct)
+		rc = read_message(q, file, buf, len);
+	else if (q)
+		rc = nestfd_read(q->context->nestfd, q->inner, buf, len);
+	if (q)
+		tell_no_more(q, file);
+	pthread_mutex_unlock(&s->queue_lock);
+	return rc;
+}
+
+void server_queue_unread(struct server *s, int file, const void *buf,
+			 size_t len)
+{
+	struct server_queue *q;
+
+	pthread_mutex_lock(&s->queue_lock);
+	q = queue_of(s, file);
+	if (q && !q->kept) {
+		q->kept = malloc(len);
+		q->kept_len = len;
+		if (q->kept)
+			memcpy(q->kept, buf, len);
+		tell(q);
+	}
+	pthread_mutex_unlock(&s->queue_lock);
+}
+
+ssize_t server_queue_write(struct server *s, int file, const void *buf,
+			   size_t len)
+{
+	struct server_queue *q;
+	ssize_t rc = -ENOTTY;
+
+	pthread_mutex_lock(&s->queue_lock);
+	q = queue_of(s, file);
+	if (q) {
+		take_responses(s, q);
+		rc = nestfd_write(q->context->nestfd, q->inner, buf, len);
+	}
+	pthread_mutex_unlock(&s->queue_lock);
+	return rc;
+}
+
+bool server_is_queue(struct server *s, int file)
+{
+	bool is;
+
+	pthread_mutex_lock(&s->queue_lock);
+	is = queue_of(s, file);
+	pthread_mutex_unlock(&s->queue_lock);
+	return is;
 }
 
 static void on_queue(struct server *s, uint64_t cookie)
@@ -480,6 +630,80 @@ void server_settle(struct server *s, const struct server_context *c)
 			settle(s, q);
 	}
 	pthread_mutex_unlock(&s->queue_lock);
+}
+
+/* ---- Mappings ---- */
+
+static void set_timer(struct server *s, long ns)
+{
+	const struct itimerspec every = { { 0, ns }, { 0, ns } };
+
+	timerfd_settime(s->timer, 0, &every, NULL);
+}
+
+int server_map(struct server *s, const struct server_map *map, int *stand_in)
+{
+	int rc = take_fds(s, 1) ? 0 : -ENFILE;
+
+	if (rc)
+		return rc;
+	rc = regions_map(&s->regions, map->nestfd, map->offset, map->length,
+			 map->socket, map->pid, stand_in);
+	give_back_fds(s, 1);
+	if (!rc)
+		set_timer(s, LOOK_NS);
+	return rc;
+}
+
+int server_socket_of(struct server *s, int file)
+{
+	return regions_socket(&s->regions, file);
+}
+
+void server_look_at_maps(struct server *s, const struct nestfd *nestfd,
+			 pid_t pid)
+{
+	regions_settle(&s->regions, nestfd, pid);
+}
+
+static void on_timer(struct server *s)
+{
+	uint64_t ticks;
+
+	if (read(s->timer, &ticks, sizeof(ticks)) < 0)
+		return;
+	if (regions_settle(&s->regions, NULL, 0))
+		return;
+	set_timer(s, 0);
+	/* Somebody may have begun just before. */
+	if (regions_settle(&s->regions, NULL, 0))
+		set_timer(s, LOOK_NS);
+}
+
+/* ---- Files of /proc ---- */
+
+void server_pinned(struct server *s, pid_t pid, uint64_t sum[2])
+{
+	uint64_t pinned, locked;
+
+	pthread_mutex_lock(&s->lock);
+	for (unsigned int i = 0; i < BUCKETS; i++) {
+		struct server_context *c = s->contexts[i];
+
+		for (; c; c = c->next) {
+			if (!c->nestfd)
+				continue;
+			nestfd_pinned(c->nestfd, pid, &pinned, &locked);
+			sum[0] += pinned;
+			sum[1] += locked;
+		}
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+struct faults *server_faults(struct server *s)
+{
+	return s->has_faults ? &s->faults : NULL;
 }
 
 /* ---- Watching ---- */
@@ -509,6 +733,9 @@ static bool on_event(struct server *s, const struct epoll_event *event)
 	case WATCH_SOCKET:
 	case WATCH_INNER:
 		on_queue(s, cookie);
+		return true;
+	case WATCH_TIMER:
+		on_timer(s);
 		return true;
 	default:
 		return !(event->events & EPOLLHUP);
@@ -544,6 +771,29 @@ static unsigned int third_of_the_fds(void)
 	return (unsigned int)limit.rlim_cur / 3;
 }
 
+static int open_epoll(struct server *s)
+{
+	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	s->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (s->epoll < 0 || s->timer < 0)
+		return -errno;
+	return watch(s, s->timer, EPOLLIN, WATCH_TIMER, 0, EPOLL_CTL_ADD);
+}
+
+static void free_server(struct server *s)
+{
+	if (s->epoll >= 0)
+		close(s->epoll);
+	if (s->timer >= 0)
+		close(s->timer);
+	regions_end(&s->regions);
+	faults_end(&s->faults);
+	pthread_mutex_destroy(&s->end_lock);
+	pthread_mutex_destroy(&s->queue_lock);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
 int server_create(const struct run_machine *machine, struct server **out)
 {
 	struct server *s = calloc(1, sizeof(*s));
@@ -555,20 +805,17 @@ int server_create(const struct run_machine *machine, struct server **out)
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->queue_lock, NULL);
 	pthread_mutex_init(&s->end_lock, NULL);
-	s->epoll = epoll_create1(EPOLL_CLOEXEC);
-	rc = s->epoll < 0 ? -errno : 0;
+	regions_init(&s->regions);
+	faults_init(&s->faults);
+	s->has_faults = machine->iommu && !strcmp(machine->iommu, "mock");
+	rc = open_epoll(s);
 	if (!rc)
 		rc = shim_machine_make(&s->machine, machine);
 	if (!rc) {
 		*out = s;
 		return 0;
 	}
-	if (s->epoll >= 0)
-		close(s->epoll);
-	pthread_mutex_destroy(&s->end_lock);
-	pthread_mutex_destroy(&s->queue_lock);
-	pthread_mutex_destroy(&s->lock);
-	free(s);
+	free_server(s);
 	return rc;
 }
 
@@ -594,11 +841,7 @@ void server_destroy(struct server *s)
 	pthread_mutex_unlock(&s->queue_lock);
 	end_contexts(s);
 	shim_machine_end(&s->machine);
-	close(s->epoll);
-	pthread_mutex_destroy(&s->end_lock);
-	pthread_mutex_destroy(&s->queue_lock);
-	pthread_mutex_destroy(&s->lock);
-	free(s);
+	free_server(s);
 }
 
 void server_count(struct server *s, struct server_count *count)

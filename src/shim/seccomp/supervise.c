@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -43,6 +44,7 @@
 struct supervisor {
 	struct notify_env env;
 	struct seccomp_notif_sizes sizes;
+	struct thread_places places;
 	int channel[2]; /* the child sends the listener to [0] */
 	int listener;
 	_Atomic unsigned int idle;
@@ -69,6 +71,7 @@ int supervise_create(const struct supervise_config *config,
 	if (!s)
 		return -ENOMEM;
 	s->listener = -1;
+	pthread_mutex_init(&s->places.lock, NULL);
 	s->env.stats = config->stats;
 	s->env.trace_fd = config->trace_fd;
 	s->env.verbose = config->verbose;
@@ -90,6 +93,7 @@ close_channel:
 	close(s->channel[0]);
 	close(s->channel[1]);
 free_it:
+	pthread_mutex_destroy(&s->places.lock);
 	free(s);
 	return rc;
 }
@@ -106,10 +110,10 @@ union control {
 	struct cmsghdr align;
 };
 
-static int send_fd(int to, int fd)
+/* With a word about it */
+static int send_fd(int to, int fd, uint32_t word)
 {
-	char byte = 0;
-	struct iovec iov = { &byte, 1 };
+	struct iovec iov = { &word, sizeof(word) };
 	union control control;
 	struct msghdr msg = {
 		.msg_iov = &iov,
@@ -125,13 +129,12 @@ static int send_fd(int to, int fd)
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(fd));
 	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	return sendmsg(to, &msg, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+	return sendmsg(to, &msg, MSG_NOSIGNAL) > 0 ? 0 : -errno;
 }
 
-static int receive_fd(int from)
+static int receive_fd(int from, uint32_t *word)
 {
-	char byte;
-	struct iovec iov = { &byte, 1 };
+	struct iovec iov = { word, sizeof(*word) };
 	union control control;
 	struct msghdr msg = {
 		.msg_iov = &iov,
@@ -146,7 +149,7 @@ static int receive_fd(int from)
 	do {
 		n = recvmsg(from, &msg, MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
-	c = n == 1 ? CMSG_FIRSTHDR(&msg) : NULL;
+	c = n == sizeof(*word) ? CMSG_FIRSTHDR(&msg) : NULL;
 	if (!c || c->cmsg_type != SCM_RIGHTS)
 		return -EPIPE;
 	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
@@ -155,13 +158,20 @@ static int receive_fd(int from)
 
 int supervise_install(struct supervisor *s)
 {
-	int fd = filter_install();
-	int rc;
+	struct filter_config config = {
+		.fail_nth = server_faults(s->env.server),
+		.closes = s->env.stats || s->env.trace_fd >= 0,
+	};
+	struct rlimit limit;
+	int fd, rc;
 
+	if (!getrlimit(RLIMIT_NOFILE, &limit))
+		config.fds_first = filter_fds_first(limit.rlim_cur);
+	fd = filter_install(&config);
 	if (fd < 0)
 		return fd;
-	rc = send_fd(s->channel[1], fd);
-	close(fd);
+	rc = send_fd(s->channel[1], fd, config.fds_first);
+	syscall(SYS_close_range, fd, fd, 0); /* close(2) may stop */
 	return rc;
 }
 
@@ -213,6 +223,7 @@ static void answer(struct supervisor *s, const struct seccomp_notif *n,
 		.id = n->id,
 		.tid = (pid_t)n->pid,
 		.pidfds = pidfds,
+		.places = &s->places,
 	};
 	struct notify_client client = thread_client;
 
@@ -310,9 +321,10 @@ int supervise_start(struct supervisor *s)
 
 	close(s->channel[1]);
 	s->channel[1] = -1;
-	s->listener = receive_fd(s->channel[0]);
+	s->listener = receive_fd(s->channel[0], &s->places.first);
 	if (s->listener < 0)
 		return s->listener;
+	s->env.fds_first = s->places.first;
 	ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
 	      SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP); /* only faster */
 	rc = thread_check_addfd(s->listener);
@@ -353,5 +365,6 @@ void supervise_destroy(struct supervisor *s)
 	if (s->channel[1] >= 0)
 		close(s->channel[1]);
 	server_destroy(s->env.server);
+	pthread_mutex_destroy(&s->places.lock);
 	free(s);
 }

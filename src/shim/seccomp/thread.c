@@ -20,6 +20,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "shim/seccomp/filter.h"
+
 /* Linux 6.9 */
 #ifndef PIDFD_THREAD
 #define PIDFD_THREAD O_EXCL
@@ -161,18 +163,100 @@ static int get_fd(void *ctx, int fd)
 	return -EBADF;
 }
 
-static int add_fd(void *ctx, int fd, bool cloexec, bool answer)
+static int add(const struct thread *t, struct seccomp_notif_addfd *how,
+	       unsigned int flags)
+{
+	int number;
+
+	how->id = t->id;
+	if (flags & NOTIFY_FD_ANSWER)
+		how->flags |= SECCOMP_ADDFD_FLAG_SEND;
+	if (flags & NOTIFY_FD_CLOEXEC)
+		how->newfd_flags = O_CLOEXEC;
+	number = ioctl(t->listener, SECCOMP_IOCTL_NOTIF_ADDFD, how);
+	return number < 0 ? -errno : number;
+}
+
+static bool is_free(const struct thread *t, uint32_t number)
+{
+	int fd = get_once(t, (int)number);
+
+	if (fd == -ESRCH)
+		fd = get_once(t, (int)number);
+	if (fd >= 0)
+		close(fd);
+	return fd == -EBADF;
+}
+
+/*
+ * The program gets the lowest number for what it opens. So nobody but us takes
+ * one of these, unless almost all are used, or it asks for that very number
+ * (dup2) in just this moment.
+ */
+static int place(const struct thread *t, int fd, unsigned int flags)
+{
+	struct thread_places *p = t->places;
+	int rc = -ENOSPC;
+
+	if (!p->first)
+		return -ENOSPC;
+	pthread_mutex_lock(&p->lock);
+	for (uint32_t i = 0; i < FILTER_FDS && rc == -ENOSPC; i++) {
+		uint32_t number = p->first + p->next++ % FILTER_FDS;
+		struct seccomp_notif_addfd how = {
+			.flags = SECCOMP_ADDFD_FLAG_SETFD,
+			.srcfd = (uint32_t)fd,
+			.newfd = number,
+		};
+
+		if (is_free(t, number))
+			rc = add(t, &how, flags);
+	}
+	pthread_mutex_unlock(&p->lock);
+	/* The program may have lowered its limit. */
+	return rc == -EBADF ? -ENOSPC : rc;
+}
+
+static int add_fd(void *ctx, int fd, unsigned int flags)
 {
 	const struct thread *t = ctx;
-	struct seccomp_notif_addfd add = {
-		.id = t->id,
-		.flags = answer ? SECCOMP_ADDFD_FLAG_SEND : 0,
-		.srcfd = (uint32_t)fd,
-		.newfd_flags = cloexec ? O_CLOEXEC : 0,
-	};
-	int number = ioctl(t->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+	struct seccomp_notif_addfd how = { .srcfd = (uint32_t)fd };
+	int rc = flags & NOTIFY_FD_PLACED ? place(t, fd, flags) : -ENOSPC;
 
-	return number < 0 ? -errno : number;
+	return rc == -ENOSPC ? add(t, &how, flags) : rc;
+}
+
+/* O_CLOEXEC among them; -EBADF */
+static int flags_of(const struct thread *t, int number)
+{
+	static const char tag[] = "\nflags:";
+	char text[256], *found;
+	ssize_t n;
+	int fd;
+
+	snprintf(text, sizeof(text), "/proc/%d/fdinfo/%d", t->tid, number);
+	fd = open(text, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	found = strstr(text, tag);
+	return found ? (int)strtol(found + sizeof(tag) - 1, NULL, 8) : -EBADF;
+}
+
+static int replace_fd(void *ctx, int fd, int number)
+{
+	const struct thread *t = ctx;
+	struct seccomp_notif_addfd how = {
+		.flags = SECCOMP_ADDFD_FLAG_SETFD,
+		.srcfd = (uint32_t)fd,
+		.newfd = (uint32_t)number,
+	};
+	int flags = flags_of(t, number);
+
+	if (flags < 0)
+		return flags;
+	return add(t, &how, flags & O_CLOEXEC ? NOTIFY_FD_CLOEXEC : 0);
 }
 
 /* Whether it is still the same one by the time its memory is opened, the reads
@@ -190,6 +274,7 @@ const struct notify_client thread_client = {
 	.write = write_memory,
 	.get_fd = get_fd,
 	.add_fd = add_fd,
+	.replace_fd = replace_fd,
 	.process = process,
 };
 

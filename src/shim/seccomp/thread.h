@@ -3,6 +3,7 @@
 #ifndef SHIM_SECCOMP_THREAD_H
 #define SHIM_SECCOMP_THREAD_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -18,11 +19,19 @@ struct thread_pidfds {
 	} entry[THREAD_PIDFDS];
 };
 
+/* Where fds are placed whose reads and writes stop; one for all workers */
+struct thread_places {
+	pthread_mutex_t lock; /* two in one process do not take the same */
+	uint32_t first;	      /* fixed; 0: nowhere */
+	uint32_t next;	      /* of FILTER_FDS from there */
+};
+
 struct thread {
 	int listener;
 	uint64_t id;
 	pid_t tid;
 	struct thread_pidfds *pidfds;
+	struct thread_places *places;
 };
 
 extern const struct notify_client thread_client; /* without its ctx */
