@@ -25,16 +25,14 @@
 #define AT_DATA	  0x200000ULL /* page n of device d, then its successor */
 #define AT_TABLES 0x300000ULL
 
-#define NEIGHBOUR DEVICES
-
 static uint64_t *word(struct bed *bed, uint64_t gpa)
 {
 	return (uint64_t *)(bed->ram + (gpa - RAM));
 }
 
-static int call(struct bed *bed, unsigned long cmd, void *arg)
+static int call(struct bed *bed, enum who who, unsigned long cmd, void *arg)
 {
-	return nestfd_ioctl(bed->ctx, cmd, arg);
+	return nestfd_ioctl(bed->ctx[who], cmd, arg);
 }
 
 /* ---- tables ---- */
@@ -51,8 +49,7 @@ static uint64_t data_at(unsigned int d, unsigned int n, bool moved)
 	return RAM + AT_DATA + ((d * PAGES + n) * 2ULL + moved) * 4096;
 }
 
-static void set_leaf(struct bed *bed, unsigned int d, unsigned int n,
-		     bool moved)
+void bed_set_leaf(struct bed *bed, unsigned int d, unsigned int n, bool moved)
 {
 	/* nG, AF, inner shareable, EL0 read and write, page */
 	__atomic_store_n(word(bed, bed->space[d].leaf[n]),
@@ -80,7 +77,7 @@ static uint64_t make_space(struct bed *bed, unsigned int d)
 		space->leaf[n] = l3 + (IOVA(d, n) >> 12 & 0x1ff) * 8;
 		*word(bed, data_at(d, n, false)) = n;
 		*word(bed, data_at(d, n, true)) = 0x100 + n;
-		set_leaf(bed, d, n, false);
+		bed_set_leaf(bed, d, n, false);
 	}
 	return cd;
 }
@@ -100,8 +97,10 @@ static void make_machine(struct bed *bed)
 	};
 
 	assert_int_equal(nestfd_machine_create(&config, &bed->machine), 0);
-	assert_int_equal(nestfd_open(bed->machine, &bed->ctx), 0);
-	assert_int_equal(call(bed, NESTFD_EXT_ENABLE, &enable), 0);
+	for (int who = 0; who < 2; who++) {
+		assert_int_equal(nestfd_open(bed->machine, &bed->ctx[who]), 0);
+		assert_int_equal(call(bed, who, NESTFD_EXT_ENABLE, &enable), 0);
+	}
 	for (unsigned int d = 0; d <= NEIGHBOUR; d++) {
 		struct nestfd_device_config device = {
 			.size = sizeof(device),
@@ -112,12 +111,13 @@ static void make_machine(struct bed *bed)
 		assert_int_equal(
 			nestfd_device_add(bed->machine, &device, &bed->dev[d]),
 			0);
-		assert_int_equal(
-			nestfd_bind(bed->ctx, bed->dev[d], &bed->dev_id[d]), 0);
+		assert_int_equal(nestfd_bind(bed->ctx[d == NEIGHBOUR],
+					     bed->dev[d], &bed->dev_id[d]),
+				 0);
 	}
 }
 
-static void make_parent(struct bed *bed)
+static void make_parent(struct bed *bed, enum who who)
 {
 	struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
 	struct iommu_ioas_map map = {
@@ -131,36 +131,36 @@ static void make_parent(struct bed *bed)
 	struct iommu_hwpt_alloc hwpt = {
 		.size = sizeof(hwpt),
 		.flags = IOMMU_HWPT_ALLOC_NEST_PARENT,
-		.dev_id = bed->dev_id[0],
+		.dev_id = bed->dev_id[who ? NEIGHBOUR : 0],
 	};
 
-	assert_int_equal(call(bed, IOMMU_IOAS_ALLOC, &ioas), 0);
-	bed->ioas = map.ioas_id = hwpt.pt_id = ioas.out_ioas_id;
-	assert_int_equal(call(bed, IOMMU_IOAS_MAP, &map), 0);
-	assert_int_equal(call(bed, IOMMU_HWPT_ALLOC, &hwpt), 0);
-	bed->parent = hwpt.out_hwpt_id;
+	assert_int_equal(call(bed, who, IOMMU_IOAS_ALLOC, &ioas), 0);
+	map.ioas_id = hwpt.pt_id = ioas.out_ioas_id;
+	assert_int_equal(call(bed, who, IOMMU_IOAS_MAP, &map), 0);
+	assert_int_equal(call(bed, who, IOMMU_HWPT_ALLOC, &hwpt), 0);
+	bed->parent[who] = hwpt.out_hwpt_id;
 }
 
-static uint32_t make_viommu(struct bed *bed)
+static void make_viommu(struct bed *bed, enum who who)
 {
 	struct iommu_viommu_alloc viommu = {
 		.size = sizeof(viommu),
 		.type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
-		.dev_id = bed->dev_id[0],
-		.hwpt_id = bed->parent,
+		.dev_id = bed->dev_id[who ? NEIGHBOUR : 0],
+		.hwpt_id = bed->parent[who],
 	};
 
-	assert_int_equal(call(bed, IOMMU_VIOMMU_ALLOC, &viommu), 0);
-	return viommu.out_viommu_id;
+	assert_int_equal(call(bed, who, IOMMU_VIOMMU_ALLOC, &viommu), 0);
+	bed->viommu[who] = viommu.out_viommu_id;
 }
 
 /* What libviommu would do for a valid STE: nested, EATS 1 */
-static void attach(struct bed *bed, unsigned int d, uint32_t viommu,
-		   uint64_t cd)
+static void attach(struct bed *bed, unsigned int d, uint64_t cd)
 {
+	enum who who = d == NEIGHBOUR ? NEIGHBOUR_CTX : GUEST_CTX;
 	struct iommu_vdevice_alloc vdevice = {
 		.size = sizeof(vdevice),
-		.viommu_id = viommu,
+		.viommu_id = bed->viommu[who],
 		.dev_id = bed->dev_id[d],
 		.virt_id = VSID_0 + d,
 	};
@@ -168,15 +168,15 @@ static void attach(struct bed *bed, unsigned int d, uint32_t viommu,
 	struct iommu_hwpt_alloc hwpt = {
 		.size = sizeof(hwpt),
 		.dev_id = bed->dev_id[d],
-		.pt_id = viommu,
+		.pt_id = bed->viommu[who],
 		.data_type = IOMMU_HWPT_DATA_ARM_SMMUV3,
 		.data_len = sizeof(ste),
 		.data_uptr = (uintptr_t)&ste,
 	};
 	uint32_t pt_id;
 
-	assert_int_equal(call(bed, IOMMU_VDEVICE_ALLOC, &vdevice), 0);
-	assert_int_equal(call(bed, IOMMU_HWPT_ALLOC, &hwpt), 0);
+	assert_int_equal(call(bed, who, IOMMU_VDEVICE_ALLOC, &vdevice), 0);
+	assert_int_equal(call(bed, who, IOMMU_HWPT_ALLOC, &hwpt), 0);
 	pt_id = hwpt.out_hwpt_id;
 	assert_int_equal(nestfd_attach(bed->dev[d], NESTFD_NO_PASID, &pt_id),
 			 0);
@@ -258,11 +258,11 @@ static void make_smmu(struct bed *bed, const uint64_t cd[DEVICES])
 {
 	struct nestfd_viommu_config config = {
 		.size = sizeof(config),
-		.backend = { bed->ctx, nestfd_ioctl, nestfd_read,
+		.backend = { bed->ctx[0], nestfd_ioctl, nestfd_read,
 			     nestfd_close_fd, true },
 		.guest = { bed, ram_read, ram_write, NULL, ram_map },
 		.dev_id = bed->dev_id[0],
-		.parent_hwpt = bed->parent,
+		.parent_hwpt = bed->parent[0],
 		.queue = bed->way == WAY_GUEST_RING ? NESTFD_QUEUE_RING
 						    : NESTFD_QUEUE_ARRAY,
 	};
@@ -285,8 +285,8 @@ static void make_smmu(struct bed *bed, const uint64_t cd[DEVICES])
 
 /* ---- life ---- */
 
-static int load(struct bed *bed, unsigned int d, unsigned int n, bool ats,
-		uint64_t *value)
+int bed_load(struct bed *bed, unsigned int d, unsigned int n, bool ats,
+	     uint64_t *value)
 {
 	struct nestfd_dma dma = {
 		.size = sizeof(dma),
@@ -306,11 +306,11 @@ static void fill_caches(struct bed *bed)
 		for (unsigned int n = 0; n < PAGES; n++) {
 			uint64_t value = ~0ULL;
 
-			assert_int_equal(load(bed, d, n, true, &value), 0);
+			assert_int_equal(bed_load(bed, d, n, true, &value), 0);
 			assert_int_equal(value, n);
-			assert_int_equal(load(bed, d, n, false, &value), 0);
+			assert_int_equal(bed_load(bed, d, n, false, &value), 0);
 			assert_int_equal(value, n);
-			set_leaf(bed, d, n, true);
+			bed_set_leaf(bed, d, n, true);
 		}
 	}
 }
@@ -326,17 +326,18 @@ void bed_make(struct bed *bed, enum way way)
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(bed->ram != MAP_FAILED);
 	make_machine(bed);
-	make_parent(bed);
+	make_parent(bed, GUEST_CTX);
+	make_parent(bed, NEIGHBOUR_CTX);
 	for (unsigned int d = 0; d <= NEIGHBOUR; d++)
 		cd[d] = make_space(bed, d);
-	bed->neighbour = make_viommu(bed);
-	attach(bed, NEIGHBOUR, bed->neighbour, cd[NEIGHBOUR]);
+	make_viommu(bed, NEIGHBOUR_CTX);
+	attach(bed, NEIGHBOUR, cd[NEIGHBOUR]);
 	if (way == WAY_GUEST_ARRAY || way == WAY_GUEST_RING) {
 		make_smmu(bed, cd);
 	} else {
-		bed->viommu = make_viommu(bed);
+		make_viommu(bed, GUEST_CTX);
 		for (unsigned int d = 0; d < DEVICES; d++)
-			attach(bed, d, bed->viommu, cd[d]);
+			attach(bed, d, cd[d]);
 	}
 	fill_caches(bed);
 }
@@ -385,19 +386,19 @@ void bed_mend(struct bed *bed)
 
 /* ---- ioctls ---- */
 
-static void array(struct bed *bed, const uint64_t (*cmds)[2], uint32_t n,
-		  struct answer *answer)
+void bed_array(struct bed *bed, enum who who, const uint64_t (*cmds)[2],
+	       uint32_t n, struct answer *answer)
 {
 	struct nestfd_hwpt_invalidate arg = {
 		.size = sizeof(arg),
-		.hwpt_id = bed->viommu,
+		.hwpt_id = bed->viommu[who],
 		.data_uptr = (uintptr_t)cmds,
 		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
 		.entry_len = 16,
 		.entry_num = n,
 	};
 
-	answer->rc = call(bed, IOMMU_HWPT_INVALIDATE, &arg);
+	answer->rc = call(bed, who, IOMMU_HWPT_INVALIDATE, &arg);
 	answer->done = arg.entry_num;
 	answer->code = arg.out_error & ~NESTFD_ERR_VALID;
 	answer->info = arg.out_error_info;
@@ -412,7 +413,7 @@ static void ring(struct bed *bed, const uint64_t (*cmds)[2], uint32_t n,
 	uint32_t cons = at & mask;
 	struct nestfd_hwpt_invalidate_ring arg = {
 		.size = sizeof(arg),
-		.hwpt_id = bed->viommu,
+		.hwpt_id = bed->viommu[GUEST_CTX],
 		.q_uptr = (uintptr_t)word(bed, RAM + AT_CMDQ),
 		.q_cons_uptr = (uintptr_t)&cons,
 		.q_prod = (at + n) & mask,
@@ -424,7 +425,7 @@ static void ring(struct bed *bed, const uint64_t (*cmds)[2], uint32_t n,
 
 	for (uint32_t i = 0; i < n; i++)
 		memcpy(bed_command(bed, at, i), cmds[i], 16);
-	answer->rc = call(bed, NESTFD_HWPT_INVALIDATE_RING, &arg);
+	answer->rc = call(bed, GUEST_CTX, NESTFD_HWPT_INVALIDATE_RING, &arg);
 	answer->done = (cons - at) & mask;
 	answer->code = arg.out_error & ~NESTFD_ERR_VALID;
 	answer->info = arg.out_error_info;
@@ -439,7 +440,7 @@ void bed_ioctl(struct bed *bed, const uint64_t (*cmds)[2], uint32_t n,
 	if (bed->way == WAY_RING)
 		ring(bed, cmds, n, at, answer);
 	else
-		array(bed, cmds, n, answer);
+		bed_array(bed, GUEST_CTX, cmds, n, answer);
 }
 
 /* ---- what is left ---- */
@@ -490,7 +491,7 @@ static void forget_tlb(struct bed *bed)
 		bed_set_reg(bed, 0x98, bed->prod);
 		assert_int_equal(bed_reg(bed, 0x9c), bed->prod);
 	} else {
-		array(bed, cmd, 1, &answer);
+		bed_array(bed, GUEST_CTX, cmd, 1, &answer);
 		assert_int_equal(answer.rc, 0);
 	}
 }
@@ -501,7 +502,7 @@ static const char *compare_atc(struct bed *bed, const struct caches *caches,
 	for (unsigned int n = 0; n < PAGES; n++) {
 		uint64_t value = ~0ULL;
 
-		assert_int_equal(load(bed, d, n, true, &value), 0);
+		assert_int_equal(bed_load(bed, d, n, true, &value), 0);
 		assert_int_equal(value & 0xff, n);
 		if (caches->atc[d][n] != EITHER &&
 		    (caches->atc[d][n] == HELD) != (value < 0x100))
@@ -514,16 +515,13 @@ static const char *compare_neighbour(struct bed *bed, const struct found *found,
 				     bool dead)
 {
 	uint64_t cmds[2][2] = { { 0x10, 0 }, { 0x1200000040, 52 } };
-	uint32_t own = bed->viommu;
 	struct answer answer;
 
 	for (unsigned int n = 0; n < PAGES; n++) {
 		if (!found->tlb[NEIGHBOUR][n])
 			return differ("TLB", NEIGHBOUR, n, false);
 	}
-	bed->viommu = bed->neighbour;
-	array(bed, cmds, 2, &answer);
-	bed->viommu = own;
+	bed_array(bed, NEIGHBOUR_CTX, cmds, 2, &answer);
 	if (answer.rc != (dead ? -EIO : 0) || answer.done != (dead ? 0 : 2) ||
 	    answer.code != (dead ? 2 : 0))
 		return "the neighbour's invalidations";

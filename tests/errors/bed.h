@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A machine in this process for one case: a guest with two devices whose pages
- * are all cached (model.h), a neighbour on the same unit with one, and what is
- * in the caches afterwards. Words are Arm IHI 0070's and the Arm ARM's.
+ * are all cached (model.h), a neighbour on the same unit with one and a
+ * /dev/iommu of its own, and what is in the caches afterwards. Words are Arm
+ * IHI 0070's and the Arm ARM's.
  */
 #ifndef TESTS_ERRORS_BED_H
 #define TESTS_ERRORS_BED_H
@@ -24,6 +25,9 @@ enum way {
 
 #define CMDQ_LG2 13
 
+enum who { GUEST_CTX, NEIGHBOUR_CTX };
+#define NEIGHBOUR DEVICES /* its device */
+
 struct space {
 	uint64_t l1; /* PA in the guest's RAM */
 	uint64_t leaf[PAGES];
@@ -33,11 +37,11 @@ struct bed {
 	enum way way;
 	char *ram;
 	struct nestfd_machine *machine;
-	struct nestfd *ctx;
-	uint32_t ioas, parent;
+	struct nestfd *ctx[2]; /* the guest's, the neighbour's */
+	uint32_t parent[2];
 	struct nestfd_device *dev[DEVICES + 1]; /* the last: the neighbour */
 	uint32_t dev_id[DEVICES + 1];
-	uint32_t viommu, neighbour;
+	uint32_t viommu[2];
 	struct nestfd_viommu *smmu; /* WAY_GUEST_* */
 	uint32_t prod;
 	uint64_t next; /* bump allocator of the RAM */
@@ -50,6 +54,15 @@ void bed_end(struct bed *bed);
 
 void bed_break(struct bed *bed, const struct fault *fault);
 void bed_mend(struct bed *bed);
+
+/* IOMMU_HWPT_INVALIDATE; not the guest's with WAY_GUEST_* */
+void bed_array(struct bed *bed, enum who who, const uint64_t (*cmds)[2],
+	       uint32_t n, struct answer *answer);
+/* Page @n of @d leads elsewhere, no invalidation; @moved: where it goes */
+void bed_set_leaf(struct bed *bed, unsigned int d, unsigned int n, bool moved);
+/* Its word: @n, or @n + 0x100 where it has moved. What nestfd_dma() returns */
+int bed_load(struct bed *bed, unsigned int d, unsigned int n, bool ats,
+	     uint64_t *value);
 
 /* WAY_ARRAY and WAY_RING. @at: a ring's first slot */
 void bed_ioctl(struct bed *bed, const uint64_t (*cmds)[2], uint32_t n,
