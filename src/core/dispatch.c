@@ -99,8 +99,7 @@ static const struct core_op ext_ops[] = {
 	{
 		.cmd = NESTFD_HWPT_INVALIDATE_RING,
 		.size = sizeof(struct nestfd_hwpt_invalidate_ring),
-		.min_size =
-			END_OF(struct nestfd_hwpt_invalidate_ring, data_type),
+		.min_size = sizeof(struct nestfd_hwpt_invalidate_ring),
 		.execute = ring_ioctl_invalidate,
 		.ext_size = sizeof(struct nestfd_hwpt_invalidate_ring),
 		.ext = NESTFD_EXT_RING,

@@ -136,7 +136,17 @@ static int ring_close(const struct ring *ring, uint64_t cons_uptr,
 	return -EFAULT;
 }
 
-/* The reply is written on every path but E2BIG and the reserved member's. */
+/* Both have been found to be 0: without a code they are as they should be. */
+static int ring_reply(struct core_call *call, const struct core_inval *inv)
+{
+	struct nestfd_hwpt_invalidate_ring *arg = call->arg;
+
+	if (!inv->code)
+		return 0;
+	inval_code(inv, &arg->out_error, &arg->out_error_info);
+	return core_reply(call, sizeof(*arg));
+}
+
 int ring_ioctl_invalidate(struct core_call *call)
 {
 	struct nestfd_hwpt_invalidate_ring *arg = call->arg;
@@ -154,6 +164,5 @@ int ring_ioctl_invalidate(struct core_call *call)
 		closed = ring_close(&ring, arg->q_cons_uptr, &inv);
 		rc = closed ? closed : rc;
 	}
-	inval_code(&inv, &arg->out_error, &arg->out_error_info);
-	return core_reply(call, sizeof(*arg)) ? -EFAULT : rc;
+	return ring_reply(call, &inv) ? -EFAULT : rc;
 }

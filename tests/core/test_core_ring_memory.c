@@ -246,7 +246,7 @@ static void a_cons_that_changes_during_the_call_is_overwritten(void **state)
 	assert_int_equal(q.cons, 0x12);
 }
 
-/* The struct is the reply's, too. */
+/* The struct is the code's place, and is written for nothing else. */
 static void a_struct_that_cannot_be_written_hides_other_errors(void **state)
 {
 	struct rig *r = rig_of(state);
@@ -260,8 +260,16 @@ static void a_struct_that_cannot_be_written_hides_other_errors(void **state)
 	mprotect(r->pages, PAGE, PROT_READ);
 	r->w.unit.inval_rc = -EIO;
 	r->w.unit.inval_done = 3;
-	assert_rc(ioctl_on(&r->w, 0x3bf1, arg), -EFAULT);
+	assert_rc(ioctl_on(&r->w, 0x3bf1, arg), -EIO);
 	assert_int_equal(q.cons, 3);
+	r->w.unit.inval_code = 1;
+	r->w.unit.inval_done = 1;
+	assert_rc(ioctl_on(&r->w, 0x3bf1, arg), -EFAULT);
+	assert_int_equal(q.cons, 4);
+	r->w.unit.inval_rc = 0;
+	r->w.unit.inval_code = 0;
+	assert_rc(ioctl_on(&r->w, 0x3bf1, arg), 0);
+	assert_int_equal(q.cons, 5);
 }
 
 /* ---- addresses ---- */
