@@ -68,7 +68,7 @@ struct nestfd_guest {
 
 /**
  * enum nestfd_queue - how invalidations reach the backend
- * @NESTFD_QUEUE_AUTO: as a ring where that is possible, else as arrays
+ * @NESTFD_QUEUE_AUTO: as a ring where that is possible and pays, else as arrays
  * @NESTFD_QUEUE_ARRAY: copied, judged, sent with IOMMU_HWPT_INVALIDATE
  * @NESTFD_QUEUE_RING: the backend takes them out of the guest's own command
  *	queue with NESTFD_HWPT_INVALIDATE_RING and leaves to libviommu what only
@@ -77,8 +77,9 @@ struct nestfd_guest {
  *	would be: ATS, and RIL and SubstreamIDs if and only if the host has them
  *
  * In a ring the backend alone sees the commands: struct nestfd_viommu_stats
- * counts them together, and CONS moves once per ioctl. A doorbell of one or two
- * commands, and whatever a ring cannot do, goes as an array in any case.
+ * counts them together, and CONS moves once per ioctl. What a ring cannot do
+ * goes as an array in any case, and with NESTFD_QUEUE_AUTO a doorbell of one or
+ * two commands as well.
  */
 enum nestfd_queue {
 	NESTFD_QUEUE_AUTO,

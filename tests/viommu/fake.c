@@ -412,7 +412,10 @@ struct fake *way_start(enum way way)
 
 	fake_config(fake, &config);
 	config.backend.exact = way == WAY_EXACT;
-	config.queue = way == WAY_RING ? NESTFD_QUEUE_RING : NESTFD_QUEUE_ARRAY;
+	config.queue = NESTFD_QUEUE_ARRAY;
+	if (way >= WAY_RING)
+		config.queue =
+			way == WAY_RING ? NESTFD_QUEUE_RING : NESTFD_QUEUE_AUTO;
 	fake->ext = way == WAY_EXACT ? 0 : 3;
 	fake_start(fake, &config);
 	guest_boot(fake, fake->viommu);

@@ -98,9 +98,9 @@ void fake_start(struct fake *fake, const struct nestfd_viommu_config *config);
 
 /*
  * Ways for invalidations to go down: a backend that counts exactly and gives no
- * codes, one that gives codes, one whose ring is used.
+ * codes, one that gives codes, one whose ring is used always, or where it pays.
  */
-enum way { WAY_EXACT, WAY_CODES, WAY_RING, WAYS };
+enum way { WAY_EXACT, WAY_CODES, WAY_RING, WAY_AUTO, WAYS };
 
 /* A booted guest with a stream in stage 1, whatever that took forgotten. */
 struct fake *way_start(enum way way);

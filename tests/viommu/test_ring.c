@@ -28,6 +28,12 @@ static int setup(void **state)
 	return 0;
 }
 
+static int setup_auto(void **state)
+{
+	*state = way_start(WAY_AUTO);
+	return 0;
+}
+
 static int teardown(void **state)
 {
 	way_end(*state);
@@ -123,9 +129,22 @@ static void one_or_two_commands_go_as_an_array(void **state)
 	assert_int_equal(fake->ncalls, 1);
 }
 
+static void however_few_if_the_vmm_says_so(void **state)
+{
+	struct fake *fake = *state;
+
+	for (int i = 0; i < 20; i++) {
+		guest_put(fake, TLBI(i));
+		guest_doorbell(fake, fake->viommu);
+	}
+	assert_int_equal(fake->nrings, 20);
+	assert_int_equal(fake->ncalls, 0);
+}
+
 static void the_vmm_does_its_part_in_its_place(void **state)
 {
 	struct fake *fake = *state;
+	uint64_t stops = stats_of(fake).ring_stops;
 	uint32_t before = fake->attached;
 
 	guest_ste(fake, 0x10, 0x9, 0); /* bypass */
@@ -142,7 +161,7 @@ static void the_vmm_does_its_part_in_its_place(void **state)
 	assert_int_equal(fake->nissued, 3);
 	assert_int_equal(fake->issued[2][1] >> 12, 3);
 	assert_int_equal(fake_reg(fake, CONS), 7);
-	assert_int_equal(stats_of(fake).ring_stops, 1);
+	assert_int_equal(stats_of(fake).ring_stops - stops, 1);
 	assert_int_equal(stats_of(fake).doorbells, 2);
 }
 
@@ -417,14 +436,13 @@ static void a_queue_in_pieces_goes_as_an_array(void **state)
 static void memory_is_asked_for_once_per_place(void **state)
 {
 	struct fake *fake = *state;
-	int before = fake->nmaps;
 
 	for (int turn = 0; turn < 20; turn++) {
 		for (int i = 0; i < 10; i++)
 			guest_put(fake, TLBI(i));
 		guest_doorbell(fake, fake->viommu);
 	}
-	assert_int_equal(fake->nmaps - before, 1);
+	assert_int_equal(fake->nmaps, 1);
 	assert_int_equal(fake->nrings, 20);
 }
 
@@ -512,6 +530,8 @@ static void a_ring_needs_a_backend_memory_and_the_hosts_judgement(void **state)
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE_AUTO(name) \
+	cmocka_unit_test_setup_teardown(name, setup_auto, teardown)
 
 int main(void)
 {
@@ -519,14 +539,17 @@ int main(void)
 		CASE(a_doorbell_is_one_ring_call_over_the_guests_memory),
 		CASE(indices_go_round_with_their_wrap_bit),
 		CASE(a_full_queue_is_one_call),
-		CASE(one_or_two_commands_go_as_an_array),
+		CASE_AUTO(one_or_two_commands_go_as_an_array),
 		CASE(the_vmm_does_its_part_in_its_place),
 		CASE(interior_syncs_signal_in_order_behind_what_they_vouch_for),
 		CASE(msis_of_syncs_are_written),
+		CASE(however_few_if_the_vmm_says_so),
 		CASE(a_queue_of_configuration_costs_few_calls),
 		CASE(signalling_syncs_cost_few_calls),
-		CASE(the_ring_is_used_again_when_it_gets_somewhere),
-		CASE(a_guest_that_signals_always_pays_little),
+		CASE_AUTO(a_queue_of_configuration_costs_few_calls),
+		CASE_AUTO(signalling_syncs_cost_few_calls),
+		CASE_AUTO(the_ring_is_used_again_when_it_gets_somewhere),
+		CASE_AUTO(a_guest_that_signals_always_pays_little),
 		CASE(streams_the_host_does_not_know_are_done_here),
 		CASE(what_is_there_when_the_vmm_reads_is_what_is_done),
 		CASE(what_was_taken_is_not_looked_at_again),

@@ -53,6 +53,8 @@ static uint32_t pass_on(struct vsmmu_ring *ring, uint32_t done, uint32_t n)
 /* Not worth a call: so few, or likely to be stopped as others were lately */
 static bool is_poor(struct vsmmu_ring *ring, uint32_t n)
 {
+	if (ring->always)
+		return false;
 	if (n <= RING_FEW)
 		return true;
 	if (ring->pass <= VSMMU_PASS_FIRST || n > ring->pass)

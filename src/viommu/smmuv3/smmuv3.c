@@ -241,6 +241,7 @@ static void vsmmu_reset(struct nestfd_viommu *viommu)
 	vsmmu->atc_failed = false;
 	vsmmu->ring = (struct vsmmu_ring){
 		.on = vsmmu->ring.on,
+		.always = vsmmu->ring.always,
 		.pass = VSMMU_PASS_FIRST,
 	};
 	/* streams bypass by now: what is still there is of the former life */
@@ -324,6 +325,7 @@ static int choose_queue(struct vsmmu *vsmmu, const struct smmuv3_id *host,
 		wanted |= NESTFD_EXT_RING;
 	relay_extend(&vsmmu->base, wanted);
 	vsmmu->ring.on = vsmmu->base.ext & NESTFD_EXT_RING;
+	vsmmu->ring.always = queue == NESTFD_QUEUE_RING;
 	vsmmu->ring.pass = VSMMU_PASS_FIRST;
 	if (queue == NESTFD_QUEUE_RING && !vsmmu->ring.on)
 		return -EOPNOTSUPP;
