@@ -242,11 +242,6 @@ static int write_memory(const struct core_pages *pages, uint64_t offset,
 int pages_read(const struct core_pages *pages, uint64_t offset, void *dst,
 	       size_t len)
 {
-<<<<<<< HEAD
-=======
-	const char *host = pages_at(pages, offset);
-
->>>>>>> e548a55 (wip)
 	const char *adopted = reader_load(&pages->adopted);
 
 	if (adopted)
@@ -258,11 +253,6 @@ int pages_read(const struct core_pages *pages, uint64_t offset, void *dst,
 int pages_write(const struct core_pages *pages, uint64_t offset,
 		const void *src, size_t len)
 {
-<<<<<<< HEAD
-=======
-	char *host = pages_at(pages, offset);
-
->>>>>>> e548a55 (wip)
 	char *adopted = reader_load(&pages->adopted);
 
 	if (adopted)
