@@ -6,6 +6,7 @@
  */
 #include "kit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -242,6 +243,92 @@ static void an_answer_that_cannot_be_written_undoes_it(void **state)
 	munmap(page, PAGE);
 }
 
+static unsigned int count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static uint32_t next_id(struct kit *kit)
+{
+	uint32_t id;
+
+	assert_int_equal(kit_ioas(kit, &id), 0);
+	assert_int_equal(kit_destroy(kit, id), 0);
+	return id;
+}
+
+static void call_read_only(struct kit *kit, unsigned long cmd, const void *arg)
+{
+	char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned int fds = count_fds();
+	uint32_t id = next_id(kit);
+
+	assert_ptr_not_equal(page, MAP_FAILED);
+	memcpy(page, arg, *(const uint32_t *)arg);
+	mprotect(page, PAGE, PROT_READ);
+	assert_int_equal(nestfd_ioctl(kit->ctx, cmd, page), -EFAULT);
+	assert_int_equal(count_fds(), fds);
+	assert_int_equal(next_id(kit), id);
+	/* and nothing stands in the way of the next */
+	mprotect(page, PAGE, PROT_READ | PROT_WRITE);
+	assert_int_equal(nestfd_ioctl(kit->ctx, cmd, page), 0);
+	munmap(page, PAGE);
+}
+
+static void no_object_is_made_that_cannot_be_told(void **state)
+{
+	struct kit *kit = *state;
+	struct kit_nest nest;
+	struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
+	struct iommu_fault_alloc faults = { .size = sizeof(faults) };
+	struct iommu_hwpt_alloc hwpt = { .size = sizeof(hwpt),
+					 .dev_id = kit->dev,
+					 .pt_id = kit->ioas };
+	struct iommu_viommu_alloc viommu = { .size = sizeof(viommu),
+					     .type = 0xdeadbeef,
+					     .dev_id = kit->dev };
+	struct iommu_vdevice_alloc vdevice = { .size = sizeof(vdevice),
+					       .dev_id = kit->dev,
+					       .virt_id = 7 };
+	struct iommu_veventq_alloc events = { .size = sizeof(events),
+					      .type = 0xbeefbeef,
+					      .veventq_depth = 1 };
+	struct iommu_hw_queue_alloc queue = { .size = sizeof(queue),
+					      .type = 0xdeadbeef,
+					      .nesting_parent_iova = APERTURE,
+					      .length = PAGE };
+	const struct {
+		unsigned long cmd;
+		const void *arg;
+	} calls[] = {
+		{ IOMMU_IOAS_ALLOC, &ioas },
+		{ IOMMU_FAULT_QUEUE_ALLOC, &faults },
+		{ IOMMU_HWPT_ALLOC, &hwpt },
+		{ IOMMU_VIOMMU_ALLOC, &viommu },
+		{ IOMMU_VDEVICE_ALLOC, &vdevice },
+		{ IOMMU_VEVENTQ_ALLOC, &events },
+		{ IOMMU_HW_QUEUE_ALLOC, &queue },
+	};
+
+	kit_expect_faults();
+	kit_nest(kit, &nest);
+	assert_int_equal(kit_map(kit, APERTURE, kit->pages, PAGE), 0);
+	viommu.hwpt_id = nest.parent;
+	vdevice.viommu_id = nest.viommu;
+	events.viommu_id = nest.viommu;
+	queue.viommu_id = nest.viommu;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		call_read_only(kit, calls[i].cmd, calls[i].arg);
+}
+
 static void device_flags_belong_to_one_operation(void **state)
 {
 	struct kit *kit = *state;
@@ -299,6 +386,7 @@ int main(void)
 		plain(sizes_below_68_are_too_short),
 		plain(a_struct_must_be_readable_to_its_end),
 		plain(an_answer_that_cannot_be_written_undoes_it),
+		with_dev(no_object_is_made_that_cannot_be_told),
 		plain(device_flags_belong_to_one_operation),
 		with_dev(refs_are_counted_page_by_page),
 		with_dev(check_map_judges_the_range_behind_the_id),
