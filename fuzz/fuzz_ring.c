@@ -324,7 +324,7 @@ static void judge(const struct world *w, uint32_t from, uint32_t to, int rc,
 		if (moved > pending)
 			abort();
 	}
-	if (arg->size < 52 || rc == -E2BIG)
+	if (arg->size < 56 || rc == -E2BIG)
 		return;
 	if (arg->out_error && !(arg->out_error & NESTFD_ERR_VALID))
 		abort();
