@@ -61,6 +61,7 @@ static struct context *context_new(int server)
 	c->events = 0;
 	c->busy = 0;
 	c->hung_up = false;
+	c->had_queues = false;
 	c->server = server;
 	return c;
 }
@@ -467,7 +468,10 @@ void context_event_closed(struct context *c, int queue)
 	context_check(c);
 }
 
-/* The last holder of a queue's fd may be another process: we are told late. */
+/*
+ * The last holder of a queue's fd may be another process, of whose end we are
+ * told late: here, or between the call and now.
+ */
 bool context_was_freed(uint64_t serial, unsigned long cmd)
 {
 	struct context *c;
@@ -478,7 +482,7 @@ bool context_was_freed(uint64_t serial, unsigned long cmd)
 		return false;
 	shim_lock(&l);
 	c = context_by_serial(serial);
-	freed = c && queue_check_all(c);
+	freed = c && (queue_check_all(c) || c->had_queues);
 	shim_unlock(&l);
 	return freed;
 }

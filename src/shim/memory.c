@@ -41,8 +41,7 @@ void memory_leaving(struct leaving *l, const void *addr, size_t len)
 	l->length = whole_pages(len);
 	/* What the kernel refuses takes nothing away. */
 	if (!len || l->length < len || l->at % MEMORY_PAGE ||
-	    l->at + l->length < l->at || shim_is_inside() ||
-	    !shim_is_table_ours())
+	    l->at + l->length < l->at || shim_is_inside() || !shim_is_owner())
 		return;
 	if (machine) {
 		s = section_enter();

@@ -214,7 +214,7 @@ static __attribute__((noinline)) int watched_munmap(void *addr, size_t len)
 	struct mapping m;
 
 	if (LIKELY(!atomic_load_explicit(&nr_mappings, memory_order_relaxed)) ||
-	    rc || shim_inside || !shim_is_table_ours())
+	    rc || shim_inside || !shim_is_owner())
 		return rc;
 	len = (len + PAGE - 1) & ~(size_t)(PAGE - 1);
 	while (forget_one((uintptr_t)addr, len, &m)) {

@@ -135,6 +135,7 @@ int queue_open(struct context *c, int fd, struct queue **out)
 	q->fd = fd;
 	q->context = c;
 	c->events++;
+	c->had_queues = true;
 	atomic_store(&q->server, fds[1]);
 	atomic_store(&hidden->q, q);
 	queue_sync(q, q->serial); /* what has come until now */

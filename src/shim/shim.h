@@ -257,6 +257,10 @@ void shim_loud(struct shim_lock *l);
  */
 bool shim_is_table_ours(void);
 
+/* The same, but nothing is forgotten: for what an allocator may call, which
+ * may be in a child before its fork() has ended. */
+bool shim_is_owner(void);
+
 /* libnestfd itself is calling libc */
 extern __thread bool shim_inside
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
@@ -284,8 +288,9 @@ struct context {
 	char name[CONTEXT_NAME];
 	int server;	 /* the owner's end, or -1: not in use */
 	uint32_t events; /* open event queues keep it, as on Linux */
-	bool hung_up;	 /* nobody has the program's end any more */
-	uint32_t busy;	 /* calls in progress outside of sections */
+	bool had_queues;
+	bool hung_up;  /* nobody has the program's end any more */
+	uint32_t busy; /* calls in progress outside of sections */
 };
 
 /* A new /dev/iommu: its fd, or a negative errno. @flags: O_CLOEXEC etc. */
@@ -311,7 +316,7 @@ struct file *context_adopt(const char *name, int server);
 void context_forget(struct context *context);
 /* A file that means @context; with the lock held */
 struct file *context_file(struct context *context);
-/* @cmd failed for something in use, which is not any more: once again */
+/* @cmd failed for something in use, which may not be any more: once again */
 bool context_was_freed(uint64_t serial, unsigned long cmd);
 /* In a child: none of them is ours any more. */
 void context_after_fork(void);

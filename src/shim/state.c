@@ -84,6 +84,11 @@ void shim_after_keep(void)
 	set_owner();
 }
 
+bool shim_is_owner(void)
+{
+	return getpid() == owner;
+}
+
 bool shim_is_table_ours(void)
 {
 	if (!owner) {

@@ -8,7 +8,8 @@
 static const struct scenario *const all[] = {
 	basic_scenarios,   process_scenarios, signal_scenarios,
 	hostile_scenarios, status_scenarios,  memory_scenarios,
-	queue_scenarios,   killed_scenarios,  ring_scenarios,
+	many_scenarios,	   queue_scenarios,   killed_scenarios,
+	ring_scenarios,
 };
 
 int wait_status(pid_t pid)

@@ -29,6 +29,7 @@ extern const struct scenario status_scenarios[];
 extern const struct scenario hostile_scenarios[];
 extern const struct scenario memory_scenarios[];
 extern const struct scenario ring_scenarios[];
+extern const struct scenario many_scenarios[];
 extern const struct scenario queue_scenarios[];
 extern const struct scenario killed_scenarios[];
 

@@ -277,6 +277,7 @@ static int inheritor(const struct rig *r, int to, int from)
 	char byte;
 
 	CHECK(polled(r->queue, 5000) == POLLIN);
+	CHECK(read(from, &byte, 1) == 1); /* there are two */
 	CHECK(take(r->queue, 1) == 1 && readable(r->queue));
 	CHECK(take(r->queue, 8) == 1 && !readable(r->queue));
 	CHECK(take(r->queue, 8) == 0);
@@ -305,8 +306,10 @@ static int forked(int argc, char **argv)
 	pid = fork();
 	if (!pid)
 		_exit(inheritor(&r, to[1], from[0]));
+	close(to[1]); /* if the child dies, so do we */
 	usleep(20000);
 	CHECK(!trigger(r.fd, r.dev) && !trigger(r.fd, r.dev));
+	CHECK(write(from[1], "x", 1) == 1);
 	CHECK(read(to[0], &byte, 1) == 1);
 	CHECK(readable(r.queue) && take(r.queue, 8) == 1);
 	CHECK(!close(r.queue) && write(from[1], "x", 1) == 1);

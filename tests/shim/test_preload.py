@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What a program meets when it is served in its own process."""
+import os
 import subprocess
+import unittest
 
 import kit
 from kit import CLIENT, Case, nestfd_run
@@ -70,11 +72,23 @@ class Memory(Case):
     def test_what_shmdt_takes(self):
         self.goes_away("shmdt")
 
+    @unittest.skipIf("address" in kit.SANITIZE, "its free() keeps all for long")
     def test_what_free_takes_and_mmap_gives(self):
         self.goes_away("free")
 
     def test_files_stay(self):
         self.scenario("files-stay", options=("--iommu", "mock"))
+
+
+class Many(Case):
+    def test_a_hundred_thousand_objects(self):
+        self.scenario("many-objects", options=())
+
+    def test_an_id_that_is_used_again_is_another_object(self):
+        self.scenario("reused-ids", options=())
+
+    def test_each_object_is_destroyed_once(self):
+        self.scenario("stolen-ids", options=())
 
 
 class Queues(Case):
@@ -234,6 +248,19 @@ class Neighbours(Case):
         self.assertEqual(r.returncode, 0)
         self.assertRegex(r.stdout,
                          f"^{old}:/[^:]*/libnestfd-preload.so\n$")
+
+    @unittest.skipIf(kit.SANITIZE != "none", "it has an allocator of its own")
+    def test_one_with_hooks_and_an_allocator_of_its_own(self):
+        env = kit.environment(LD_PRELOAD=os.environ["OTHER_PRELOAD"],
+                              OTHER_PRELOAD_SAYS="1")
+        for args in (("calls",), ("threads",), ("reused-ids",),
+                     ("goes-away", "munmap"), ("goes-away", "mremap"),
+                     ("goes-away", "munmap", "forwarded"), ("forks",),
+                     ("queue-levels",), ("queue-sent",), ("spawns",)):
+            with self.subTest(args=args):
+                r = nestfd_run("--iommu", "mock", "--", CLIENT, *args, env=env)
+                self.assertEqual((r.returncode, r.stderr), (0, ""))
+                self.assertRegex(r.stdout, "seen: 11.1\n")
 
     def test_a_program_that_touches_nothing(self):
         r = nestfd_run("--", CLIENT, "touches-nothing", "7")
