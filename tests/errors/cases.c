@@ -30,7 +30,7 @@ static const struct {
 
 const char *target_name(enum target target)
 {
-	return targets[target].name;
+	return target < TARGETS ? targets[target].name : "anything";
 }
 
 static uint32_t draw(uint64_t *state, uint32_t below)
@@ -96,4 +96,25 @@ void span_make(struct span *s, enum target target, uint32_t at, uint32_t behind,
 			    s->fault.op == 0x13 ? 0 : 0x5000001);
 	}
 	memcpy(s->cmds[at], targets[target].cmd, sizeof(s->cmds[at]));
+}
+
+void span_random(struct span *s, uint64_t seed, uint32_t max, bool syncs)
+{
+	uint64_t state = seed * 0x9e3779b97f4a7c15ULL;
+	uint32_t often;
+
+	memset(s, 0, sizeof(*s));
+	s->n = 1 + draw(&state, max);
+	s->target = TARGETS;
+	s->syncs = syncs;
+	s->fault.kind = draw(&state, FAULT_ABT);
+	s->fault.op = targets[draw(&state, T_SYNC)].op;
+	often = 1u << draw(&state, 10);
+	for (uint32_t i = 0; i < s->n; i++) {
+		if (draw(&state, often))
+			other(s, s->cmds[i], &state);
+		else
+			memcpy(s->cmds[i], targets[draw(&state, TARGETS)].cmd,
+			       sizeof(s->cmds[i]));
+	}
 }

@@ -47,4 +47,7 @@ const char *target_name(enum target target);
 void span_make(struct span *s, enum target target, uint32_t at, uint32_t behind,
 	       int fault, bool syncs);
 
+/* Anything anywhere, at most @max commands, and any fault but a dead unit */
+void span_random(struct span *s, uint64_t seed, uint32_t max, bool syncs);
+
 #endif

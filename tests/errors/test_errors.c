@@ -243,6 +243,35 @@ TABLE(guests_over_rings_with_a_silent_device, WAY_GUEST_RING, FAULT_ATC)
 TABLE(guests_over_rings_with_aborts, WAY_GUEST_RING, FAULT_ABT_FEW)
 TABLE(guests_over_rings_of_a_dead_unit, WAY_GUEST_RING, FAULT_ABT)
 
+/* @seed: of the span; also where in the queue it begins */
+static void run_random(enum way way, uint64_t seed)
+{
+	span_random(&span, seed, seed % 4 ? 40 : 1500, way != WAY_ARRAY);
+	span.at = (uint32_t)seed;
+	if (!is_guest(way)) {
+		run_ioctl(way, (uint32_t)(seed * 97) & INDICES);
+		return;
+	}
+	for (uint32_t i = 0; i < span.n; i++) {
+		if ((span.cmds[i][0] & 0xff) != 0x03)
+			continue;
+		span.cmds[i][0] = 0x46; /* not the matter here */
+		span.cmds[i][1] = 0;
+	}
+	span.cmds[span.n][0] = 0x46;
+	span.cmds[span.n++][1] = 0;
+	run_guest(way, seed % 8 ? 0 : (uint32_t)(seed * 97) & INDICES);
+}
+
+static void anything_anywhere(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 1200; seed++) {
+		for (int way = 0; way < WAYS; way++)
+			run_random(way, seed);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +295,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(guests_over_rings_with_a_silent_device),
 		cmocka_unit_test(guests_over_rings_with_aborts),
 		cmocka_unit_test(guests_over_rings_of_a_dead_unit),
+		cmocka_unit_test(anything_anywhere),
 	};
 
 	if (argc > 1)
