@@ -53,8 +53,8 @@ struct nestfd_backend {
  * @irq: a wired interrupt's edge: SMMUv3: 0 event queue, 1 PRI queue,
  *	2 command sync, 3 global error. May be NULL
  * @map: where @len bytes of guest memory lie in this process, in one piece and
- *	there until the virtual IOMMU is destroyed; NULL if they do not. The
- *	guest may write them at any time. May be NULL: no ring then
+ *	until the function of libviommu that asks returns; NULL if they do not.
+ *	The guest may write them at any time. May be NULL: no ring then
  *
  * Called from whichever thread is in libviommu; must not call back into it.
  */
@@ -78,8 +78,8 @@ struct nestfd_guest {
  *
  * In a ring the backend alone sees the commands: struct nestfd_viommu_stats
  * counts them together, and CONS moves once per ioctl. What a ring cannot do
- * goes as an array in any case, and with NESTFD_QUEUE_AUTO a doorbell of one or
- * two commands as well.
+ * goes as an array in any case, and with NESTFD_QUEUE_AUTO some doorbells while
+ * the guest's commands are mostly for the VMM.
  */
 enum nestfd_queue {
 	NESTFD_QUEUE_AUTO,

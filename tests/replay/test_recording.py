@@ -87,6 +87,34 @@ class Recording(unittest.TestCase):
         self.assertEqual(sum(r["ioctls"]["ended_by"].values()),
                          r["ioctls"]["invalidate"])
 
+    # In a ring the host sees what the guest wrote, and counts less than is in
+    # the queue: what is for the VMM, and CMD_SYNCs. The recorded SMMU has no
+    # ATS, so that auto means array.
+    def test_rings_hostile(self):
+        if self.stage2:
+            return self.refused()
+        r = self.check_hostile("--queue", "ring")
+        sent = sum(n for name, n in r["opcodes"].items() if "TLBI" in name)
+        self.assertGreater(r["ioctls"]["ring"], 0)
+        self.assertLessEqual(r["ioctls"]["ring_commands"], r["commands"])
+        self.assertLessEqual(sent, r["ioctls"]["ring_commands"] +
+                             r["ioctls"]["entries"])
+
+    def test_arrays_fast(self):
+        if self.stage2:
+            return self.refused()
+        r = self.check("--queue", "array")
+        self.assertEqual(r["ioctls"]["ring"], 0)
+
+    def test_merged_doorbells_in_rings(self):
+        if self.stage2:
+            return self.refused()
+        code, r = kit.replay("--batch", "64", "--cache", "hostile",
+                             "--queue", "ring", "--no-snapshots", PATH)
+        self.assertEqual((code, r["wrong"]["total"]), (0, 0), r["wrong"])
+        self.assertEqual(r["commands"], self.meta["commands"])
+        self.assertGreater(r["ioctls"]["ring_commands"], r["commands"] / 4)
+
     def test_merged_doorbells(self):
         args = ["--direct"] if self.stage2 else []
         code, r = kit.replay("--batch", "64", "--cache", "hostile",

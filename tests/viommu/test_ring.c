@@ -112,24 +112,7 @@ static void a_full_queue_is_one_call(void **state)
 	assert_int_equal(fake_reg(fake, CONS), 0x102);
 }
 
-static void one_or_two_commands_go_as_an_array(void **state)
-{
-	struct fake *fake = *state;
-
-	guest_put(fake, TLBI(1));
-	guest_put(fake, SYNC);
-	guest_doorbell(fake, fake->viommu);
-	assert_int_equal(fake->nrings, 0);
-	assert_int_equal(fake->ncalls, 1);
-	guest_put(fake, TLBI(1));
-	guest_put(fake, TLBI(2));
-	guest_put(fake, SYNC);
-	guest_doorbell(fake, fake->viommu);
-	assert_int_equal(fake->nrings, 1);
-	assert_int_equal(fake->ncalls, 1);
-}
-
-static void however_few_if_the_vmm_says_so(void **state)
+static void few_commands_go_through_the_ring_too(void **state)
 {
 	struct fake *fake = *state;
 
@@ -137,8 +120,10 @@ static void however_few_if_the_vmm_says_so(void **state)
 		guest_put(fake, TLBI(i));
 		guest_doorbell(fake, fake->viommu);
 	}
-	assert_int_equal(fake->nrings, 20);
-	assert_int_equal(fake->ncalls, 0);
+	/* a few are not tried behind the CFGI_STE of booting */
+	assert_in_range(fake->nrings, 17, 20);
+	assert_int_equal(fake->nrings + fake->ncalls, 20);
+	assert_int_equal(fake->nissued, 20);
 }
 
 static void the_vmm_does_its_part_in_its_place(void **state)
@@ -407,7 +392,6 @@ static void a_queue_in_pieces_goes_as_an_array(void **state)
 {
 	struct fake *fake = *state;
 
-	/* it has moved: memory is asked for again */
 	fake->unmapped = true;
 	nestfd_viommu_write(fake->viommu, 0x20, 4, 0x5);
 	nestfd_viommu_write(fake->viommu, 0x90, 8, 0x40000 | 4);
@@ -433,17 +417,22 @@ static void a_queue_in_pieces_goes_as_an_array(void **state)
 	assert_int_equal(fake->rings[0].prod, 20);
 }
 
-static void memory_is_asked_for_once_per_place(void **state)
+/* The VMM may take memory away between two doorbells. */
+static void memory_is_asked_for_each_time(void **state)
 {
 	struct fake *fake = *state;
 
 	for (int turn = 0; turn < 20; turn++) {
+		int rings = fake->nrings;
+
+		fake->unmapped = turn & 1;
 		for (int i = 0; i < 10; i++)
 			guest_put(fake, TLBI(i));
 		guest_doorbell(fake, fake->viommu);
+		assert_int_equal(fake->nrings - rings, !fake->unmapped);
+		assert_int_equal(fake_reg(fake, CONS), fake->cmdq_prod);
 	}
-	assert_int_equal(fake->nmaps, 1);
-	assert_int_equal(fake->nrings, 20);
+	assert_int_equal(fake->nissued, 200);
 }
 
 struct choice {
@@ -539,11 +528,11 @@ int main(void)
 		CASE(a_doorbell_is_one_ring_call_over_the_guests_memory),
 		CASE(indices_go_round_with_their_wrap_bit),
 		CASE(a_full_queue_is_one_call),
-		CASE_AUTO(one_or_two_commands_go_as_an_array),
 		CASE(the_vmm_does_its_part_in_its_place),
 		CASE(interior_syncs_signal_in_order_behind_what_they_vouch_for),
 		CASE(msis_of_syncs_are_written),
-		CASE(however_few_if_the_vmm_says_so),
+		CASE(few_commands_go_through_the_ring_too),
+		CASE_AUTO(few_commands_go_through_the_ring_too),
 		CASE(a_queue_of_configuration_costs_few_calls),
 		CASE(signalling_syncs_cost_few_calls),
 		CASE_AUTO(a_queue_of_configuration_costs_few_calls),
@@ -556,7 +545,7 @@ int main(void)
 		CASE(a_failing_sync_that_vanishes_leaves_it_to_the_next),
 		CASE(a_call_that_fails_for_no_command_leaves_all_to_an_array),
 		CASE(a_queue_in_pieces_goes_as_an_array),
-		CASE(memory_is_asked_for_once_per_place),
+		CASE(memory_is_asked_for_each_time),
 		cmocka_unit_test(
 			a_ring_needs_a_backend_memory_and_the_hosts_judgement),
 	};

@@ -334,6 +334,7 @@ int run_follow(struct run *run)
 		.meta = &run->trace->meta,
 		.direct = run->options->direct,
 		.cache = run->options->cache,
+		.queue = run->options->queue,
 		.stale = on_stale,
 		.ctx = run,
 	};

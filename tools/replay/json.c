@@ -45,6 +45,9 @@ static json_t *ioctls_json(const struct report *r)
 	put(to, "invalidate", r->viommu.invalidate_ioctls);
 	put(to, "entries", r->viommu.invalidations);
 	put(to, "other", r->viommu.other_ioctls);
+	put(to, "ring", r->viommu.ring_ioctls);
+	put(to, "ring_commands", r->viommu.ring_commands);
+	put(to, "ring_stops", r->viommu.ring_stops);
 	for (unsigned int i = 0; i < NESTFD_SPLIT_COUNT; i++)
 		put(splits, names[i], r->viommu.splits[i]);
 	json_object_set_new(to, "ended_by", splits);

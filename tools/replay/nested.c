@@ -16,6 +16,10 @@
 #define HOST_STREAM_FIRST  0x2300u
 #define HOST_STREAM_BESIDE 0x22ffu
 
+#define IDR0_ATS	   0x400u
+#define IDR1_SSIDSIZE	   0x7c0u
+#define IDR3_RIL	   0x400u
+
 static int guest_read(void *ctx, uint64_t gpa, void *buf, size_t len)
 {
 	const void *from = world_memory(ctx, gpa, len);
@@ -42,6 +46,11 @@ static void guest_irq(void *ctx, unsigned int line)
 
 	if (line < WORLD_LINES)
 		world->irqs[line]++;
+}
+
+static void *guest_map(void *ctx, uint64_t gpa, size_t len)
+{
+	return world_memory(ctx, gpa, len);
 }
 
 static int make_machine(struct world *world)
@@ -118,6 +127,29 @@ static int make_parent(struct world *world)
 	return rc ? world_fail(world, rc, "attaching the nest parent") : 0;
 }
 
+/*
+ * In a ring the host judges commands, so the guest's registers must not tell
+ * another story. More features than it knew do not change what a guest did.
+ */
+static int judge_as_host(struct world *world, uint32_t idr[6])
+{
+	struct iommu_hw_info_arm_smmuv3 hw = { 0 };
+	struct iommu_hw_info info = {
+		.size = sizeof(info),
+		.dev_id = world->beside_id,
+		.data_len = sizeof(hw),
+		.data_uptr = (uintptr_t)&hw,
+	};
+	int rc = nestfd_ioctl(world->nfd, IOMMU_GET_HW_INFO, &info);
+
+	if (rc)
+		return world_fail(world, rc, "IOMMU_GET_HW_INFO");
+	idr[0] |= hw.idr[0] & IDR0_ATS;
+	idr[1] = (idr[1] & ~IDR1_SSIDSIZE) | (hw.idr[1] & IDR1_SSIDSIZE);
+	idr[3] |= hw.idr[3] & IDR3_RIL;
+	return 0;
+}
+
 static int make_viommu(struct world *world)
 {
 	struct nestfd_viommu_config config = {
@@ -134,13 +166,20 @@ static int make_viommu(struct world *world)
 			.read = guest_read,
 			.write = guest_write,
 			.irq = guest_irq,
+			.map = guest_map,
 		},
 		.dev_id = world->beside_id,
 		.parent_hwpt = world->parent,
+		.queue = world->config.queue,
 	};
 	int rc;
 
 	memcpy(config.idr, world->idr, sizeof(config.idr));
+	if (config.queue == NESTFD_QUEUE_RING) {
+		rc = judge_as_host(world, config.idr);
+		if (rc)
+			return rc;
+	}
 	rc = nestfd_viommu_smmuv3_create(&config, &world->viommu);
 	return rc ? world_fail(world, rc, "the virtual SMMUv3") : 0;
 }

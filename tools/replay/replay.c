@@ -43,6 +43,7 @@ enum {
 	OPT_DIRECT = 0x100,
 	OPT_BATCH,
 	OPT_CACHE,
+	OPT_QUEUE,
 	OPT_MUTATE,
 	OPT_SEED,
 	OPT_MUTATIONS,
@@ -61,6 +62,19 @@ static void parse_cache(struct replay_options *o, const char *arg,
 		o->cache = NESTFD_CACHE_FAST;
 	else
 		argp_error(state, "'%s' is no cache: fast or hostile", arg);
+}
+
+static void parse_queue(struct replay_options *o, const char *arg,
+			struct argp_state *state)
+{
+	if (!strcmp(arg, "auto"))
+		o->queue = NESTFD_QUEUE_AUTO;
+	else if (!strcmp(arg, "array"))
+		o->queue = NESTFD_QUEUE_ARRAY;
+	else if (!strcmp(arg, "ring"))
+		o->queue = NESTFD_QUEUE_RING;
+	else
+		argp_error(state, "'%s' is no queue: auto, array or ring", arg);
 }
 
 /* What a recorded device did has no meaning once it does nothing. */
@@ -88,6 +102,8 @@ static void parse_end(struct replay_options *o, struct argp_state *state)
 		argp_error(state, "which recording?");
 	if (o->mutate && o->nr_paths > 1)
 		argp_error(state, "--mutate takes one recording");
+	if (o->direct && o->queue == NESTFD_QUEUE_RING)
+		argp_error(state, "a bare model takes no --queue ring");
 	if (o->mutate && !o->cache_chosen)
 		o->cache = NESTFD_CACHE_HOSTILE;
 }
@@ -107,6 +123,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_CACHE:
 		parse_cache(o, arg, state);
+		return 0;
+	case OPT_QUEUE:
+		parse_queue(o, arg, state);
 		return 0;
 	case OPT_MUTATE:
 		if (mutation_kind_of(arg, &o->mutate))
@@ -151,6 +170,12 @@ static const struct argp_option options[] = {
 	{ "cache", OPT_CACHE, "POLICY", 0,
 	  "fast (the default), or hostile: keep whatever may be kept, and "
 	  "check each use of it",
+	  0 },
+	{ "queue", OPT_QUEUE, "HOW", 0,
+	  "How invalidations reach the host: array, ring (the guest's own "
+	  "queue, consumed in place; its SMMU then has ATS, RIL and "
+	  "SubstreamIDs as the host's), or auto (the default): a ring if the "
+	  "recorded SMMU allows it",
 	  0 },
 	{ "mutate", OPT_MUTATE, "KIND", 0,
 	  "Alter single invalidations and say which were noticed: drop, "

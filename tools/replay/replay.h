@@ -68,6 +68,7 @@ struct replay_options {
 	bool cache_chosen;
 	uint32_t batch;
 	enum nestfd_cache cache;
+	enum nestfd_queue queue;
 	enum mutation_kind mutate;
 	uint64_t seed;
 	uint32_t mutations;

@@ -70,6 +70,10 @@ static void show_ioctls(const struct report *r)
 		if (v->splits[i])
 			printf("    %10" PRIu64 "  ended by: %s\n",
 			       v->splits[i], split_names[i]);
+	if (v->ring_ioctls)
+		printf("  ring          %" PRIu64 " ioctls took %" PRIu64
+		       " commands; %" PRIu64 " stopped for the VMM\n",
+		       v->ring_ioctls, v->ring_commands, v->ring_stops);
 }
 
 static void show_translations(const struct report *r)

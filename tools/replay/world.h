@@ -95,6 +95,7 @@ struct world_config {
 	const struct trace_meta *meta;
 	bool direct;
 	enum nestfd_cache cache;
+	enum nestfd_queue queue;
 	void (*stale)(void *ctx, const struct nestfd_stale *stale);
 	void *ctx;
 };

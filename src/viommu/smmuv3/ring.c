@@ -16,24 +16,14 @@
 #include "nestfd/ext.h"
 #include "viommu/smmuv3/smmuv3.h"
 
-/* With so few commands a ring saves nothing, and a CMD_SYNC may stop it. */
-#define RING_FEW 2u
-
-/* Where the queue lies; asked for again when the guest moves it. */
+/* Where the queue lies; NULL if it does not in one piece, or not any more */
 static const void *queue_memory(struct vsmmu *vsmmu,
 				const struct smmuv3_queue *queue)
 {
 	struct nestfd_guest *guest = &vsmmu->base.guest;
-	struct vsmmu_ring *ring = &vsmmu->ring;
 
-	if (ring->memory && ring->base == queue->base &&
-	    ring->lg2 == queue->lg2)
-		return ring->memory;
-	ring->memory = guest->map(guest->ctx, queue->base,
-				  (size_t)SMMUV3_CMD_SIZE << queue->lg2);
-	ring->base = queue->base;
-	ring->lg2 = queue->lg2;
-	return ring->memory;
+	return guest->map(guest->ctx, queue->base,
+			  (size_t)SMMUV3_CMD_SIZE << queue->lg2);
 }
 
 /*
@@ -50,14 +40,10 @@ static uint32_t pass_on(struct vsmmu_ring *ring, uint32_t done, uint32_t n)
 	return ring->pass;
 }
 
-/* Not worth a call: so few, or likely to be stopped as others were lately */
+/* Not worth a call: likely to be stopped early, as others were lately */
 static bool is_poor(struct vsmmu_ring *ring, uint32_t n)
 {
-	if (ring->always)
-		return false;
-	if (n <= RING_FEW)
-		return true;
-	if (ring->pass <= VSMMU_PASS_FIRST || n > ring->pass)
+	if (ring->always || ring->pass <= VSMMU_PASS_FIRST || n > ring->pass)
 		return false;
 	ring->pass /= 2;
 	return true;

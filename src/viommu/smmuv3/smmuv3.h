@@ -59,10 +59,7 @@ struct vsmmu_run {
 /* The guest's own queue as the backend sees it; ring.c */
 struct vsmmu_ring {
 	bool on;
-	bool always;	    /* however few commands there are */
-	const void *memory; /* NULL: not asked for yet */
-	uint64_t base;	    /* guest physical, of @memory */
-	unsigned int lg2;
+	bool always;   /* however early it was stopped lately */
 	uint32_t pass; /* how many commands the VMM does at the next stop */
 	uint32_t left; /* of a doorbell's commands: what comes is no new one */
 };
