@@ -58,7 +58,6 @@
 #define VTD_PASID_0_P	    BIT_ULL(0)
 #define VTD_PASID_0_FPD	    BIT_ULL(1)
 #define VTD_PASID_0_AW	    GENMASK_ULL(4, 2)
-#define VTD_PASID_0_SSEE    BIT_ULL(5)
 #define VTD_PASID_0_PGTT    GENMASK_ULL(8, 6)
 #define VTD_PGTT_FS	    1
 #define VTD_PGTT_SS	    2
@@ -70,12 +69,10 @@
 #define VTD_PASID_1_PWSNP   BIT_ULL(23)
 #define VTD_PASID_1_PGSNP   BIT_ULL(24)
 #define VTD_PASID_2_SRE	    BIT_ULL(0)
-#define VTD_PASID_2_ERE	    BIT_ULL(1)
 #define VTD_PASID_2_FSPM    GENMASK_ULL(3, 2)
 #define VTD_FSPM_4LEVEL	    0
 #define VTD_FSPM_5LEVEL	    1
 #define VTD_PASID_2_WPE	    BIT_ULL(4)
-#define VTD_PASID_2_NXE	    BIT_ULL(5)
 #define VTD_PASID_2_EAFE    BIT_ULL(7)
 #define VTD_PASID_2_FSPTPTR GENMASK_ULL(63, 12)
 
@@ -91,12 +88,10 @@
 #define VTD_FS_G    BIT_ULL(8) /* leaves */
 #define VTD_FS_EA   BIT_ULL(10)
 #define VTD_FS_ADDR GENMASK_ULL(51, 12)
-#define VTD_FS_XD   BIT_ULL(63)
 
 /* Second-stage paging entries, 9.8 */
 #define VTD_SS_R    BIT_ULL(0)
 #define VTD_SS_W    BIT_ULL(1)
-#define VTD_SS_X    BIT_ULL(2)
 #define VTD_SS_EMT  GENMASK_ULL(5, 3) /* leaves */
 #define VTD_SS_IPAT BIT_ULL(6)	      /* leaves */
 #define VTD_SS_PS   BIT_ULL(7)
@@ -104,7 +99,6 @@
 #define VTD_SS_D    BIT_ULL(9)	/* leaves */
 #define VTD_SS_SNP  BIT_ULL(11) /* leaves */
 #define VTD_SS_ADDR GENMASK_ULL(51, 12)
-#define VTD_SS_TM   BIT_ULL(62) /* leaves */
 
 /* Page request descriptor, 7.4.1.1: 32 bytes */
 #define VTD_PRQ_SIZE	32
