@@ -87,6 +87,15 @@ static void irq(void *ctx, enum smmuv3_irq which)
 		rig->on_irq(rig, which);
 }
 
+static struct smmuv3_taken take(void *ctx, const struct smmuv3_queue *queue)
+{
+	uint32_t n = (queue->prod - queue->cons) & ((2u << queue->lg2) - 1);
+	struct rig *rig = ctx;
+
+	rig->queues[rig->takes++ % RIG_QUEUES] = *queue;
+	return rig->take(rig, n);
+}
+
 int rig_create(struct rig *rig, const struct smmuv3_id *id, uint32_t max_span)
 {
 	static const struct smmuv3_front_ops ops = {
@@ -97,6 +106,21 @@ int rig_create(struct rig *rig, const struct smmuv3_id *id, uint32_t max_span)
 		.irq = irq,
 	};
 	struct smmuv3_front_config config = { .id = *id, .max_span = max_span };
+
+	return smmuv3_front_create(&config, &ops, rig, &rig->front);
+}
+
+int rig_create_taking(struct rig *rig, const struct smmuv3_id *id)
+{
+	static const struct smmuv3_front_ops ops = {
+		.read = mem_read,
+		.write = mem_write,
+		.consume = consume,
+		.consume_queue = take,
+		.changed = changed,
+		.irq = irq,
+	};
+	struct smmuv3_front_config config = { .id = *id };
 
 	return smmuv3_front_create(&config, &ops, rig, &rig->front);
 }

@@ -14,9 +14,10 @@
 #include "front/smmuv3/front.h"
 #include "ids.h"
 
-#define RIG_MEM	 0x40000u
-#define RIG_REGS 0x10000000u
-#define RIG_LOG	 4096
+#define RIG_MEM	   0x40000u
+#define RIG_REGS   0x10000000u
+#define RIG_LOG	   4096
+#define RIG_QUEUES 64
 
 /* Registers, by hand from 6.2 */
 #define R_CR0	      0x20
@@ -58,6 +59,11 @@ struct rig {
 	uint32_t bad_code;
 	unsigned int reads;
 
+	/* rig_create_taking(): the sink that takes commands in memory */
+	struct smmuv3_queue queues[RIG_QUEUES];
+	unsigned int takes;
+	struct smmuv3_taken (*take)(struct rig *rig, uint32_t n);
+
 	unsigned int irqs[4];
 	unsigned int changes[4];
 	void (*on_irq)(struct rig *rig, enum smmuv3_irq irq);
@@ -66,6 +72,8 @@ struct rig {
 };
 
 int rig_create(struct rig *rig, const struct smmuv3_id *id, uint32_t max_span);
+/* The same with a sink that is asked to take commands first: rig->take */
+int rig_create_taking(struct rig *rig, const struct smmuv3_id *id);
 void rig_destroy(struct rig *rig);
 
 /* cmocka fixtures: *state is a rig of id_full() */
