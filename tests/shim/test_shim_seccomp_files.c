@@ -365,6 +365,34 @@ static void a_duplicate_is_a_queue_as_well(void **state)
 	kit_run("mock", copy_queues);
 }
 
+static void reads_and_closes_are_told_and_counted(void **state)
+{
+	struct run_stats stats = { 0 };
+	const struct supervise_config config = {
+		.machine.iommu = "mock",
+		.stats = &stats,
+		.trace_fd = memfd_create("trace", 0),
+	};
+	struct kit_run run;
+	char text[16384];
+	ssize_t n;
+
+	(void)state;
+	kit_need_seccomp();
+	kit_start(&run, &config, copy_queues);
+	kit_end(&run);
+	n = pread(config.trace_fd, text, sizeof(text) - 1, 0);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_non_null(strstr(text, ", 12) = 12\n"));
+	assert_non_null(strstr(text, ", 12) = 0\n"));
+	assert_non_null(strstr(text, ", 1) = -1 EINVAL"));
+	assert_int_equal(stats.row[RUN_STAT_READ].calls, 4);
+	assert_int_equal(stats.row[RUN_STAT_READ].errors, 1);
+	assert_int_equal(stats.row[RUN_STAT_CLOSE].calls, 3);
+	close(config.trace_fd);
+}
+
 /* Where reads do not stop: the first one finds nothing, the others all. */
 static int move_a_queue(void)
 {
@@ -505,6 +533,7 @@ int main(void)
 			what_has_been_unmapped_can_be_destroyed_at_once),
 		cmocka_unit_test(what_is_mapped_keeps_the_context),
 		cmocka_unit_test(a_duplicate_is_a_queue_as_well),
+		cmocka_unit_test(reads_and_closes_are_told_and_counted),
 		cmocka_unit_test(a_queue_can_be_moved_to_any_number),
 		cmocka_unit_test(queues_and_other_fds_may_be_many),
 		cmocka_unit_test(shared_memory_stays_when_its_process_ends),
