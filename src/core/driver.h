@@ -165,6 +165,7 @@ struct core_device {
 	uint8_t pasid_bits; /* the device's own; 0: none */
 	bool ats;	    /* the device can translate by itself */
 	bool pri;
+	bool stall;  /* its DMA may wait for an answer to its fault */
 	void *core;  /* core's: set while bound */
 	void *drv;   /* the driver's */
 	void *owner; /* the machine's */

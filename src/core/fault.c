@@ -97,19 +97,27 @@ static void end_group(struct core_fault *fault, struct core_fault_group *group,
 	free(group);
 }
 
-/* With dev->fault_lock held: requests that have the group id of @last */
-static uint32_t count_partial(const struct core_dev *dev, uint32_t grpid)
+static bool is_of_group(const struct core_page_request *request,
+			const struct core_page_request *last)
+{
+	return request->grpid == last->grpid && request->kind == last->kind;
+}
+
+/* With dev->fault_lock held: requests that are of the group of @last */
+static uint32_t count_partial(const struct core_dev *dev,
+			      const struct core_page_request *last)
 {
 	const struct core_page_node *node = dev->partial;
 	uint32_t n = 0;
 
 	for (; node; node = node->next)
-		n += node->request.grpid == grpid;
+		n += is_of_group(&node->request, last);
 	return n;
 }
 
 /* Moves them, oldest first (the list is newest first), or drops them */
-static void take_partial(struct core_dev *dev, uint32_t grpid,
+static void take_partial(struct core_dev *dev,
+			 const struct core_page_request *last,
 			 struct core_page_request *to, uint32_t n)
 {
 	struct core_page_node **link = &dev->partial;
@@ -117,7 +125,7 @@ static void take_partial(struct core_dev *dev, uint32_t grpid,
 	while (*link) {
 		struct core_page_node *node = *link;
 
-		if (node->request.grpid != grpid) {
+		if (!is_of_group(&node->request, last)) {
 			link = &node->next;
 			continue;
 		}
@@ -180,7 +188,7 @@ static struct core_attach *find_attach(struct core_dev *dev,
 static int new_group(struct core_dev *dev, const struct core_attach *attach,
 		     const struct core_page_request *last)
 {
-	uint32_t n = count_partial(dev, last->grpid);
+	uint32_t n = count_partial(dev, last);
 	struct core_fault_group *group =
 		alloc_zero(sizeof(*group) + (n + 1) * sizeof(*last));
 	int rc;
@@ -191,7 +199,7 @@ static int new_group(struct core_dev *dev, const struct core_attach *attach,
 	group->hwpt = attach->hwpt;
 	group->key = attach->node.first;
 	group->count = n + 1;
-	take_partial(dev, last->grpid, group->requests, n);
+	take_partial(dev, last, group->requests, n);
 	group->requests[n] = *last;
 	rc = deliver(attach->hwpt->fault, group);
 	if (rc)
@@ -248,7 +256,7 @@ int core_page_request(struct core_device *device,
 	if (rc && (request->flags & GROUP_FLAGS)) {
 		if (dev) {
 			pthread_mutex_lock(&dev->fault_lock);
-			take_partial(dev, request->grpid, NULL, 0);
+			take_partial(dev, request, NULL, 0);
 			pthread_mutex_unlock(&dev->fault_lock);
 		}
 		if (ops->page_response)
@@ -258,6 +266,30 @@ int core_page_request(struct core_device *device,
 	if (dev)
 		core_put(&dev->obj);
 	return rc;
+}
+
+void core_page_requests_lost(struct core_device *device, uint32_t kind)
+{
+	struct core_dev *dev = get_dev(device);
+	struct core_page_node **link;
+
+	if (!dev)
+		return;
+	pthread_mutex_lock(&dev->fault_lock);
+	link = &dev->partial;
+	while (*link) {
+		struct core_page_node *node = *link;
+
+		if (node->request.kind != kind) {
+			link = &node->next;
+			continue;
+		}
+		*link = node->next;
+		dev->partial_count--;
+		free(node);
+	}
+	pthread_mutex_unlock(&dev->fault_lock);
+	core_put(&dev->obj);
 }
 
 /* Takes what came through that attachment off the list of unread groups */

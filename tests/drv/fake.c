@@ -172,6 +172,8 @@ static uint64_t reg_read(void *ctx, uint32_t offset, unsigned int size)
 		return f->cmdq_cons;
 	case 0x100a8:
 		return f->evtq_prod;
+	case 0x100c8:
+		return f->priq_prod;
 	}
 	fail_msg("unexpected read of %#x", offset);
 	return 0;
@@ -182,7 +184,8 @@ static void reg_write(void *ctx, uint32_t offset, unsigned int size,
 {
 	struct fake *f = ctx;
 	bool wide = offset == 0x80 || offset == 0x90 || offset == 0xa0 ||
-		    offset == 0x68 || offset == 0xb0;
+		    offset == 0x68 || offset == 0xb0 || offset == 0xc0 ||
+		    offset == 0xd0;
 
 	assert_int_equal(size, wide ? 8 : 4);
 	switch (offset) {
@@ -212,6 +215,7 @@ static void reg_write(void *ctx, uint32_t offset, unsigned int size,
 		break;
 	case 0x68:
 	case 0xb0:
+	case 0xd0:
 		assert_int_equal(value, 0);
 		break;
 	case 0x80:
@@ -245,6 +249,16 @@ static void reg_write(void *ctx, uint32_t offset, unsigned int size,
 	case 0x100ac:
 		f->evtq_cons = (uint32_t)value;
 		break;
+	case 0xc0:
+		f->priq_base = value;
+		break;
+	case 0x100c8:
+		assert_false(f->cr0 & 2);
+		f->priq_prod = (uint32_t)value;
+		break;
+	case 0x100cc:
+		f->priq_cons = (uint32_t)value;
+		break;
 	default:
 		fail_msg("unexpected write of %#x", offset);
 	}
@@ -255,7 +269,8 @@ static void irq_connect(void *ctx, unsigned int line,
 {
 	struct fake *f = ctx;
 
-	assert_true(line == 0 || line == 3);
+	assert_true(line == 0 || line == 3 ||
+		    (line == 1 && f->idr[0] & 1u << 16));
 	f->handler[line] = handler;
 	f->handler_arg[line] = arg;
 }
@@ -363,6 +378,42 @@ void fake_event(struct fake *f, const uint64_t evt[4], bool irq)
 
 /* ---- core ---- */
 
+void fake_page_request(struct fake *f, uint64_t dw0, uint64_t dw1, bool irq)
+{
+	unsigned int lg2 = f->priq_base & 0x1f;
+	uint32_t mask = (2u << lg2) - 1;
+	uint32_t at = f->priq_prod & (mask >> 1);
+	uint64_t *rec =
+		mem_at(f, (f->priq_base & 0xffffffffffffe0) + at * 16ULL);
+
+	rec[0] = dw0;
+	rec[1] = dw1;
+	f->priq_prod = (f->priq_prod & ~mask) | ((f->priq_prod + 1) & mask);
+	if (irq)
+		fake_irq(f, 1);
+}
+
+struct fake_core_pages fake_core_pages;
+
+int core_page_request(struct core_device *dev,
+		      const struct core_page_request *request)
+{
+	fake_core_pages.dev = dev;
+	fake_core_pages.last = *request;
+	fake_core_pages.n++;
+	if (fake_core_pages.rc && request->flags & 2)
+		dev->iommu->ops->page_response(dev, request, 1);
+	return fake_core_pages.rc;
+}
+
+void core_page_requests_lost(struct core_device *dev, uint32_t kind)
+{
+	(void)dev;
+	if (fake_core_pages.n)
+		assert_int_equal(kind, fake_core_pages.last.kind);
+	fake_core_pages.lost++;
+}
+
 struct fake_core_event fake_core_event;
 unsigned int fake_core_events;
 
@@ -437,6 +488,7 @@ void rig_start_devices(struct rig *r)
 	}
 	fake_clear_log(&r->hw);
 	fake_core_events = 0;
+	fake_core_pages = (struct fake_core_pages){ .rc = -19 };
 }
 
 void rig_start(struct rig *r)

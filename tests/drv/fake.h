@@ -26,6 +26,8 @@ struct fake {
 	uint32_t cr0, cr0ack, cr1, cr2, gbpa, irq_ctrl, gerror, gerrorn;
 	uint64_t strtab_base, cmdq_base, evtq_base;
 	uint32_t strtab_cfg, cmdq_prod, cmdq_cons, evtq_prod, evtq_cons;
+	uint64_t priq_base;
+	uint32_t priq_prod, priq_cons;
 	bool deaf; /* CR0 is never acknowledged */
 
 	/* memory */
@@ -81,6 +83,8 @@ void fake_clear_log(struct fake *f);
 /* One event into the queue, and the interrupt */
 void fake_event(struct fake *f, const uint64_t evt[4], bool irq);
 void fake_irq(struct fake *f, unsigned int line);
+/* One page request likewise */
+void fake_page_request(struct fake *f, uint64_t dw0, uint64_t dw1, bool irq);
 
 /* The event that core was given last, and how many */
 struct fake_core_event {
@@ -91,6 +95,16 @@ struct fake_core_event {
 };
 extern struct fake_core_event fake_core_event;
 extern unsigned int fake_core_events;
+
+/* Page requests that core was given; @rc: what it says, at first -ENODEV */
+struct fake_core_pages {
+	int rc;
+	unsigned int n;
+	unsigned int lost; /* calls of core_page_requests_lost() */
+	struct core_device *dev;
+	struct core_page_request last;
+};
+extern struct fake_core_pages fake_core_pages;
 
 /* A unit with devices: SIDs 0x100 (plain), 0x101 (ATS), 0x102 (ATS, PASIDs) */
 struct rig {

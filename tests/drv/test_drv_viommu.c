@@ -465,7 +465,7 @@ static void test_G29_bypass_and_abort_have_no_events(void **state)
 	rig_vdev(g.v, &vdev, &g.r.dev[0], 0x123);
 	assert_int_equal(rig_nested(g.v, V_S1, 0, &n[0]), 0);
 	assert_int_equal(rig_nested(g.v, V_BYPASS, 0, &n[1]), 0);
-	assert_int_equal(rig_nested(g.v, 0, 0, &n[2]), 0);
+	assert_int_equal(rig_nested(g.v, 1, 0, &n[2]), 0);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(n[i]->ops->attach(n[i], &g.r.dev[0], NO_PASID),
 				 0);
@@ -504,6 +504,46 @@ static void test_L8_to_L18_the_vSID_is_that_of_the_last_attach(void **state)
 	g.r.iommu->ops->block(&g.r.dev[0], NO_PASID);
 	a->ops->free(a);
 	b->ops->free(b);
+	g.v->ops->vdevice_remove(g.v, &vdev);
+	guest_stop(&g);
+}
+
+/* 5.2: V = 0 is C_BAD_STE. Not Linux's way: there it aborts silently. */
+static void test_an_ste_without_v_is_invalid_to_hardware_too(void **state)
+{
+	struct core_vdevice vdev;
+	struct core_domain *s1 = NULL;
+	struct core_domain *invalid = NULL;
+	struct guest g;
+
+	(void)state;
+	guest_start(&g);
+	assert_int_equal(rig_nested(g.v, V_S1, 0, &s1), 0);
+	assert_int_equal(rig_nested(g.v, 0, 0, &invalid), 0);
+	/* without a vDEVICE: abort, which is valid, and nobody is told */
+	assert_int_equal(invalid->ops->attach(invalid, &g.r.dev[0], NO_PASID),
+			 0);
+	assert_int_equal(fake_ste(&g.r.hw, 0x100, 0), 1);
+	fault(&g, 0x100, 0x04, 0);
+	assert_int_equal(fake_core_events, 0);
+
+	rig_vdev(g.v, &vdev, &g.r.dev[0], 0x123);
+	for (unsigned int n = 1; n < 4; n++) {
+		assert_int_equal(s1->ops->attach(s1, &g.r.dev[0], NO_PASID), 0);
+		assert_int_equal(
+			invalid->ops->attach(invalid, &g.r.dev[0], NO_PASID),
+			0);
+		for (unsigned int i = 0; i < 8; i++)
+			assert_int_equal(fake_ste(&g.r.hw, 0x100, i), 0);
+		fault(&g, 0x100, 0x04, 0);
+		expect_event(&g, n, 0x123, 0x04, 0);
+	}
+	g.r.iommu->ops->block(&g.r.dev[0], NO_PASID);
+	assert_int_equal(fake_ste(&g.r.hw, 0x100, 0), 1);
+	fault(&g, 0x100, 0x04, 0);
+	assert_int_equal(fake_core_events, 3);
+	s1->ops->free(s1);
+	invalid->ops->free(invalid);
 	g.v->ops->vdevice_remove(g.v, &vdev);
 	guest_stop(&g);
 }
@@ -637,6 +677,8 @@ int main(void)
 		cmocka_unit_test(test_G29_bypass_and_abort_have_no_events),
 		cmocka_unit_test(
 			test_L8_to_L18_the_vSID_is_that_of_the_last_attach),
+		cmocka_unit_test(
+			test_an_ste_without_v_is_invalid_to_hardware_too),
 		cmocka_unit_test(test_a_stalled_transaction_is_terminated),
 		cmocka_unit_test(
 			test_a_full_event_queue_is_emptied_and_overflow_taken),

@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/alloc.h"
 #include "base/le.h"
 #include "drv/smmuv3/barrier.h"
 #include "hwdef/smmuv3_cmd.h"
@@ -16,6 +18,8 @@
 #define SPINS_BEFORE_SLEEP 4096
 #define RETRIES		   3
 #define BATCH_MAX	   1024
+#define POSTED_CHUNK	   64
+#define POSTED_MAX	   (1u << 20)
 
 /* How long a search for the culprit lets others go first, at most */
 #define TURN_MS 100
@@ -175,7 +179,7 @@ static void handle_error(struct cmdq *q, struct batch *b, uint32_t cons)
 {
 	uint32_t at = index_sub(q, cons, b->first);
 
-	if (++b->errors > RETRIES * (b->n + 2 * CMDQ_POSTED_MAX)) {
+	if (++b->errors > RETRIES * (b->n + 2 * POSTED_CHUNK)) {
 		kill_unit(q, "command queue errors without end");
 		return;
 	}
@@ -278,23 +282,37 @@ static void take_gerrors(struct cmdq *q)
 		ack(q, errors);
 }
 
+/* The first few of what was posted; how many */
+static uint32_t take_posted(struct cmdq *q, uint64_t cmds[POSTED_CHUNK][2])
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&q->posted_lock);
+	n = q->posted_n < POSTED_CHUNK ? q->posted_n : POSTED_CHUNK;
+	q->posted_n -= n;
+	if (n) {
+		memcpy(cmds, q->posted, n * sizeof(cmds[0]));
+		memmove(q->posted, q->posted + n,
+			q->posted_n * sizeof(cmds[0]));
+	}
+	pthread_mutex_unlock(&q->posted_lock);
+	return n;
+}
+
 static void do_pending(struct cmdq *q)
 {
-	uint64_t cmds[CMDQ_POSTED_MAX][2];
+	uint64_t cmds[POSTED_CHUNK][2];
 	uint32_t n;
 
 	if (!__atomic_exchange_n(&q->pending, 0, __ATOMIC_ACQ_REL))
 		return;
-	pthread_mutex_lock(&q->posted_lock);
-	n = q->posted_n;
-	memcpy(cmds, q->posted, n * sizeof(cmds[0]));
-	q->posted_n = 0;
-	pthread_mutex_unlock(&q->posted_lock);
-
-	for (uint32_t i = 0; i < n && !q->dead && make_room(q, 1); i++) {
-		ring_put(q, q->prod, cmds[i][0], cmds[i][1]);
-		q->prod = (q->prod + 1) & index_mask(q);
-		ring_doorbell(q);
+	while ((n = take_posted(q, cmds))) {
+		for (uint32_t i = 0; i < n && !q->dead && make_room(q, 1);
+		     i++) {
+			ring_put(q, q->prod, cmds[i][0], cmds[i][1]);
+			q->prod = (q->prod + 1) & index_mask(q);
+			ring_doorbell(q);
+		}
 	}
 	take_gerrors(q);
 }
@@ -346,21 +364,59 @@ static void kick(struct cmdq *q)
 		unlock(q);
 }
 
+/* With posted_lock held */
+static bool posted_grow(struct cmdq *q)
+{
+	uint32_t room = q->posted_room ? 2 * q->posted_room : POSTED_CHUNK;
+	void *grown;
+
+	if (q->posted_n < q->posted_room)
+		return true;
+	grown = room <= POSTED_MAX
+			? alloc_grow(q->posted, room, sizeof(*q->posted))
+			: NULL;
+	if (!grown)
+		return false;
+	q->posted = grown;
+	q->posted_room = room;
+	return true;
+}
+
 void cmdq_post(struct cmdq *q, uint64_t dw0, uint64_t dw1)
 {
-	bool full;
+	bool room;
 
 	pthread_mutex_lock(&q->posted_lock);
-	full = q->posted_n == CMDQ_POSTED_MAX;
-	if (!full) {
+	room = posted_grow(q);
+	if (room) {
 		q->posted[q->posted_n][0] = dw0;
 		q->posted[q->posted_n++][1] = dw1;
 	}
 	pthread_mutex_unlock(&q->posted_lock);
-	if (full)
+	if (!room)
 		logger_log(q->logger, LOGGER_ERROR,
-			   "smmuv3: too many posted commands, one is lost");
-	kick(q);
+			   "smmuv3: no room for a posted command, it is lost");
+	/* the holder: decrements, then looks at pending. Here: the other way */
+	__atomic_exchange_n(&q->pending, 1, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&q->held, __ATOMIC_SEQ_CST))
+		kick(q);
+}
+
+void cmdq_hold(struct cmdq *q)
+{
+	__atomic_add_fetch(&q->held, 1, __ATOMIC_SEQ_CST);
+}
+
+void cmdq_release(struct cmdq *q)
+{
+	if (!__atomic_sub_fetch(&q->held, 1, __ATOMIC_SEQ_CST) &&
+	    __atomic_load_n(&q->pending, __ATOMIC_SEQ_CST))
+		kick(q);
+}
+
+uint32_t cmdq_errors(const struct cmdq *q)
+{
+	return active_errors(q);
 }
 
 void cmdq_gerror(struct cmdq *q)
@@ -567,5 +623,6 @@ void cmdq_fini(struct cmdq *q)
 {
 	pthread_mutex_destroy(&q->lock);
 	pthread_mutex_destroy(&q->posted_lock);
+	free(q->posted);
 	q->port->ops->mem_free(q->port->ctx, &q->mem);
 }

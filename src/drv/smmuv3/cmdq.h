@@ -20,8 +20,6 @@
 #include "base/log.h"
 #include "core/hwport.h"
 
-#define CMDQ_POSTED_MAX 64
-
 /* Since the unit was made */
 struct cmdq_stats {
 	uint64_t batches;
@@ -50,8 +48,10 @@ struct cmdq {
 
 	/* work that interrupt handlers leave for the holder of @lock */
 	pthread_mutex_t posted_lock;
-	uint64_t posted[CMDQ_POSTED_MAX][2];
+	uint64_t (*posted)[2];
 	uint32_t posted_n;
+	uint32_t posted_room;
+	uint32_t held;	  /* cmdq_hold(); atomic, as the next */
 	uint32_t pending; /* 1: there is some */
 };
 
@@ -99,11 +99,21 @@ int cmdq_issue(struct cmdq *q, const uint64_t (*cmds)[2], uint32_t n,
 	       struct cmdq_result *res);
 
 /*
- * Adds a command that needs no sync (RESUME). Never waits: may be called by an
- * interrupt handler, whatever the interrupted thread holds. Dropped with a
- * message when too many are waiting.
+ * Adds a command that needs no sync (RESUME, PRI_RESP). Never waits: may be
+ * called by an interrupt handler, whatever the interrupted thread holds.
+ * Dropped with a message without memory for it.
  */
 void cmdq_post(struct cmdq *q, uint64_t dw0, uint64_t dw1);
+
+/*
+ * Until the release nothing that is posted rings the doorbell, which may run
+ * handlers in this thread: for who holds locks that handlers take.
+ */
+void cmdq_hold(struct cmdq *q);
+void cmdq_release(struct cmdq *q);
+
+/* GERROR bits that are active */
+uint32_t cmdq_errors(const struct cmdq *q);
 
 /* GERROR has changed. Like cmdq_post(). */
 void cmdq_gerror(struct cmdq *q);

@@ -18,7 +18,7 @@
 #include "core/hwport.h"
 
 #define SMMUV3_DRV_LINE_EVENTQ	 0
-#define SMMUV3_DRV_LINE_PRIQ	 1 /* never connected: PRI is not used */
+#define SMMUV3_DRV_LINE_PRIQ	 1 /* with IDR0.PRI */
 #define SMMUV3_DRV_LINE_CMD_SYNC 2 /* never connected: syncs are polled */
 #define SMMUV3_DRV_LINE_GERROR	 3
 
@@ -33,6 +33,7 @@ struct smmuv3_drv_config {
 	const struct logger *logger; /* NULL: silent; must outlive the unit */
 	unsigned int cmdq_lg2;	     /* queue sizes wanted; 0: default */
 	unsigned int evtq_lg2;
+	unsigned int priq_lg2;
 	/* A command queue that does not move for so long is dead; 0: default */
 	unsigned int timeout_ms;
 	/* ATC timeouts that a device may cost within a window before it is in

@@ -2,13 +2,12 @@
 /*
  * The event queue, Arm IHI 0070 3.5 and 7.2. Events of a stream that is under
  * a guest's stage 1 and are not stage 2's go to the guest, with its own
- * StreamID; the others are the host's and only logged. A stalled transaction
- * is always terminated: nobody here resumes it.
+ * StreamID; the others are the host's and only logged. A stall is a question to
+ * who takes the faults of what the device is attached to, and no event.
  */
 #include <errno.h>
 #include <string.h>
 
-#include "drv/smmuv3/barrier.h"
 #include "drv/smmuv3/unit.h"
 #include "hwdef/smmuv3_event.h"
 #include "hwdef/smmuv3_regs.h"
@@ -38,27 +37,72 @@ static bool is_stalled(const uint64_t evt[4])
 	       type <= SMMUV3_EVT_F_PERMISSION && (evt[1] & SMMUV3_EVT_1_STALL);
 }
 
-static void terminate(struct unit *u, const uint64_t evt[4])
+/* Ac = 0, Ab = 1: the transaction ends with an abort */
+static void resume(struct unit *u, uint32_t sid, uint64_t stag, bool retry)
 {
-	/* Ac = 0, Ab = 1: the transaction ends with an abort */
 	cmdq_post(&u->cmdq,
-		  SMMUV3_OP_RESUME | SMMUV3_RESUME_0_AB |
-			  (evt[0] & SMMUV3_EVT_0_SID),
-		  evt[1] & SMMUV3_EVT_1_STAG);
+		  SMMUV3_OP_RESUME |
+			  (retry ? SMMUV3_RESUME_0_AC : SMMUV3_RESUME_0_AB) |
+			  field_prep(SMMUV3_CMD_0_SID, sid),
+		  stag & SMMUV3_RESUME_1_STAG);
+}
+
+/* Core has the answer to a stall of @m. */
+void evtq_answer(struct master *m, const struct core_page_request *last,
+		 bool success)
+{
+	__atomic_sub_fetch(&m->stalls, 1, __ATOMIC_RELAXED);
+	resume(m->unit, m->dev->stream_id, last->grpid, success);
+}
+
+static uint32_t stall_perm(uint64_t dw1)
+{
+	uint32_t perm = dw1 & SMMUV3_EVT_1_RNW ? IOMMU_PGFAULT_PERM_READ
+					       : IOMMU_PGFAULT_PERM_WRITE;
+
+	if (dw1 & SMMUV3_EVT_1_IND)
+		perm |= IOMMU_PGFAULT_PERM_EXEC;
+	if (dw1 & SMMUV3_EVT_1_PNU)
+		perm |= IOMMU_PGFAULT_PERM_PRIV;
+	return perm;
+}
+
+/*
+ * sid_lock is held. True if somebody will answer, or has: a stall that nobody
+ * takes is one that is terminated. So is one of stage 2 below a guest, whose
+ * VMM must not be asked for what the host has not mapped, and those by which
+ * one device would take so many tags that others could not stall.
+ */
+static bool stalled(struct unit *u, struct master *m, const uint64_t evt[4])
+{
+	struct core_page_request request = {
+		.flags = IOMMU_PGFAULT_FLAGS_LAST_PAGE,
+		.grpid = (uint32_t)(evt[1] & SMMUV3_EVT_1_STAG),
+		.perm = stall_perm(evt[1]),
+		.addr = evt[2],
+		.kind = REQUEST_STALL,
+	};
+
+	if ((m->vmaster && (evt[1] & SMMUV3_EVT_1_S2)) ||
+	    __atomic_load_n(&m->stalls, __ATOMIC_RELAXED) >= u->feat.stalls) {
+		resume(u, m->dev->stream_id, request.grpid, false);
+		return false;
+	}
+	if (evt[0] & SMMUV3_EVT_0_SSV) {
+		request.flags |= IOMMU_PGFAULT_FLAGS_PASID_VALID;
+		request.pasid = (uint32_t)field_get(SMMUV3_EVT_0_SSID, evt[0]);
+	}
+	__atomic_add_fetch(&m->stalls, 1, __ATOMIC_RELAXED);
+	return !core_page_request(m->dev, &request);
 }
 
 /* sid_lock is held, so that the vIOMMU lives: detaching clears vmaster first */
-static bool forward(struct unit *u, uint32_t sid, const uint64_t evt[4])
+static bool forward(const struct master *m, const uint64_t evt[4])
 {
-	struct itree_node *node = itree_first(&u->masters, sid, sid);
 	struct iommu_vevent_arm_smmuv3 record;
-	struct master *m;
 
-	if (!node || (evt[1] & SMMUV3_EVT_1_S2) ||
+	if (!m->vmaster || (evt[1] & SMMUV3_EVT_1_S2) ||
 	    !is_for_guests((unsigned int)field_get(SMMUV3_EVT_0_TYPE, evt[0])))
-		return false;
-	m = container_of(node, struct master, sid_node);
-	if (!m->vmaster)
 		return false;
 	for (int i = 0; i < 4; i++)
 		record.evt[i] = htole64(evt[i]);
@@ -72,16 +116,30 @@ static bool forward(struct unit *u, uint32_t sid, const uint64_t evt[4])
 	return true;
 }
 
-static void handle_one(struct unit *u, const uint64_t evt[4])
+/* With sid_lock: true if it is not only the host's */
+static bool deliver(struct unit *u, uint32_t sid, const uint64_t evt[4])
+{
+	struct master *m = master_find(u, sid);
+
+	if (!m && is_stalled(evt))
+		resume(u, sid, evt[1], false);
+	if (!m)
+		return false;
+	if (is_stalled(evt) && stalled(u, m, evt))
+		return true;
+	return forward(m, evt);
+}
+
+static void handle_event(struct unit *u, const uint64_t *evt)
 {
 	uint32_t sid = (uint32_t)field_get(SMMUV3_EVT_0_SID, evt[0]);
 	bool taken;
 
+	cmdq_hold(&u->cmdq);
 	pthread_mutex_lock(&u->sid_lock);
-	taken = forward(u, sid, evt);
+	taken = deliver(u, sid, evt);
 	pthread_mutex_unlock(&u->sid_lock);
-	if (is_stalled(evt))
-		terminate(u, evt);
+	cmdq_release(&u->cmdq);
 	if (!taken)
 		logger_log(
 			u->cfg.logger, LOGGER_INFO,
@@ -92,89 +150,18 @@ static void handle_one(struct unit *u, const uint64_t evt[4])
 			(unsigned long long)evt[2], (unsigned long long)evt[3]);
 }
 
-static uint32_t index_mask(const struct evtq *q)
+static void overflowed(struct unit *u)
 {
-	return (uint32_t)BIT_ULL(q->lg2 + 1) - 1;
-}
-
-/* Records up to PROD as read once; false when there was nothing. */
-static bool drain(struct unit *u)
-{
-	struct evtq *q = &u->evtq;
-	const struct smmuv3_evt_rec *ring = q->mem.host;
-	uint32_t prod = unit_read(u, SMMUV3_EVENTQ_PROD);
-	uint32_t overflow = prod & SMMUV3_Q_OVFLG;
-	bool overflowed = overflow != (q->cons & SMMUV3_Q_OVFLG);
-	uint32_t n = (prod - q->cons) & index_mask(q);
-
-	if (!n && !overflowed)
-		return false;
-	/* PROD before the records that it covers; hardware wrote them first */
-	barrier_after_index();
-	if (n > BIT_ULL(q->lg2))
-		n = (uint32_t)BIT_ULL(q->lg2);
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t at = (q->cons + i) & (index_mask(q) >> 1);
-		uint64_t evt[4];
-
-		for (int word = 0; word < 4; word++)
-			evt[word] = le64_get(ring[at].dw[word]);
-		handle_one(u, evt);
-	}
-	if (overflowed)
-		logger_log(u->cfg.logger, LOGGER_WARN,
-			   "smmuv3: the event queue has overflowed");
-	q->cons = ((q->cons + n) & index_mask(q)) | overflow;
-	unit_write(u, SMMUV3_EVENTQ_CONS, q->cons);
-	return true;
-}
-
-/*
- * Moving CONS may make room for an event that was waiting, and its interrupt
- * arrives in the middle of this function, in this thread: whoever has the lock
- * goes round again.
- */
-void evtq_handle(void *arg)
-{
-	struct unit *u = arg;
-	struct evtq *q = &u->evtq;
-
-	/* read-modify-writes, for the reason given at cmdq.c's unlock() */
-	__atomic_exchange_n(&q->pending, 1, __ATOMIC_ACQ_REL);
-	while (__atomic_fetch_or(&q->pending, 0, __ATOMIC_ACQ_REL) &&
-	       !pthread_mutex_trylock(&q->lock)) {
-		__atomic_exchange_n(&q->pending, 0, __ATOMIC_ACQ_REL);
-		while (drain(u))
-			;
-		pthread_mutex_unlock(&q->lock);
-	}
+	logger_log(u->cfg.logger, LOGGER_WARN,
+		   "smmuv3: the event queue has overflowed");
 }
 
 int evtq_init(struct unit *u)
 {
-	struct evtq *q = &u->evtq;
-	size_t bytes = SMMUV3_EVT_SIZE << u->feat.evtq_lg2;
-	int rc;
-
-	q->lg2 = u->feat.evtq_lg2;
-	rc = unit_mem_alloc(u, bytes, bytes, &q->mem);
-	if (rc)
-		return rc;
-	pthread_mutex_init(&q->lock, NULL);
-	unit_write64(u, SMMUV3_EVENTQ_BASE,
-		     SMMUV3_Q_BASE_HINT | (q->mem.pa & SMMUV3_Q_BASE_ADDR) |
-			     q->lg2);
-	unit_write(u, SMMUV3_EVENTQ_PROD, 0);
-	unit_write(u, SMMUV3_EVENTQ_CONS, 0);
-	return 0;
-}
-
-void evtq_fini(struct unit *u)
-{
-	struct evtq *q = &u->evtq;
-
-	if (!q->mem.host)
-		return;
-	pthread_mutex_destroy(&q->lock);
-	unit_mem_free(u, &q->mem);
+	u->evtq.dwords = 4;
+	u->evtq.prod_reg = SMMUV3_EVENTQ_PROD;
+	u->evtq.cons_reg = SMMUV3_EVENTQ_CONS;
+	u->evtq.record = handle_event;
+	u->evtq.overflowed = overflowed;
+	return outq_init(&u->evtq, u, SMMUV3_EVENTQ_BASE, u->feat.evtq_lg2);
 }

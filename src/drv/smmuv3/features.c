@@ -8,6 +8,8 @@
 
 #define CMDQ_LG2_DEFAULT 11
 #define EVTQ_LG2_DEFAULT 10
+#define PRIQ_LG2_DEFAULT 10
+#define STALL_SHARE	 8 /* of the tags, for one device */
 #define CMDQ_LG2_MIN	 1 /* one command and its sync */
 #define OAS_USED_MAX	 48
 #define OAS_CODE_48	 5
@@ -44,6 +46,7 @@ static int read_idr0(struct unit *u, uint32_t idr)
 	f->strtab_2lvl = get(SMMUV3_IDR0_ST_LEVEL, idr) == 1;
 	f->cd_2lvl = idr & SMMUV3_IDR0_CD2L;
 	f->ats = idr & SMMUV3_IDR0_ATS;
+	f->pri = f->ats && (idr & SMMUV3_IDR0_PRI);
 	f->hyp = idr & SMMUV3_IDR0_HYP;
 	f->stall_optional = stall == SMMUV3_STALL_BOTH;
 	f->stall_forced = stall == SMMUV3_STALL_FORCED;
@@ -73,6 +76,8 @@ static int read_idr1(struct unit *u, uint32_t idr)
 				get(SMMUV3_IDR1_CMDQS, idr));
 	f->evtq_lg2 = queue_lg2(u->cfg.evtq_lg2, EVTQ_LG2_DEFAULT,
 				get(SMMUV3_IDR1_EVENTQS, idr));
+	f->priq_lg2 = queue_lg2(u->cfg.priq_lg2, PRIQ_LG2_DEFAULT,
+				get(SMMUV3_IDR1_PRIQS, idr));
 	if (f->cmdq_lg2 < CMDQ_LG2_MIN)
 		return refuse(u, "the command queue is too small");
 	if (f->sid_bits > 32 || f->ssid_bits > 20)
@@ -118,6 +123,8 @@ int features_read(struct unit *u)
 		rc = read_idr1(u, u->info.idr[1]);
 	if (!rc)
 		rc = read_idr5(u, u->info.idr[5]);
+	u->feat.stalls = get(SMMUV3_IDR5_STALL_MAX, u->info.idr[5]);
+	u->feat.stalls = (u->feat.stalls + STALL_SHARE - 1) / STALL_SHARE;
 	u->feat.ril = u->info.idr[3] & SMMUV3_IDR3_RIL;
 	return rc;
 }

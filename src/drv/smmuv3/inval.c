@@ -400,5 +400,7 @@ int viommu_invalidate(struct core_viommu *core, struct core_inval *inv)
 	}
 	if (!rc && w.failed != NONE)
 		rc = stop_for(&w, SYNC, &(struct smmuv3_cmd_rec){ 0 });
+	/* what DMA before this call has caused can be read behind it */
+	outq_sync(&w.v->unit->evtq);
 	return rc;
 }

@@ -15,6 +15,12 @@ bool master_can_ats(const struct master *m)
 	return m->dev->ats && m->unit->feat.ats && !master_is_broken(m);
 }
 
+bool master_stalls(const struct master *m)
+{
+	return m->dev->stall &&
+	       (m->unit->feat.stall_optional || m->unit->feat.stall_forced);
+}
+
 struct master *master_find(struct unit *u, uint32_t sid)
 {
 	struct itree_node *node = itree_first(&u->masters, sid, sid);
@@ -43,11 +49,20 @@ static void forget_atc(struct master *m)
 	masters_quarantine(m->unit);
 }
 
-static void change_over(struct master *m, const uint64_t ste[8],
-			enum ste_mode mode, bool ats)
+/* A device that asks with a PASID is answered with it, by hardware too (8.1) */
+static void set_ppar(const struct master *m, uint64_t ste[8])
+{
+	if (m->unit->feat.pri && m->dev->pri && m->ssid_bits &&
+	    (ste[0] & SMMUV3_STE_0_V))
+		ste[1] |= SMMUV3_STE_1_PPAR;
+}
+
+static void change_over(struct master *m, uint64_t ste[8], enum ste_mode mode,
+			bool ats)
 {
 	bool had_ats = m->ats_on;
 
+	set_ppar(m, ste);
 	strtab_install(m, ste);
 	m->mode = mode;
 	m->ats_on = ats;
@@ -78,7 +93,7 @@ static int attach_s1(struct domain *d, struct master *m)
 	rc = cdtab_init(m);
 	if (rc)
 		return rc;
-	cd_make(d, cd);
+	cd_make(d, master_stalls(m), cd);
 	rc = cdtab_set(m, 0, cd);
 	if (rc)
 		return rc;
@@ -95,7 +110,7 @@ static int attach_s2(struct domain *d, struct master *m)
 	/* SSIDs need a CD table of the host's */
 	if (!itree_empty(&m->pasids))
 		return -EBUSY;
-	ste_s2(d, d->vmid, ats, ste);
+	ste_s2(d, d->vmid, ats, master_stalls(m), ste);
 	change_over(m, ste, STE_S2, ats);
 	return 0;
 }
@@ -143,21 +158,25 @@ int master_attach_nested(struct nested *n, struct master *m)
 	bool translates = nested_translates(n);
 	uint64_t virt_id = 0;
 	uint64_t ste[8];
+	bool told;
 	int rc = 0;
 
 	if (cmdq_is_dead(&u->cmdq))
 		return -EIO;
-	if (translates)
+	/* What is not valid need not have one; but then nobody is told. */
+	if (translates || !nested_is_valid(n))
 		rc = vdev_of(n->viommu, m->dev, &virt_id);
-	if (rc)
+	if (rc && translates)
 		return rc;
+	told = !rc && !nested_is_valid(n);
 	pthread_mutex_lock(&u->cfg_lock);
 	if (!itree_empty(&m->pasids)) {
 		pthread_mutex_unlock(&u->cfg_lock);
 		return -EBUSY;
 	}
-	set_vmaster(m, translates ? n->viommu : NULL, (uint32_t)virt_id);
-	ste_nested(n, ats, ste);
+	set_vmaster(m, translates || told ? n->viommu : NULL,
+		    (uint32_t)virt_id);
+	ste_nested(n, ats, told, ste);
 	change_over(m, ste, STE_NESTED, ats);
 	now_under(m, NULL, n);
 	pthread_mutex_unlock(&u->cfg_lock);
@@ -223,7 +242,7 @@ static int attach_pasid(struct domain *d, struct master *m, uint32_t number)
 			return -ENOMEM;
 		p = fresh;
 	}
-	cd_make(d, cd);
+	cd_make(d, master_stalls(m), cd);
 	rc = cdtab_init(m);
 	if (!rc)
 		rc = cdtab_set(m, number, cd);
@@ -325,10 +344,10 @@ static void give_ats_back(struct master *m)
 		       true, ste);
 		break;
 	case STE_S2:
-		ste_s2(m->domain, m->domain->vmid, true, ste);
+		ste_s2(m->domain, m->domain->vmid, true, master_stalls(m), ste);
 		break;
 	case STE_NESTED:
-		ste_nested(m->nested, true, ste);
+		ste_nested(m->nested, true, false, ste);
 		break;
 	}
 	change_over(m, ste, m->mode, true);

@@ -145,8 +145,11 @@ static int forget_all(struct unit *u)
 static void gerror_handle(void *arg)
 {
 	struct unit *u = arg;
+	bool lost = cmdq_errors(&u->cmdq) & SMMUV3_GERROR_PRIQ_ABT;
 
 	cmdq_gerror(&u->cmdq);
+	if (lost && u->feat.pri)
+		priq_lost(u);
 }
 
 /* Wired interrupts: an MSI address of 0 means none. */
@@ -157,8 +160,16 @@ static int irqs_on(struct unit *u)
 	if (u->info.idr[0] & SMMUV3_IDR0_MSI) {
 		unit_write64(u, SMMUV3_GERROR_IRQ_CFG0, 0);
 		unit_write64(u, SMMUV3_EVENTQ_IRQ_CFG0, 0);
+		if (u->feat.pri)
+			unit_write64(u, SMMUV3_PRIQ_IRQ_CFG0, 0);
 	}
-	u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_EVENTQ, evtq_handle, u);
+	if (u->feat.pri) {
+		irqs |= SMMUV3_IRQ_CTRL_PRIQ;
+		u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_PRIQ, outq_handle,
+				 &u->priq);
+	}
+	u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_EVENTQ, outq_handle,
+			 &u->evtq);
 	u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_GERROR, gerror_handle, u);
 	unit_write(u, SMMUV3_IRQ_CTRL, irqs);
 	return wait_register(u, SMMUV3_IRQ_CTRLACK, irqs, irqs);
@@ -175,6 +186,8 @@ static int enable(struct unit *u)
 	if (rc)
 		return rc;
 	cr0 |= SMMUV3_CR0_EVENTQEN;
+	if (u->feat.pri)
+		cr0 |= SMMUV3_CR0_PRIQEN;
 	rc = set_cr0(u, cr0);
 	if (!rc)
 		rc = irqs_on(u);
@@ -191,6 +204,8 @@ static void disable(struct unit *u)
 {
 	unit_write(u, SMMUV3_IRQ_CTRL, 0);
 	u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_EVENTQ, NULL, NULL);
+	if (u->feat.pri)
+		u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_PRIQ, NULL, NULL);
 	u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_GERROR, NULL, NULL);
 	(void)set_cr0(u, 0);
 }
@@ -238,6 +253,19 @@ static size_t unit_reserved(struct core_device *dev, struct core_resv *resv,
 	return 1;
 }
 
+/* With core's locks held: nothing but to post a command */
+static void unit_page_response(struct core_device *dev,
+			       const struct core_page_request *last,
+			       uint32_t code)
+{
+	bool success = code == IOMMUFD_PAGE_RESP_SUCCESS;
+
+	if (last->kind == REQUEST_PRI)
+		priq_answer(dev->drv, last, success);
+	else
+		evtq_answer(dev->drv, last, success);
+}
+
 static void locks_fini(struct unit *u)
 {
 	pthread_mutex_destroy(&u->cfg_lock);
@@ -252,7 +280,9 @@ static void unit_destroy(struct core_iommu *iommu)
 	struct unit *u = to_unit(iommu);
 
 	disable(u);
-	evtq_fini(u);
+	outq_thread_fini(&u->outq_thread);
+	outq_fini(&u->priq);
+	outq_fini(&u->evtq);
 	strtab_fini(u);
 	cmdq_fini(&u->cmdq);
 	locks_fini(u);
@@ -270,6 +300,7 @@ static const struct core_iommu_ops unit_ops = {
 	.viommu_alloc = viommu_alloc,
 	.block = master_block,
 	.device_reset = master_reset,
+	.page_response = unit_page_response,
 	.destroy = unit_destroy,
 };
 
@@ -280,6 +311,7 @@ static int bring_up(struct unit *u)
 	rc = reset(u);
 	if (rc)
 		return rc;
+	outq_thread_init(&u->outq_thread);
 	rc = cmdq_init(&u->cmdq, &u->port, u->cfg.logger, u->feat.cmdq_lg2,
 		       u->cfg.timeout_ms);
 	if (rc)
@@ -290,11 +322,17 @@ static int bring_up(struct unit *u)
 	rc = evtq_init(u);
 	if (rc)
 		goto out_strtab;
+	rc = priq_init(u);
+	if (rc)
+		goto out_evtq;
 	rc = enable(u);
 	if (!rc)
 		return 0;
 	disable(u);
-	evtq_fini(u);
+	outq_thread_fini(&u->outq_thread);
+	outq_fini(&u->priq);
+out_evtq:
+	outq_fini(&u->evtq);
 out_strtab:
 	strtab_fini(u);
 out_cmdq:

@@ -55,7 +55,7 @@ void ste_s1(const struct master *m, unsigned int s1dss, bool ats,
 		 field_prep(SMMUV3_STE_1_S1CIR, CACHE_WB) |
 		 field_prep(SMMUV3_STE_1_S1COR, CACHE_WB) |
 		 field_prep(SMMUV3_STE_1_S1CSH, SHARE_INNER) | eats(ats);
-	if (m->unit->feat.stall_optional)
+	if (m->unit->feat.stall_optional && !master_stalls(m))
 		ste[1] |= SMMUV3_STE_1_S1STALLD;
 }
 
@@ -70,7 +70,8 @@ static unsigned int s2tg(unsigned int granule_lg2)
 	return SMMUV3_S2TG_4K;
 }
 
-void ste_s2(const struct domain *d, uint16_t vmid, bool ats, uint64_t ste[8])
+void ste_s2(const struct domain *d, uint16_t vmid, bool ats, bool stall,
+	    uint64_t ste[8])
 {
 	const struct features *feat = &d->unit->feat;
 	struct armv8_pt_root root;
@@ -89,7 +90,7 @@ void ste_s2(const struct domain *d, uint16_t vmid, bool ats, uint64_t ste[8])
 		 field_prep(SMMUV3_STE_2_S2TG, s2tg(feat->granule_lg2)) |
 		 field_prep(SMMUV3_STE_2_S2PS, feat->oas_code) |
 		 SMMUV3_STE_2_S2AA64 | SMMUV3_STE_2_S2PTW | SMMUV3_STE_2_S2R;
-	if (feat->stall_forced)
+	if (stall || feat->stall_forced)
 		ste[2] |= SMMUV3_STE_2_S2S;
 	ste[3] = root.ttb & SMMUV3_STE_3_S2TTB;
 }
@@ -99,20 +100,28 @@ static unsigned int vste_config(const struct nested *n)
 	return (unsigned int)field_get(SMMUV3_STE_0_CONFIG, n->ste[0]);
 }
 
-bool nested_translates(const struct nested *n)
+bool nested_is_valid(const struct nested *n)
 {
-	return (n->ste[0] & SMMUV3_STE_0_V) &&
-	       vste_config(n) == SMMUV3_STE_CONFIG_S1;
+	return n->ste[0] & SMMUV3_STE_0_V;
 }
 
-void ste_nested(const struct nested *n, bool ats, uint64_t ste[8])
+bool nested_translates(const struct nested *n)
 {
-	if (!(n->ste[0] & SMMUV3_STE_0_V) ||
-	    vste_config(n) == SMMUV3_STE_CONFIG_ABORT) {
+	return nested_is_valid(n) && vste_config(n) == SMMUV3_STE_CONFIG_S1;
+}
+
+/* What is not valid aborts, too; only hardware says so if it is not valid */
+void ste_nested(const struct nested *n, bool ats, bool told, uint64_t ste[8])
+{
+	if (!nested_is_valid(n) && told) {
+		memset(ste, 0, 8 * sizeof(ste[0]));
+		return;
+	}
+	if (!nested_is_valid(n) || vste_config(n) == SMMUV3_STE_CONFIG_ABORT) {
 		ste_abort(ste);
 		return;
 	}
-	ste_s2(n->viommu->parent, n->viommu->vmid, ats, ste);
+	ste_s2(n->viommu->parent, n->viommu->vmid, ats, false, ste);
 	if (vste_config(n) == SMMUV3_STE_CONFIG_BYPASS)
 		return;
 	ste[0] = config(SMMUV3_STE_CONFIG_NESTED) |
@@ -146,7 +155,8 @@ int nested_set_ste(struct nested *n, const uint64_t ste[2])
 
 /*
  * The bits hardware looks at in a given STE. MEV counts as unused: changing it
- * at any moment only changes how many events there are.
+ * at any moment only changes how many events there are; so does PPAR, which
+ * says what an answer looks like that hardware gives by itself (8.1).
  */
 void ste_used(const uint64_t ste[8], uint64_t used[8])
 {
@@ -189,7 +199,7 @@ static unsigned int cd_tg0(unsigned int granule_lg2)
 	return SMMUV3_TG0_4K;
 }
 
-void cd_make(const struct domain *d, uint64_t cd[8])
+void cd_make(const struct domain *d, bool stall, uint64_t cd[8])
 {
 	const struct features *feat = &d->unit->feat;
 	struct armv8_pt_root root;
@@ -204,7 +214,7 @@ void cd_make(const struct domain *d, uint64_t cd[8])
 		SMMUV3_CD_0_V | field_prep(SMMUV3_CD_0_IPS, feat->oas_code) |
 		SMMUV3_CD_0_AA64 | SMMUV3_CD_0_R | SMMUV3_CD_0_A |
 		SMMUV3_CD_0_ASET | field_prep(SMMUV3_CD_0_ASID, d->asid);
-	if (feat->stall_forced)
+	if (stall || feat->stall_forced)
 		cd[0] |= SMMUV3_CD_0_S;
 	cd[1] = root.ttb & SMMUV3_CD_1_TTB;
 	cd[3] = MAIR_NORMAL | MAIR_DEVICE << 8;

@@ -2,7 +2,8 @@
 /*
  * The driver's own objects. A *unit* is one SMMU, a *master* a device behind
  * it. Lock order: cfg_lock, then viommu.lock, sid_lock, id_lock or the command
- * queue's; core's event locks come after sid_lock.
+ * queue's; an outq's, then sid_lock, then core's for events and page requests.
+ * With sid_lock held no doorbell is rung (cmdq_hold()).
  */
 #ifndef DRV_SMMUV3_UNIT_H
 #define DRV_SMMUV3_UNIT_H
@@ -16,6 +17,7 @@
 #include "drv/smmuv3/cmdq.h"
 #include "drv/smmuv3/driver.h"
 #include "drv/smmuv3/list.h"
+#include "drv/smmuv3/outq.h"
 #include "hwdef/smmuv3_cmd.h"
 #include "hwdef/smmuv3_tables.h"
 #include "linux/iommufd.h"
@@ -32,6 +34,7 @@ struct features {
 	bool strtab_2lvl;
 	bool cd_2lvl;
 	bool ats;
+	bool pri;
 	bool hyp;
 	bool ril;
 	bool stall_optional; /* STALL_MODEL: S1STALLD has a meaning */
@@ -42,17 +45,17 @@ struct features {
 	unsigned int ssid_bits;
 	unsigned int cmdq_lg2;
 	unsigned int evtq_lg2;
+	unsigned int priq_lg2;
+	uint32_t stalls; /* of one device at once */
 	unsigned int granule_lg2;
 	unsigned int oas;      /* at most 48 */
 	unsigned int oas_code; /* IPS and PS fields */
 };
 
-struct evtq {
-	struct core_dma_mem mem;
-	unsigned int lg2;
-	pthread_mutex_t lock; /* cons */
-	uint32_t cons;
-	uint32_t pending; /* 1: an interrupt not yet looked at */
+/* struct core_page_request.kind */
+enum request_kind {
+	REQUEST_STALL, /* the group id is its STAG */
+	REQUEST_PRI,
 };
 
 struct strtab {
@@ -70,7 +73,9 @@ struct unit {
 	struct iommu_hw_info_arm_smmuv3 info;
 	uint32_t cr0;
 	struct cmdq cmdq;
-	struct evtq evtq;
+	struct outq evtq;
+	struct outq priq; /* with feat.pri */
+	struct outq_thread outq_thread;
 
 	/* stream table, CD tables, who is attached to what, lists */
 	pthread_mutex_t cfg_lock;
@@ -134,6 +139,8 @@ struct master {
 	struct budget budget;
 	/* in quarantine; written under sid_lock, read by any */
 	bool ats_broken;
+
+	uint32_t stalls; /* atomic: not answered yet */
 };
 
 /* One SSID of a master under a domain */
@@ -222,10 +229,16 @@ void unit_id_put(struct unit *u, struct ids *ids, uint16_t id);
 /* features.c: -ENXIO for what this driver cannot use */
 int features_read(struct unit *u);
 
-/* evtq.c */
+/* evtq.c, priq.c: queues on outq.h */
 int evtq_init(struct unit *u);
-void evtq_fini(struct unit *u);
-void evtq_handle(void *arg); /* struct unit; the interrupt */
+int priq_init(struct unit *u);
+/* Page requests may have been lost; no lock that handlers take */
+void priq_lost(struct unit *u);
+/* What core says to a group; may be called with any lock of core */
+void evtq_answer(struct master *m, const struct core_page_request *last,
+		 bool success);
+void priq_answer(struct master *m, const struct core_page_request *last,
+		 bool success);
 
 /* strtab.c */
 int strtab_init(struct unit *u);
@@ -239,14 +252,18 @@ void strtab_install(struct master *m, const uint64_t target[8]);
 void ste_abort(uint64_t ste[8]);
 void ste_s1(const struct master *m, unsigned int s1dss, bool ats,
 	    uint64_t ste[8]);
-void ste_s2(const struct domain *d, uint16_t vmid, bool ats, uint64_t ste[8]);
-/* @n: any meaning, abort and bypass included */
-void ste_nested(const struct nested *n, bool ats, uint64_t ste[8]);
+void ste_s2(const struct domain *d, uint16_t vmid, bool ats, bool stall,
+	    uint64_t ste[8]);
+/* @n: any meaning, abort and bypass included. @told: of what has V = 0 */
+void ste_nested(const struct nested *n, bool ats, bool told, uint64_t ste[8]);
 void ste_used(const uint64_t ste[8], uint64_t used[8]);
-void cd_make(const struct domain *d, uint64_t cd[8]);
+/* @m can be made to stall? */
+bool master_stalls(const struct master *m);
+void cd_make(const struct domain *d, bool stall, uint64_t cd[8]);
 /* The guest's STE as given; -EIO for what a guest must not say */
 int nested_set_ste(struct nested *n, const uint64_t ste[2]);
 bool nested_translates(const struct nested *n);
+bool nested_is_valid(const struct nested *n);
 
 /* cdtab.c; all with cfg_lock held */
 int cdtab_init(struct master *m);
