@@ -48,4 +48,10 @@ int regions_socket(struct regions *r, int file);
  */
 bool regions_settle(struct regions *r, const struct nestfd *nestfd, pid_t pid);
 
+/*
+ * Whoever has closed the last socket of a context, and by that ended it, is
+ * done with what it did on it before.
+ */
+void regions_wait(struct regions *r);
+
 #endif

@@ -87,6 +87,7 @@ void server_put(struct server *s, struct server_context *c)
 	pthread_mutex_unlock(&s->lock);
 	if (!last)
 		return;
+	regions_wait(&s->regions);
 	nestfd_close(c->nestfd);
 	close(c->end);
 	free(c);
