@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * A hostile guest: any write to any register of the virtual SMMU, any bytes in
- * its queue and tables, over the whole nested path, with DMA in between. A
- * second guest on the same host must translate as before at the end.
+ * its queue and tables, over the whole nested path, arrays and rings, with DMA
+ * and resets in between. A second guest on the same host must translate as
+ * before at the end.
  */
 #include <stdlib.h>
 
@@ -62,7 +63,7 @@ static void dma(struct guest *g, struct input *in)
 
 static void step(struct guest *g, struct input *in)
 {
-	switch (input_u8(in) % 5) {
+	switch (input_u8(in) % 6) {
 	case 0:
 		write_register(g, in);
 		break;
@@ -74,6 +75,10 @@ static void step(struct guest *g, struct input *in)
 		break;
 	case 3:
 		dma(g, in);
+		break;
+	case 4:
+		if (input_u8(in) == 0x55) /* seldom: all is to do again */
+			nestfd_viommu_reset(g->viommu);
 		break;
 	default:
 		guest_invalidate(g, input_u64(in));
@@ -99,9 +104,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = { data, size };
 	struct host host = { .guests = 2 };
 	struct guest hostile, neighbour;
+	uint8_t how = input_u8(&in);
 
-	host.cache =
-		input_u8(&in) & 1 ? NESTFD_CACHE_HOSTILE : NESTFD_CACHE_FAST;
+	host.cache = how & 1 ? NESTFD_CACHE_HOSTILE : NESTFD_CACHE_FAST;
+	host.queue = (enum nestfd_queue)((how >> 1) % 3);
 	host.ats = input_u8(&in) & 1;
 	if (host_start(&host) || guest_start(&hostile, &host, 0, 5) ||
 	    guest_start(&neighbour, &host, 1, 5))
