@@ -91,12 +91,49 @@ struct model_host {
 	void (*stale)(void *ctx, const struct model_stale *stale); /* or NULL */
 };
 
+/* struct model_page_request.flags */
+#define MODEL_PAGE_READ	 0x01u
+#define MODEL_PAGE_WRITE 0x02u
+#define MODEL_PAGE_EXEC	 0x04u /* with a PASID, as the next */
+#define MODEL_PAGE_PRIV	 0x08u
+#define MODEL_PAGE_LAST	 0x10u
+
+/*
+ * A device asks for a page (PRI). Those with one @group are answered together,
+ * when the one with LAST has come. With a PASID and LAST, but neither READ nor
+ * WRITE, it is a marker: no more requests of that PASID. Nobody answers that.
+ */
+struct model_page_request {
+	uint64_t iova;
+	uint32_t pasid;
+	uint32_t flags;
+	uint16_t group;
+};
+
+#define MODEL_PAGE_SUCCESS 0x0u /* ask for translations again */
+#define MODEL_PAGE_INVALID 0x1u /* there is no such page */
+#define MODEL_PAGE_FAILURE 0xfu /* do not ask any more */
+
+struct model_page_response {
+	uint32_t pasid; /* MODEL_NO_PASID: it has none */
+	uint16_t group;
+	uint8_t code;
+};
+
 /* What a device is at its port. */
 struct model_port_config {
 	uint32_t stream_id;
 	uint8_t pasid_bits;
 	bool ats;
 	bool pri;
+	/*
+	 * The answer to a group, or (FAILURE) to one request; in the thread
+	 * that asks, or that consumes commands. Must not call back. NULL
+	 * without @pri.
+	 */
+	void (*page_response)(void *ctx,
+			      const struct model_page_response *response);
+	void *ctx;
 };
 
 struct model_ops {
@@ -165,6 +202,13 @@ struct model_ops {
 	 * empty. What rules say of it goes on.
 	 */
 	void (*port_reset)(struct model_port *port);
+
+	/*
+	 * 0 (an answer comes by page_response(), perhaps has come), -ENODEV
+	 * the port has failed, -EOPNOTSUPP it has no PRI. May be NULL.
+	 */
+	int (*page_request)(struct model_port *port,
+			    const struct model_page_request *request);
 };
 
 struct model {

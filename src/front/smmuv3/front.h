@@ -137,6 +137,15 @@ bool smmuv3_front_event(struct smmuv3_front *front, const uint64_t rec[4]);
 bool smmuv3_front_page_request(struct smmuv3_front *front,
 			       const uint64_t rec[2]);
 
+/* What became of it, by which hardware decides on an answer (8.1, 8.2) */
+enum smmuv3_priq_result {
+	SMMUV3_PRIQ_CLOSED, /* the queue is off, or its writes abort */
+	SMMUV3_PRIQ_FULL,   /* or in overflow */
+	SMMUV3_PRIQ_DONE,
+};
+enum smmuv3_priq_result smmuv3_front_priq_add(struct smmuv3_front *front,
+					      const uint64_t rec[2]);
+
 /* Room in the EVENTQ, so that a stalled event can wait (3.5.3, 7.2) */
 bool smmuv3_front_event_room(struct smmuv3_front *front);
 

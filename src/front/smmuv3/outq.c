@@ -78,6 +78,7 @@ static void flag_overflow(struct out_queue *q)
 
 enum append_result {
 	APPEND_LOST,
+	APPEND_FULL,
 	APPEND_ABORTED,
 	APPEND_DONE,
 	APPEND_DONE_NONEMPTY, /* it was empty before */
@@ -136,10 +137,13 @@ static enum append_result append(struct smmuv3_front *f, struct out_queue *q,
 		return result;
 	if (!is_open(f, q))
 		goto unlock;
-	if (has_room(q))
+	if (has_room(q)) {
 		result = write_record(f, q, rec);
-	else if (overflows)
-		flag_overflow(q);
+	} else {
+		result = APPEND_FULL;
+		if (overflows)
+			flag_overflow(q);
+	}
 unlock:
 	outq_unlock(q);
 	if (result == APPEND_ABORTED)
@@ -186,16 +190,23 @@ static bool page_request_interrupts(struct smmuv3_front *f, bool last,
 
 	if (!lo)
 		return result == APPEND_DONE_NONEMPTY;
-	if (result == APPEND_LOST) /* for whatever other reason: none */
-		return last && is_open(f, &f->priq);
-	return last && result >= APPEND_DONE;
+	/* lost for whatever other reason: none */
+	return last && (result == APPEND_FULL || result >= APPEND_DONE);
 }
 
-bool smmuv3_front_page_request(struct smmuv3_front *f, const uint64_t rec[2])
+enum smmuv3_priq_result smmuv3_front_priq_add(struct smmuv3_front *f,
+					      const uint64_t rec[2])
 {
 	enum append_result result = append(f, &f->priq, rec, true);
 
 	if (page_request_interrupts(f, rec[0] & SMMUV3_PRI_REC_0_LAST, result))
 		front_irq(f, SMMUV3_IRQ_PRIQ);
-	return result >= APPEND_DONE;
+	if (result >= APPEND_DONE)
+		return SMMUV3_PRIQ_DONE;
+	return result == APPEND_FULL ? SMMUV3_PRIQ_FULL : SMMUV3_PRIQ_CLOSED;
+}
+
+bool smmuv3_front_page_request(struct smmuv3_front *f, const uint64_t rec[2])
+{
+	return smmuv3_front_priq_add(f, rec) == SMMUV3_PRIQ_DONE;
 }

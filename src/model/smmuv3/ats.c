@@ -51,6 +51,12 @@ static void record(struct visit *v, const struct smmuv3_fault *fault, bool mev)
 	report_event(smmu_of(v), port_of(v), rec, mev);
 }
 
+void ats_no_stream(struct visit *v, const struct smmuv3_fault *fault)
+{
+	if (config_recorded(smmu_of(v), fault->event, SMMUV3_CR2_RECINVSID))
+		record(v, fault, false);
+}
+
 /* CR0.ATSCHK is 0: translated transactions are trusted as they are (6.3.9). */
 static bool unchecked(struct smmuv3_model *m)
 {

@@ -221,6 +221,8 @@ void ats_forbidden(struct visit *v, struct model_translation *out);
 int ats_request(struct model_port *port, const struct model_access *access,
 		uint64_t len, struct model_translation *out);
 void ats_invalidate(struct smmuv3_model *m, const struct smmuv3_cmd *cmd);
+/* Where there is no valid STE: recorded if CR2 asks for it (3.9.1.2, 8.1). */
+void ats_no_stream(struct visit *v, const struct smmuv3_fault *fault);
 /* What a translation request for the visit's access is answered. */
 #define ATC_READ  0x1u
 #define ATC_WRITE 0x2u
@@ -235,6 +237,11 @@ struct ats_answer {
 	struct smmuv3_fault fault; /* if not ok */
 };
 void ats_resolve(struct visit *v, bool cold, struct ats_answer *answer);
+
+/* pri.c */
+int pri_request(struct model_port *port,
+		const struct model_page_request *request);
+void pri_response(struct smmuv3_model *m, const struct smmuv3_cmd *cmd);
 
 /* exec.c */
 struct smmuv3_consumed exec_consume(void *ctx, const uint64_t (*cmds)[2],

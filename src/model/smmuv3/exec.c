@@ -212,6 +212,9 @@ static void exec_one(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 	case SMMUV3_OP_STALL_TERM:
 		stall_terminate(m, cmd->sid);
 		return;
+	case SMMUV3_OP_PRI_RESP:
+		pri_response(m, cmd);
+		return;
 	default:
 		exec_tlbi(m, cmd);
 		m->engine.pending = true;

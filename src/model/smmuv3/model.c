@@ -120,6 +120,7 @@ static const struct model_ops ops = {
 	.dma = engine_dma,
 	.stall_poll = stall_poll,
 	.ats_request = ats_request,
+	.page_request = pri_request,
 	.for_each_entry = engine_for_each,
 	.stats = engine_stats,
 	.explain = engine_explain,
