@@ -46,8 +46,7 @@ static void start(void)
 /* From mmap(), not malloc(): a signal handler may be the first to need one. */
 static struct section *make(void)
 {
-	struct section *s = REAL(mmap)(NULL, sizeof(*s),
-				       PROT_READ | PROT_WRITE,
+	struct section *s = REAL(mmap)(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
 				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (s == MAP_FAILED)

@@ -225,6 +225,34 @@ static void a_stuck_reader_costs_no_more_than_the_timeout(void **state)
 	grace_destroy(g);
 }
 
+static void waiting_alone_allocates_and_frees_nothing(void **state)
+{
+	struct thing thing = { .freed = 0 };
+	struct alloc_plan plan = { .fail_at = 1 };
+	struct grace *g;
+	struct stayer s;
+
+	(void)state;
+	freed_count = 0;
+	assert_int_equal(grace_create(&g), 0);
+	assert_int_equal(grace_poll(0), 0); /* nobody reads */
+	stayer_start(&s);
+	grace_defer(g, &thing.head, free_thing);
+	alloc_arm(&plan);
+	assert_int_equal(grace_poll(20 * MS), -ETIMEDOUT);
+	set(&s.leave, 1);
+	assert_int_equal(grace_poll(10000 * MS), 0);
+	alloc_arm(NULL);
+	assert_int_equal(plan.passed, 0);
+	assert_int_equal(thing.freed, 0);
+	reader_enter();
+	assert_int_equal(grace_poll(MS), -EDEADLK);
+	reader_exit();
+	stayer_end(&s);
+	grace_destroy(g);
+	assert_int_equal(thing.freed, 1);
+}
+
 static void without_a_helper_thread_it_still_waits(void **state)
 {
 	struct alloc_plan plan = { .fail_at = 1 };
@@ -534,6 +562,7 @@ int main(void)
 		cmocka_unit_test(idle_readers_are_not_waited_for),
 		cmocka_unit_test(a_wait_ends_after_the_section),
 		cmocka_unit_test(a_stuck_reader_costs_no_more_than_the_timeout),
+		cmocka_unit_test(waiting_alone_allocates_and_frees_nothing),
 		cmocka_unit_test(without_a_helper_thread_it_still_waits),
 		cmocka_unit_test(the_deferred_run_in_order_at_the_next_wait),
 		cmocka_unit_test(the_backlog_is_bounded),
