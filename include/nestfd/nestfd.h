@@ -114,6 +114,9 @@ struct nestfd_stale {
  *	the thread that does the DMA and must not call back into the machine
  * @ctx: first argument of @msi and @stale
  * @memlock: is RLIMIT_MEMLOCK enforced
+ * @pri: the IOMMU takes page requests of devices (SMMUv3: IDR0.PRI, and the
+ *	largest queue for them, whatever @smmuv3_id says). Devices that make
+ *	them say so themselves
  */
 struct nestfd_machine_config {
 	size_t size;
@@ -127,6 +130,7 @@ struct nestfd_machine_config {
 	void (*stale)(void *ctx, const struct nestfd_stale *stale);
 	void *ctx;
 	enum nestfd_memlock memlock;
+	bool pri;
 };
 
 /**
@@ -300,18 +304,50 @@ void nestfd_memory_kept(struct nestfd_machine *machine, pid_t pid, uint64_t va,
  */
 int nestfd_close_fd(void *ctx, int fd);
 
+/** enum nestfd_page_code - what became of a group of page requests */
+enum nestfd_page_code {
+	NESTFD_PAGE_SUCCESS = 0x0, /* ask for the translations again */
+	NESTFD_PAGE_INVALID = 0x1, /* some page does not exist */
+	NESTFD_PAGE_FAILURE = 0xf, /* do not make any more requests */
+};
+
+/**
+ * struct nestfd_page_response - the answer to a group
+ * @group: its index
+ * @pasid: what the answer names: that of the group, or NESTFD_NO_PASID
+ * @code: what became of it
+ */
+struct nestfd_page_response {
+	uint32_t group;
+	uint32_t pasid;
+	enum nestfd_page_code code;
+};
+
 /**
  * struct nestfd_device_config - a device behind the machine's IOMMU
  * @size: sizeof(struct nestfd_device_config)
  * @stream_id: its StreamID / requester id; unique on the machine
  * @pasid_bits: PASIDs it can issue, 0 to 20
  * @ats: it has an address translation cache of its own
+ * @page_requests: how many page requests it may have without an answer at once
+ *	(PRI's allocation), 0 for none; needs @ats
+ * @page_response: told of each answer; NULL: nestfd_page_wait() is enough. It
+ *	is called in whichever thread the IOMMU is, with locks held: it may only
+ *	take notice, and not call the library
+ * @ctx: its first argument
+ * @stall: its accesses may wait for an answer (nestfd_dma(): -EINPROGRESS), so
+ *	the host lets them stall where it translates for the device itself
  */
 struct nestfd_device_config {
 	size_t size;
 	uint32_t stream_id;
 	uint8_t pasid_bits;
 	bool ats;
+	uint32_t page_requests;
+	void (*page_response)(void *ctx,
+			      const struct nestfd_page_response *response);
+	void *ctx;
+	bool stall;
 };
 
 /**
@@ -419,6 +455,63 @@ int nestfd_dma_read(struct nestfd_device *dev, uint64_t iova, void *buf,
 /** nestfd_dma_write() - nestfd_dma() without PASID, @buf to memory */
 int nestfd_dma_write(struct nestfd_device *dev, uint64_t iova, const void *buf,
 		     size_t length);
+
+/** What a device wants of a page: struct nestfd_page_request.flags */
+#define NESTFD_PAGE_READ  0x01u
+#define NESTFD_PAGE_WRITE 0x02u
+#define NESTFD_PAGE_EXEC  0x04u /* with a PASID only, as the next */
+#define NESTFD_PAGE_PRIV  0x08u
+#define NESTFD_PAGE_LAST  0x10u /* ends its group */
+
+/**
+ * struct nestfd_page_request - a device asks that a page be there
+ * @size: sizeof(struct nestfd_page_request)
+ * @iova: any address of the page
+ * @pasid: NESTFD_NO_PASID for none
+ * @flags: NESTFD_PAGE_*
+ * @group: index of its group, 0 to 511. A group is answered as a whole, once
+ *	the request with NESTFD_PAGE_LAST has come
+ *
+ * With a PASID and LAST, but neither READ nor WRITE, it is a Stop Marker: the
+ * PASID is used no more. It belongs to no group and nobody answers it.
+ */
+struct nestfd_page_request {
+	size_t size;
+	uint64_t iova;
+	uint32_t pasid;
+	uint32_t flags;
+	uint32_t group;
+};
+
+/**
+ * nestfd_page_request() - ask (PCI Express PRI)
+ *
+ * For a device that was refused a translation by ATS (nestfd_dma() with
+ * NESTFD_DMA_TRANSLATED: -EIO): it asks for the page, waits, and repeats the
+ * access. Whether SUCCESS or not, only the repeated access shows what there is.
+ * Who answers: the client whose fault queue belongs to the page table that the
+ * device is attached to; the host, INVALID, if there is none; the IOMMU by
+ * itself where it cannot keep the request (SMMUv3: IHI 0070 8.1, 8.2).
+ *
+ * Return: 0: an answer comes, or has come; -EBUSY when the allocation is used
+ * up, or the group has ended and is not answered; -EOPNOTSUPP for a device
+ * without page requests; -ENODEV when it has failed; -EINVAL.
+ */
+int nestfd_page_request(struct nestfd_device *dev,
+			const struct nestfd_page_request *request);
+
+/**
+ * nestfd_page_wait() - the answer to a group, which is then forgotten
+ * @timeout_ms: how long to wait for it, 0 to look only
+ *
+ * An answer that is not fetched is forgotten when its group is used again.
+ *
+ * Return: 0; -EINPROGRESS when there is none yet; -ENOENT when nothing was
+ * asked (any more: nestfd_device_reset()); -EOPNOTSUPP, -EINVAL.
+ */
+int nestfd_page_wait(struct nestfd_device *dev, uint32_t group,
+		     unsigned int timeout_ms,
+		     struct nestfd_page_response *response);
 
 /**
  * nestfd_msi_enable() - what VFIO_DEVICE_SET_IRQS does for the IOMMU: map the

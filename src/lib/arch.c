@@ -12,16 +12,24 @@
 #include "model/mock/model.h"
 #include "model/smmuv3/model.h"
 
+#define PRIQS_MAX 19 /* log2 of the architecture's largest */
+
 static void smmuv3_id_of(const struct nestfd_machine_config *config,
 			 struct smmuv3_id *id)
 {
 	if (!config->smmuv3_id) {
 		smmuv3_model_default_id(id);
-		return;
+	} else {
+		memcpy(id->idr, config->smmuv3_id->idr, sizeof(id->idr));
+		id->iidr = config->smmuv3_id->iidr;
+		id->aidr = config->smmuv3_id->aidr;
 	}
-	memcpy(id->idr, config->smmuv3_id->idr, sizeof(id->idr));
-	id->iidr = config->smmuv3_id->iidr;
-	id->aidr = config->smmuv3_id->aidr;
+	if (config->pri) {
+		id->idr[0] |= SMMUV3_IDR0_PRI;
+		id->idr[1] &= ~(uint32_t)SMMUV3_IDR1_PRIQS;
+		id->idr[1] |=
+			(uint32_t)field_prep(SMMUV3_IDR1_PRIQS, PRIQS_MAX);
+	}
 }
 
 static unsigned int smmuv3_oas_bits(const struct nestfd_machine_config *config)

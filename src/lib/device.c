@@ -24,7 +24,8 @@ _Static_assert(NESTFD_NO_PASID == MODEL_NO_PASID &&
 static int check_config(const struct nestfd_device_config *config)
 {
 	if (config->size != sizeof(*config) ||
-	    config->pasid_bits > MAX_PASID_BITS)
+	    config->pasid_bits > MAX_PASID_BITS ||
+	    (config->page_requests && !config->ats))
 		return -EINVAL;
 	return 0;
 }
@@ -62,7 +63,14 @@ int nestfd_device_add(struct nestfd_machine *machine,
 	dev->core.stream_id = config->stream_id;
 	dev->core.pasid_bits = config->pasid_bits;
 	dev->core.ats = config->ats;
+	dev->core.pri = config->page_requests;
+	dev->core.stall = config->stall;
 	dev->core.owner = dev;
+	rc = pages_new(dev, config, &port);
+	if (rc) {
+		free(dev);
+		return rc;
+	}
 	pthread_mutex_lock(&machine->lock);
 	if (stream_is_taken_locked(machine, config->stream_id))
 		rc = -EEXIST;
@@ -73,6 +81,7 @@ int nestfd_device_add(struct nestfd_machine *machine,
 		LIST_INSERT_HEAD(&machine->devices, dev, link);
 	pthread_mutex_unlock(&machine->lock);
 	if (rc) {
+		pages_free(dev->pages);
 		free(dev);
 		return rc;
 	}
@@ -93,6 +102,7 @@ void device_remove_locked(struct nestfd_device *dev)
 	device_unbind_locked(dev);
 	dev->machine->model->ops->port_remove(dev->port);
 	LIST_REMOVE(dev, link);
+	pages_free(dev->pages);
 	free(dev);
 }
 
@@ -157,6 +167,7 @@ void nestfd_device_reset(struct nestfd_device *dev)
 
 	pthread_mutex_lock(&machine->lock);
 	machine->model->ops->port_reset(dev->port);
+	pages_reset(dev->pages);
 	if (dev->core.iommu && dev->core.iommu->ops->device_reset)
 		dev->core.iommu->ops->device_reset(&dev->core);
 	pthread_mutex_unlock(&machine->lock);

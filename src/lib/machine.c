@@ -148,6 +148,8 @@ static int check_config(const struct nestfd_machine_config *config)
 	if (config->memlock != NESTFD_MEMLOCK_COUNT &&
 	    config->memlock != NESTFD_MEMLOCK_ENFORCE)
 		return -EINVAL;
+	if (config->pri && config->arch != NESTFD_ARCH_SMMUV3)
+		return -EOPNOTSUPP;
 	if (!config->msi_length)
 		return 0;
 	if ((config->msi_first | config->msi_length) & 0xffff ||

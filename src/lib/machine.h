@@ -53,8 +53,11 @@ struct nestfd {
 	LIST_ENTRY(nestfd) link;
 };
 
+struct device_pages;
+
 struct nestfd_device {
 	struct core_device core;
+	struct device_pages *pages; /* NULL: it asks for none */
 	struct nestfd_machine *machine;
 	struct model_port *port;
 	struct nestfd *ctx; /* while bound */
@@ -132,6 +135,16 @@ void pinned_end(struct nestfd *ctx);
 struct core_process *pinned_of(struct nestfd *ctx, pid_t pid);
 /* The users of a machine that has no contexts any more */
 void pinned_forget_users(struct nestfd_machine *machine);
+
+/*
+ * page.c: what a device has asked for and has been told. pages_new() fills in
+ * what the port needs; -ENOMEM, 0 also for a device that makes no requests.
+ */
+int pages_new(struct nestfd_device *dev,
+	      const struct nestfd_device_config *config,
+	      struct model_port_config *port);
+void pages_free(struct device_pages *pages);
+void pages_reset(struct device_pages *pages); /* NULL is fine */
 
 /* The device's half of unbinding, with the machine's lock held. */
 void device_unbind_locked(struct nestfd_device *dev);
