@@ -413,8 +413,10 @@ static int sent(int argc, char **argv)
 	CHECK(!start(&r));
 	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
 	pid = fork();
-	if (!pid)
+	if (!pid) {
+		close(fds[0]); /* it ends with us, whatever happens */
 		_exit(run_self((char[]){ "queue-receiver" }, fds[1], NULL));
+	}
 	close(fds[1]);
 	for (int i = 0; i < 3; i++)
 		CHECK(!trigger(r.fd, r.dev));
