@@ -271,6 +271,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (how & 1)
 		env.stats = &stats;
+	env.interrupted = how & 8;
 	if (how & 2)
 		env.trace_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (server_create(&machine, &env.server))

@@ -28,7 +28,8 @@ static void unheard(int (*program)(void))
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
-		int fd = filter_install(&config);
+		bool interrupted;
+		int fd = filter_install(&config, &interrupted);
 
 		WANT(fd >= 0);
 		/* close(2) may stop. */

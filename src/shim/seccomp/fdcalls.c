@@ -201,18 +201,13 @@ void notice_close(const struct notice *m)
 bool notice_dup(const struct notice *m, uint64_t min, bool cloexec)
 {
 	int file = m->client->get_fd(m->client->ctx, (int)m->n->data.args[0]);
-	unsigned int flags = NOTIFY_FD_ANSWER | NOTIFY_FD_PLACED;
-	int rc = -EBADF;
+	unsigned int flags = cloexec ? NOTIFY_FD_CLOEXEC : 0;
 
-	if (cloexec)
-		flags |= NOTIFY_FD_CLOEXEC;
 	if (file >= 0 && !min && is_ours(m, file))
-		rc = m->client->add_fd(m->client->ctx, file, flags);
+		return notice_give(m, file, flags | NOTIFY_FD_PLACED);
 	if (file >= 0)
 		close(file);
-	if (rc >= 0)
-		return false;
-	notice_continue(m); /* another fd; or it says itself what is wrong */
+	notice_continue(m);
 	return true;
 }
 

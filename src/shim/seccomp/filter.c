@@ -179,7 +179,7 @@ static int install(const struct program *p, unsigned long flags)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-int filter_install(const struct filter_config *config)
+int filter_install(const struct filter_config *config, bool *interrupted)
 {
 	struct program p = { .len = 0 };
 	int fd;
@@ -188,7 +188,8 @@ int filter_install(const struct filter_config *config)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -errno;
 	fd = install(&p, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
-	return fd == -EINVAL ? install(&p, 0) : fd;
+	*interrupted = fd == -EINVAL;
+	return *interrupted ? install(&p, 0) : fd;
 }
 
 const char *filter_why_not(void)

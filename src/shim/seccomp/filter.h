@@ -24,10 +24,11 @@ struct filter_config {
 uint32_t filter_fds_first(uint64_t limit);
 
 /*
- * Installs it for the calling thread and all that come from it. Return: the
- * listener, or -errno. System calls only.
+ * Installs it for the calling thread and all that come from it. *@interrupted:
+ * signals interrupt calls that are being answered, since this kernel cannot let
+ * them wait (Linux 5.19). Return: the listener, or -errno. System calls only.
  */
-int filter_install(const struct filter_config *config);
+int filter_install(const struct filter_config *config, bool *interrupted);
 
 /* NULL or what is missing */
 const char *filter_why_not(void);

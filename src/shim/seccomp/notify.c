@@ -38,6 +38,19 @@ void notice_result(const struct notice *m, long rc)
 		m->resp->val = rc;
 }
 
+bool notice_give(const struct notice *m, int fd, unsigned int flags)
+{
+	long rc;
+
+	if (m->env->interrupted)
+		flags |= NOTIFY_FD_ANSWER;
+	rc = m->client->add_fd(m->client->ctx, fd, flags);
+	/* If it was not given away, this is its end. */
+	close(fd);
+	notice_result(m, rc);
+	return rc < 0 || !m->env->interrupted;
+}
+
 /* ---- ioctl ---- */
 
 /* A call in progress, as libnestfd's callbacks see it */

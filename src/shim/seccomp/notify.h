@@ -49,6 +49,12 @@ struct notify_env {
 	int trace_fd;		 /* or -1 */
 	bool verbose;
 	uint32_t fds_first; /* where reads and writes stop; 0: nowhere */
+	/*
+	 * Signals interrupt calls that are being answered: fds must be given
+	 * and calls answered at once. Else our own copy of the fd is closed
+	 * first, so that the program's is the last one when it closes that.
+	 */
+	bool interrupted;
 };
 
 /* @resp has been filled in; false: nothing is left to be answered */

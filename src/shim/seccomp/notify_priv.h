@@ -18,6 +18,12 @@ void notice_continue(const struct notice *m);
 /* The call's result: 0 or more, or a negative errno */
 void notice_result(const struct notice *m, long rc);
 
+/*
+ * Gives our @fd away as what the call returns, and closes it. NOTIFY_FD_*;
+ * false: the call has had its answer.
+ */
+bool notice_give(const struct notice *m, int fd, unsigned int flags);
+
 /* open.c; false: it has had its answer */
 bool notice_open(const struct notice *m);
 void notice_access(const struct notice *m, uint64_t path, uint64_t mode);

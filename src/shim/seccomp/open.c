@@ -86,21 +86,9 @@ static bool open_flags(const struct notice *m, struct opening *o)
 	}
 }
 
-/* Gives @fd away as what the call returns, and closes it. */
-static bool give(const struct notice *m, int fd, const struct opening *o,
-		 unsigned int flags)
+static unsigned int cloexec(const struct opening *o)
 {
-	long rc;
-
-	if (o->flags & O_CLOEXEC)
-		flags |= NOTIFY_FD_CLOEXEC;
-	rc = m->client->add_fd(m->client->ctx, fd, flags);
-	/* If it was not given away, this is its end. */
-	close(fd);
-	if (rc >= 0 && flags & NOTIFY_FD_ANSWER)
-		return false;
-	notice_result(m, rc);
-	return true;
+	return o->flags & O_CLOEXEC ? NOTIFY_FD_CLOEXEC : 0;
 }
 
 /* ---- /dev/iommu ---- */
@@ -116,24 +104,18 @@ static int open_device(const struct notice *m, const struct opening *o)
 
 static bool answer_device(const struct notice *m, const struct opening *o)
 {
-	bool watched = watched_by(m->env);
 	struct watched w;
 	int fd;
 	bool rc = true;
 
-	if (watched)
-		watched_other(&w, m->env, m->n, RUN_STAT_OPEN,
-			      "open(\"" DEVICE_PATH "\", %#x",
-			      (unsigned int)o->flags);
+	watched_other(&w, m->env, m->n, RUN_STAT_OPEN,
+		      "open(\"" DEVICE_PATH "\", %#x", (unsigned int)o->flags);
 	fd = open_device(m, o);
-	/* Its line comes before those of what it does with the fd. */
 	if (fd >= 0)
-		rc = give(m, fd, o, watched ? 0 : NOTIFY_FD_ANSWER);
+		rc = notice_give(m, fd, cloexec(o));
 	else
 		notice_result(m, fd);
-	if (watched)
-		watched_end(&w, m->resp->error ? m->resp->error
-					       : (long)m->resp->val);
+	watched_end(&w, m->resp->error ? m->resp->error : (long)m->resp->val);
 	return rc;
 }
 
@@ -190,7 +172,7 @@ static bool answer_status(const struct notice *m, const struct opening *o,
 	}
 	free(text);
 	if (fd >= 0)
-		return give(m, fd, o, NOTIFY_FD_ANSWER);
+		return notice_give(m, fd, cloexec(o));
 	notice_continue(m);
 	return true;
 }
@@ -248,7 +230,7 @@ static int open_injection(const struct notice *m, const struct opening *o,
 static bool answer_other(const struct notice *m, const struct opening *o)
 {
 	static const char proc[] = "/proc/";
-	unsigned int how = NOTIFY_FD_ANSWER;
+	unsigned int how = 0;
 	pid_t self = 0;
 	pid_t pid;
 	int fd;
@@ -260,7 +242,7 @@ static bool answer_other(const struct notice *m, const struct opening *o)
 		return answer_status(m, o, pid);
 	fd = open_injection(m, o, self, &how);
 	if (fd >= 0)
-		return give(m, fd, o, how);
+		return notice_give(m, fd, how | cloexec(o));
 	if (fd == -ENOENT)
 		notice_continue(m);
 	else

@@ -110,10 +110,15 @@ union control {
 	struct cmsghdr align;
 };
 
-/* With a word about it */
-static int send_fd(int to, int fd, uint32_t word)
+/* What the child says of its listener */
+struct hello {
+	uint32_t fds_first;
+	bool interrupted;
+};
+
+static int send_fd(int to, int fd, struct hello hello)
 {
-	struct iovec iov = { &word, sizeof(word) };
+	struct iovec iov = { &hello, sizeof(hello) };
 	union control control;
 	struct msghdr msg = {
 		.msg_iov = &iov,
@@ -132,9 +137,9 @@ static int send_fd(int to, int fd, uint32_t word)
 	return sendmsg(to, &msg, MSG_NOSIGNAL) > 0 ? 0 : -errno;
 }
 
-static int receive_fd(int from, uint32_t *word)
+static int receive_fd(int from, struct hello *hello)
 {
-	struct iovec iov = { word, sizeof(*word) };
+	struct iovec iov = { hello, sizeof(*hello) };
 	union control control;
 	struct msghdr msg = {
 		.msg_iov = &iov,
@@ -149,7 +154,7 @@ static int receive_fd(int from, uint32_t *word)
 	do {
 		n = recvmsg(from, &msg, MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
-	c = n == sizeof(*word) ? CMSG_FIRSTHDR(&msg) : NULL;
+	c = n == sizeof(*hello) ? CMSG_FIRSTHDR(&msg) : NULL;
 	if (!c || c->cmsg_type != SCM_RIGHTS)
 		return -EPIPE;
 	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
@@ -162,15 +167,17 @@ int supervise_install(struct supervisor *s)
 		.fail_nth = server_faults(s->env.server),
 		.closes = s->env.stats || s->env.trace_fd >= 0,
 	};
+	struct hello hello = { 0 };
 	struct rlimit limit;
 	int fd, rc;
 
 	if (!getrlimit(RLIMIT_NOFILE, &limit))
 		config.fds_first = filter_fds_first(limit.rlim_cur);
-	fd = filter_install(&config);
+	hello.fds_first = config.fds_first;
+	fd = filter_install(&config, &hello.interrupted);
 	if (fd < 0)
 		return fd;
-	rc = send_fd(s->channel[1], fd, config.fds_first);
+	rc = send_fd(s->channel[1], fd, hello);
 	syscall(SYS_close_range, fd, fd, 0); /* close(2) may stop */
 	return rc;
 }
@@ -316,15 +323,17 @@ static void *watcher(void *arg)
 
 int supervise_start(struct supervisor *s)
 {
+	struct hello hello;
 	unsigned int started = 0;
 	int rc;
 
 	close(s->channel[1]);
 	s->channel[1] = -1;
-	s->listener = receive_fd(s->channel[0], &s->places.first);
+	s->listener = receive_fd(s->channel[0], &hello);
 	if (s->listener < 0)
 		return s->listener;
-	s->env.fds_first = s->places.first;
+	s->places.first = s->env.fds_first = hello.fds_first;
+	s->env.interrupted = hello.interrupted;
 	ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
 	      SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP); /* only faster */
 	rc = thread_check_addfd(s->listener);
