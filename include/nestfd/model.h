@@ -181,7 +181,9 @@ enum nestfd_fault_kind {
  * @count: how often at most; 0: for ever
  * @seed: of the rule's own random numbers: the same seed and the same commands
  *	give the same faults
- * @delay_us: ATC_LATE, SLOW_SYNC: microseconds, 0 for the default (1000)
+ * @delay_us: in microseconds. ATC_LATE, SLOW_SYNC: how late, 0 for the default
+ *	(1000); ATC_TIMEOUT, GONE: how long hardware waits for an answer before
+ *	it gives up, 0: not at all (real hardware: milliseconds to a minute)
  *
  * An opportunity is: ABT, each command fetched; ILL, each legal command that
  * @opcode and @stream_id do not rule out; SLOW_SYNC, each sync that would
@@ -193,8 +195,9 @@ enum nestfd_fault_kind {
  * SMMUv3: ILL and ABT stop the command queue in front of the command
  * (CERROR_ILL, CERROR_ABT); a command that is then fetched again is another
  * opportunity. ATC_TIMEOUT and GONE: nothing is invalidated, and the next
- * CMD_SYNC fails once (CERROR_ATC_INV_SYNC). The mock has ILL, for
- * invalidations, and SLOW_SYNC.
+ * CMD_SYNC fails once (CERROR_ATC_INV_SYNC), @delay_us after the last of the
+ * commands that were not answered; nobody's commands are executed meanwhile.
+ * The mock has ILL, for invalidations, and SLOW_SYNC.
  */
 struct nestfd_fault {
 	size_t size;
@@ -229,8 +232,8 @@ uint64_t nestfd_inject_clear(struct nestfd_machine *machine);
  * nestfd_inject_parse() - a rule in words
  * @text: KIND[:p=PROBABILITY][,n=COUNT][,dev=SID][,op=OPCODE][,us=DELAY]
  *	[,seed=N], KIND one of ill, abt, atc-timeout, atc-late, gone, slow-sync;
- *	numbers as in C. Each word at most once; op with ill, us with atc-late
- *	and slow-sync, dev with all but abt and slow-sync; p above 0 and at most
+ *	numbers as in C. Each word at most once; op with ill, us with all but
+ *	ill and abt, dev with all but abt and slow-sync; p above 0 and at most
  *	1, n and us at least 1, op at most 0xff
  *
  * Return: 0 with *@fault filled, -EINVAL.

@@ -393,6 +393,42 @@ int nestfd_bind(struct nestfd *ctx, struct nestfd_device *dev,
 /** nestfd_unbind() - what closing the VFIO fd does: detach, forget the id */
 void nestfd_unbind(struct nestfd_device *dev);
 
+/**
+ * struct nestfd_driver_stats - counters of the host's IOMMU driver
+ * @size: in, sizeof(struct nestfd_driver_stats); out, bytes filled in
+ * @batches: runs of commands sent to the hardware, each with one doorbell and
+ *	waited for
+ * @timeouts: waits that failed because a device did not answer an invalidation
+ *	of its translation cache
+ * @searches: batches sent to find that device; they are in @batches as well
+ * @illegal: commands the hardware refused
+ * @aborts: fetches of commands that failed
+ * @quarantines: how often a device has lost its ATS (docs/security.md)
+ *
+ * Since the first open of the machine, over all its contexts. Counters that the
+ * machine's driver does not have stay 0: the mock's has none.
+ */
+struct nestfd_driver_stats {
+	size_t size;
+	uint64_t batches;
+	uint64_t timeouts;
+	uint64_t searches;
+	uint64_t illegal;
+	uint64_t aborts;
+	uint64_t quarantines;
+};
+
+/**
+ * nestfd_driver_stats() - read them; zeros before the first nestfd_open()
+ * @stats: no more than @stats->size bytes are written, and what this library
+ *	does not know is left alone
+ *
+ * Each counter is right by itself; while calls are in progress they need not
+ * fit each other.
+ */
+void nestfd_driver_stats(struct nestfd_machine *machine,
+			 struct nestfd_driver_stats *stats);
+
 #define NESTFD_NO_PASID UINT32_MAX
 
 /**

@@ -69,6 +69,16 @@ struct core_page_request {
 	uint32_t kind; /* the driver's own: groups of one kind have one id */
 };
 
+/* Counters since the unit was made; what a driver has not got is 0. */
+struct core_iommu_stats {
+	uint64_t batches;  /* of commands, each with one doorbell */
+	uint64_t timeouts; /* waits that failed: a device's cache is silent */
+	uint64_t searches; /* batches that looked for that device */
+	uint64_t illegal;  /* commands that hardware refused */
+	uint64_t aborts;   /* fetches of commands that aborted */
+	uint64_t quarantines; /* how often a device has lost its ATS */
+};
+
 struct core_iommu_ops {
 	const char *name;
 
@@ -148,6 +158,9 @@ struct core_iommu_ops {
 	 * no DMA during the call. May be NULL.
 	 */
 	void (*device_reset)(struct core_device *dev);
+
+	/* All zero before. Any thread; never waits. May be NULL. */
+	void (*stats)(struct core_iommu *iommu, struct core_iommu_stats *stats);
 };
 
 /* Embedded by the driver in its unit. */

@@ -9,7 +9,7 @@
 #include "lib/machine.h"
 
 #define OPCODE_MAX	 0xffu
-#define DEFAULT_DELAY_US 1000u
+#define DEFAULT_DELAY_US 1000u /* of what is late, not of what never comes */
 #define PROBABILITY_MAX	 64u
 
 static const enum inject_kind kinds[] = {
@@ -41,6 +41,14 @@ static int check(const struct nestfd_fault *fault)
 	return 0;
 }
 
+static uint32_t delay_of(const struct nestfd_fault *fault)
+{
+	bool late = fault->kind == NESTFD_FAULT_ATC_LATE ||
+		    fault->kind == NESTFD_FAULT_SLOW_SYNC;
+
+	return late && !fault->delay_us ? DEFAULT_DELAY_US : fault->delay_us;
+}
+
 int nestfd_inject(struct nestfd_machine *machine,
 		  const struct nestfd_fault *fault)
 {
@@ -57,8 +65,7 @@ int nestfd_inject(struct nestfd_machine *machine,
 		.probability = fault->probability > 0 ? fault->probability : 1,
 		.count = fault->count,
 		.seed = fault->seed,
-		.delay_us =
-			fault->delay_us ? fault->delay_us : DEFAULT_DELAY_US,
+		.delay_us = delay_of(fault),
 	};
 	return machine->model->ops->inject(machine->model, &rule);
 }
@@ -94,9 +101,9 @@ static const struct {
 } names[] = {
 	{ "ill", NESTFD_FAULT_ILL, WORD_OP | WORD_DEV },
 	{ "abt", NESTFD_FAULT_ABT, 0 },
-	{ "atc-timeout", NESTFD_FAULT_ATC_TIMEOUT, WORD_DEV },
+	{ "atc-timeout", NESTFD_FAULT_ATC_TIMEOUT, WORD_DEV | WORD_US },
 	{ "atc-late", NESTFD_FAULT_ATC_LATE, WORD_DEV | WORD_US },
-	{ "gone", NESTFD_FAULT_GONE, WORD_DEV },
+	{ "gone", NESTFD_FAULT_GONE, WORD_DEV | WORD_US },
 	{ "slow-sync", NESTFD_FAULT_SLOW_SYNC, WORD_US },
 };
 

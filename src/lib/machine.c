@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "mem/guard.h"
@@ -268,6 +269,29 @@ int machine_driver(struct nestfd_machine *machine)
 	if (machine->arch->private_op)
 		machine->env.private_op = machine->arch->private_op(iommu);
 	return 0;
+}
+
+void nestfd_driver_stats(struct nestfd_machine *machine,
+			 struct nestfd_driver_stats *stats)
+{
+	struct nestfd_driver_stats all;
+	struct core_iommu_stats s = { 0 };
+	size_t size = stats->size < sizeof(all) ? stats->size : sizeof(all);
+
+	pthread_mutex_lock(&machine->lock);
+	if (machine->iommu && machine->iommu->ops->stats)
+		machine->iommu->ops->stats(machine->iommu, &s);
+	pthread_mutex_unlock(&machine->lock);
+	all = (struct nestfd_driver_stats){
+		.size = size,
+		.batches = s.batches,
+		.timeouts = s.timeouts,
+		.searches = s.searches,
+		.illegal = s.illegal,
+		.aborts = s.aborts,
+		.quarantines = s.quarantines,
+	};
+	memcpy(stats, &all, size);
 }
 
 void nestfd_machine_destroy(struct nestfd_machine *machine)

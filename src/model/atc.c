@@ -2,6 +2,13 @@
 /* Invalidations that go to devices' own caches, and what comes back. */
 #include "model/engine.h"
 
+/* The sync that fails for this one fails only then. */
+static void give_up_after(struct engine *e, uint32_t delay_us)
+{
+	if (delay_us)
+		engine_hold(e, delay_us);
+}
+
 /* True if its ATC does not answer this one. */
 static bool unanswered(struct engine *e, struct engine_port *port)
 {
@@ -13,15 +20,20 @@ static bool unanswered(struct engine *e, struct engine_port *port)
 	};
 	uint32_t delay_us;
 
-	if (__atomic_load_n(&port->failed, __ATOMIC_RELAXED))
+	if (__atomic_load_n(&port->failed, __ATOMIC_RELAXED)) {
+		give_up_after(e, port->silent_us);
 		return true;
+	}
 	if (!inject_armed(&e->inject))
 		return false;
 	switch (inject_ask(&e->inject, &chance, &delay_us)) {
 	case INJECT_GONE:
+		port->silent_us = delay_us;
 		__atomic_store_n(&port->failed, 1, __ATOMIC_RELEASE);
+		give_up_after(e, delay_us);
 		return true;
 	case INJECT_ATC_TIMEOUT:
+		give_up_after(e, delay_us);
 		return true;
 	case INJECT_ATC_LATE:
 		engine_hold(e, delay_us);

@@ -109,6 +109,8 @@ struct engine_port {
 	struct engine *engine;
 	uint32_t failed;	  /* atomic: stuck (wait.c) or gone: no DMA, no
 				   * answers */
+	uint32_t silent_us;	  /* gone: how long hardware waits for it; under
+				   * engine.ports_lock */
 	struct context *ctx;	  /* RCU: without PASID */
 	struct context ***pasids; /* RCU: [1024] of [1024]; NULL: none */
 	struct slot slot[PORT_SLOTS];
@@ -174,7 +176,7 @@ struct engine {
 	struct phys_cursor queue;
 	bool pending;	 /* something was invalidated since the last wait */
 	bool atc_failed; /* the next sync fails */
-	uint64_t hold;	 /* no sync completes before: inject_deadline(), or 0 */
+	uint64_t hold;	 /* no sync ends before: inject_deadline(), or 0 */
 	struct inject inject;
 	struct history *history; /* policy hostile */
 
@@ -292,7 +294,9 @@ void port_free_all(struct engine *e);
 uint64_t port_hits(const struct engine_port *port);
 uint64_t port_misses(const struct engine_port *port);
 
-/* wait.c: wait for the DMA in flight, for so long */
+/* wait.c: until the next sync may end, well or not (engine_hold()) */
+void engine_hold_wait(struct engine *e);
+/* Wait for the DMA in flight, for so long */
 void engine_wait(struct engine *e);
 /* The next sync does not complete before. */
 void engine_hold(struct engine *e, uint32_t delay_us);

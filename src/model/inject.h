@@ -41,7 +41,8 @@ struct inject_fault {
 	double probability; /* above 0, at most 1 */
 	uint32_t count;	    /* at most so often; 0: no end */
 	uint64_t seed;
-	uint32_t delay_us; /* ATC_LATE, SLOW_SYNC */
+	uint32_t delay_us; /* ATC_TIMEOUT, GONE: until hardware gives up;
+			    * ATC_LATE, SLOW_SYNC */
 };
 
 /* What might go wrong now */

@@ -230,5 +230,8 @@ void port_reset(struct model_port *opaque)
 
 	if (port->atc)
 		iotlb_invalidate(port->atc, &all);
+	pthread_mutex_lock(&port->engine->ports_lock);
+	port->silent_us = 0;
 	__atomic_store_n(&port->failed, 0, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&port->engine->ports_lock);
 }

@@ -75,3 +75,10 @@ void engine_hold(struct engine *e, uint32_t delay_us)
 	if (until > e->hold)
 		e->hold = until;
 }
+
+void engine_hold_wait(struct engine *e)
+{
+	if (e->hold)
+		inject_sleep_until(e->hold);
+	e->hold = 0;
+}

@@ -66,11 +66,11 @@ static void guest_stop(struct guest *g)
 	rig_stop(&g->r);
 }
 
-static struct smmuv3_drv_stats stats(struct guest *g)
+static struct core_iommu_stats stats(struct guest *g)
 {
-	struct smmuv3_drv_stats s;
+	struct core_iommu_stats s;
 
-	smmuv3_drv_read_stats(g->r.iommu, &s);
+	g->r.iommu->ops->stats(g->r.iommu, &s);
 	return s;
 }
 
@@ -104,7 +104,7 @@ test_one_timeout_in_a_batch_costs_one_more_and_one_batch(void **state)
 {
 	static const uint32_t counts[] = { 2, 63, 64, 65, 512, 4096 };
 	uint64_t(*cmds)[2] = calloc(4096, sizeof(cmds[0]));
-	struct smmuv3_drv_stats was, is;
+	struct core_iommu_stats was, is;
 	struct core_inval inv;
 	uint64_t address;
 	struct guest g;
@@ -187,7 +187,7 @@ static void test_a_queue_of_any_size_finds_the_same(void **state)
 static void test_a_batch_waits_for_one_timeout_whatever_it_holds(void **state)
 {
 	uint64_t cmds[200][2];
-	struct smmuv3_drv_stats was, is;
+	struct core_iommu_stats was, is;
 	struct core_inval inv;
 	struct guest g;
 
@@ -452,7 +452,7 @@ static void test_a_guest_that_resets_in_a_loop_has_a_budget_too(void **state)
 /* 0x102 has PASIDs: its ATC is told twice, with and without */
 static void test_the_hosts_own_invalidation_takes_no_second_chance(void **state)
 {
-	struct smmuv3_drv_stats was, is;
+	struct core_iommu_stats was, is;
 	struct guest g;
 
 	(void)state;

@@ -717,6 +717,62 @@ static void counters_fill_no_more_than_the_caller_has(void **state)
 	rig_stop(&rig);
 }
 
+static void the_driver_counts_from_the_first_open_on(void **state)
+{
+	struct nestfd_driver_stats was = { .size = sizeof(was) };
+	struct nestfd_driver_stats is = { .size = sizeof(is) };
+	const uint64_t none[6] = { 0 };
+	struct nestfd_machine *machine;
+	struct nestfd *ctx;
+	struct rig rig;
+
+	(void)state;
+	assert_int_equal(kit_machine(NESTFD_CACHE_HOSTILE, &machine), 0);
+	memset(&is.batches, 0xa5, sizeof(none));
+	nestfd_driver_stats(machine, &is);
+	assert_int_equal(is.size, sizeof(is));
+	assert_memory_equal(&is.batches, none, sizeof(none));
+	assert_int_equal(nestfd_open(machine, &ctx), 0);
+	nestfd_driver_stats(machine, &is);
+	assert_true(is.batches);
+	assert_memory_equal(&is.timeouts, none, 5 * 8);
+	nestfd_machine_destroy(machine);
+
+	rig_start(&rig);
+	assert_int_equal(kit_attach(rig.dev, rig.ioas), 0);
+	nestfd_driver_stats(rig.machine, &was);
+	assert_int_equal(kit_unmap(rig.ctx, rig.ioas, 0x1000, PAGE), 0);
+	nestfd_driver_stats(rig.machine, &is);
+	assert_int_equal(is.batches, was.batches + 1);
+	assert_memory_equal(&is.timeouts, none, 5 * 8);
+	rig_stop(&rig);
+}
+
+static void driver_counters_fill_no_more_than_the_caller_has(void **state)
+{
+	struct {
+		struct nestfd_driver_stats stats;
+		uint64_t behind[4];
+	} room;
+	const size_t whole = sizeof(room.stats);
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	for (size_t size = sizeof(size_t); size <= sizeof(room); size += 8) {
+		const size_t filled = size < whole ? size : whole;
+		const unsigned char *bytes = (const unsigned char *)&room;
+
+		memset(&room, 0xa5, sizeof(room));
+		room.stats.size = size;
+		nestfd_driver_stats(rig.machine, &room.stats);
+		assert_int_equal(room.stats.size, filled);
+		for (size_t i = filled; i < sizeof(room); i++)
+			assert_int_equal(bytes[i], 0xa5);
+	}
+	rig_stop(&rig);
+}
+
 static void an_explanation_fits_whatever_room_there_is(void **state)
 {
 	char whole[4096], part[4096];
@@ -925,6 +981,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(translate_checks_its_arguments),
 		cmocka_unit_test(a_quiet_translation_leaves_no_trace),
 		cmocka_unit_test(counters_fill_no_more_than_the_caller_has),
+		cmocka_unit_test(the_driver_counts_from_the_first_open_on),
+		cmocka_unit_test(
+			driver_counters_fill_no_more_than_the_caller_has),
 		cmocka_unit_test(an_explanation_fits_whatever_room_there_is),
 		cmocka_unit_test(an_opened_machine_keeps_its_interrupts),
 		cmocka_unit_test(what_was_translated_is_among_the_entries),

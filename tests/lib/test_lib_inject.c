@@ -46,9 +46,9 @@ static const struct {
 } kinds[] = {
 	{ "ill", NESTFD_FAULT_ILL, true, true, false },
 	{ "abt", NESTFD_FAULT_ABT, false, false, false },
-	{ "atc-timeout", NESTFD_FAULT_ATC_TIMEOUT, false, true, false },
+	{ "atc-timeout", NESTFD_FAULT_ATC_TIMEOUT, false, true, true },
 	{ "atc-late", NESTFD_FAULT_ATC_LATE, false, true, true },
-	{ "gone", NESTFD_FAULT_GONE, false, true, false },
+	{ "gone", NESTFD_FAULT_GONE, false, true, true },
 	{ "slow-sync", NESTFD_FAULT_SLOW_SYNC, false, false, true },
 };
 
@@ -243,9 +243,9 @@ static void anything_else_is_refused(void **state)
 		"abt:op=1",
 		"abt:us=1",
 		"slow-sync:dev=8",
-		"gone:us=1",
+		"gone:us=0",
 		"gone:op=1",
-		"atc-timeout:us=1",
+		"atc-timeout:us=0",
 		"atc",
 		"atc_late",
 		"sync",

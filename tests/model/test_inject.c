@@ -539,6 +539,89 @@ static void a_late_answer_delays_the_next_sync_and_none_before(void **state)
 	rig_down(&g);
 }
 
+/* Behind the CMD_ATC_INV; those in front of it, and those behind, are quick. */
+static void hardware_gives_up_after_a_while(void **state)
+{
+	struct inject_fault fault = rule(INJECT_ATC_TIMEOUT);
+	uint64_t start = now_us();
+	pthread_t thread;
+	struct rig g;
+
+	(void)state;
+	up(&g);
+	fault.delay_us = 300000;
+	fault.stream_id = 8;
+	fault.count = 2;
+	add(&g, &fault);
+	cmd_put(&g, ATC_INV | SID(9), 0x1000);
+	cmd_put(&g, SYNC);
+	cmd_put(&g, ATC_INV | SID(8), 0x1000);
+	cmd_put(&g, ATC_INV | SID(8), 0x2000);
+	cmd_put(&g, SYNC);
+	pthread_create(&thread, NULL, ring, &g);
+	assert_int_equal(await_cons(&g, 2) & 0xff, 2);
+	/* both are waited for at once */
+	assert_true(await_cons(&g, 4) == (ATC_FAILED | 4));
+	assert_true(now_us() - start >= 300000);
+	assert_true(now_us() - start < 590000);
+	pthread_join(thread, NULL);
+	stopped(&g, ATC_FAILED | 4);
+	start = now_us();
+	acknowledge(&g);
+	went_through(&g);
+	assert_true(now_us() - start < 300000);
+	assert_int_equal(clear(&g), 2);
+	rig_down(&g);
+}
+
+static void a_device_that_is_gone_is_waited_for_each_time(void **state)
+{
+	struct inject_fault fault = rule(INJECT_GONE);
+	struct rig g;
+
+	(void)state;
+	up(&g);
+	fault.delay_us = 20000;
+	fault.stream_id = 8;
+	add(&g, &fault);
+	for (uint32_t n = 0; n < 3; n++) {
+		cmd_put(&g, ATC_INV | SID(8), 52);
+		cmd_put(&g, SYNC);
+		assert_true(doorbell_us(&g) >= 20000);
+		stopped(&g, ATC_FAILED | (2 * n + 1));
+		acknowledge(&g);
+		went_through(&g);
+		clear(&g);
+	}
+	g.model->ops->port_reset(g.port[0]);
+	cmd(&g, ATC_INV | SID(8), 52);
+	rig_down(&g);
+}
+
+static void nobody_waits_unless_asked_to(void **state)
+{
+	struct inject_fault fault = rule(INJECT_ATC_TIMEOUT);
+	uint64_t start;
+	struct rig g;
+
+	(void)state;
+	up(&g);
+	fault.delay_us = 0;
+	add(&g, &fault);
+	start = now_us();
+	for (uint32_t n = 0; n < 100; n++) {
+		cmd_put(&g, ATC_INV | SID(8), 52);
+		cmd_put(&g, SYNC);
+		doorbell(&g);
+		acknowledge(&g);
+		went_through(&g);
+	}
+	/* by far less than the default of what is late */
+	assert_true(now_us() - start < 100 * 1000);
+	assert_int_equal(clear(&g), 100);
+	rig_down(&g);
+}
+
 #define TRIES 200
 
 /*
@@ -612,6 +695,9 @@ int main(void)
 		cmocka_unit_test(a_slow_sync_takes_its_time),
 		cmocka_unit_test(
 			a_late_answer_delays_the_next_sync_and_none_before),
+		cmocka_unit_test(hardware_gives_up_after_a_while),
+		cmocka_unit_test(a_device_that_is_gone_is_waited_for_each_time),
+		cmocka_unit_test(nobody_waits_unless_asked_to),
 		cmocka_unit_test(a_doorbell_more_or_less_makes_no_difference),
 	};
 

@@ -42,16 +42,6 @@ struct smmuv3_drv_config {
 	unsigned int atc_window_ms;
 };
 
-/* Counters since the unit was made */
-struct smmuv3_drv_stats {
-	uint64_t batches;     /* of commands, each with one doorbell */
-	uint64_t timeouts;    /* syncs that failed because of an ATC_INV */
-	uint64_t searches;    /* batches that looked for the ATC_INV */
-	uint64_t illegal;     /* commands that hardware refused */
-	uint64_t aborts;      /* fetches of commands that aborted */
-	uint64_t quarantines; /* how often a device has lost its ATS */
-};
-
 /* What core_iommu_ops.destroy() may not be called before: no device added, no
  * domain, no vIOMMU. */
 
@@ -64,9 +54,5 @@ struct smmuv3_drv_stats {
 int smmuv3_drv_create(const struct smmuv3_drv_config *config,
 		      const struct core_hwport *port,
 		      struct core_iommu **iommu);
-
-/* Any thread */
-void smmuv3_drv_read_stats(struct core_iommu *iommu,
-			   struct smmuv3_drv_stats *stats);
 
 #endif

@@ -289,6 +289,23 @@ static void unit_destroy(struct core_iommu *iommu)
 	free(u);
 }
 
+static void unit_stats(struct core_iommu *iommu, struct core_iommu_stats *stats)
+{
+	struct unit *u = to_unit(iommu);
+	struct cmdq_stats q;
+
+	cmdq_read_stats(&u->cmdq, &q);
+	*stats = (struct core_iommu_stats){
+		.batches = q.batches,
+		.timeouts = q.timeouts,
+		.searches = q.searches,
+		.illegal = q.illegal,
+		.aborts = q.aborts,
+		.quarantines =
+			__atomic_load_n(&u->quarantines, __ATOMIC_RELAXED),
+	};
+}
+
 static const struct core_iommu_ops unit_ops = {
 	.name = "smmuv3",
 	.hw_info = unit_hw_info,
@@ -299,6 +316,7 @@ static const struct core_iommu_ops unit_ops = {
 	.domain_alloc = domain_alloc,
 	.viommu_alloc = viommu_alloc,
 	.block = master_block,
+	.stats = unit_stats,
 	.device_reset = master_reset,
 	.page_response = unit_page_response,
 	.destroy = unit_destroy,
@@ -373,22 +391,4 @@ int smmuv3_drv_create(const struct smmuv3_drv_config *config,
 out_free:
 	free(u);
 	return rc;
-}
-
-void smmuv3_drv_read_stats(struct core_iommu *iommu,
-			   struct smmuv3_drv_stats *stats)
-{
-	struct unit *u = to_unit(iommu);
-	struct cmdq_stats q;
-
-	cmdq_read_stats(&u->cmdq, &q);
-	*stats = (struct smmuv3_drv_stats){
-		.batches = q.batches,
-		.timeouts = q.timeouts,
-		.searches = q.searches,
-		.illegal = q.illegal,
-		.aborts = q.aborts,
-		.quarantines =
-			__atomic_load_n(&u->quarantines, __ATOMIC_RELAXED),
-	};
 }

@@ -333,9 +333,7 @@ static void stretch_sync(struct smmuv3_model *m, const uint64_t (*cmds)[2],
 	if (m->engine.pending)
 		engine_wait(&m->engine);
 	m->engine.pending = false;
-	if (m->engine.hold)
-		inject_sleep_until(m->engine.hold);
-	m->engine.hold = 0;
+	engine_hold_wait(&m->engine);
 	for (uint32_t i = start; left; i++) {
 		if ((cmds[i][0] & SMMUV3_CMD_0_OP) != SMMUV3_OP_SYNC)
 			continue;
@@ -358,5 +356,9 @@ struct smmuv3_consumed exec_consume(void *ctx, const uint64_t (*cmds)[2],
 		stretch_run(m, cmds, n, &s);
 		stretch_sync(m, cmds, start, &s);
 	} while (s.end < n && !s.code);
+	/* hardware has waited for the answer before it says that there is none
+	 */
+	if (s.code == SMMUV3_CERROR_ATC_INV_SYNC)
+		engine_hold_wait(&m->engine);
 	return (struct smmuv3_consumed){ .done = s.end, .code = s.code };
 }
