@@ -10,10 +10,28 @@
 
 #include "trace/internal.h"
 #include "trace/smmuv3.h"
+#include "trace/vtd.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 typedef void (*line_user)(unsigned int iommu, char *line, size_t len);
+
+/* What a replay relies on */
+static void check_vtd(const struct trace_event *ev)
+{
+	const struct trace_translation *t = &ev->translate;
+
+	if (ev->type == TRACE_EV_TRANSLATE &&
+	    (t->stream > 0xffff || t->mask & (t->mask + 1) ||
+	     (t->mask & 0xfff) != 0xfff || t->pa & t->mask))
+		abort();
+	if (ev->type == TRACE_EV_TRANSLATE && t->has_leaf &&
+	    (!(t->leaf & 3) || t->domain > 0xffff))
+		abort();
+	if (ev->type == TRACE_EV_FAULT &&
+	    (!ev->fault.reason || ev->fault.reason > 0xff))
+		abort();
+}
 
 static void use_event(unsigned int iommu, char *line, size_t len)
 {
@@ -32,6 +50,8 @@ static void use_event(unsigned int iommu, char *line, size_t len)
 		abort();
 	if (ev.type == TRACE_EV_RECORD && ev.record.nr > TRACE_MAX_RECORD_WORDS)
 		abort();
+	if (iommu % 4 == TRACE_VTD)
+		check_vtd(&ev);
 }
 
 static void use_row(unsigned int iommu, char *line, size_t len)
@@ -114,6 +134,16 @@ static void use_decoder(const uint8_t *data, size_t size)
 	smmuv3_text_event(words, text, sizeof(text));
 	smmuv3_text_ste(words, text, sizeof(text));
 	smmuv3_text_cd(words, text, sizeof(text));
+	vtd_text_command(words, text, sizeof(text));
+	vtd_text_fault(words, text, sizeof(text));
+	vtd_text_root(words, text, sizeof(text));
+	vtd_text_context(words, text, sizeof(text));
+	vtd_text_sm_root(words, text, sizeof(text));
+	vtd_text_sm_context(words, text, sizeof(text));
+	vtd_text_directory(words, text, sizeof(text));
+	vtd_text_pasid(words, text, sizeof(text));
+	vtd_text_first(words, text, sizeof(text));
+	vtd_text_second(words, text, sizeof(text));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -14,6 +14,7 @@
 #include "cmd.h"
 #include "trace/smmuv3.h"
 #include "trace/trace.h"
+#include "trace/vtd.h"
 
 #define SUMMARY_COMMANDS 20
 #define TEXT_MAX	 1024
@@ -29,6 +30,10 @@ struct dump {
 	uint64_t limit;	 /* of each part */
 	struct trace *trace;
 	struct trace_error err;
+	/* VT-d: what the log said last, which tells what a structure is */
+	uint64_t root;
+	bool scalable;
+	bool first_stage;
 };
 
 /* Nothing more needs to be made once it cannot be written. */
@@ -106,12 +111,12 @@ static void show_summary(const struct dump *d)
 	show_snapshot_list(meta);
 }
 
-/* @name: what the log calls the command; SMMUv3 commands are decoded. */
+/* @name: what the log calls a command that cannot be decoded here */
 static void show_command(const struct trace *trace, uint64_t index,
 			 const char *name)
 {
 	unsigned int nr = trace->meta.entry_bytes / 8;
-	uint64_t words[4];
+	uint64_t words[4] = { 0 };
 	char text[TEXT_MAX];
 
 	printf("%8" PRIu64 " ", index);
@@ -121,6 +126,9 @@ static void show_command(const struct trace *trace, uint64_t index,
 	}
 	if (trace->meta.iommu == TRACE_SMMUV3) {
 		smmuv3_text_command(words, text, sizeof(text));
+		name = text;
+	} else if (trace->meta.iommu == TRACE_VTD) {
+		vtd_text_command(words, text, sizeof(text));
 		name = text;
 	}
 	printf("  %s\n", name);
@@ -156,7 +164,8 @@ static int show_commands(struct dump *d, uint64_t limit)
 		count = limit;
 	printf("first %" PRIu64 " of %" PRIu64 " commands\n", count,
 	       d->trace->meta.commands);
-	if (d->trace->meta.iommu != TRACE_SMMUV3)
+	if (d->trace->meta.iommu != TRACE_SMMUV3 &&
+	    d->trace->meta.iommu != TRACE_VTD)
 		return show_named_commands(d, count);
 	for (uint64_t i = 0; i < count && writing(); i++)
 		show_command(d->trace, i, "");
@@ -200,6 +209,21 @@ static void show_record(const struct trace_record *rec)
 	if (rec->nr_words == 8 && !strcmp(rec->name, "cd")) {
 		smmuv3_text_cd(rec->words, text, sizeof(text));
 		printf(" ssid %#x  %s\n", rec->id, text);
+		return;
+	}
+	if (rec->nr_words == 2 && !strcmp(rec->name, "context")) {
+		vtd_text_context(rec->words, text, sizeof(text));
+		printf("  %s\n", text);
+		return;
+	}
+	if (rec->nr_words == 4 && !strcmp(rec->name, "context")) {
+		vtd_text_sm_context(rec->words, text, sizeof(text));
+		printf("  %s\n", text);
+		return;
+	}
+	if (rec->nr_words == 8 && !strcmp(rec->name, "entry")) {
+		vtd_text_pasid(rec->words, text, sizeof(text));
+		printf(" pasid %#x  %s\n", rec->id, text);
 		return;
 	}
 	printf(" id %#x  %s", rec->id, rec->name);
@@ -331,6 +355,15 @@ static void show_translation(const struct trace_translation *t)
 		printf(" (%s)", t->walked ? "walk" : "hit");
 }
 
+static void show_reason(unsigned int reason)
+{
+	const char *name = vtd_reason_name(reason);
+
+	printf(" reason %#x", reason);
+	if (name)
+		printf(" (%s)", name);
+}
+
 static void show_fault(const struct trace_event *ev)
 {
 	printf("fault");
@@ -340,10 +373,10 @@ static void show_fault(const struct trace_event *ev)
 		printf(" stream %#x", ev->fault.stream);
 	if (ev->fault.has_addr)
 		printf(" at %#" PRIx64, ev->fault.addr);
-	if (ev->fault.reason)
-		printf(" reason %#" PRIx64, ev->fault.reason);
 	if (ev->fault.write)
 		printf(" write");
+	if (ev->fault.reason)
+		show_reason((unsigned int)ev->fault.reason);
 }
 
 static void show_access(const struct trace_event *ev, const char *what)
@@ -352,9 +385,48 @@ static void show_access(const struct trace_event *ev, const char *what)
 	       ev->access.iova, ev->access.write ? " write" : "");
 }
 
-static void show_structure(const struct trace_event *ev)
+/* Entries of one size are told apart by where they lie. */
+static bool vtd_structure(struct dump *d, const struct trace_event *ev,
+			  char *text, size_t size)
 {
+	const uint64_t *words = ev->record.words;
+	bool root = ev->record.addr - d->root < TRACE_PAGE_SIZE;
+
+	switch (ev->record.nr) {
+	case 1:
+		vtd_text_directory(words, text, size);
+		return true;
+	case 2:
+		if (root && d->scalable)
+			vtd_text_sm_root(words, text, size);
+		else if (root)
+			vtd_text_root(words, text, size);
+		else
+			vtd_text_context(words, text, size);
+		return true;
+	case 4:
+		vtd_text_sm_context(words, text, size);
+		return true;
+	case 8:
+		vtd_text_pasid(words, text, size);
+		/* PGTT 1: first stage only */
+		d->first_stage = (words[0] >> 6 & 7) == 1;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void show_structure(struct dump *d, const struct trace_event *ev)
+{
+	char text[TEXT_MAX];
+
 	printf("structure at %#" PRIx64 ":", ev->record.addr);
+	if (d->trace->meta.iommu == TRACE_VTD &&
+	    vtd_structure(d, ev, text, sizeof(text))) {
+		printf(" %s", text);
+		return;
+	}
 	for (unsigned int i = 0; i < ev->record.nr; i++)
 		printf(" %" PRIx64, ev->record.words[i]);
 }
@@ -365,8 +437,33 @@ static void show_entry(const struct trace_event *ev, const char *what)
 	       ev->entry.lo, ev->entry.hi);
 }
 
+/* Which stage an entry belongs to is taken from the PASID entry before it. */
+static void show_word(const struct dump *d, const struct trace_event *ev)
+{
+	char text[TEXT_MAX];
+
+	printf("word at %#" PRIx64 ": %#" PRIx64, ev->word.addr,
+	       ev->word.value);
+	if (d->trace->meta.iommu != TRACE_VTD)
+		return;
+	if (d->first_stage)
+		vtd_text_first(&ev->word.value, text, sizeof(text));
+	else
+		vtd_text_second(&ev->word.value, text, sizeof(text));
+	printf("  %s", text);
+}
+
+static void show_fault_record(const struct trace_event *ev)
+{
+	uint64_t words[2] = { ev->entry.lo, ev->entry.hi };
+	char text[TEXT_MAX];
+
+	vtd_text_fault(words, text, sizeof(text));
+	printf("fault record %#" PRIx64 ": %s", ev->entry.index, text);
+}
+
 /* A long switch, but it only delegates. */
-static void show_event(const struct trace_event *ev)
+static void show_event(struct dump *d, const struct trace_event *ev)
 {
 	printf("%8" PRIu64 "  ", ev->line);
 	switch (ev->type) {
@@ -381,11 +478,10 @@ static void show_event(const struct trace_event *ev)
 	case TRACE_EV_COMMAND:
 		break; /* has its own line */
 	case TRACE_EV_WORD:
-		printf("word at %#" PRIx64 ": %#" PRIx64, ev->word.addr,
-		       ev->word.value);
+		show_word(d, ev);
 		break;
 	case TRACE_EV_RECORD:
-		show_structure(ev);
+		show_structure(d, ev);
 		break;
 	case TRACE_EV_STE:
 		printf("STE of stream %#x at %#" PRIx64, ev->ste.stream,
@@ -427,6 +523,8 @@ static void show_event(const struct trace_event *ev)
 		printf("queue %s", ev->enable.on ? "on" : "off");
 		break;
 	case TRACE_EV_ROOT:
+		d->root = ev->base.addr;
+		d->scalable = ev->base.arg;
 		printf("root table at %#" PRIx64 "%s", ev->base.addr,
 		       ev->base.arg ? " scalable" : "");
 		break;
@@ -434,7 +532,7 @@ static void show_event(const struct trace_event *ev)
 		printf("translation %s", ev->enable.on ? "on" : "off");
 		break;
 	case TRACE_EV_FAULT_RECORD:
-		show_entry(ev, "fault record");
+		show_fault_record(ev);
 		break;
 	case TRACE_EV_IRTE:
 		show_entry(ev, "IRTE");
@@ -446,10 +544,10 @@ static void show_event(const struct trace_event *ev)
 	putchar('\n');
 }
 
-static void show_logged(const struct dump *d, const struct trace_event *ev)
+static void show_logged(struct dump *d, const struct trace_event *ev)
 {
 	if (ev->type != TRACE_EV_COMMAND) {
-		show_event(ev);
+		show_event(d, ev);
 		return;
 	}
 	printf("%8" PRIu64 "  command", ev->line);

@@ -9,6 +9,8 @@
 
 #include "internal.h"
 
+#define PAGE_OFFSET 0xfffu
+
 typedef bool (*event_parser)(struct trace_cursor *cur, enum trace_iommu iommu,
 			     struct trace_event *ev);
 
@@ -152,20 +154,37 @@ static bool translate_smmuv3(struct trace_cursor *cur,
 	return take_how(cur, tr);
 }
 
-/* The first translation after a reset comes without leaf and domain. */
+/* Bus, device and function */
+static bool take_source(struct trace_cursor *cur, uint32_t *stream)
+{
+	if (!trace_take_u32(cur, stream))
+		return false;
+	return *stream <= UINT16_MAX || refuse(cur, "not a source-id");
+}
+
+/* What passes through comes without leaf and domain. */
 static bool translate_vtd(struct trace_cursor *cur,
 			  struct trace_translation *tr)
 {
-	if (!take_translated(cur, tr) || !trace_take_hex(cur, &tr->mask) ||
+	if (!take_source(cur, &tr->stream) || !trace_take_hex(cur, &tr->iova) ||
+	    !trace_take_hex(cur, &tr->pa) || !trace_take_hex(cur, &tr->mask) ||
 	    !take_how(cur, tr))
 		return false;
 	if (tr->mask & (tr->mask + 1))
 		return refuse(cur, "not a mask");
+	if (tr->mask < PAGE_OFFSET)
+		return refuse(cur, "the leaf is smaller than a page");
+	if (tr->pa & tr->mask)
+		return refuse(cur, "not the address of a page of this size");
 	if (trace_at_end(cur))
 		return true;
 	tr->has_leaf = true;
-	return trace_take_hex(cur, &tr->leaf) &&
-	       trace_take_u32(cur, &tr->domain);
+	if (!trace_take_hex(cur, &tr->leaf) ||
+	    !trace_take_u32(cur, &tr->domain))
+		return false;
+	if (tr->domain > UINT16_MAX)
+		return refuse(cur, "not a domain id");
+	return tr->leaf & 3 || refuse(cur, "the leaf lets nothing through");
 }
 
 /* Direction as the emulation prints it: letters r, w and others, any case. */
@@ -207,11 +226,13 @@ static bool parse_translate(struct trace_cursor *cur, enum trace_iommu iommu,
 static bool parse_access(struct trace_cursor *cur, enum trace_iommu iommu,
 			 struct trace_event *ev)
 {
-	if (!trace_take_u32(cur, &ev->access.stream) ||
-	    !trace_take_hex(cur, &ev->access.iova))
-		return false;
 	ev->access.write = false;
-	return iommu != TRACE_SMMUV3 || take_flag(cur, &ev->access.write);
+	if (iommu == TRACE_VTD)
+		return take_source(cur, &ev->access.stream) &&
+		       trace_take_hex(cur, &ev->access.iova);
+	return trace_take_u32(cur, &ev->access.stream) &&
+	       trace_take_hex(cur, &ev->access.iova) &&
+	       take_flag(cur, &ev->access.write);
 }
 
 /* Two numbers are a page fault, anything else is a message. */
@@ -231,6 +252,20 @@ static bool fault_amdvi(struct trace_cursor *cur, struct trace_event *ev)
 	return trace_take_rest(cur, &ev->fault.text);
 }
 
+/* The reason is in decimal. */
+static bool fault_vtd(struct trace_cursor *cur, struct trace_event *ev)
+{
+	ev->fault.has_stream = true;
+	ev->fault.has_addr = true;
+	if (!take_source(cur, &ev->fault.stream) ||
+	    !trace_take_dec(cur, &ev->fault.reason))
+		return false;
+	if (!ev->fault.reason || ev->fault.reason > UINT8_MAX)
+		return refuse(cur, "not a fault reason");
+	return trace_take_hex(cur, &ev->fault.addr) &&
+	       take_flag(cur, &ev->fault.write);
+}
+
 static bool parse_fault(struct trace_cursor *cur, enum trace_iommu iommu,
 			struct trace_event *ev)
 {
@@ -245,12 +280,7 @@ static bool parse_fault(struct trace_cursor *cur, enum trace_iommu iommu,
 		ev->fault.has_stream = true;
 		return trace_take_u32(cur, &ev->fault.stream);
 	case TRACE_VTD:
-		ev->fault.has_stream = true;
-		ev->fault.has_addr = true;
-		return trace_take_u32(cur, &ev->fault.stream) &&
-		       trace_take_hex(cur, &ev->fault.reason) &&
-		       trace_take_hex(cur, &ev->fault.addr) &&
-		       take_flag(cur, &ev->fault.write);
+		return fault_vtd(cur, ev);
 	case TRACE_AMDVI:
 		return fault_amdvi(cur, ev);
 	case TRACE_RISCV:
@@ -305,40 +335,47 @@ static bool parse_entry(struct trace_cursor *cur, enum trace_iommu iommu,
 	       trace_take_hex(cur, &ev->entry.hi);
 }
 
+#define BY(iommu) (1u << (iommu))
+#define ALL	  (~0u)
+
 /* The frequent ones first. */
 static const struct event_format {
 	char tag[5];
 	enum trace_event_type type;
 	event_parser parse;
+	unsigned int iommus;
 } formats[] = {
-	{ "T", TRACE_EV_TRANSLATE, parse_translate },
-	{ "C", TRACE_EV_COMMAND, parse_numbered },
-	{ "P", TRACE_EV_WORD, parse_word },
-	{ "W", TRACE_EV_REGISTER, parse_register },
-	{ "B", TRACE_EV_BYPASS, parse_access },
-	{ "F", TRACE_EV_FAULT, parse_fault },
-	{ "Q", TRACE_EV_IRQ, parse_irq },
-	{ "R", TRACE_EV_RECORD, parse_record },
-	{ "N", TRACE_EV_SNAPSHOT, parse_numbered },
-	{ "S", TRACE_EV_STE, parse_ste },
-	{ "D", TRACE_EV_CD, parse_cd },
-	{ "O", TRACE_EV_DISABLED, parse_access },
-	{ "A", TRACE_EV_ABORT, parse_access },
-	{ "G", TRACE_EV_GERROR, parse_gerror },
-	{ "E", TRACE_EV_ERROR, parse_note },
-	{ "Z", TRACE_EV_DROP, parse_note },
-	{ "QS", TRACE_EV_QUEUE, parse_base },
-	{ "QE", TRACE_EV_QUEUE_ENABLE, parse_enable },
-	{ "ROOT", TRACE_EV_ROOT, parse_base },
-	{ "TE", TRACE_EV_ENABLE, parse_enable },
-	{ "FR", TRACE_EV_FAULT_RECORD, parse_entry },
-	{ "IR", TRACE_EV_IRTE, parse_entry },
+	{ "T", TRACE_EV_TRANSLATE, parse_translate, ALL },
+	{ "C", TRACE_EV_COMMAND, parse_numbered, ALL },
+	{ "P", TRACE_EV_WORD, parse_word, ALL },
+	{ "W", TRACE_EV_REGISTER, parse_register, ALL },
+	{ "B", TRACE_EV_BYPASS, parse_access,
+	  BY(TRACE_SMMUV3) | BY(TRACE_VTD) },
+	{ "F", TRACE_EV_FAULT, parse_fault, ALL },
+	{ "Q", TRACE_EV_IRQ, parse_irq, BY(TRACE_SMMUV3) },
+	{ "R", TRACE_EV_RECORD, parse_record, ALL },
+	{ "N", TRACE_EV_SNAPSHOT, parse_numbered, ALL },
+	{ "S", TRACE_EV_STE, parse_ste, BY(TRACE_SMMUV3) },
+	{ "D", TRACE_EV_CD, parse_cd, BY(TRACE_SMMUV3) },
+	{ "O", TRACE_EV_DISABLED, parse_access, BY(TRACE_SMMUV3) },
+	{ "A", TRACE_EV_ABORT, parse_access, BY(TRACE_SMMUV3) },
+	{ "G", TRACE_EV_GERROR, parse_gerror, BY(TRACE_SMMUV3) },
+	{ "E", TRACE_EV_ERROR, parse_note, BY(TRACE_SMMUV3) },
+	{ "Z", TRACE_EV_DROP, parse_note, BY(TRACE_VTD) | BY(TRACE_AMDVI) },
+	{ "QS", TRACE_EV_QUEUE, parse_base, BY(TRACE_VTD) },
+	{ "QE", TRACE_EV_QUEUE_ENABLE, parse_enable, BY(TRACE_VTD) },
+	{ "ROOT", TRACE_EV_ROOT, parse_base, BY(TRACE_VTD) },
+	{ "TE", TRACE_EV_ENABLE, parse_enable, BY(TRACE_VTD) },
+	{ "FR", TRACE_EV_FAULT_RECORD, parse_entry, BY(TRACE_VTD) },
+	{ "IR", TRACE_EV_IRTE, parse_entry, BY(TRACE_VTD) },
 };
 
-static const struct event_format *find_format(const char *tag)
+static const struct event_format *find_format(enum trace_iommu iommu,
+					      const char *tag)
 {
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
-		if (!strcmp(formats[i].tag, tag))
+		if (formats[i].iommus & BY(iommu) &&
+		    !strcmp(formats[i].tag, tag))
 			return &formats[i];
 	return NULL;
 }
@@ -353,7 +390,7 @@ int trace_parse_event(enum trace_iommu iommu, char *line, size_t len,
 	trace_cursor_init(cur, line, len, ' ');
 	if (!trace_take_word(cur, &tag))
 		return -EBADMSG;
-	format = find_format(tag);
+	format = find_format(iommu, tag);
 	if (!format) {
 		cur->what = "unknown event";
 		return -EBADMSG;

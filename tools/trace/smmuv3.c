@@ -5,115 +5,10 @@
  * list of fields, each with its place as high:low bit of a doubleword.
  */
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "fields.h"
 #include "smmuv3.h"
-
-enum show {
-	SHOW_DEC,
-	SHOW_HEX,
-	SHOW_ADDR, /* in place: the bits below are zero, not cut off */
-	SHOW_FLAG, /* only the name, and only if set */
-};
-
-struct field {
-	const char *name;
-	uint8_t word;
-	uint8_t high;
-	uint8_t low;
-	uint8_t show;
-};
-
-struct layout {
-	uint8_t code;
-	const char *name;
-	const struct field *fields; /* ended by one without a name */
-};
-
-struct writer {
-	char *at;
-	size_t left;
-};
-
-static void put(struct writer *w, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void put(struct writer *w, const char *fmt, ...)
-{
-	va_list args;
-	int n;
-
-	va_start(args, fmt);
-	n = vsnprintf(w->at, w->left, fmt, args);
-	va_end(args);
-	if (n < 0 || !w->left)
-		return;
-	if ((size_t)n >= w->left)
-		n = (int)w->left - 1;
-	w->at += n;
-	w->left -= (size_t)n;
-}
-
-static uint64_t field_mask(const struct field *f)
-{
-	return (~0ULL >> (63 - f->high)) & (~0ULL << f->low);
-}
-
-static void put_field(struct writer *w, const struct field *f, uint64_t word)
-{
-	uint64_t value = (word & field_mask(f)) >> f->low;
-
-	switch (f->show) {
-	case SHOW_DEC:
-		put(w, " %s=%" PRIu64, f->name, value);
-		break;
-	case SHOW_HEX:
-		put(w, " %s=%#" PRIx64, f->name, value);
-		break;
-	case SHOW_ADDR:
-		put(w, " %s=%#" PRIx64, f->name, word & field_mask(f));
-		break;
-	case SHOW_FLAG:
-		if (value)
-			put(w, " %s", f->name);
-		break;
-	}
-}
-
-/* @known: bits of each word that were shown already */
-static void put_fields(struct writer *w, const struct field *fields,
-		       const uint64_t *words, uint64_t *known)
-{
-	for (const struct field *f = fields; f->name; f++) {
-		put_field(w, f, words[f->word]);
-		known[f->word] |= field_mask(f);
-	}
-}
-
-static void put_other(struct writer *w, const uint64_t *words,
-		      const uint64_t *known, unsigned int nr)
-{
-	uint64_t any = 0;
-
-	for (unsigned int i = 0; i < nr; i++)
-		any |= words[i] & ~known[i];
-	if (!any)
-		return;
-	put(w, " other=");
-	for (unsigned int i = 0; i < nr; i++)
-		put(w, "%s%" PRIx64, i ? ":" : "", words[i] & ~known[i]);
-}
-
-static const struct layout *find_layout(const struct layout *all, size_t nr,
-					uint64_t code)
-{
-	for (size_t i = 0; i < nr; i++)
-		if (all[i].code == code)
-			return &all[i];
-	return NULL;
-}
 
 #define SSID                                \
 	{ "SSV", 0, 11, 11, SHOW_FLAG },    \
@@ -150,11 +45,6 @@ static const struct layout *find_layout(const struct layout *all, size_t nr,
 	{                                       \
 		"Address", 1, 63, 12, SHOW_ADDR \
 	}
-#define END       \
-	{         \
-		0 \
-	}
-
 static const struct field no_fields[] = { END };
 static const struct field prefetch_config[] = { SSID, STREAM, END };
 static const struct field prefetch_addr[] = { SSID,
@@ -250,8 +140,8 @@ static void put_range(struct writer *w, const uint64_t words[2])
 	uint64_t pages = (words[0] >> 12 & 31) + 1;
 
 	if (tg)
-		put(w, " (%" PRIu64 " x %u KiB)",
-		    pages << (words[0] >> 20 & 31), kib[tg]);
+		text_put(w, " (%" PRIu64 " x %u KiB)",
+			 pages << (words[0] >> 20 & 31), kib[tg]);
 }
 
 void smmuv3_text_command(const uint64_t words[2], char *text, size_t size)
@@ -259,22 +149,22 @@ void smmuv3_text_command(const uint64_t words[2], char *text, size_t size)
 	struct writer w = { text, size };
 	uint64_t known[2] = { 0xff, 0 };
 	const struct layout *l =
-		find_layout(commands, sizeof(commands) / sizeof(commands[0]),
+		text_layout(commands, sizeof(commands) / sizeof(commands[0]),
 			    words[0] & 0xff);
 
 	if (!l) {
-		put(&w, "opcode %#" PRIx64 "?", words[0] & 0xff);
+		text_put(&w, "opcode %#" PRIx64 "?", words[0] & 0xff);
 		return;
 	}
 	/* IHI 0070 4.3.2: all streams is a range of 2^32 */
 	if (l->code == 0x04 && (words[1] & 31) == 31)
-		put(&w, "CMD_CFGI_ALL");
+		text_put(&w, "CMD_CFGI_ALL");
 	else
-		put(&w, "%s", l->name);
-	put_fields(&w, l->fields, words, known);
+		text_put(&w, "%s", l->name);
+	text_fields(&w, l->fields, words, known);
 	if (l->fields[0].name && !strcmp(l->fields[0].name, "NUM"))
 		put_range(&w, words);
-	put_other(&w, words, known, 2);
+	text_other(&w, words, known, 2);
 }
 
 #define INPUT                                   \
@@ -343,17 +233,17 @@ void smmuv3_text_event(const uint64_t words[4], char *text, size_t size)
 {
 	struct writer w = { text, size };
 	uint64_t known[4] = { 0xff };
-	const struct layout *l = find_layout(
+	const struct layout *l = text_layout(
 		events, sizeof(events) / sizeof(events[0]), words[0] & 0xff);
 
 	if (l)
-		put(&w, "%s", l->name);
+		text_put(&w, "%s", l->name);
 	else
-		put(&w, "event %#" PRIx64 "?", words[0] & 0xff);
-	put_fields(&w, ev_head, words, known);
+		text_put(&w, "event %#" PRIx64 "?", words[0] & 0xff);
+	text_fields(&w, ev_head, words, known);
 	if (l)
-		put_fields(&w, l->fields, words, known);
-	put_other(&w, words, known, 4);
+		text_fields(&w, l->fields, words, known);
+	text_other(&w, words, known, 4);
 }
 
 static const struct field ste_fields[] = { { "V", 0, 0, 0, SHOW_DEC },
@@ -407,12 +297,12 @@ void smmuv3_text_ste(const uint64_t words[8], char *text, size_t size)
 	struct writer w = { text, size };
 	uint64_t known[8] = { 0 };
 
-	put(&w, "STE");
-	put_fields(&w, ste_fields, words, known);
+	text_put(&w, "STE");
+	text_fields(&w, ste_fields, words, known);
 	/* Config 0b11x: stage 2 translates (IHI 0070 5.2) */
 	if ((words[0] >> 1 & 6) == 6)
-		put_fields(&w, ste_s2_fields, words, known);
-	put_other(&w, words, known, 8);
+		text_fields(&w, ste_s2_fields, words, known);
+	text_other(&w, words, known, 8);
 }
 
 void smmuv3_text_cd(const uint64_t words[8], char *text, size_t size)
@@ -420,7 +310,7 @@ void smmuv3_text_cd(const uint64_t words[8], char *text, size_t size)
 	struct writer w = { text, size };
 	uint64_t known[8] = { 0 };
 
-	put(&w, "CD");
-	put_fields(&w, cd_fields, words, known);
-	put_other(&w, words, known, 8);
+	text_put(&w, "CD");
+	text_fields(&w, cd_fields, words, known);
+	text_other(&w, words, known, 8);
 }

@@ -188,7 +188,8 @@ struct trace_translation {
 	uint8_t stage; /* SMMUv3: 1, 2 or 3 for nested */
 	bool walked;   /* 'w'; 'h' is false */
 	bool has_how;  /* h or w was recorded (all but RISC-V) */
-	bool has_leaf; /* VT-d: leaf and domain are valid */
+	bool has_leaf; /* VT-d: leaf and domain are valid; else passed through
+			*/
 	uint64_t mask; /* VT-d: size of the leaf minus one */
 	uint64_t leaf;
 	uint32_t domain;
