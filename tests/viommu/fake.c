@@ -192,6 +192,8 @@ static int ring(struct fake *fake, struct nestfd_hwpt_invalidate_ring *arg)
 	call->done = (cons - call->cons) & ((2u << arg->q_index_bits) - 1);
 	if (fake->on_ring)
 		fake->on_ring(fake);
+	if (fake->ring_lies)
+		cons = fake->ring_lie;
 	__atomic_store_n(q_cons, cons, __ATOMIC_RELEASE);
 	return rc;
 }

@@ -70,6 +70,8 @@ struct fake {
 	uint32_t bad_code; /* out_error of @bad, without VALID; 0: by its errno
 			    */
 	int ring_fails;	   /* errno of the next ring call, nothing done */
+	bool ring_lies;	   /* every ring call: an index that cannot be */
+	uint32_t ring_lie;
 	struct ring_call rings[MAX_CALLS];
 	int nrings;
 	void (*on_ring)(struct fake *fake); /* behind what a ring call read */

@@ -93,6 +93,26 @@ static void what_the_host_refuses_stops_the_queue_there(void **state)
 	}
 }
 
+/* It is not tried again behind the guest's back: that is for the guest. */
+static void what_is_refused_once_is_told_once(void **state)
+{
+	(void)state;
+	EACH_WAY(fake)
+	{
+		fail_at(fake, -EIO, TLBI(5));
+		fake->fail_times = 1;
+		for (int i = 2; i < 8; i++)
+			guest_put(fake, TLBI(i));
+		guest_doorbell(fake, fake->viommu);
+		assert_int_equal(fake_reg(fake, CONS), 0x01000005);
+		assert_int_equal(fake->nissued, 3);
+		guest_acknowledge(fake);
+		assert_int_equal(fake_reg(fake, CONS) & 0xfffff, 8);
+		assert_int_equal(fake->nissued, 6);
+		assert_int_equal(fake->irqs[3], 1);
+	}
+}
+
 static void the_guest_repairs_the_command_and_goes_on_there(void **state)
 {
 	(void)state;
@@ -495,6 +515,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(an_unknown_opcode_stops_the_queue_there),
 		CASE(what_the_host_refuses_stops_the_queue_there),
+		CASE(what_is_refused_once_is_told_once),
 		CASE(the_guest_repairs_the_command_and_goes_on_there),
 		CASE(prod_moves_but_nothing_is_consumed_meanwhile),
 		CASE(an_unreadable_queue_aborts_where_memory_ends),

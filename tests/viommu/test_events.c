@@ -140,6 +140,25 @@ static void an_ste_that_cannot_be_read_is_f_ste_fetch(void **state)
 		    0x80000000 + 0x10 * 64);
 }
 
+/* Why an STE is invalid may change while it stays invalid. */
+static void the_reason_follows_the_tables(void **state)
+{
+	const uint64_t l1std = 0x60000 | 7; /* zeros: V = 0 */
+	struct fake *fake = *state;
+
+	two_levels(fake, 0); /* C_BAD_STREAMID, which is not recorded */
+	host_event(fake, 0, C_BAD_STE);
+	assert_int_equal(nestfd_viommu_pump(fake->viommu), 1);
+	assert_int_equal(fake_reg(fake, EVENTQ_PROD), 0);
+	memcpy(fake->mem + STRTAB_ADDR, &l1std, 8);
+	guest_put(fake, CFGI_STE);
+	guest_doorbell(fake, fake->viommu);
+	host_event(fake, 1, C_BAD_STE);
+	assert_int_equal(nestfd_viommu_pump(fake->viommu), 1);
+	assert_int_equal(fake_reg(fake, EVENTQ_PROD), 1);
+	assert_int_equal(guest_word(fake, EVENTQ_ADDR) & 0xff, 4);
+}
+
 /* 7.3.3: recorded only with CR2.RECINVSID */
 static void a_stream_beyond_the_table_is_c_bad_streamid(void **state)
 {
@@ -267,6 +286,7 @@ int main(void)
 		CASE(what_the_host_refuses_is_invalid),
 		CASE(c_bad_ste_reaches_the_guest_as_it_is),
 		CASE(an_ste_that_cannot_be_read_is_f_ste_fetch),
+		CASE(the_reason_follows_the_tables),
 		CASE(a_stream_beyond_the_table_is_c_bad_streamid),
 		CASE(other_events_and_other_streams_stay_as_they_are),
 		CASE(a_reset_drops_what_was_under_way),

@@ -388,6 +388,29 @@ a_call_that_fails_for_no_command_leaves_all_to_an_array(void **state)
 	}
 }
 
+/* Whatever the backend says, nothing counts as done that was not pending. */
+static void an_index_that_cannot_be_is_no_progress(void **state)
+{
+	/* 0 to 10 are pending of 0 to 0x1ff; the rest is cut to that */
+	static const uint32_t lies[] = { 0,	11,    0x80,	  0x100,
+					 0x1ff, 0x200, 0xffffffff };
+	struct fake *fake = *state;
+
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		nestfd_viommu_reset(fake->viommu);
+		guest_boot(fake, fake->viommu);
+		fake->nissued = 0;
+		fake->ring_lies = true;
+		for (int n = 0; n < 10; n++)
+			guest_put(fake, TLBI(n));
+		fake->ring_lie = lies[i];
+		guest_doorbell(fake, fake->viommu);
+		assert_int_equal(fake_reg(fake, CONS) & 0xffffff, 10);
+		assert_int_equal(fake->ncalls, (int)i + 1);
+		assert_int_equal(fake->calls[i].count, 10);
+	}
+}
+
 static void a_queue_in_pieces_goes_as_an_array(void **state)
 {
 	struct fake *fake = *state;
@@ -544,6 +567,7 @@ int main(void)
 		CASE(what_was_taken_is_not_looked_at_again),
 		CASE(a_failing_sync_that_vanishes_leaves_it_to_the_next),
 		CASE(a_call_that_fails_for_no_command_leaves_all_to_an_array),
+		CASE(an_index_that_cannot_be_is_no_progress),
 		CASE(a_queue_in_pieces_goes_as_an_array),
 		CASE(memory_is_asked_for_each_time),
 		cmocka_unit_test(
