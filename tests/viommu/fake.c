@@ -216,6 +216,8 @@ static int hwpt_alloc(struct fake *fake, struct iommu_hwpt_alloc *arg)
 	const struct iommu_hwpt_arm_smmuv3 *data =
 		(const void *)(uintptr_t)arg->data_uptr;
 
+	if (fake->on_hwpt)
+		fake->on_hwpt(fake);
 	if (fake->fail_hwpt) {
 		int rc = fake->fail_hwpt;
 

@@ -62,6 +62,7 @@ struct fake {
 	bool like_linux;
 	uint64_t issued[MAX_ENTRIES][2];
 	int nissued;
+	void (*on_hwpt)(struct fake *fake); /* while one is allocated */
 	int fail_hwpt; /* errno of the next nested HWPT_ALLOC, 0: none */
 
 	/* additions: what is offered, what has been switched on */

@@ -203,6 +203,24 @@ static void other_events_and_other_streams_stay_as_they_are(void **state)
 	assert_int_equal(n, 46);
 }
 
+static void pump_meanwhile(struct fake *fake)
+{
+	fake->on_hwpt = NULL;
+	host_event(fake, 0, C_BAD_STE);
+	assert_int_equal(nestfd_viommu_pump(fake->viommu), 1);
+}
+
+/* Events need not wait until a command is through; this would for ever. */
+static void events_go_on_while_a_stream_changes(void **state)
+{
+	struct fake *fake = *state;
+
+	change_ste(fake, 0, 0);
+	fake->on_hwpt = pump_meanwhile;
+	change_ste(fake, STE_S1, 0xd6);
+	assert_int_equal(fake_reg(fake, EVENTQ_PROD), 1);
+}
+
 /* ---- reset ---- */
 
 static void a_reset_drops_what_was_under_way(void **state)
@@ -289,6 +307,7 @@ int main(void)
 		CASE(the_reason_follows_the_tables),
 		CASE(a_stream_beyond_the_table_is_c_bad_streamid),
 		CASE(other_events_and_other_streams_stay_as_they_are),
+		CASE(events_go_on_while_a_stream_changes),
 		CASE(a_reset_drops_what_was_under_way),
 		CASE(a_reset_ends_under_a_storm),
 		CASE(streams_bypass_before_events_are_dropped),

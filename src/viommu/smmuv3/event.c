@@ -14,13 +14,13 @@ static uint8_t reason(struct vsmmu *vsmmu, uint32_t vsid, uint64_t *fetch)
 	const struct vsmmu_stream *stream;
 	uint8_t event = 0;
 
-	pthread_mutex_lock(&vsmmu->lock);
+	pthread_mutex_lock(&vsmmu->event_lock);
 	stream = vsmmu_stream_find(vsmmu, vsid);
 	if (stream && stream->now.kind == VSMMU_INVALID) {
 		event = stream->now.event;
 		*fetch = stream->now.fetch;
 	}
-	pthread_mutex_unlock(&vsmmu->lock);
+	pthread_mutex_unlock(&vsmmu->event_lock);
 	return event;
 }
 

@@ -118,7 +118,9 @@ static int stream_start(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
 		relay_destroy(&vsmmu->base, stream->vdevice_id);
 		return rc;
 	}
+	pthread_mutex_lock(&vsmmu->event_lock);
 	itree_insert(&vsmmu->streams, &stream->node);
+	pthread_mutex_unlock(&vsmmu->event_lock);
 	return 0;
 }
 
@@ -153,7 +155,9 @@ static int vsmmu_device_add(struct nestfd_viommu *viommu,
 /* Back to the parent, so that nothing of this vIOMMU is in use any more. */
 static void stream_end(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
 {
+	pthread_mutex_lock(&vsmmu->event_lock);
 	itree_remove(&vsmmu->streams, &stream->node);
+	pthread_mutex_unlock(&vsmmu->event_lock);
 	viommu_count(&vsmmu->base.counters.other_ioctls, 1);
 	stream->device.attach(stream->device.ctx, vsmmu->base.parent_hwpt);
 	relay_destroy(&vsmmu->base, stream->hwpt_id);
@@ -185,6 +189,7 @@ static void vsmmu_free(struct vsmmu *vsmmu)
 {
 	vsmmu_run_free(&vsmmu->run);
 	pthread_mutex_destroy(&vsmmu->base.pump_lock);
+	pthread_mutex_destroy(&vsmmu->event_lock);
 	pthread_mutex_destroy(&vsmmu->lock);
 	free(vsmmu);
 }
@@ -384,6 +389,7 @@ int nestfd_viommu_smmuv3_create(const struct nestfd_viommu_config *config,
 	vsmmu->base.dev_id = config->dev_id;
 	vsmmu->base.parent_hwpt = config->parent_hwpt;
 	pthread_mutex_init(&vsmmu->lock, NULL);
+	pthread_mutex_init(&vsmmu->event_lock, NULL);
 	pthread_mutex_init(&vsmmu->base.pump_lock, NULL);
 	rc = vsmmu_run_init(&vsmmu->run);
 	if (!rc)

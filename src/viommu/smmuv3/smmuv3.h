@@ -7,8 +7,10 @@
  *
  * Locks: @lock guards the streams and the page tables made for them. It is
  * taken inside the front's consumption; nothing of the front that consumes is
- * called with it held. @run, @ring and what is said so belong to the consuming
- * thread.
+ * called with it held. What an event needs of a stream (that it is there, and
+ * what it is attached to) changes with @event_lock held as well, so that who
+ * delivers events need not wait for the commands of a guest; nothing is called
+ * with it held. @run, @ring and what is said so belong to the consuming thread.
  */
 #ifndef VIOMMU_SMMUV3_SMMUV3_H
 #define VIOMMU_SMMUV3_SMMUV3_H
@@ -41,9 +43,9 @@ struct vsmmu_stream {
 	struct itree_node node; /* first == last == vSID */
 	struct nestfd_viommu_device device;
 	uint32_t vdevice_id;
-	uint32_t hwpt_id; /* made for this stream; 0: a shared one */
-	struct vsmmu_want now;
-	uint64_t span; /* the last span of commands that followed it */
+	uint32_t hwpt_id;      /* made for this stream; 0: a shared one */
+	struct vsmmu_want now; /* @event_lock */
+	uint64_t span;	       /* the last span of commands that followed it */
 };
 
 /* Invalidations gathered for one ioctl; map[] says which command each was. */
@@ -69,6 +71,7 @@ struct vsmmu {
 	struct smmuv3_front *front;
 	struct smmuv3_id id;
 	pthread_mutex_t lock;
+	pthread_mutex_t event_lock; /* innermost */
 	struct itree streams;
 	uint32_t abort_hwpt;
 	uint32_t bypass_hwpt;

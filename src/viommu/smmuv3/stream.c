@@ -179,15 +179,25 @@ static int stream_attach(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
 	return stream->device.attach(stream->device.ctx, hwpt_id);
 }
 
+static void set_now(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
+		    const struct vsmmu_want *now)
+{
+	pthread_mutex_lock(&vsmmu->event_lock);
+	stream->now = *now;
+	pthread_mutex_unlock(&vsmmu->event_lock);
+}
+
 /*
  * The host could not do it now: what the guest has given up must not go on,
  * so all aborts until the guest names the stream again.
  */
 static void stream_block(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
 {
+	const struct vsmmu_want nothing = { .kind = VSMMU_NOTHING };
+
 	if (stream->now.kind == VSMMU_NOTHING)
 		return;
-	stream->now.kind = VSMMU_NOTHING;
+	set_now(vsmmu, stream, &nothing);
 	if (stream_attach(vsmmu, stream, vsmmu->abort_hwpt))
 		return;
 	relay_destroy(&vsmmu->base, stream->hwpt_id);
@@ -210,7 +220,7 @@ int vsmmu_stream_apply(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
 	}
 	relay_destroy(&vsmmu->base, stream->hwpt_id);
 	stream->hwpt_id = made;
-	stream->now = *want;
+	set_now(vsmmu, stream, want);
 	return 0;
 }
 
