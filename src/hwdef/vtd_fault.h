@@ -22,6 +22,9 @@
 #define VTD_FR_LCT_5_BLOCKED	 0x0d
 #define VTD_FR_LGN_4_INTERRUPT	 0x0e
 
+/* Interrupt requests, table 15: no valid one, though its address says so */
+#define VTD_FR_INTERRUPT_ILLEGAL 0x29
+
 /* Root-table address register */
 #define VTD_FR_RTA_1_INVALID	  0x30
 #define VTD_FR_RTA_2_PASID	  0x31

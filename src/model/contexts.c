@@ -34,6 +34,17 @@ static struct context **place_of(struct engine_port *port, uint32_t pasid)
 	return &leaf[pasid % CONTEXT_LEAF];
 }
 
+static void insert(struct engine_port *port, struct context **place,
+		   struct context *ctx)
+{
+	ctx->next = port->contexts;
+	ctx->link = &port->contexts;
+	if (ctx->next)
+		ctx->next->link = &ctx->next;
+	port->contexts = ctx;
+	reader_publish(place, ctx);
+}
+
 bool context_publish(struct engine_port *port, uint64_t seq,
 		     struct context *ctx)
 {
@@ -43,16 +54,28 @@ bool context_publish(struct engine_port *port, uint64_t seq,
 	spin_take(&port->lock);
 	place = place_of(port, ctx->pasid);
 	if (place && !*place && port->config_seq == seq) {
-		ctx->next = port->contexts;
-		ctx->link = &port->contexts;
-		if (ctx->next)
-			ctx->next->link = &ctx->next;
-		port->contexts = ctx;
-		reader_publish(place, ctx);
+		insert(port, place, ctx);
 		kept = true;
 	}
 	spin_drop(&port->lock);
 	return kept;
+}
+
+bool context_replace(struct engine_port *port, uint64_t seq,
+		     struct context *old, struct context *ctx)
+{
+	struct context *gone = NULL;
+	struct context **place;
+
+	spin_take(&port->lock);
+	place = place_of(port, ctx->pasid);
+	if (place && *place == old && port->config_seq == seq) {
+		context_drop(port, old, &gone);
+		insert(port, place, ctx);
+	}
+	spin_drop(&port->lock);
+	contexts_defer(port, gone);
+	return gone;
 }
 
 void context_drop(struct engine_port *port, struct context *ctx,

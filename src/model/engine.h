@@ -129,6 +129,24 @@ struct engine_port {
 	uint32_t noted_crowd;
 };
 
+/* What became of a visit; why not is the architecture's to say. */
+struct outcome {
+	bool ok;
+	bool hit;
+	bool bypass;
+	bool used;	/* something cached had a part in it */
+	bool has_entry; /* @entry */
+	uint8_t ready;	/* if ok: PERM_PRIV_R ... */
+	uint8_t allowed;
+	uint8_t size_lg2;
+	uint64_t pa;
+	uint64_t ipa;
+	void *host;		  /* usable for this access */
+	struct iotlb_entry entry; /* hostile: the oldest at work */
+};
+
+struct atc_answer;
+
 struct engine_ops {
 	size_t port_size; /* the architecture's port */
 
@@ -139,6 +157,15 @@ struct engine_ops {
 	 * own parts. May be NULL. */
 	void (*port_gone)(struct engine_port *port);
 	void (*port_fini)(struct engine_port *port);
+
+	/* ATS; see ats.c. False: refused, *out says how */
+	bool (*ats_resolve)(struct visit *v, struct atc_answer *answer,
+			    struct model_translation *out);
+	/* May there be translation requests at all? */
+	bool (*ats_open)(struct visit *v, struct model_translation *out);
+	/* Hostile: what the ATC holds against memory; true: stale */
+	bool (*ats_check)(struct visit *v, const struct iotlb_entry *entry,
+			  uint64_t pa);
 };
 
 struct history;
@@ -301,6 +328,39 @@ void engine_wait(struct engine *e);
 /* The next sync does not complete before. */
 void engine_hold(struct engine *e, uint32_t delay_us);
 
+/* check.c: tells the host of something stale; @why fills in the words. */
+struct stale_found {
+	uint64_t serial; /* when it was cached */
+	bool has_pa;
+	uint64_t pa;
+	bool mapped;
+	uint64_t current;
+	void (*why)(struct engine *e, const void *part, char *text,
+		    size_t size);
+	const void *part;
+};
+void check_tell(struct visit *v, const struct stale_found *found);
+
+/* ats.c: what a translation request is answered */
+#define ATC_READ  0x1u
+#define ATC_WRITE 0x2u
+#define ATC_EXEC  0x4u
+
+struct atc_answer {
+	bool stale;	/* by the checker */
+	uint8_t access; /* ATC_* */
+	uint8_t size_lg2;
+	uint64_t pa;
+};
+
+#define ATC_PAGES_MAX 512u /* of one request */
+#define ATC_PASIDS    1u   /* vmid of entries of requests with a PASID */
+int ats_request(struct model_port *port, const struct model_access *access,
+		uint64_t len, struct model_translation *out);
+/* All that entries of @pasid, or of MODEL_NO_PASID, have in common */
+void atc_scope(uint32_t pasid, uint64_t first, uint64_t last,
+	       struct iotlb_inval *inval);
+
 /* atc.c: to the devices of that StreamID; false: one does not answer */
 bool engine_atc_invalidate(struct engine *e, uint32_t sid,
 			   const struct iotlb_inval *inval);
@@ -328,6 +388,9 @@ static inline const struct context *context_cached(struct engine_port *port,
  */
 bool context_publish(struct engine_port *port, uint64_t seq,
 		     struct context *ctx);
+/* The same in the place of @old, which must still be there */
+bool context_replace(struct engine_port *port, uint64_t seq,
+		     struct context *old, struct context *ctx);
 /* With the port's lock held: takes it out and puts it on @gone. */
 void context_drop(struct engine_port *port, struct context *ctx,
 		  struct context **gone);
@@ -336,6 +399,13 @@ void context_moves(struct engine_port *port);
 /* Without a lock: frees when nobody uses them any more. */
 void contexts_defer(struct engine_port *port, struct context *gone);
 void contexts_free_all(struct engine_port *port);
+
+/* page.c: answers to page requests; @pasid or MODEL_NO_PASID */
+void page_answer(struct engine_port *port, uint16_t group, uint32_t pasid,
+		 uint8_t code);
+/* To the devices of that StreamID; one that is gone hears nothing. */
+void page_respond(struct engine *e, uint32_t sid, uint16_t group,
+		  uint32_t pasid, uint8_t code);
 
 /* dma.c */
 int engine_dma(struct model_port *port, const struct model_access *access,

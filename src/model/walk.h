@@ -62,6 +62,15 @@ struct walk_cache {
 	bool (*s1_find)(void *ctx, uint64_t addr, struct walk_table *table);
 	void (*s1_add)(void *ctx, uint64_t addr,
 		       const struct walk_table *table);
+	/*
+	 * The same with the page of stage 2 that the table lies in, where the
+	 * architecture keeps both in one (size_lg2 0: there is none).
+	 */
+	bool (*s1_find_at)(void *ctx, uint64_t addr, struct walk_table *table,
+			   struct walk_page *at);
+	void (*s1_add_at)(void *ctx, uint64_t addr,
+			  const struct walk_table *table,
+			  const struct walk_page *at);
 	bool (*s2_find)(void *ctx, uint64_t ipa, struct walk_table *table);
 	void (*s2_add)(void *ctx, uint64_t ipa, const struct walk_table *table);
 	bool (*ipa_find)(void *ctx, uint64_t ipa, struct walk_page *page);

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Address Translation Services, Arm IHI 0070 3.9 and 4.5. Each port that can
- * do ATS has an ATC, the device's own cache, tagged
- *	regime	1 for privileged requests
- *	vmid	1 for requests with a PASID, which @asid holds
+ * Address Translation Services, Arm IHI 0070 3.9 and 4.5; the devices' caches
+ * are in model/ats.c.
  *
  * A translation request records no translation fault: the device is told that
  * it may not. Errors of configuration are recorded if CR2.REC_CFG_ATS asks, and
@@ -19,9 +17,6 @@
 
 #include "hwdef/smmuv3_regs.h"
 #include "hwdef/smmuv3_tables.h"
-
-#define ATC_PAGES_MAX 512u /* of one request */
-#define ATC_PASIDS    1u   /* vmid of requests with a PASID */
 
 /* CR2.REC_CFG_ATS asks for it, and for C_BAD_STREAMID @also (3.9.1.2) */
 static bool config_recorded(struct smmuv3_model *m, uint8_t event,
@@ -239,12 +234,12 @@ void ats_resolve(struct visit *v, bool cold, struct ats_answer *answer)
 	}
 	if (!ctx || answer->fault.event)
 		return;
-	resolve_path(v, ctx, cold, &r, &answer->stale);
+	resolve_path(v, ctx, cold, &r, &answer->atc.stale);
 	answer->ok = r.ok;
 	answer->fault = r.fault;
-	answer->size_lg2 = r.size_lg2;
-	answer->access = access_of(ctx, v->access->flags, r.ready);
-	answer->pa = stream->eats == SMMUV3_EATS_SPLIT ? r.ipa : r.pa;
+	answer->atc.size_lg2 = r.size_lg2;
+	answer->atc.access = access_of(ctx, v->access->flags, r.ready);
+	answer->atc.pa = stream->eats == SMMUV3_EATS_SPLIT ? r.ipa : r.pa;
 }
 
 /*
@@ -284,171 +279,42 @@ static void refuse(struct visit *v, const struct ats_answer *answer,
 	}
 }
 
-static void fill(const struct iotlb_entry *e, uint64_t iova, bool found,
-		 struct model_translation *out)
+bool smmuv3_ats_resolve(struct visit *v, struct atc_answer *answer,
+			struct model_translation *out)
 {
-	*out = (struct model_translation){
-		.result = MODEL_OK,
-		.hit = found,
-		.read = e->attrs & ATC_READ,
-		.write = e->attrs & ATC_WRITE,
-		.exec = e->attrs & ATC_EXEC,
-		.size_lg2 = e->size_lg2,
-		.pa = e->out + (iova - e->iova),
-	};
-}
+	struct ats_answer full;
 
-static struct iotlb_key atc_key(const struct model_access *a)
-{
-	bool pasid = a->pasid != MODEL_NO_PASID;
-
-	return (struct iotlb_key){
-		.iova = a->iova,
-		.asid = pasid ? a->pasid : 0,
-		.vmid = pasid ? ATC_PASIDS : 0,
-		.regime = a->flags & MODEL_PRIV ? 1 : 0,
-	};
-}
-
-static uint32_t wanted(const struct model_access *a)
-{
-	if (a->flags & MODEL_WRITE)
-		return ATC_WRITE;
-	return a->flags & MODEL_EXEC ? ATC_EXEC : ATC_READ;
-}
-
-/* One page: from the ATC, else by a request. */
-static int request(struct visit *v, struct model_translation *out)
-{
-	struct iotlb_key key = atc_key(v->access);
-	uint64_t ticket = iotlb_ticket(v->port->atc);
-	struct ats_answer answer;
-	const struct iotlb_entry *found;
-	struct iotlb_entry e;
-
-	*out = (struct model_translation){ .result = MODEL_ABORTED };
-	found = iotlb_lookup(v->port->atc, &key);
-	if (found && found->attrs & wanted(v->access)) {
-		fill(found, key.iova, true, out);
-		if (v->engine->hostile)
-			out->stale = check_atc(v, found, out->pa);
-		return 0;
-	}
-	e = (struct iotlb_entry){ .serial = counted(&v->engine->serial) };
-	ats_resolve(v, false, &answer);
-	out->stale = answer.stale;
-	if (!answer.ok) {
-		refuse(v, &answer, out);
-		return -EIO;
-	}
-	e.iova = key.iova & ~low_mask(answer.size_lg2);
-	e.out = answer.pa & ~low_mask(answer.size_lg2);
-	e.leaf = e.iova;
-	e.asid = key.asid;
-	e.vmid = key.vmid;
-	e.regime = key.regime;
-	e.attrs = answer.access;
-	e.size_lg2 = answer.size_lg2;
-	e.leaf_lg2 = answer.size_lg2;
-	fill(&e, key.iova, false, out);
-	out->stale = answer.stale;
-	if (!v->quiet)
-		iotlb_insert(v->port->atc, ticket, &e);
-	return 0;
-}
-
-/* The rest of the range, as far as it goes. */
-static void request_rest(struct visit *v, uint64_t len, uint8_t size_lg2)
-{
-	struct model_access a = *v->access;
-	struct model_translation out = { .size_lg2 = size_lg2 };
-	struct visit next = *v;
-
-	next.access = &a;
-	for (unsigned int n = 1; n < ATC_PAGES_MAX; n++) {
-		uint64_t size = BIT_ULL(out.size_lg2);
-		uint64_t step = size - (a.iova & (size - 1));
-
-		if (step >= len || a.iova + step < a.iova)
-			return;
-		a.iova += step;
-		len -= step;
-		next.len = len;
-		if (request(&next, &out))
-			return;
-	}
+	ats_resolve(v, false, &full);
+	*answer = full.atc;
+	out->stale = full.atc.stale;
+	if (!full.ok)
+		refuse(v, &full, out);
+	return full.ok;
 }
 
 /* SMMUEN is 0 (3.9.1.2) */
-static int request_off(struct visit *v, struct model_translation *out)
+bool smmuv3_ats_open(struct visit *v, struct model_translation *out)
 {
-	const struct ats_answer answer = {
+	const struct ats_answer off = {
 		.fault.event = SMMUV3_EVT_F_BAD_ATS_TREQ,
 	};
 
-	refuse(v, &answer, out);
-	return -EIO;
-}
-
-static int request_all(struct visit *v, struct model_translation *out)
-{
-	struct smmuv3_model *m = smmu_of(v);
-	int rc;
-
-	*out = (struct model_translation){ .result = MODEL_ABORTED };
-	if (!(m->id.idr[0] & SMMUV3_IDR0_ATS) ||
-	    __atomic_load_n(&v->port->failed, __ATOMIC_ACQUIRE))
-		return -EIO;
-	if (__atomic_load_n(&m->engine.mode, __ATOMIC_ACQUIRE) !=
+	if (!(smmu_of(v)->id.idr[0] & SMMUV3_IDR0_ATS))
+		return false;
+	if (__atomic_load_n(&v->engine->mode, __ATOMIC_ACQUIRE) ==
 	    MODE_TRANSLATE)
-		return request_off(v, out);
-	rc = request(v, out);
-	if (!rc)
-		request_rest(v, v->len, out->size_lg2);
-	return rc;
-}
-
-int ats_request(struct model_port *opaque, const struct model_access *access,
-		uint64_t len, struct model_translation *out)
-{
-	struct engine_port *port = to_port(opaque);
-	struct model_access ask = *access;
-	struct visit v = {
-		.engine = port->engine,
-		.port = port,
-		.access = &ask,
-		.len = len,
-		.quiet = access->flags & MODEL_QUIET,
-	};
-	struct slot spare;
-	int rc;
-
-	if (ask.pasid == MODEL_NO_PASID) /* it would bring them (13.7) */
-		ask.flags &= ~(MODEL_PRIV | MODEL_EXEC);
-	if (!port->atc)
-		return -EOPNOTSUPP;
-	reader_enter();
-	v.slot = slot_enter(port, &spare);
-	rc = request_all(&v, out);
-	slot_leave(port, v.slot, &spare);
-	reader_exit();
-	return rc;
+		return true;
+	refuse(v, &off, out);
+	return false;
 }
 
 /* G takes the PASIDs all together; without SSV it is the entries without. */
 static void atc_inval(const struct smmuv3_cmd *cmd, struct iotlb_inval *inval)
 {
-	*inval = (struct iotlb_inval){
-		.first = cmd->first,
-		.last = cmd->last,
-		.by = IOTLB_BY_VMID | IOTLB_BY_RANGE,
-		.regimes = 0x3,
-		.vmid = cmd->ssv ? ATC_PASIDS : 0,
-	};
-	if (!cmd->global) {
-		inval->by |= IOTLB_BY_ASID;
-		inval->asid = cmd->ssid;
-	}
+	atc_scope(cmd->ssv ? cmd->ssid : MODEL_NO_PASID, cmd->first, cmd->last,
+		  inval);
+	if (cmd->global)
+		inval->by &= ~IOTLB_BY_ASID;
 }
 
 /* To the devices of that StreamID and no others; an answer may be missing. */

@@ -171,8 +171,9 @@ bool check_atc(struct visit *v, const struct iotlb_entry *entry, uint64_t pa)
 
 	cold.quiet = true;
 	ats_resolve(&cold, true, &now);
-	if (now.ok && now.pa == pa && !(entry->attrs & ~now.access & 0x7u))
+	if (now.ok && now.atc.pa == pa &&
+	    !(entry->attrs & ~now.atc.access & 0x7u))
 		return false;
-	tell(v, &part, true, pa, now.ok, now.pa);
+	tell(v, &part, true, pa, now.ok, now.atc.pa);
 	return true;
 }

@@ -218,22 +218,17 @@ void stall_report(struct smmuv3_model *m);
 void ats_translated(struct visit *v, struct model_translation *out);
 /* A translated transaction that may not be: F_TRANSL_FORBIDDEN. */
 void ats_forbidden(struct visit *v, struct model_translation *out);
-int ats_request(struct model_port *port, const struct model_access *access,
-		uint64_t len, struct model_translation *out);
+bool smmuv3_ats_resolve(struct visit *v, struct atc_answer *answer,
+			struct model_translation *out);
+bool smmuv3_ats_open(struct visit *v, struct model_translation *out);
 void ats_invalidate(struct smmuv3_model *m, const struct smmuv3_cmd *cmd);
 /* Where there is no valid STE: recorded if CR2 asks for it (3.9.1.2, 8.1). */
 void ats_no_stream(struct visit *v, const struct smmuv3_fault *fault);
 /* What a translation request for the visit's access is answered. */
-#define ATC_READ  0x1u
-#define ATC_WRITE 0x2u
-#define ATC_EXEC  0x4u
 struct ats_answer {
 	bool ok;
-	bool stale; /* by the checker */
 	bool mev;
-	uint8_t access; /* ATC_* */
-	uint8_t size_lg2;
-	uint64_t pa;
+	struct atc_answer atc;
 	struct smmuv3_fault fault; /* if not ok */
 };
 void ats_resolve(struct visit *v, bool cold, struct ats_answer *answer);

@@ -134,6 +134,9 @@ static const struct engine_ops engine_ops = {
 	.translate = smmuv3_translate,
 	.port_gone = stall_forget,
 	.port_fini = context_fini,
+	.ats_resolve = smmuv3_ats_resolve,
+	.ats_open = smmuv3_ats_open,
+	.ats_check = check_atc,
 };
 
 static void model_init(struct smmuv3_model *m,

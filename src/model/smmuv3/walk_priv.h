@@ -7,6 +7,7 @@
 
 #include "base/bits.h"
 #include "hwdef/armv8_pt.h"
+#include "model/recent.h"
 #include "model/smmuv3/walk.h"
 
 #define LEAF_LEVEL 3
@@ -30,12 +31,6 @@ struct descriptor {
 	uint64_t addr; /* stage 1 under stage 2: an IPA */
 	uint64_t pa;
 };
-
-/* low_mask() for sizes of pages, which are below 64 */
-static inline uint64_t below(unsigned int lg2)
-{
-	return (1ULL << lg2) - 1;
-}
 
 static inline unsigned int level_shift(const struct smmuv3_tt *tt,
 				       unsigned int level)
@@ -129,46 +124,17 @@ struct s2_memo {
 	uint8_t span_lg2;
 };
 
-static inline bool covers(uint64_t first, unsigned int lg2, uint64_t addr)
-{
-	return lg2 && !((first ^ addr) >> lg2);
-}
-
-/* Where the table for @addr is kept. Neighbours in what one table maps share.
- */
-static inline struct walk_recent *recent_at(const struct walk_env *env,
-					    unsigned int stage, uint64_t addr,
-					    const struct smmuv3_tt *tt)
-{
-	unsigned int lg2 = level_shift(tt, LEAF_LEVEL - 1);
-
-	return &env->recents->at[stage - 1][(addr >> lg2) % WALK_RECENT];
-}
-
-static inline uint64_t recent_tag(const struct walk_env *env,
-				  unsigned int stage,
-				  const struct smmuv3_tt *tt)
-{
-	return env->recents->tag[stage - 1] | (uint64_t)tt->granule_lg2 << 24;
-}
-
 /* NULL: not known */
 static inline const struct walk_recent *recent_find(const struct walk_env *env,
 						    unsigned int stage,
 						    uint64_t addr,
 						    const struct smmuv3_tt *tt)
 {
-	const struct walk_recent *recent;
+	const struct walk_recent *recent = walk_recent_find(
+		env, stage, addr, level_shift(tt, LEAF_LEVEL - 1),
+		tt->granule_lg2);
 
-	if (!env->recents)
-		return NULL;
-	recent = recent_at(env, stage, addr, tt);
-	if (recent->stamp != env->recents->stamp ||
-	    recent->tag != recent_tag(env, stage, tt) ||
-	    !covers(recent->table.first, recent->table.size_lg2, addr) ||
-	    recent->table.level <= tt->start_level)
-		return NULL;
-	return recent;
+	return recent && recent->table.level > tt->start_level ? recent : NULL;
 }
 
 /* The table at @at, where a walk for @addr has ended */
@@ -177,23 +143,21 @@ static inline void recent_keep(const struct walk_env *env, unsigned int stage,
 			       const struct position *at,
 			       const struct walk_page *page)
 {
-	struct walk_recent *recent;
 	unsigned int lg2;
+	struct walk_table table;
 
 	if (!env->recents || env->quiet || at->level <= tt->start_level)
 		return;
 	lg2 = level_shift(tt, at->level - 1u);
-	recent = recent_at(env, stage, addr, tt);
-	recent->stamp = env->recents->stamp;
-	recent->tag = recent_tag(env, stage, tt);
-	recent->table = (struct walk_table){
+	table = (struct walk_table){
 		.table = at->table,
 		.first = addr & ~below(lg2),
 		.size_lg2 = (uint8_t)lg2,
 		.level = at->level,
 		.attrs = at->attrs,
 	};
-	recent->page = *page;
+	walk_recent_keep(env, stage, addr, level_shift(tt, LEAF_LEVEL - 1),
+			 tt->granule_lg2, &table, page);
 }
 
 /*

@@ -9,22 +9,22 @@
 
 #define MAX_DWORDS 8
 
-static bool fail(struct vtd_fault *fault, uint8_t reason)
+static bool fail(struct vtd_denial *fault, uint8_t reason)
 {
-	*fault = (struct vtd_fault){ .reason = reason };
+	*fault = (struct vtd_denial){ .reason = reason };
 	return false;
 }
 
 /* A qualified fault, which an FPD on the way keeps from being reported. */
-static bool fail_qualified(struct vtd_fault *fault, uint8_t reason, bool fpd)
+static bool fail_qualified(struct vtd_denial *fault, uint8_t reason, bool fpd)
 {
-	*fault = (struct vtd_fault){ .reason = reason, .unreported = fpd };
+	*fault = (struct vtd_denial){ .reason = reason, .unreported = fpd };
 	return false;
 }
 
 /* @n doublewords at @pa in CPU order */
 static bool fetch(const struct walk_env *env, uint64_t pa, uint64_t *dw,
-		  unsigned int n, struct vtd_fault *fault, uint8_t reason)
+		  unsigned int n, struct vtd_denial *fault, uint8_t reason)
 {
 	uint64_t raw[MAX_DWORDS];
 
@@ -72,7 +72,7 @@ static uint8_t aw_levels(const struct vtd_id *id, uint64_t aw)
 /* ---- legacy mode ---- */
 
 static bool legacy_root(const struct walk_env *env, uint64_t rta, uint16_t sid,
-			uint64_t *table, struct vtd_fault *fault)
+			uint64_t *table, struct vtd_denial *fault)
 {
 	uint64_t at = (rta & VTD_RTADDR_RTA) + (sid >> 8) * VTD_ROOT_SIZE;
 	uint64_t dw[2];
@@ -107,7 +107,7 @@ static bool legacy_type(const struct vtd_id *id, uint64_t tt,
 
 static bool legacy_load(const struct walk_env *env, const struct vtd_id *id,
 			uint64_t rta, uint16_t sid, struct vtd_source *source,
-			struct vtd_fault *fault)
+			struct vtd_denial *fault)
 {
 	uint64_t table, reserved, dw[2];
 
@@ -141,7 +141,7 @@ static bool legacy_load(const struct walk_env *env, const struct vtd_id *id,
 /* 9.2: functions of devices 16 to 31 have a table of their own */
 static bool scalable_root(const struct walk_env *env, uint64_t rta,
 			  uint16_t sid, uint64_t *table,
-			  struct vtd_fault *fault)
+			  struct vtd_denial *fault)
 {
 	uint64_t at = (rta & VTD_RTADDR_RTA) + (sid >> 8) * VTD_ROOT_SIZE;
 	unsigned int half = (sid >> 7) & 1;
@@ -173,7 +173,7 @@ static bool scalable_reserved(const struct walk_env *env,
 
 static bool scalable_load(const struct walk_env *env, const struct vtd_id *id,
 			  uint64_t rta, uint16_t sid, struct vtd_source *source,
-			  struct vtd_fault *fault)
+			  struct vtd_denial *fault)
 {
 	uint64_t table, dw[4];
 
@@ -206,10 +206,10 @@ static bool scalable_load(const struct walk_env *env, const struct vtd_id *id,
 
 bool vtd_source_load(const struct walk_env *env, const struct vtd_id *id,
 		     uint64_t rta, uint16_t sid, struct vtd_source *source,
-		     struct vtd_fault *fault)
+		     struct vtd_denial *fault)
 {
 	*source = (struct vtd_source){ 0 };
-	*fault = (struct vtd_fault){ 0 };
+	*fault = (struct vtd_denial){ 0 };
 	switch (field_get(VTD_RTADDR_TTM, rta)) {
 	case VTD_TTM_LEGACY:
 		return legacy_load(env, id, rta, sid, source, fault);
@@ -228,10 +228,18 @@ bool vtd_source_load(const struct walk_env *env, const struct vtd_id *id,
 
 /* ---- admission ---- */
 
+bool vtd_mode_admits(uint64_t rta, const struct vtd_input *req,
+		     struct vtd_denial *fault)
+{
+	if (req->pv && field_get(VTD_RTADDR_TTM, rta) == VTD_TTM_LEGACY)
+		return fail(fault, VTD_FR_RTA_2_PASID);
+	return true;
+}
+
 static bool pasid_admitted(const struct vtd_id *id,
 			   const struct vtd_source *source,
-			   const struct vtd_request *req,
-			   struct vtd_fault *fault)
+			   const struct vtd_input *req,
+			   struct vtd_denial *fault)
 {
 	bool fpd = source->fpd;
 
@@ -250,11 +258,9 @@ static bool pasid_admitted(const struct vtd_id *id,
 }
 
 bool vtd_source_admits(const struct vtd_id *id, const struct vtd_source *source,
-		       const struct vtd_request *req, uint32_t *pasid,
-		       struct vtd_fault *fault)
+		       const struct vtd_input *req, uint32_t *pasid,
+		       struct vtd_denial *fault)
 {
-	if (!source->scalable && req->pv)
-		return fail(fault, VTD_FR_RTA_2_PASID);
 	if (req->at != VTD_AT_UNTRANSLATED && !source->ats)
 		return fail_qualified(fault,
 				      source->scalable ? VTD_FR_SCT_5_DTE
@@ -290,22 +296,18 @@ static void legacy_space(const struct vtd_id *id,
 	};
 }
 
+/* No cache keeps them (6.2). */
 static bool directory_entry(const struct walk_env *env,
 			    const struct vtd_source *source, uint32_t pasid,
-			    bool *fpd, uint64_t *table, struct vtd_fault *fault)
+			    bool *fpd, uint64_t *table,
+			    struct vtd_denial *fault)
 {
 	uint32_t index = pasid >> VTD_PASID_TABLE_LG2;
 	uint64_t at = source->directory + (uint64_t)index * VTD_PASID_DIR_SIZE;
-	const struct walk_cache *cache = env->cache;
 	uint64_t dw;
 
-	if (!cache || !cache->dir_find ||
-	    !cache->dir_find(env->cache_ctx, index, at, &dw)) {
-		if (!fetch(env, at, &dw, 1, fault, VTD_FR_SPD_1_ACCESS))
-			return false;
-		if (cache && cache->dir_add && !env->quiet)
-			cache->dir_add(env->cache_ctx, index, at, dw);
-	}
+	if (!fetch(env, at, &dw, 1, fault, VTD_FR_SPD_1_ACCESS))
+		return false;
 	*fpd |= !!(dw & VTD_PASID_DIR_0_FPD);
 	if (!(dw & VTD_PASID_DIR_0_P))
 		return fail_qualified(fault, VTD_FR_SPD_2_NOT_PRESENT, *fpd);
@@ -321,24 +323,20 @@ static bool pasid_reserved(const struct walk_env *env, const struct vtd_id *id,
 {
 	bool ss = id->ecap & VTD_ECAP_SSTS;
 	bool fs = id->ecap & VTD_ECAP_FSTS;
-	uint64_t pgtt = field_get(VTD_PASID_0_PGTT, dw[0]);
-	uint64_t first = GENMASK_ULL(11, 10) | BIT_ULL(5);
+	/* 63:HAW and 191:HAW+128 are reserved whatever uses the pointers */
+	uint64_t first = GENMASK_ULL(11, 10) | BIT_ULL(5) | beyond(env);
 	uint64_t second =
 		GENMASK_ULL(22, 16) | GENMASK_ULL(63, 25) | did_reserved(id, 0);
-	uint64_t third = GENMASK_ULL(11, 8) | BIT_ULL(1);
+	uint64_t third = GENMASK_ULL(11, 8) | BIT_ULL(1) | beyond(env);
 
 	first |= unless(ss, VTD_PASID_0_AW | VTD_PASID_0_SSPTPTR);
 	first |= unless(ss && id->ecap & VTD_ECAP_SSADS, VTD_PASID_0_SSADE);
-	if (pgtt == VTD_PGTT_SS || pgtt == VTD_PGTT_NESTED)
-		first |= beyond(env);
 	second |= unless(id->ecap & VTD_ECAP_SMPWCS, VTD_PASID_1_PWSNP);
 	second |= unless(id->ecap & VTD_ECAP_SC, VTD_PASID_1_PGSNP);
 	third |= unless(fs, VTD_PASID_2_FSPM | VTD_PASID_2_WPE |
 				    VTD_PASID_2_FSPTPTR);
 	third |= unless(id->ecap & VTD_ECAP_SRS, VTD_PASID_2_SRE);
 	third |= unless(id->ecap & VTD_ECAP_EAFS, VTD_PASID_2_EAFE);
-	if (pgtt == VTD_PGTT_FS)
-		third |= beyond(env);
 	if ((dw[0] & first) || (dw[1] & second) || (dw[2] & third))
 		return true;
 	return dw[3] || dw[4] || dw[5] || dw[6] || dw[7];
@@ -389,7 +387,7 @@ static bool space_valid(const struct vtd_id *id, const struct vtd_space *space,
 
 static bool table_entry(const struct walk_env *env, const struct vtd_id *id,
 			uint64_t at, struct vtd_space *space,
-			struct vtd_fault *fault)
+			struct vtd_denial *fault)
 {
 	uint64_t dw[8];
 
@@ -420,11 +418,11 @@ static bool table_entry(const struct walk_env *env, const struct vtd_id *id,
 
 bool vtd_space_load(const struct walk_env *env, const struct vtd_id *id,
 		    const struct vtd_source *source, uint32_t pasid,
-		    struct vtd_space *space, struct vtd_fault *fault)
+		    struct vtd_space *space, struct vtd_denial *fault)
 {
 	uint64_t table;
 
-	*fault = (struct vtd_fault){ 0 };
+	*fault = (struct vtd_denial){ 0 };
 	if (!source->scalable) {
 		legacy_space(id, source, space);
 		return true;

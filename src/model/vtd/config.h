@@ -13,16 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "hwdef/vtd_fault.h"
+#include "front/vtd/front.h"
 #include "hwdef/vtd_tables.h"
 #include "model/walk.h"
-
-/* Values of the identification registers: what the model obeys */
-struct vtd_id {
-	uint32_t ver;
-	uint64_t cap;
-	uint64_t ecap;
-};
 
 /* FRCD.AT (11.4.7.6) */
 enum vtd_at {
@@ -32,7 +25,7 @@ enum vtd_at {
 };
 
 /* A request; @priv and @exec are the device's words, with a PASID only. */
-struct vtd_request {
+struct vtd_input {
 	uint64_t addr;
 	uint32_t pasid; /* if @pv */
 	uint16_t sid;
@@ -43,7 +36,8 @@ struct vtd_request {
 	bool exec;
 };
 
-struct vtd_fault {
+/* Why a request is refused. */
+struct vtd_denial {
 	uint8_t reason;	 /* VTD_FR_*; 0: none */
 	bool unreported; /* an FPD on the way says so, and the fault is
 			  * qualified (7.1.1) */
@@ -96,27 +90,23 @@ struct vtd_space {
  */
 bool vtd_source_load(const struct walk_env *env, const struct vtd_id *id,
 		     uint64_t rta, uint16_t sid, struct vtd_source *source,
-		     struct vtd_fault *fault);
+		     struct vtd_denial *fault);
+
+/* What no table is needed for: a PASID in legacy mode (RTA.2) */
+bool vtd_mode_admits(uint64_t rta, const struct vtd_input *req,
+		     struct vtd_denial *fault);
 
 /*
- * Does @source let the request in (SCT.5 to SCT.9, LCT.5, RTA.2)? *pasid is
+ * Does @source let the request in (SCT.5 to SCT.10, LCT.5)? *pasid is
  * the one that its space is found by.
  */
 bool vtd_source_admits(const struct vtd_id *id, const struct vtd_source *source,
-		       const struct vtd_request *req, uint32_t *pasid,
-		       struct vtd_fault *fault);
+		       const struct vtd_input *req, uint32_t *pasid,
+		       struct vtd_denial *fault);
 
 /* The space of @pasid behind @source; false: *fault. */
 bool vtd_space_load(const struct walk_env *env, const struct vtd_id *id,
 		    const struct vtd_source *source, uint32_t pasid,
-		    struct vtd_space *space, struct vtd_fault *fault);
-
-/* Host address width: the model's OAS */
-#define VTD_HAW_MAX 52
-
-static inline bool vtd_has(uint64_t reg, uint64_t bits)
-{
-	return (reg & bits) == bits;
-}
+		    struct vtd_space *space, struct vtd_denial *fault);
 
 #endif

@@ -13,10 +13,10 @@ struct fs_walk {
 	const struct walk_env *env;
 	const struct vtd_id *id;
 	const struct vtd_space *space;
-	const struct vtd_request *req;
+	const struct vtd_input *req;
 	struct walk_page memo; /* nested: where tables were found last */
 	struct walk_page *page;
-	struct vtd_fault *fault;
+	struct vtd_denial *fault;
 };
 
 /* An entry as it was read: where, and what */
@@ -76,17 +76,13 @@ static bool fs_may_write(const struct fs_walk *w, uint8_t rights, bool priv)
 	return rights & RIGHT_WRITE || (priv && !w->space->wpe);
 }
 
-static uint8_t fs_allowed(const struct fs_walk *w, uint8_t rights)
+static uint8_t fs_allowed(uint8_t rights)
 {
-	uint8_t perms = PERM_PRIV_R;
+	unsigned int user = !!(rights & RIGHT_USER);
+	unsigned int write = !!(rights & RIGHT_WRITE);
 
-	if (rights & RIGHT_USER)
-		perms |= PERM_USER_R;
-	if (rights & RIGHT_USER && fs_may_write(w, rights, false))
-		perms |= PERM_USER_W;
-	if (fs_may_write(w, rights, true))
-		perms |= PERM_PRIV_W;
-	return perms;
+	return (uint8_t)(PERM_PRIV_R | VTD_PERM_FORCED_W | write * PERM_PRIV_W |
+			 user * PERM_USER_R | (user & write) * PERM_USER_W);
 }
 
 /* What the access sets (3.6.2) */
@@ -116,7 +112,7 @@ static int fs_update(struct fs_walk *w, unsigned int level, struct entry *e,
 	}
 	if (w->env->quiet)
 		return 0;
-	if (!w->space->pwsnp && w->id->ecap & VTD_ECAP_SMPWCS) {
+	if (!w->space->pwsnp) { /* as without ECAP.SMPWCS */
 		vtd_fail(w->fault, VTD_FR_SFS_9_NO_SNOOP, level);
 		return -EFAULT;
 	}
@@ -140,7 +136,7 @@ static void fs_page(const struct fs_walk *w, unsigned int level, uint8_t rights,
 		.out = entry & VTD_FS_ADDR & ~low_mask(lg2),
 		.size_lg2 = (uint8_t)lg2,
 		.level = (uint8_t)level,
-		.allowed = fs_allowed(w, rights),
+		.allowed = fs_allowed(rights),
 	};
 	w->page->ready = w->page->allowed;
 	if (!(entry & VTD_FS_D))
@@ -178,8 +174,6 @@ static bool fs_valid(const struct fs_walk *w, unsigned int level,
 static int fs_entry(struct fs_walk *w, struct position *at, struct entry *e)
 {
 	bool leaf = fs_is_leaf(at->level, e->value);
-	const struct walk_cache *cache = w->env->cache;
-	struct walk_table table;
 	uint8_t rights;
 	int rc;
 
@@ -200,35 +194,69 @@ static int fs_entry(struct fs_walk *w, struct position *at, struct entry *e)
 	at->rights = rights;
 	at->table = e->value & VTD_FS_ADDR;
 	at->level--;
-	if (adds(w->env) && cache->s1_add) {
-		table_of(at, w->req->addr, &table);
-		cache->s1_add(w->env->cache_ctx, w->req->addr, &table);
-	}
 	return 1;
+}
+
+/* The table at @at has just been reached and, nested, found in @w->memo. */
+static void fs_add(const struct fs_walk *w, const struct position *at)
+{
+	const struct walk_cache *cache = w->env->cache;
+	struct walk_table table;
+
+	if (!adds(w->env) || !cache->s1_add_at)
+		return;
+	table_of(at, w->req->addr, &table);
+	cache->s1_add_at(w->env->cache_ctx, w->req->addr, &table, &w->memo);
 }
 
 /*
  * A table known from before is of use only if all on the way to it may be
  * used by this request; else the walk finds out where not.
  */
-static void fs_start(const struct fs_walk *w, struct position *at)
+static bool fs_start_at(struct fs_walk *w, const struct walk_table *table,
+			const struct walk_page *page, struct position *at)
+{
+	if (!w->env->any && !w->req->priv && !(table->attrs & RIGHT_USER))
+		return false;
+	at->table = table->table;
+	at->level = table->level;
+	at->rights = table->attrs;
+	w->memo = *page;
+	return true;
+}
+
+static void fs_start(struct fs_walk *w, struct position *at)
 {
 	const struct walk_cache *cache = w->env->cache;
+	const struct walk_recent *recent;
 	struct walk_table found;
+	struct walk_page page;
 
+	recent = walk_recent_find(w->env, 1, w->req->addr, LAST_SPAN,
+				  w->space->fs_levels);
+	if (recent && fs_start_at(w, &recent->table, &recent->page, at))
+		return;
+	if (cache && cache->s1_find_at &&
+	    cache->s1_find_at(w->env->cache_ctx, w->req->addr, &found, &page) &&
+	    fs_start_at(w, &found, &page, at))
+		return;
 	*at = (struct position){
 		.table = w->space->fs_root,
 		.level = w->space->fs_levels,
 		.rights = RIGHT_USER | RIGHT_WRITE,
 	};
-	if (!cache || !cache->s1_find ||
-	    !cache->s1_find(w->env->cache_ctx, w->req->addr, &found))
+}
+
+static void fs_keep(const struct fs_walk *w, const struct position *at)
+{
+	struct walk_table table;
+
+	if (!w->env->recents || w->env->quiet ||
+	    at->level == w->space->fs_levels)
 		return;
-	if (!w->env->any && !w->req->priv && !(found.attrs & RIGHT_USER))
-		return;
-	at->table = found.table;
-	at->level = found.level;
-	at->rights = found.attrs;
+	table_of(at, w->req->addr, &table);
+	walk_recent_keep(w->env, 1, w->req->addr, LAST_SPAN,
+			 w->space->fs_levels, &table, &w->memo);
 }
 
 /* 48 or 57 bits, the upper ones all the same (SGN.1) */
@@ -240,7 +268,7 @@ static bool canonical(const struct vtd_space *space, uint64_t addr)
 	       addr;
 }
 
-static bool fs_unreadable(const struct fs_walk *w, unsigned int level,
+static void fs_unreadable(const struct fs_walk *w, unsigned int level,
 			  uint64_t pa)
 {
 	vtd_fail(w->fault,
@@ -248,39 +276,52 @@ static bool fs_unreadable(const struct fs_walk *w, unsigned int level,
 					      : VTD_FR_SFS_1_ACCESS,
 		 level);
 	w->fault->fetch = pa;
-	return false;
+}
+
+/* 1, 0, -EAGAIN, -EFAULT as fs_entry(); @reached: by the last step */
+static int fs_step(struct fs_walk *w, struct position *at, bool reached)
+{
+	struct entry e = { .addr = entry_at(at, w->req->addr) };
+	uint64_t raw;
+
+	if (!fs_locate(w, at->level, e.addr, false, &e.pa))
+		return -EFAULT;
+	if (reached)
+		fs_add(w, at);
+	if (phys_cursor_load64(w->env->phys, &w->env->cursors->s1, e.pa,
+			       &raw)) {
+		fs_unreadable(w, at->level, e.pa);
+		return -EFAULT;
+	}
+	e.value = le64toh(raw);
+	tell(w->env, false, at->level, e.pa, e.value);
+	return fs_entry(w, at, &e);
 }
 
 static bool fs_walk(struct fs_walk *w)
 {
 	unsigned int tries = UPDATE_TRIES;
 	struct position at;
+	uint8_t from;
 	int rc;
 
 	if (!canonical(w->space, w->req->addr))
 		return vtd_fail(w->fault, VTD_FR_SGN_1_CANONICAL,
 				w->space->fs_levels);
 	fs_start(w, &at);
-	do {
-		struct entry e = { .addr = entry_at(&at, w->req->addr) };
-		uint64_t raw;
-
-		if (!fs_locate(w, at.level, e.addr, false, &e.pa))
-			return false;
-		if (phys_cursor_load64(w->env->phys, &w->env->cursors->s1, e.pa,
-				       &raw))
-			return fs_unreadable(w, at.level, e.pa);
-		e.value = le64toh(raw);
-		tell(w->env, false, at.level, e.pa, e.value);
-		rc = fs_entry(w, &at, &e);
-	} while (rc == 1 || (rc == -EAGAIN && --tries));
+	from = at.level;
+	rc = fs_step(w, &at, false);
+	while (rc == 1 || (rc == -EAGAIN && --tries))
+		rc = fs_step(w, &at, rc == 1);
 	if (rc == -EAGAIN)
 		return vtd_fail(w->fault, VTD_FR_SFS_10_UPDATE, at.level);
+	if (!rc && at.level != from)
+		fs_keep(w, &at);
 	return !rc;
 }
 
 /* The page that both leaves have in common */
-static void combine(const struct vtd_request *req, struct vtd_walk *out)
+static void combine(const struct vtd_input *req, struct vtd_walk *out)
 {
 	const struct walk_page *small =
 		out->ss.size_lg2 < out->leaf.size_lg2 ? &out->ss : &out->leaf;
@@ -294,7 +335,7 @@ static void combine(const struct vtd_request *req, struct vtd_walk *out)
 	out->allowed = out->leaf.allowed & out->ss.allowed;
 }
 
-static void alone(const struct vtd_request *req, struct vtd_walk *out)
+static void alone(const struct vtd_input *req, struct vtd_walk *out)
 {
 	uint64_t offset = req->addr & low_mask(out->leaf.size_lg2);
 
@@ -308,7 +349,7 @@ static void alone(const struct vtd_request *req, struct vtd_walk *out)
 
 static bool walk_first(const struct walk_env *env, const struct vtd_id *id,
 		       const struct vtd_space *space,
-		       const struct vtd_request *req, struct vtd_walk *out)
+		       const struct vtd_input *req, struct vtd_walk *out)
 {
 	struct fs_walk w = {
 		.env = env,
@@ -342,7 +383,7 @@ static bool walk_first(const struct walk_env *env, const struct vtd_id *id,
 
 static bool walk_second(const struct walk_env *env, const struct vtd_id *id,
 			const struct vtd_space *space,
-			const struct vtd_request *req, struct vtd_walk *out)
+			const struct vtd_input *req, struct vtd_walk *out)
 {
 	const struct ss_access a = {
 		.gpa = req->addr,
@@ -358,14 +399,14 @@ static bool walk_second(const struct walk_env *env, const struct vtd_id *id,
 }
 
 bool vtd_walk(const struct walk_env *env, const struct vtd_id *id,
-	      const struct vtd_space *space, const struct vtd_request *req,
+	      const struct vtd_space *space, const struct vtd_input *req,
 	      struct vtd_walk *out)
 {
 	bool ok;
 
 	out->leaf.size_lg2 = 0;
 	out->ss.size_lg2 = 0;
-	out->fault = (struct vtd_fault){ 0 };
+	out->fault = (struct vtd_denial){ 0 };
 	if (space->pgtt == VTD_PGTT_SS)
 		ok = walk_second(env, id, space, req, out);
 	else
@@ -381,7 +422,7 @@ bool vtd_walk(const struct walk_env *env, const struct vtd_id *id,
 }
 
 bool vtd_space_admits(const struct vtd_space *space,
-		      const struct vtd_request *req, struct vtd_fault *fault)
+		      const struct vtd_input *req, struct vtd_denial *fault)
 {
 	uint8_t reason = 0;
 
@@ -389,7 +430,7 @@ bool vtd_space_admits(const struct vtd_space *space,
 		reason = VTD_FR_SPT_5_EXECUTE;
 	else if (space->scalable && req->priv && !space->sre)
 		reason = VTD_FR_SPT_6_SUPERVISOR;
-	*fault = (struct vtd_fault){
+	*fault = (struct vtd_denial){
 		.reason = reason,
 		.unreported = space->fpd,
 	};

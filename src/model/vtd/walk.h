@@ -24,7 +24,7 @@ struct vtd_walk {
 	uint8_t allowed;
 	struct walk_page leaf; /* the first stage's, or the second's if alone */
 	struct walk_page ss;   /* the second stage's, if nested */
-	struct vtd_fault fault; /* if the walk failed */
+	struct vtd_denial fault; /* if the walk failed */
 };
 
 /*
@@ -33,19 +33,28 @@ struct vtd_walk {
  * need be. On false @out->fault says why; nothing else is valid.
  */
 bool vtd_walk(const struct walk_env *env, const struct vtd_id *id,
-	      const struct vtd_space *space, const struct vtd_request *req,
+	      const struct vtd_space *space, const struct vtd_input *req,
 	      struct vtd_walk *out);
 
 /* Does @space let such a request in at all (SPT.5, SPT.6)? */
 bool vtd_space_admits(const struct vtd_space *space,
-		      const struct vtd_request *req, struct vtd_fault *fault);
+		      const struct vtd_input *req, struct vtd_denial *fault);
 
-/* The bit of PERM_* that permits @req. */
-static inline uint8_t vtd_access_bit(const struct vtd_request *req)
+/*
+ * What permits a supervisor's write without WPE: it needs no R/W. Entries are
+ * shared by spaces that may differ in WPE, so they keep both.
+ */
+#define VTD_PERM_FORCED_W PERM_PRIV_X
+
+/* The bit of PERM_* that permits @req in @space. */
+static inline uint8_t vtd_access_bit(const struct vtd_space *space,
+				     const struct vtd_input *req)
 {
-	uint8_t bit = req->write ? PERM_PRIV_W : PERM_PRIV_R;
-
-	return req->priv ? bit : (uint8_t)(bit << 4);
+	if (!req->priv)
+		return req->write ? PERM_USER_W : PERM_USER_R;
+	if (!req->write)
+		return PERM_PRIV_R;
+	return space->wpe ? PERM_PRIV_W : VTD_PERM_FORCED_W;
 }
 
 #endif

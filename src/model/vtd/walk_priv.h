@@ -7,13 +7,17 @@
 
 #include "base/bits.h"
 #include "hwdef/vtd_regs.h"
+#include "model/recent.h"
 #include "model/vtd/walk.h"
 
 /* Readings of one entry that other agents keep changing */
 #define UPDATE_TRIES 16
 
 #define ANY_R	     (PERM_PRIV_R | PERM_USER_R)
-#define ANY_W	     (PERM_PRIV_W | PERM_USER_W)
+#define ANY_W	     (PERM_PRIV_W | PERM_USER_W | VTD_PERM_FORCED_W)
+
+/* Tables of the last level map 2 MiB: what recent ones are told apart by */
+#define LAST_SPAN 21
 
 /*
  * Where a walk stands: the next entry is one of this table's. Levels count
@@ -53,10 +57,10 @@ static inline bool adds(const struct walk_env *env)
 	return env->cache && !env->quiet;
 }
 
-static inline bool vtd_fail(struct vtd_fault *fault, uint8_t reason,
+static inline bool vtd_fail(struct vtd_denial *fault, uint8_t reason,
 			    unsigned int level)
 {
-	*fault = (struct vtd_fault){
+	*fault = (struct vtd_denial){
 		.reason = reason,
 		.level = (uint8_t)level,
 	};
@@ -99,7 +103,7 @@ struct ss_access {
  */
 bool vtd_walk_ss(const struct walk_env *env, const struct vtd_id *id,
 		 const struct vtd_space *space, const struct ss_access *a,
-		 struct walk_page *page, struct vtd_fault *fault);
+		 struct walk_page *page, struct vtd_denial *fault);
 
 /*
  * Sets @bits in the entry at @pa, which read @entry. 0; -EAGAIN: it is another

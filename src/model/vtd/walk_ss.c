@@ -10,7 +10,7 @@ struct ss_walk {
 	const struct vtd_space *space;
 	const struct ss_access *a;
 	struct walk_page *page;
-	struct vtd_fault *fault;
+	struct vtd_denial *fault;
 };
 
 /* Legacy mode numbers its faults differently (7.1.3). */
@@ -152,13 +152,20 @@ static void ss_page(const struct ss_walk *w, const struct position *at,
 		w->page->ready = 0;
 }
 
+/* A table of the first stage, which with SSADE must be writable (3.8.1) */
+static bool ss_guards(const struct ss_walk *w)
+{
+	return w->space->ssade && w->a->why >= SS_TABLE_ROOT;
+}
+
 static bool ss_permits(const struct ss_walk *w, const struct position *at)
 {
 	if (w->env->any)
 		return true;
 	if (w->a->write && !(at->rights & RIGHT_W))
 		return ss_denied(w, true, at->level);
-	if (w->a->read && !(at->rights & RIGHT_R))
+	if ((w->a->read && !(at->rights & RIGHT_R)) ||
+	    (ss_guards(w) && !(at->rights & RIGHT_W)))
 		return ss_denied(w, false, at->level);
 	return true;
 }
@@ -207,46 +214,64 @@ static int ss_entry(const struct ss_walk *w, struct position *at, uint64_t pa,
 	return 1;
 }
 
-static void ss_start(const struct ss_walk *w, struct position *at)
+static void ss_start(const struct ss_walk *w, const struct walk_recent *recent,
+		     struct position *at)
 {
 	const struct walk_cache *cache = w->env->cache;
+	const struct walk_table *table = NULL;
 	struct walk_table found;
 
+	if (recent)
+		table = &recent->table;
+	else if (cache && cache->s2_find &&
+		 cache->s2_find(w->env->cache_ctx, w->a->gpa, &found))
+		table = &found;
 	*at = (struct position){
 		.table = w->space->ss_root,
 		.level = w->space->ss_levels,
 		.rights = RIGHT_R | RIGHT_W,
 	};
-	if (!cache || !cache->s2_find ||
-	    !cache->s2_find(w->env->cache_ctx, w->a->gpa, &found))
+	if (!table)
 		return;
-	at->table = found.table;
-	at->level = found.level;
-	at->rights = found.attrs;
+	at->table = table->table;
+	at->level = table->level;
+	at->rights = table->attrs;
 }
 
 /* Does a page known already do for this access? */
 static bool ss_suits(const struct ss_walk *w, const struct walk_page *page)
 {
-	return (!w->a->read || page->ready & ANY_R) &&
-	       (!w->a->write || page->ready & ANY_W);
+	return covers(page->first, page->size_lg2, w->a->gpa) &&
+	       (!w->a->read || page->ready & ANY_R) &&
+	       (!w->a->write || page->ready & ANY_W) &&
+	       (!ss_guards(w) || page->allowed & ANY_W);
 }
 
-static bool ss_known(const struct ss_walk *w)
+static bool ss_known(const struct ss_walk *w, const struct walk_recent *recent)
 {
-	const struct walk_cache *cache = w->env->cache;
-	struct walk_page found;
-
-	if (w->page->size_lg2 &&
-	    !((w->page->first ^ w->a->gpa) >> w->page->size_lg2) &&
-	    ss_suits(w, w->page))
+	if (ss_suits(w, w->page))
 		return true;
-	if (w->a->why == SS_ALONE || !cache || !cache->ipa_find ||
-	    !cache->ipa_find(w->env->cache_ctx, w->a->gpa, &found) ||
-	    !ss_suits(w, &found))
+	if (!recent || !ss_suits(w, &recent->page))
 		return false;
-	*w->page = found;
+	*w->page = recent->page;
 	return true;
+}
+
+/* A single page is one load away: what is worth keeping is the table. */
+static void ss_keep(const struct ss_walk *w, const struct walk_recent *recent,
+		    const struct position *at)
+{
+	static const struct walk_page none;
+	bool block = at->level > 1;
+	struct walk_table table;
+
+	if (!w->env->recents || w->env->quiet ||
+	    at->level == w->space->ss_levels ||
+	    (recent && !block && recent->table.level == at->level))
+		return;
+	table_of(at, w->a->gpa, &table);
+	walk_recent_keep(w->env, 2, w->a->gpa, LAST_SPAN, w->space->ss_levels,
+			 &table, block ? w->page : &none);
 }
 
 /* In legacy mode and alone: beyond what AW and MGAW let in (SGN.5, LGN.1) */
@@ -260,34 +285,42 @@ static bool ss_address(const struct ss_walk *w)
 	return vtd_fail(w->fault, VTD_FR_SFS_5_GPA, w->space->ss_levels);
 }
 
-bool vtd_walk_ss(const struct walk_env *env, const struct vtd_id *id,
-		 const struct vtd_space *space, const struct ss_access *a,
-		 struct walk_page *page, struct vtd_fault *fault)
+static bool ss_walk(const struct ss_walk *w, struct position *at)
 {
-	const struct ss_walk w = { env, id, space, a, page, fault };
 	unsigned int tries = UPDATE_TRIES;
-	struct position at;
 	uint64_t raw;
 	int rc;
 
-	if (!ss_address(&w))
-		return false;
-	if (ss_known(&w))
-		return true;
-	ss_start(&w, &at);
 	do {
-		uint64_t pa = entry_at(&at, a->gpa);
+		uint64_t pa = entry_at(at, w->a->gpa);
 
-		if (phys_cursor_load64(env->phys, &env->cursors->s2, pa, &raw))
-			return ss_unreadable(&w, &at, pa);
-		tell(env, true, at.level, pa, le64toh(raw));
-		rc = ss_entry(&w, &at, pa, le64toh(raw));
+		if (phys_cursor_load64(w->env->phys, &w->env->cursors->s2, pa,
+				       &raw))
+			return ss_unreadable(w, at, pa);
+		tell(w->env, true, at->level, pa, le64toh(raw));
+		rc = ss_entry(w, at, pa, le64toh(raw));
 	} while (rc == 1 || (rc == -EAGAIN && --tries));
 	if (rc == -EAGAIN)
-		return vtd_fail(fault, VTD_FR_SSS_6_UPDATE, at.level);
-	if (rc)
+		return vtd_fail(w->fault, VTD_FR_SSS_6_UPDATE, at->level);
+	return !rc;
+}
+
+bool vtd_walk_ss(const struct walk_env *env, const struct vtd_id *id,
+		 const struct vtd_space *space, const struct ss_access *a,
+		 struct walk_page *page, struct vtd_denial *fault)
+{
+	const struct ss_walk w = { env, id, space, a, page, fault };
+	const struct walk_recent *recent;
+	struct position at;
+
+	if (!ss_address(&w))
 		return false;
-	if (a->why != SS_ALONE && adds(env) && env->cache->ipa_add)
-		env->cache->ipa_add(env->cache_ctx, a->gpa, page);
+	recent = walk_recent_find(env, 2, a->gpa, LAST_SPAN, space->ss_levels);
+	if (ss_known(&w, recent))
+		return true;
+	ss_start(&w, recent, &at);
+	if (!ss_walk(&w, &at))
+		return false;
+	ss_keep(&w, recent, &at);
 	return true;
 }

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+/* Telling of what the coherence checker has found. */
+#include "model/engine.h"
+
+#define WHY_SIZE 1024u
+
+void check_tell(struct visit *v, const struct stale_found *found)
+{
+	struct engine *e = v->engine;
+	char why[WHY_SIZE];
+	struct model_stale stale = {
+		.stream_id = v->port->config.stream_id,
+		.pasid = v->access->pasid,
+		.iova = v->access->iova,
+		.cached_pa = found->has_pa ? found->pa : 0,
+		.current_pa = found->mapped ? found->current : 0,
+		.mapped = found->mapped,
+		.cached_at = found->serial,
+		.now = counted(&e->serial),
+		.why = why,
+	};
+
+	if (v->quiet)
+		return;
+	count(&e->stale);
+	if (!e->host.stale)
+		return;
+	found->why(e, found->part, why, sizeof(why));
+	e->host.stale(e->host.ctx, &stale);
+}

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Executing descriptors, 6.5: what each removes (tables 23 and 24), and when
+ * waits complete (6.5.2.12). Requests by register come here as descriptors.
+ */
+#include "model/vtd/engine.h"
+
+#include "model/stretch.h"
+
+#define EVERY_REGIME                                            \
+	(REGIMES_LEAF_FS | REGIMES_TABLE_FS | REGIMES_LEAF_SS | \
+	 REGIMES_TABLE_SS)
+
+/* Table 23: by page, what the first stage had a part in goes by domain. */
+static unsigned int scope_iotlb(const struct vtd_desc *desc,
+				struct iotlb_inval inval[2])
+{
+	inval[0] = (struct iotlb_inval){
+		.regimes = EVERY_REGIME,
+		.vmid = desc->did,
+	};
+	if (desc->gran == VTD_GRAN_GLOBAL)
+		return 1;
+	inval[0].by = IOTLB_BY_VMID;
+	if (desc->gran == VTD_GRAN_DOMAIN)
+		return 1;
+	inval[0].by |= IOTLB_BY_RANGE;
+	inval[0].regimes = REGIMES_LEAF_SS | (desc->ih ? 0 : REGIMES_TABLE_SS);
+	inval[0].first = desc->first;
+	inval[0].last = desc->last;
+	inval[1] = (struct iotlb_inval){
+		.by = IOTLB_BY_VMID,
+		.regimes = REGIMES_LEAF_FS | REGIMES_TABLE_FS,
+		.vmid = desc->did,
+	};
+	return 2;
+}
+
+/* Table 24 */
+static unsigned int scope_piotlb(const struct vtd_desc *desc,
+				 struct iotlb_inval inval[2])
+{
+	inval[0] = (struct iotlb_inval){
+		.by = IOTLB_BY_VMID | IOTLB_BY_ASID,
+		.regimes = REGIMES_LEAF_FS | REGIMES_LEAF_SS | REGIMES_TABLE_FS,
+		.vmid = desc->did,
+		.asid = desc->pasid,
+	};
+	if (desc->gran == VTD_QI_PIOTLB_G_PASID)
+		return 1;
+	inval[0].by |= IOTLB_BY_RANGE;
+	inval[0].regimes = REGIMES_LEAF_FS | (desc->ih ? 0 : REGIMES_TABLE_FS);
+	inval[0].first = desc->first;
+	inval[0].last = desc->last;
+	return 1;
+}
+
+unsigned int vtd_exec_scope(const struct vtd_desc *desc,
+			    struct iotlb_inval inval[2])
+{
+	switch (desc->type) {
+	case VTD_QI_IOTLB:
+		return scope_iotlb(desc, inval);
+	case VTD_QI_PIOTLB:
+		return scope_piotlb(desc, inval);
+	default:
+		return 0;
+	}
+}
+
+void vtd_exec_iotlb(struct vtd_model *m, const struct vtd_desc *desc)
+{
+	struct iotlb_inval inval[2];
+	unsigned int n = vtd_exec_scope(desc, inval);
+	uint32_t regimes = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		regimes |= inval[i].regimes;
+	spin_take(&m->forget_lock);
+	engine_forget(&m->engine, inval, n, regimes & ~REGIMES_LEAF_FS);
+	spin_drop(&m->forget_lock);
+}
+
+static bool is_legacy(struct vtd_model *m)
+{
+	return field_get(VTD_RTADDR_TTM, vtd_rtaddr(m)) == VTD_TTM_LEGACY;
+}
+
+/* 6.5.2.1: the function mask takes bits of the source-id out. */
+static bool names_source(const struct vtd_desc *desc, uint32_t sid)
+{
+	return desc->gran != VTD_GRAN_DEVICE ||
+	       !((sid ^ desc->sid) & ~(uint32_t)desc->sid_ignored);
+}
+
+static void exec_context(struct vtd_model *m, const struct vtd_desc *desc)
+{
+	bool all = desc->gran == VTD_GRAN_GLOBAL;
+	bool by_did = is_legacy(m);
+	uint32_t from = 0;
+
+	if (desc->gran == VTD_GRAN_DEVICE)
+		from = desc->sid & ~(uint32_t)desc->sid_ignored;
+	pthread_mutex_lock(&m->engine.ports_lock);
+	for (size_t n = port_find(&m->engine, from); n < m->engine.port_count;
+	     n++) {
+		struct engine_port *port = m->engine.ports[n];
+		uint32_t sid = port->config.stream_id;
+
+		if (desc->gran == VTD_GRAN_DEVICE &&
+		    sid > (desc->sid | (uint32_t)desc->sid_ignored))
+			break;
+		if (names_source(desc, sid))
+			vtd_context_drop_source(vtd_port(port), all, by_did,
+						desc->did);
+	}
+	pthread_mutex_unlock(&m->engine.ports_lock);
+}
+
+static void exec_pasid(struct vtd_model *m, const struct vtd_desc *desc)
+{
+	pthread_mutex_lock(&m->engine.ports_lock);
+	for (size_t n = 0; n < m->engine.port_count; n++)
+		vtd_context_drop_spaces(vtd_port(m->engine.ports[n]), desc);
+	pthread_mutex_unlock(&m->engine.ports_lock);
+}
+
+void vtd_exec_everything(struct vtd_model *m)
+{
+	const struct vtd_desc all = {
+		.type = VTD_QI_IOTLB,
+		.gran = VTD_GRAN_GLOBAL,
+	};
+
+	pthread_mutex_lock(&m->engine.ports_lock);
+	for (size_t n = 0; n < m->engine.port_count; n++)
+		vtd_context_drop_all(vtd_port(m->engine.ports[n]));
+	pthread_mutex_unlock(&m->engine.ports_lock);
+	vtd_exec_iotlb(m, &all);
+}
+
+/* The first that does not answer is the one that ITESID names. */
+static void exec_device(struct vtd_model *m, const struct vtd_desc *desc)
+{
+	if (vtd_ats_invalidate(m, desc) || m->engine.atc_failed)
+		return;
+	m->engine.atc_failed = true;
+	m->late_sid = desc->sid;
+}
+
+static void exec_one(struct vtd_model *m, const struct vtd_desc *desc)
+{
+	switch (desc->type) {
+	case VTD_QI_CONTEXT:
+		exec_context(m, desc);
+		break;
+	case VTD_QI_PASID_CACHE:
+		exec_pasid(m, desc);
+		break;
+	case VTD_QI_DEV_TLB:
+	case VTD_QI_PDEV_TLB:
+		exec_device(m, desc);
+		break;
+	case VTD_QI_IEC: /* no interrupt is remapped, none is cached */
+		return;
+	case VTD_QI_PAGE_RESPONSE:
+		vtd_prq_response(m, desc);
+		return;
+	default:
+		vtd_exec_iotlb(m, desc);
+		break;
+	}
+	m->engine.pending = true;
+}
+
+/* A span of the queue, and why it stopped */
+struct span {
+	const uint64_t (*descs)[4];
+	uint16_t stop;
+	uint16_t info;
+};
+
+static struct vtd_model *model_of(struct engine *e)
+{
+	return (struct vtd_model *)e;
+}
+
+static enum ran stop(struct span *s, enum vtd_stop why, unsigned int info)
+{
+	s->stop = (uint16_t)why;
+	s->info = (uint16_t)info;
+	return RAN_STOP;
+}
+
+static bool names_sources(uint8_t type)
+{
+	return type == VTD_QI_DEV_TLB || type == VTD_QI_PDEV_TLB ||
+	       type == VTD_QI_PAGE_RESPONSE || type == VTD_QI_CONTEXT;
+}
+
+static bool called_illegal(struct engine *e, const struct vtd_desc *desc)
+{
+	const struct inject_chance chance = {
+		.kinds = INJECT_SET(INJECT_ILL),
+		.opcode = desc->type,
+		.streams = names_sources(desc->type),
+		.sid = desc->sid & ~(uint32_t)desc->sid_ignored,
+		.sid_last = desc->sid | (uint32_t)desc->sid_ignored,
+	};
+	uint32_t delay_us;
+
+	return inject_ask(&e->inject, &chance, &delay_us) != INJECT_NONE;
+}
+
+/* Before the descriptor takes effect: 0 or the IQEI */
+static unsigned int judge(struct engine *e, const uint64_t dw[4], bool armed,
+			  struct vtd_desc *desc)
+{
+	unsigned int iqei;
+	uint32_t delay_us;
+
+	if (armed && inject_happens(&e->inject, INJECT_ABT, &delay_us))
+		return VTD_IQEI_FETCH;
+	iqei = vtd_front_decode(model_of(e)->front, dw, desc);
+	if (!iqei && armed && called_illegal(e, desc))
+		return VTD_IQEI_TYPE;
+	return iqei;
+}
+
+static enum ran late(struct span *s, struct engine *e)
+{
+	e->atc_failed = false;
+	return stop(s, VTD_STOP_ITE, model_of(e)->late_sid);
+}
+
+static enum ran run(struct engine *e, void *span, uint32_t i, bool armed,
+		    bool ahead)
+{
+	struct span *s = span;
+	struct vtd_desc desc;
+	unsigned int iqei;
+
+	iqei = judge(e, s->descs[i], armed, &desc);
+	if (iqei)
+		return stop(s, VTD_STOP_IQE, iqei);
+	if (ahead && desc.type == VTD_QI_PAGE_RESPONSE)
+		return RAN_NOT;
+	if (desc.type != VTD_QI_WAIT) {
+		exec_one(model_of(e), &desc);
+		stretch_consumed(e, &desc);
+		return RAN;
+	}
+	if (e->atc_failed)
+		return late(s, e);
+	stretch_slow(e, armed);
+	stretch_consumed(e, &desc);
+	return desc.fence ? RAN_LAST : RAN_SYNC;
+}
+
+static bool is_wait(const void *span, uint32_t i)
+{
+	const struct span *s = span;
+
+	return (s->descs[i][0] & (VTD_QI_0_TYPE_LO | VTD_QI_0_TYPE_HI)) ==
+	       VTD_QI_WAIT;
+}
+
+static void complete(struct engine *e, void *span, uint32_t i)
+{
+	const struct span *s = span;
+	struct vtd_front *front = model_of(e)->front;
+	struct vtd_desc desc;
+
+	if (!vtd_front_decode(front, s->descs[i], &desc))
+		vtd_front_wait(front, &desc, i + 1);
+}
+
+static const struct stretch_ops ops = {
+	.run = run,
+	.is_sync = is_wait,
+	.sync = complete,
+};
+
+struct vtd_consumed vtd_exec_consume(void *ctx, const uint64_t (*descs)[4],
+				     uint32_t n)
+{
+	struct vtd_model *m = ctx;
+	struct span s = { .descs = descs };
+	uint32_t done = stretch_consume(&m->engine, &ops, &s, n);
+
+	/* no wait behind it was there to abort */
+	if (!s.stop && m->engine.atc_failed)
+		late(&s, &m->engine);
+	return (struct vtd_consumed){
+		.done = done,
+		.stop = s.stop,
+		.info = s.info,
+	};
+}
+
+unsigned int vtd_exec_register(void *ctx, const struct vtd_desc *desc)
+{
+	struct vtd_model *m = ctx;
+
+	exec_one(m, desc);
+	stretch_consumed(&m->engine, desc);
+	engine_wait(&m->engine);
+	m->engine.pending = false;
+	return desc->gran;
+}
