@@ -48,7 +48,8 @@ void nestfd_iommu_write(struct nestfd_machine *machine, uint32_t offset,
 /**
  * nestfd_iommu_irq() - who is told of the IOMMU's wired interrupts
  * @irq: called with the line: SMMUv3: 0 event queue, 1 PRI queue, 2 command
- *	sync, 3 global error. NULL for nobody. It is called by the thread that
+ *	sync, 3 global error; VT-d: 0 fault, 1 invalidation completion, 2 page
+ *	request, after their message was written. NULL for nobody. It is called by the thread that
  *	the hardware is in and must not call back into the machine.
  *
  * Return: 0, -EBUSY on an opened machine: the driver has the lines.
@@ -68,7 +69,8 @@ enum nestfd_result {
  * struct nestfd_translation - how one address is translated
  * @size: sizeof(struct nestfd_translation)
  * @result: what happens to the access
- * @event: the event recorded (SMMUv3: event number), 0 for none
+ * @event: the event recorded (SMMUv3: event number, VT-d: fault reason), 0 for
+ *	none
  * @hit: from the cache
  * @stale: the checker found that memory disagrees
  * @readable: what the translation allows
@@ -135,8 +137,10 @@ void nestfd_iommu_stats(struct nestfd_machine *machine,
 
 /**
  * struct nestfd_cache_entry - one translation the model holds
- * @kind: SMMUv3: 0 stage 1, 1 stage 1 and 2, 2 stage 2, 3 stage-1 table,
- *	4 stage-2 table
+ * @kind: 0 stage 1, 1 stage 1 and 2, 2 stage 2, 3 stage-1 table, 4 stage-2
+ *	table
+ * @vmid: VT-d: the domain id
+ * @asid: VT-d: the PASID, 0 in legacy mode
  */
 struct nestfd_cache_entry {
 	size_t size;
@@ -197,7 +201,9 @@ enum nestfd_fault_kind {
  * opportunity. ATC_TIMEOUT and GONE: nothing is invalidated, and the next
  * CMD_SYNC fails once (CERROR_ATC_INV_SYNC), @delay_us after the last of the
  * commands that were not answered; nobody's commands are executed meanwhile.
- * The mock has ILL, for invalidations, and SLOW_SYNC.
+ * VT-d: ILL and ABT are Invalidation Queue Errors in front of the descriptor
+ * (IQEI 3 and 2); ATC_TIMEOUT and GONE an Invalidation Time-out Error, which
+ * aborts the next wait, as late. The mock has ILL, for invalidations, and SLOW_SYNC.
  */
 struct nestfd_fault {
 	size_t size;

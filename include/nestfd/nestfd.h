@@ -35,6 +35,7 @@ struct nestfd_machine;
 /** enum nestfd_arch - which IOMMU the machine has */
 enum nestfd_arch {
 	NESTFD_ARCH_SMMUV3 = 1,
+	NESTFD_ARCH_VTD = 2, /* Intel VT-d */
 	/* what Linux's selftests expect: includes IOMMU_TEST_CMD */
 	NESTFD_ARCH_MOCK = 100,
 };
@@ -74,6 +75,20 @@ struct nestfd_smmuv3_id {
 };
 
 /**
+ * struct nestfd_vtd_id - identification registers of a VT-d unit
+ * @cap: CAP; with CM, caching mode
+ * @ecap: ECAP; IR means the registers of interrupt remapping, not more
+ * @version: VER
+ * @haw: host address width in bits, 32 to 52
+ */
+struct nestfd_vtd_id {
+	uint64_t cap;
+	uint64_t ecap;
+	uint32_t version;
+	uint32_t haw;
+};
+
+/**
  * struct nestfd_stale - a DMA used a translation memory no longer backs
  * @stream_id: StreamID (requester id) of the device
  * @pasid: its PASID, NESTFD_NO_PASID without one
@@ -106,6 +121,7 @@ struct nestfd_stale {
  * @cache_entries: bound of the fast policy, 0 for the default
  * @smmuv3_id: identification registers, NULL for everything the model has;
  *	copied
+ * @vtd_id: the same of a VT-d unit
  * @msi_first: start of the IOVA window in which the MSI doorbell is mapped for
  *	attached devices (Linux: 0x8000000), a multiple of 64 KiB
  * @msi_length: its length in bytes (Linux: 0x100000); 0 for no window
@@ -115,8 +131,9 @@ struct nestfd_stale {
  * @ctx: first argument of @msi and @stale
  * @memlock: is RLIMIT_MEMLOCK enforced
  * @pri: the IOMMU takes page requests of devices (SMMUv3: IDR0.PRI, and the
- *	largest queue for them, whatever @smmuv3_id says). Devices that make
- *	them say so themselves
+ *	largest queue for them, whatever @smmuv3_id says; VT-d: ECAP.PRS,
+ *	unless @vtd_id says otherwise). Devices that make them say so
+ *	themselves
  */
 struct nestfd_machine_config {
 	size_t size;
@@ -131,6 +148,7 @@ struct nestfd_machine_config {
 	void *ctx;
 	enum nestfd_memlock memlock;
 	bool pri;
+	const struct nestfd_vtd_id *vtd_id;
 };
 
 /**

@@ -8,9 +8,11 @@
 #include "drv/smmuv3/driver.h"
 #include "hwdef/mock.h"
 #include "hwdef/smmuv3_regs.h"
+#include "hwdef/vtd_regs.h"
 #include "lib/machine.h"
 #include "model/mock/model.h"
 #include "model/smmuv3/model.h"
+#include "model/vtd/model.h"
 
 #define PRIQS_MAX 19 /* log2 of the architecture's largest */
 
@@ -82,6 +84,70 @@ static uint32_t smmuv3_entry_kind(uint8_t regime)
 	}
 }
 
+static void vtd_id_of(const struct nestfd_machine_config *config,
+		      struct vtd_id *id)
+{
+	const struct nestfd_vtd_id *given = config->vtd_id;
+
+	vtd_model_default_id(id);
+	if (!given) {
+		if (!config->pri)
+			id->ecap &= ~VTD_ECAP_PRS;
+		return;
+	}
+	id->ver = given->version;
+	id->cap = given->cap;
+	id->ecap = given->ecap;
+	id->haw = (uint8_t)(given->haw < 64 ? given->haw : 64);
+}
+
+/* Of a width that is none the model will complain. */
+static unsigned int vtd_oas_bits(const struct nestfd_machine_config *config)
+{
+	struct vtd_id id;
+
+	vtd_id_of(config, &id);
+	return id.haw < 32 ? 32 : id.haw > 52 ? 52 : id.haw;
+}
+
+static int vtd_make_model(const struct nestfd_machine_config *config,
+			  const struct model_host *host, struct model **model)
+{
+	struct vtd_model_config mc = {
+		.policy = config->cache == NESTFD_CACHE_HOSTILE ? IOTLB_HOSTILE
+								: IOTLB_FAST,
+		.iotlb_capacity = config->cache_entries,
+	};
+
+	vtd_id_of(config, &mc.id);
+	return vtd_model_create(&mc, host, model);
+}
+
+/* There is no driver yet: only the bare hardware. */
+static int vtd_make_driver(const struct nestfd_machine_config *config,
+			   const struct core_hwport *port,
+			   struct core_iommu **iommu)
+{
+	(void)config;
+	(void)port;
+	(void)iommu;
+	return -ENODEV;
+}
+
+/* The same kinds as of SMMUv3, and regimes for levels that nobody need know. */
+static uint32_t vtd_entry_kind(uint8_t regime)
+{
+	switch (regime) {
+	case VTD_REGIME_FS_TABLE_L2:
+	case VTD_REGIME_FS_TABLE_L3:
+		return VTD_REGIME_FS_TABLE;
+	case VTD_REGIME_SS_TABLE_L2:
+		return VTD_REGIME_SS_TABLE;
+	default:
+		return regime;
+	}
+}
+
 static unsigned int mock_oas_bits(const struct nestfd_machine_config *config)
 {
 	(void)config;
@@ -115,6 +181,13 @@ static const struct arch archs[] = {
 		.model = smmuv3_make_model,
 		.driver = smmuv3_make_driver,
 		.entry_kind = smmuv3_entry_kind,
+	},
+	{
+		.arch = NESTFD_ARCH_VTD,
+		.oas_bits = vtd_oas_bits,
+		.model = vtd_make_model,
+		.driver = vtd_make_driver,
+		.entry_kind = vtd_entry_kind,
 	},
 	{
 		.arch = NESTFD_ARCH_MOCK,

@@ -149,7 +149,7 @@ static int check_config(const struct nestfd_machine_config *config)
 	if (config->memlock != NESTFD_MEMLOCK_COUNT &&
 	    config->memlock != NESTFD_MEMLOCK_ENFORCE)
 		return -EINVAL;
-	if (config->pri && config->arch != NESTFD_ARCH_SMMUV3)
+	if (config->pri && config->arch == NESTFD_ARCH_MOCK)
 		return -EOPNOTSUPP;
 	if (!config->msi_length)
 		return 0;
@@ -239,7 +239,8 @@ int nestfd_machine_create(const struct nestfd_machine_config *config,
 		machine_fini(machine);
 		return rc;
 	}
-	machine->config.smmuv3_id = NULL; /* was the caller's */
+	machine->config.smmuv3_id = NULL; /* were the caller's */
+	machine->config.vtd_id = NULL;
 	machine->env = (struct core_env){
 		.phys = machine->phys,
 		.grace = machine->grace,

@@ -57,9 +57,7 @@ static inline void stretch_sync(struct engine *e, const struct stretch_ops *ops,
 	if (e->pending)
 		engine_wait(e);
 	e->pending = false;
-	if (e->hold)
-		inject_sleep_until(e->hold);
-	e->hold = 0;
+	engine_hold_wait(e);
 	for (uint32_t i = start; syncs; i++) {
 		if (!ops->is_sync(span, i))
 			continue;

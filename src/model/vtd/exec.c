@@ -230,6 +230,7 @@ static unsigned int judge(struct engine *e, const uint64_t dw[4], bool armed,
 static enum ran late(struct span *s, struct engine *e)
 {
 	e->atc_failed = false;
+	engine_hold_wait(e);
 	return stop(s, VTD_STOP_ITE, model_of(e)->late_sid);
 }
 
