@@ -10,8 +10,8 @@
 
 #include "replay.h"
 
-#define WORD	      8u
-#define F_TRANSLATION 0x10
+#define WORD	     8u
+#define ACCESS_BYTES 4u
 
 /* What memory holds at @pa, if devices are to find it there. */
 static uint64_t pattern(uint64_t pa)
@@ -87,7 +87,7 @@ static void check_write(struct run *run, const struct culprit *c,
 			  rc ? strerror(-rc) : "is not found there");
 }
 
-static void exercise(struct run *run, const struct culprit *c, uint64_t pa,
+void access_exercise(struct run *run, const struct culprit *c, uint64_t pa,
 		     unsigned int perm)
 {
 	struct place place;
@@ -104,7 +104,7 @@ static void exercise(struct run *run, const struct culprit *c, uint64_t pa,
 	place_restore(&place);
 }
 
-static const char *result_name(enum nestfd_result result)
+const char *access_result(enum nestfd_result result)
 {
 	static const char *const names[] = {
 		[NESTFD_TRANSLATED] = "translated",
@@ -117,27 +117,34 @@ static const char *result_name(enum nestfd_result result)
 }
 
 static void wrong_translation(struct run *run, const struct culprit *c,
-			      uint64_t gpa, uint64_t pa, unsigned int perm,
-			      enum nestfd_result result,
-			      const struct nestfd_translation *tr)
+			      const struct replay_expected *expected,
+			      uint64_t pa, const struct nestfd_translation *tr)
 {
+	enum nestfd_result result = NESTFD_TRANSLATED;
 	char where[64] = "";
+	char size[64] = "";
 
-	if (pa != gpa)
-		snprintf(where, sizeof(where), ", guest %#" PRIx64, gpa);
+	if (expected->untranslated && run->options->direct)
+		result = NESTFD_BYPASSED;
+	if (pa != expected->pa)
+		snprintf(where, sizeof(where), ", guest %#" PRIx64,
+			 expected->pa);
+	if (expected->page_lg2 && run->options->direct)
+		snprintf(size, sizeof(size), ", pages of 2^%u and 2^%u",
+			 expected->page_lg2, tr->page_lg2);
 	run_wrong(run, WRONG_TRANSLATION, c,
 		  "expected %s to %#" PRIx64 "%s, %s%s; got %s to %#" PRIx64
-		  ", %s%s, event %#x%s",
-		  result_name(result), pa, where,
-		  perm & TRACE_PERM_R ? "r" : "",
-		  perm & TRACE_PERM_W ? "w" : "", result_name(tr->result),
-		  tr->pa, tr->readable ? "r" : "", tr->writable ? "w" : "",
-		  tr->event, tr->hit ? ", from the cache" : "");
+		  ", %s%s, event %#x%s%s",
+		  access_result(result), pa, where,
+		  expected->perm & TRACE_PERM_R ? "r" : "",
+		  expected->perm & TRACE_PERM_W ? "w" : "",
+		  access_result(tr->result), tr->pa, tr->readable ? "r" : "",
+		  tr->writable ? "w" : "", tr->event,
+		  tr->hit ? ", from the cache" : "", size);
 }
 
-static int translate(struct run *run, uint32_t sid, uint64_t iova,
-		     uint32_t flags, struct culprit *c,
-		     struct nestfd_translation *tr)
+int access_look(struct run *run, uint32_t sid, uint64_t iova, uint32_t flags,
+		struct culprit *c, struct nestfd_translation *tr)
 {
 	struct world_stream *stream;
 	uint64_t start;
@@ -173,95 +180,98 @@ static void count_cache(struct run *run, const struct trace_translation *t,
 			  "expected a hit, as in the recording");
 }
 
+static bool as_expected(const struct run *run,
+			const struct replay_expected *expected, uint64_t pa,
+			const struct nestfd_translation *tr)
+{
+	if (tr->result == NESTFD_BYPASSED && expected->untranslated)
+		return tr->pa == pa;
+	return tr->result == NESTFD_TRANSLATED && tr->pa == pa &&
+	       (!expected->perm ||
+		(tr->readable == !!(expected->perm & TRACE_PERM_R) &&
+		 tr->writable == !!(expected->perm & TRACE_PERM_W))) &&
+	       /* nested, pages may be smaller below */
+	       (!expected->page_lg2 || !run->options->direct ||
+		tr->page_lg2 == expected->page_lg2);
+}
+
 int access_translate(struct run *run, const struct trace_translation *t)
 {
-	uint32_t flags = t->perm & TRACE_PERM_R ? 0 : NESTFD_DMA_WRITE;
+	struct replay_expected expected = { .pa = t->pa, .perm = t->perm };
 	struct nestfd_translation tr;
 	struct culprit c;
+	uint32_t flags;
 	uint64_t pa = 0;
-	int rc;
+	int rc = run->arch->expect(run, t, &expected);
 
-	if (t->stage != 1 && !run->options->direct)
-		return run_fail(run, -EBADMSG,
-				"a translation of stage 2: use --direct");
-	rc = translate(run, t->stream, t->iova, flags, &c, &tr);
+	if (rc)
+		return rc;
+	flags = expected.perm == TRACE_PERM_W ? NESTFD_DMA_WRITE : 0;
+	rc = access_look(run, t->stream, t->iova, flags, &c, &tr);
 	if (rc)
 		return rc;
 	run->report->translated++;
 	count_cache(run, t, &tr, &c);
-	if (!world_pa(run->world, t->pa, &pa) &&
-	    tr.result == NESTFD_TRANSLATED && tr.pa == pa &&
-	    tr.readable == !!(t->perm & TRACE_PERM_R) &&
-	    tr.writable == !!(t->perm & TRACE_PERM_W))
-		exercise(run, &c, t->pa, t->perm);
+	if (!world_pa(run->world, expected.pa, &pa) &&
+	    as_expected(run, &expected, pa, &tr))
+		access_exercise(run, &c, expected.pa,
+				expected.perm ? expected.perm : TRACE_PERM_R);
 	else
-		wrong_translation(run, &c, t->pa, pa, t->perm,
-				  NESTFD_TRANSLATED, &tr);
+		wrong_translation(run, &c, &expected, pa, &tr);
 	return 0;
 }
 
 /*
- * A stage-2 input beyond the SMMU's IAS, which is its OAS: QEMU aborts without
- * an event, the architecture says F_TRANSLATION (IHI 0070 3.4.1).
+ * In a nested world what the guest does not translate goes through stage 2. A
+ * device that a guest lets through may count as translated on any machine.
  */
-static bool beyond_input(const struct run *run, uint64_t iova)
+int access_untranslated(struct run *run, uint32_t stream, uint64_t iova,
+			bool write)
 {
-	static const uint8_t bits[] = { 32, 36, 40, 42, 44, 48, 52, 56 };
-
-	return iova >> bits[run->world->idr[5] & 7];
-}
-
-static void check_abort(struct run *run, const struct culprit *c,
-			const struct nestfd_translation *tr)
-{
-	run->report->aborted++;
-	if (tr->result != NESTFD_ABORTED)
-		run_wrong(run, WRONG_TRANSLATION, c,
-			  "expected an abort; got %s to %#" PRIx64,
-			  result_name(tr->result), tr->pa);
-	else if (tr->event == F_TRANSLATION && beyond_input(run, c->iova))
-		run->report->deviations[DEV_INPUT_RANGE]++;
-	else if (tr->event)
-		run_wrong(run, WRONG_TRANSLATION, c,
-			  "expected an abort without an event; got event %#x",
-			  tr->event);
-}
-
-/* In a nested world what the guest does not translate goes through stage 2. */
-static void check_bypass(struct run *run, const struct culprit *c,
-			 const struct nestfd_translation *tr)
-{
-	unsigned int perm =
-		c->flags & NESTFD_DMA_WRITE ? TRACE_PERM_W : TRACE_PERM_R;
-	enum nestfd_result result =
-		run->options->direct ? NESTFD_BYPASSED : NESTFD_TRANSLATED;
-	uint64_t pa = 0;
-
-	if (!world_pa(run->world, c->iova, &pa) && tr->result == result &&
-	    tr->pa == pa)
-		exercise(run, c, c->iova, perm);
-	else
-		wrong_translation(run, c, c->iova, pa, perm, result, tr);
-}
-
-int access_untranslated(struct run *run, enum trace_event_type type,
-			uint32_t stream, uint64_t iova, bool write)
-{
+	struct replay_expected expected = {
+		.pa = iova,
+		.perm = write ? TRACE_PERM_W : TRACE_PERM_R,
+		.untranslated = true,
+	};
 	struct nestfd_translation tr;
 	struct culprit c;
-	int rc = translate(run, stream, iova, write ? NESTFD_DMA_WRITE : 0, &c,
-			   &tr);
+	uint64_t pa = 0;
+	int rc = access_look(run, stream, iova, write ? NESTFD_DMA_WRITE : 0,
+			     &c, &tr);
 
 	if (rc)
 		return rc;
-	if (type == TRACE_EV_ABORT) {
-		check_abort(run, &c, &tr);
-		return 0;
-	}
-	if (type == TRACE_EV_DISABLED)
-		run->report->disabled++;
+	if (!world_pa(run->world, iova, &pa) && tr.pa == pa &&
+	    tr.result == (run->options->direct ? NESTFD_BYPASSED
+					       : NESTFD_TRANSLATED))
+		access_exercise(run, &c, iova, expected.perm);
 	else
-		run->report->bypassed++;
-	check_bypass(run, &c, &tr);
+		wrong_translation(run, &c, &expected, pa, &tr);
 	return 0;
+}
+
+/*
+ * A write whose translation an alteration keeps alive would go through: it is
+ * only looked up, so that the log's memory stays as it is.
+ */
+static int refused(struct run *run, const struct culprit *c)
+{
+	struct nestfd_translation tr = { .size = sizeof(tr) };
+	uint8_t data[ACCESS_BYTES] = { 0 };
+	size_t length = ACCESS_BYTES - (c->iova & (ACCESS_BYTES - 1));
+
+	if (!(c->flags & NESTFD_DMA_WRITE))
+		return nestfd_dma_read(c->dev, c->iova, data, length);
+	if (!run->altered)
+		return nestfd_dma_write(c->dev, c->iova, data, length);
+	nestfd_translate(c->dev, c->iova, NESTFD_NO_PASID, c->flags, &tr);
+	return tr.result == NESTFD_ABORTED ? -EIO : 0;
+}
+
+int access_refused(struct run *run, struct culprit *c, int *answer)
+{
+	*answer = refused(run, c);
+	run->report->faults++;
+	return run->world->ops->pump(run->world) ? run_fail_world(run, -EIO)
+						 : 0;
 }

@@ -14,27 +14,23 @@ static void count_irq(void *ctx, unsigned int line)
 
 static int direct_start(struct world *world)
 {
-	struct nestfd_smmuv3_id id = { .iidr = world->iidr,
-				       .aidr = world->aidr };
 	struct nestfd_machine_config config = {
 		.size = sizeof(config),
-		.arch = NESTFD_ARCH_SMMUV3,
+		.arch = world->arch->machine,
 		.cache = world->config.cache,
-		.smmuv3_id = &id,
 		.stale = world->config.stale,
 		.ctx = world->config.ctx,
 	};
-	int rc;
+	int rc = world->arch->create(world, &config, &world->machine);
 
-	for (size_t i = 0; i < 6; i++)
-		id.idr[i] = world->idr[i];
-	rc = nestfd_machine_create(&config, &world->machine);
 	if (rc)
-		return world_fail(world, rc, "a machine with this SMMU");
+		return world_fail(world, rc, "a machine with this IOMMU");
 	for (size_t i = 0; i < WORLD_REGIONS && !rc; i++)
-		rc = nestfd_memory_add(world->machine, world->regions[i].first,
-				       world->regions[i].host,
-				       world->regions[i].length);
+		if (world->regions[i].length)
+			rc = nestfd_memory_add(world->machine,
+					       world->regions[i].first,
+					       world->regions[i].host,
+					       world->regions[i].length);
 	if (!rc)
 		rc = nestfd_iommu_irq(world->machine, count_irq, world);
 	return rc ? world_fail(world, rc, "the machine's memory") : 0;
@@ -63,8 +59,11 @@ static int direct_plug(struct world *world, struct world_stream *stream)
 		.size = sizeof(config),
 		.stream_id = stream->sid,
 	};
-	int rc = nestfd_device_add(world->machine, &config, &stream->dev);
+	int rc;
 
+	if (world->arch->plug)
+		world->arch->plug(world, &config);
+	rc = nestfd_device_add(world->machine, &config, &stream->dev);
 	return rc ? world_fail(world, rc, "a device") : 0;
 }
 

@@ -9,11 +9,7 @@
 
 #include "replay.h"
 
-#define PROGRESS_LINES	  4096
-
-#define STE_CONFIG(w0)	  ((w0) >> 1 & 7)
-#define STE_CONFIG_STAGE2 6 /* and 7: both stages */
-#define CR0_MASK	  0xfu
+#define PROGRESS_LINES 4096
 
 int run_fail(struct run *run, int rc, const char *format, ...)
 {
@@ -55,22 +51,8 @@ static int store(struct run *run, uint64_t addr, const uint64_t *words,
 	return 0;
 }
 
-/* The recorder left out which page the queues' registers are in (6.2). */
-static uint32_t offset_of(uint64_t logged)
-{
-	switch (logged) {
-	case 0xa8:
-	case 0xac:
-	case 0xc8:
-	case 0xcc:
-		return 0x10000 | (uint32_t)logged;
-	default:
-		return (uint32_t)logged;
-	}
-}
-
-static void expect_register(struct run *run, uint32_t offset, uint32_t mask,
-			    uint32_t expected)
+void run_expect_register(struct run *run, uint32_t offset, uint32_t mask,
+			 uint32_t expected)
 {
 	uint32_t got = world_read32(run->world, offset);
 
@@ -80,68 +62,14 @@ static void expect_register(struct run *run, uint32_t offset, uint32_t mask,
 			  expected);
 }
 
-static void note_register(struct run *run, uint32_t offset, uint64_t value)
-{
-	switch (offset) {
-	case REG_CMDQ_BASE:
-		run->cmdq.base = value & QUEUE_BASE_ADDR;
-		run->cmdq.lg2 = value & QUEUE_BASE_LOG2;
-		break;
-	case REG_EVENTQ_BASE:
-		run->eventq_base = value & QUEUE_BASE_ADDR;
-		run->eventq_lg2 = value & QUEUE_BASE_LOG2;
-		break;
-	case REG_EVENTQ_PROD:
-		run->recorded_prod = (uint32_t)value;
-		break;
-	case REG_IRQ_CTRL:
-		run->irq_ctrl = (uint32_t)value;
-		break;
-	case REG_CR0:
-		run->cmdq.enabled = value & CR0_CMDQEN;
-		break;
-	default:
-		break;
-	}
-}
-
-/*
- * How far behind its event queue the guest was is what the recording says; the
- * same distance from our PROD differs only where something has gone wrong.
- */
-static uint32_t event_cons(const struct run *run, uint32_t logged)
-{
-	uint32_t mask = (2u << run->eventq_lg2) - 1;
-	uint32_t behind = run->recorded_prod - logged;
-
-	return (world_read32(run->world, REG_EVENTQ_PROD) - behind) & mask;
-}
-
 static int on_register(struct run *run, uint64_t logged, unsigned int bytes,
 		       uint64_t value)
 {
-	uint32_t offset = offset_of(logged);
-	int rc;
-
 	run->report->registers++;
-	if (logged >= NESTFD_VIOMMU_SMMUV3_SIZE || (bytes != 4 && bytes != 8) ||
-	    offset & (bytes - 1))
+	if (logged >= run->arch->register_bytes || (bytes != 4 && bytes != 8) ||
+	    logged & (bytes - 1))
 		return run_fail(run, -EBADMSG, "there is no such register");
-	if ((offset == REG_CMDQ_BASE || offset == REG_EVENTQ_BASE) &&
-	    (value & QUEUE_BASE_LOG2) > 19)
-		return run_fail(run, -EBADMSG, "no queue is this large");
-	if (offset == REG_CMDQ_PROD)
-		return cmdq_doorbell(run, (uint32_t)value);
-	rc = cmdq_flush(run);
-	if (rc)
-		return rc;
-	note_register(run, offset, value);
-	if (offset == REG_EVENTQ_CONS)
-		value = event_cons(run, (uint32_t)value);
-	world_write(run->world, offset, bytes, value);
-	if (offset == REG_CR0)
-		expect_register(run, REG_CR0ACK, CR0_MASK, (uint32_t)value);
-	return 0;
+	return run->arch->write(run, (uint32_t)logged, bytes, value);
 }
 
 static int on_snapshot(struct run *run, uint64_t index)
@@ -151,17 +79,19 @@ static int on_snapshot(struct run *run, uint64_t index)
 	return snapshot_check(run, index);
 }
 
-static void on_irq(struct run *run, uint64_t number)
+/* A line that only some architectures have */
+static int on_other(struct run *run, const struct trace_event *ev)
 {
-	run->report->recorded_interrupts++;
-	if (!number && !run->raised)
-		run->report->deviations[DEV_INTERRUPT]++;
+	int rc = run->arch->event(run, ev);
+
+	if (rc == -ENOENT)
+		return run_fail(run, -EBADMSG, "no line of %s",
+				run->arch->name);
+	return rc;
 }
 
 static int follow_event(struct run *run, const struct trace_event *ev)
 {
-	int rc;
-
 	switch (ev->type) {
 	case TRACE_EV_SNAPSHOT:
 		return on_snapshot(run, ev->snapshot.index);
@@ -178,29 +108,11 @@ static int follow_event(struct run *run, const struct trace_event *ev)
 	case TRACE_EV_TRANSLATE:
 		return access_translate(run, &ev->translate);
 	case TRACE_EV_BYPASS:
-	case TRACE_EV_DISABLED:
-	case TRACE_EV_ABORT:
-		return access_untranslated(run, ev->type, ev->access.stream,
+		run->report->bypassed++;
+		return access_untranslated(run, ev->access.stream,
 					   ev->access.iova, ev->access.write);
-	case TRACE_EV_FAULT:
-		return fault_repeat(run);
-	case TRACE_EV_IRQ:
-		on_irq(run, ev->irq.number);
-		return 0;
-	case TRACE_EV_GERROR:
-		rc = cmdq_flush(run);
-		expect_register(run, REG_GERROR, UINT32_MAX,
-				(uint32_t)ev->gerror.now);
-		return rc;
-	case TRACE_EV_ERROR:
-		run->report->recorded_errors++;
-		return 0;
-	case TRACE_EV_STE:
-	case TRACE_EV_CD:
-		run->report->fetches++;
-		return 0;
 	default:
-		return run_fail(run, -EBADMSG, "no line of an SMMUv3");
+		return on_other(run, ev);
 	}
 }
 
@@ -233,37 +145,23 @@ static int follow_log(struct run *run, struct trace_log *log)
 	return rc;
 }
 
-static bool guest_uses_stage2(const struct trace *trace)
-{
-	for (size_t i = 0; i < trace->meta.nr_snapshots; i++) {
-		const struct trace_snapshot *snap = &trace->meta.snapshots[i];
-
-		for (size_t j = 0; j < snap->nr_records; j++)
-			if (!strcmp(snap->records[j].name, "ste") &&
-			    STE_CONFIG(snap->records[j].words[0]) >=
-				    STE_CONFIG_STAGE2)
-				return true;
-	}
-	return false;
-}
-
 static int check_recording(struct run *run)
 {
-	const struct trace_meta *meta = &run->trace->meta;
+	const char *why = NULL;
 
-	if (meta->iommu != TRACE_SMMUV3) {
+	run->arch = replay_arch_of(&run->trace->meta);
+	if (!run->arch) {
 		snprintf(run->err.text, sizeof(run->err.text),
-			 "%.200s: a recording of %.60s; only Arm SMMUv3 can be "
-			 "replayed",
-			 run->trace->path, meta->iommu_name);
+			 "%.200s: a recording of %.60s; only Arm SMMUv3 and "
+			 "Intel VT-d can be replayed",
+			 run->trace->path, run->trace->meta.iommu_name);
 		return -EBADMSG;
 	}
-	if (!run->options->direct && guest_uses_stage2(run->trace)) {
-		snprintf(
-			run->err.text, sizeof(run->err.text),
-			"%.200s: this guest uses stage 2, which a nested world "
-			"keeps for the host: use --direct",
-			run->trace->path);
+	if (!run->options->direct)
+		why = run->arch->only_direct(run->trace);
+	if (why) {
+		snprintf(run->err.text, sizeof(run->err.text),
+			 "%.200s: %.200s: use --direct", run->trace->path, why);
 		return -EBADMSG;
 	}
 	return 0;
@@ -346,9 +244,10 @@ int run_follow(struct run *run)
 	rc = world_create(&config, &run->world, &run->err);
 	if (rc)
 		return rc;
-	for (uint32_t i = 0; i < 6; i++)
-		run->report->idr[i] =
-			world_read32(run->world, REG_IDR0 + i * 4);
+	for (size_t i = 0; i < run->arch->nr_ids; i++)
+		run->report->id[i] = run->world->ops->read(
+			run->world, run->arch->ids[i].offset,
+			run->arch->ids[i].bytes);
 	rc = plug_devices(run);
 	if (!rc)
 		rc = inject(run);

@@ -18,7 +18,8 @@ static json_t *text(const char *s)
 	return value ? value : json_string("?");
 }
 
-static json_t *opcodes_json(const struct report *r)
+static json_t *opcodes_json(const struct replay_arch *arch,
+			    const struct report *r)
 {
 	json_t *to = json_object();
 	char name[512];
@@ -26,7 +27,7 @@ static json_t *opcodes_json(const struct report *r)
 	for (unsigned int i = 0; i < 256; i++) {
 		if (!r->opcodes[i])
 			continue;
-		opcode_name(i, name, sizeof(name));
+		opcode_name(arch, i, name, sizeof(name));
 		put(to, name, r->opcodes[i]);
 	}
 	return to;
@@ -68,14 +69,15 @@ static json_t *wrong_json(const struct report *r)
 	return to;
 }
 
-static json_t *injected_json(const struct report *r)
+static json_t *injected_json(const struct replay_arch *arch,
+			     const struct report *r)
 {
 	json_t *to = json_object();
 
 	put(to, "faults", r->injected);
-	put(to, "ill", r->stops[STOP_ILL]);
-	put(to, "abt", r->stops[STOP_ABT]);
-	put(to, "atc_inv_sync", r->stops[STOP_ATC_INV_SYNC]);
+	for (unsigned int i = 1; i < STOP_CODES; i++)
+		if (arch->stops[i].key)
+			put(to, arch->stops[i].key, r->stops[i]);
 	return to;
 }
 
@@ -109,6 +111,7 @@ static void put_accesses(json_t *to, const struct report *r)
 json_t *report_json(const struct replay_options *options,
 		    const struct trace *trace, const struct report *r)
 {
+	const struct replay_arch *arch = replay_arch_of(&trace->meta);
 	json_t *to = json_object();
 
 	json_object_set_new(to, "recording", text(trace->path));
@@ -121,14 +124,14 @@ json_t *report_json(const struct replay_options *options,
 					 : "fast"));
 	put(to, "events", r->events);
 	put(to, "commands", r->commands);
-	json_object_set_new(to, "opcodes", opcodes_json(r));
+	json_object_set_new(to, "opcodes", opcodes_json(arch, r));
 	put(to, "doorbells", r->doorbells);
 	put(to, "rung", r->rung);
 	put(to, "registers", r->registers);
 	if (r->viommu.size)
 		json_object_set_new(to, "ioctls", ioctls_json(r));
 	if (options->nr_faults)
-		json_object_set_new(to, "injected", injected_json(r));
+		json_object_set_new(to, "injected", injected_json(arch, r));
 	put_accesses(to, r);
 	put(to, "snapshots", r->snapshots);
 	put(to, "rows", r->rows);
@@ -156,7 +159,7 @@ static json_t *one_mutation(const struct mutation_set *set,
 
 	put(to, "index", m->index);
 	json_object_set_new(to, "kind", text(mutation_names[set->kind]));
-	for (unsigned int i = 0; i < 2; i++)
+	for (unsigned int i = 0; i < set->words; i++)
 		json_array_append_new(words, word_json(m->words[i]));
 	json_object_set_new(to, "words", words);
 	json_object_set_new(to, "flagged", json_boolean(m->flagged));

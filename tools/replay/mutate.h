@@ -16,10 +16,13 @@
 
 enum mutation_kind {
 	MUTATE_NOTHING,
-	MUTATE_DROP,   /* CMD_SYNC in its place */
+	MUTATE_DROP,   /* a command in its place that removes nothing */
 	MUTATE_NARROW, /* part of its range, or the range behind it */
 	MUTATE_ASID,   /* another ASID, for stage 2 another VMID */
 	MUTATE_TTL,    /* another level */
+	MUTATE_DOMAIN, /* VT-d: another domain id */
+	MUTATE_PASID,  /* VT-d: another PASID */
+	MUTATE_KINDS,
 };
 
 struct mutation_range {
@@ -27,9 +30,22 @@ struct mutation_range {
 	uint64_t last;
 };
 
+#define MUTATION_WORDS 4 /* of a command, at most */
+
+/* What an architecture knows of its invalidations */
+struct mutation_ops {
+	unsigned int kinds; /* a bit for each */
+	/* False: this kind has nothing to alter here; @rng may have moved on */
+	bool (*alter)(enum mutation_kind kind, uint64_t *words, uint64_t *rng);
+	/* The addresses a command names */
+	struct mutation_range (*named)(const uint64_t *words);
+	/* log2 of the size of a large leaf that one address of it removes */
+	unsigned int (*leaf_lg2)(const uint64_t *words);
+};
+
 struct mutation {
 	uint64_t index; /* of the command */
-	uint64_t words[2];
+	uint64_t words[MUTATION_WORDS];
 	struct mutation_range before;
 	struct mutation_range after;
 	unsigned int leaf_lg2;
@@ -41,6 +57,8 @@ struct mutation {
 
 struct mutation_set {
 	enum mutation_kind kind;
+	const struct mutation_ops *ops;
+	unsigned int words;    /* of a command */
 	struct mutation *list; /* by ascending index */
 	size_t nr;
 	unsigned int groups;
@@ -59,9 +77,13 @@ int mutation_kind_of(const char *name, enum mutation_kind *kind);
  *
  * The same seed gives the same alterations.
  */
-int mutation_choose(const struct trace *trace, enum mutation_kind kind,
-		    uint64_t seed, uint32_t count, struct mutation_set *set);
+int mutation_choose(const struct trace *trace, const struct mutation_ops *ops,
+		    enum mutation_kind kind, uint64_t seed, uint32_t count,
+		    struct mutation_set *set);
 void mutation_free(struct mutation_set *set);
+
+/* splitmix64 */
+uint64_t mutation_draw(uint64_t *state);
 
 /* The words that stand for command @index in a run of @group, if altered. */
 const uint64_t *mutation_words(const struct mutation_set *set,

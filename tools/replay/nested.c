@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The nested world: what a VMM does. Guest memory is mapped into an IOAS, a
- * nest parent over it is every device's stage 2, a virtual SMMUv3 stands before
+ * nest parent over it is every device's stage 2, a virtual IOMMU stands before
  * /dev/iommu. One more device sees stage 2 alone: it tells the machine's
  * address of guest memory.
  */
@@ -15,10 +15,6 @@
 /* Host and guest shall not agree on StreamIDs by chance. */
 #define HOST_STREAM_FIRST  0x2300u
 #define HOST_STREAM_BESIDE 0x22ffu
-
-#define IDR0_ATS	   0x400u
-#define IDR1_SSIDSIZE	   0x7c0u
-#define IDR3_RIL	   0x400u
 
 static int guest_read(void *ctx, uint64_t gpa, void *buf, size_t len)
 {
@@ -57,7 +53,7 @@ static int make_machine(struct world *world)
 {
 	struct nestfd_machine_config config = {
 		.size = sizeof(config),
-		.arch = NESTFD_ARCH_SMMUV3,
+		.arch = world->arch->machine,
 		.cache = world->config.cache,
 		.stale = world->config.stale,
 		.ctx = world->config.ctx,
@@ -115,7 +111,9 @@ static int make_parent(struct world *world)
 	if (rc)
 		return world_fail(world, rc, "IOMMU_IOAS_ALLOC");
 	for (size_t i = 0; i < WORLD_REGIONS && !rc; i++)
-		rc = map_region(world, ioas.out_ioas_id, &world->regions[i]);
+		if (world->regions[i].length)
+			rc = map_region(world, ioas.out_ioas_id,
+					&world->regions[i]);
 	if (rc)
 		return rc;
 	hwpt.pt_id = ioas.out_ioas_id;
@@ -125,29 +123,6 @@ static int make_parent(struct world *world)
 	world->parent = hwpt.out_hwpt_id;
 	rc = nestfd_attach(world->beside, NESTFD_NO_PASID, &hwpt.out_hwpt_id);
 	return rc ? world_fail(world, rc, "attaching the nest parent") : 0;
-}
-
-/*
- * In a ring the host judges commands, so the guest's registers must not tell
- * another story. More features than it knew do not change what a guest did.
- */
-static int judge_as_host(struct world *world, uint32_t idr[6])
-{
-	struct iommu_hw_info_arm_smmuv3 hw = { 0 };
-	struct iommu_hw_info info = {
-		.size = sizeof(info),
-		.dev_id = world->beside_id,
-		.data_len = sizeof(hw),
-		.data_uptr = (uintptr_t)&hw,
-	};
-	int rc = nestfd_ioctl(world->nfd, IOMMU_GET_HW_INFO, &info);
-
-	if (rc)
-		return world_fail(world, rc, "IOMMU_GET_HW_INFO");
-	idr[0] |= hw.idr[0] & IDR0_ATS;
-	idr[1] = (idr[1] & ~IDR1_SSIDSIZE) | (hw.idr[1] & IDR1_SSIDSIZE);
-	idr[3] |= hw.idr[3] & IDR3_RIL;
-	return 0;
 }
 
 static int make_viommu(struct world *world)
@@ -172,16 +147,9 @@ static int make_viommu(struct world *world)
 		.parent_hwpt = world->parent,
 		.queue = world->config.queue,
 	};
-	int rc;
+	int rc = world->arch->create_viommu(world, &config);
 
-	memcpy(config.idr, world->idr, sizeof(config.idr));
-	if (config.queue == NESTFD_QUEUE_RING) {
-		rc = judge_as_host(world, config.idr);
-		if (rc)
-			return rc;
-	}
-	rc = nestfd_viommu_smmuv3_create(&config, &world->viommu);
-	return rc ? world_fail(world, rc, "the virtual SMMUv3") : 0;
+	return rc ? world_fail(world, rc, "the virtual IOMMU") : 0;
 }
 
 static int nested_start(struct world *world)
@@ -238,7 +206,7 @@ static int nested_plug(struct world *world, struct world_stream *stream)
 		return rc;
 	stream->dev_id = device.dev_id;
 	rc = nestfd_viommu_device_add(world->viommu, &device);
-	return rc ? world_fail(world, rc, "a device of the virtual SMMUv3") : 0;
+	return rc ? world_fail(world, rc, "a device of the virtual IOMMU") : 0;
 }
 
 static int nested_pump(struct world *world)

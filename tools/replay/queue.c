@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The guest's command queue. A recording names a command before the doorbell
- * that started it. Commands are placed in the queue's memory at once; the
- * doorbell writes PROD as it was logged. With --batch, doorbells are held back
- * until the log shows something else than commands and doorbells: a table word
- * as well, which the commands before it must not see.
+ * The guest's command queue. Commands are placed in the queue's memory when the
+ * log names them; the doorbell writes the tail as it was logged. With --batch,
+ * doorbells are held back until the log shows something else than commands and
+ * doorbells: a table word as well, which the commands before it must not see.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,13 +11,8 @@
 #include <time.h>
 
 #include "replay.h"
-#include "trace/smmuv3.h"
 
-#define COMMAND_BYTES  16
-#define CONS_ERR       0x7f000000u
-#define CONS_ERR_SHIFT 24
-#define GERROR_CMDQ    1u
-#define TRIES	       1000 /* at one command */
+#define TRIES 1000 /* at one command */
 
 uint64_t replay_clock_ns(void)
 {
@@ -28,118 +22,145 @@ uint64_t replay_clock_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* Index and wrap bit */
-static uint32_t mask(const struct cmdq *q)
+void cmdq_set_up(struct run *run, uint64_t base, uint32_t entries)
 {
-	return (uint32_t)(2ull << q->lg2) - 1;
+	struct cmdq *q = &run->cmdq;
+
+	q->base = base;
+	q->entries = entries;
+	q->mask = run->arch->wraps ? 2 * entries - 1 : entries - 1;
 }
 
-static void words_of(const struct run *run, uint64_t index, uint64_t words[2])
+static void words_of(const struct run *run, uint64_t index,
+		     uint64_t words[COMMAND_WORDS])
 {
+	unsigned int nr = run->trace->meta.entry_bytes / 8;
 	const uint64_t *altered = NULL;
 
 	if (run->altered)
 		altered = mutation_words(run->altered, run->group, index);
-	for (unsigned int i = 0; i < 2; i++)
-		words[i] = altered ? altered[i]
-				   : trace_command_word(run->trace, index, i);
+	for (unsigned int i = 0; i < COMMAND_WORDS; i++)
+		words[i] = i >= nr   ? 0
+			   : altered ? altered[i]
+				     : trace_command_word(run->trace, index, i);
 }
 
 static void describe(const struct run *run, uint64_t index, char *text,
 		     size_t size)
 {
-	uint64_t words[2];
+	uint64_t words[COMMAND_WORDS];
 
 	if (index >= run->trace->meta.commands) {
 		snprintf(text, size, "none");
 		return;
 	}
 	words_of(run, index, words);
-	smmuv3_text_command(words, text, size);
+	run->arch->command_text(words, text, size);
 }
 
-static void overwrite(struct run *run, uint32_t cons, uint64_t index)
+/* Where the command at @slot lies; NULL: not in memory */
+static void *place_of(const struct run *run, uint32_t slot)
 {
-	const struct cmdq *q = &run->cmdq;
-	uint32_t slot = cons & (mask(q) >> 1);
-	uint64_t words[2];
-	void *to;
+	uint32_t bytes = run->trace->meta.entry_bytes;
+	uint64_t at = (uint64_t)(slot & (run->cmdq.entries - 1)) * bytes;
 
-	to = world_memory(run->world, q->base + slot * COMMAND_BYTES,
-			  COMMAND_BYTES);
+	if (!run->cmdq.entries)
+		return NULL;
+	return world_memory(run->world, run->cmdq.base + at, bytes);
+}
+
+static void overwrite(struct run *run, uint32_t head, uint64_t index)
+{
+	uint64_t words[COMMAND_WORDS];
+	void *to = place_of(run, head);
+
 	if (!to || index >= run->trace->meta.commands)
 		return;
 	words_of(run, index, words);
-	memcpy(to, words, sizeof(words));
+	memcpy(to, words, run->trace->meta.entry_bytes);
+}
+
+/* The index of the command at @head, with @tail behind those that wait */
+static uint64_t index_at(const struct run *run, uint32_t head, uint32_t tail)
+{
+	const struct cmdq *q = &run->cmdq;
+
+	return q->first_waiting + ((head - (tail - q->waiting)) & q->mask);
 }
 
 /*
- * What a guest does when its queue has stopped (IHI 0070 7.1): an illegal
- * command is replaced, here by itself, since it is not at fault; then the error
- * is acknowledged, and fetching starts again at CONS. What stops again and
- * again is left to check().
+ * What a guest does when its queue has stopped: a command called wrong is
+ * replaced, here by itself, since it is not at fault; then the error is
+ * acknowledged, and the queue goes on. What stops again and again is left to
+ * check().
  */
-static void recover(struct run *run, uint32_t prod)
+static void recover(struct run *run, uint32_t tail)
 {
+	const struct replay_arch *arch = run->arch;
 	struct cmdq *q = &run->cmdq;
 	uint32_t last = ~0u;
 	unsigned int tries = 0;
 
 	while (!q->stuck) {
-		uint32_t gerror = world_read32(run->world, REG_GERROR);
-		uint32_t gerrorn = world_read32(run->world, REG_GERRORN);
-		uint32_t cons = world_read32(run->world, REG_CMDQ_CONS);
-		unsigned int code = (cons & CONS_ERR) >> CONS_ERR_SHIFT;
+		uint32_t head;
+		unsigned int stop = arch->stopped(run, &head);
 
-		if (!((gerror ^ gerrorn) & GERROR_CMDQ) || code >= STOP_CODES)
+		if (!stop)
 			return;
-		tries = cons == last ? tries + 1 : 0;
-		last = cons;
+		tries = head == last ? tries + 1 : 0;
+		last = head;
 		q->stuck = tries == TRIES;
-		run->report->stops[code]++;
-		if (code == STOP_ILL)
-			overwrite(run, cons,
-				  q->first_waiting +
-					  ((cons - (prod - q->waiting)) &
-					   mask(q)));
-		world_write(run->world, REG_GERRORN, 4, gerrorn ^ GERROR_CMDQ);
+		run->report->stops[stop]++;
+		if (stop == arch->rewrite)
+			overwrite(run, head, index_at(run, head, tail));
+		arch->acknowledge(run, stop);
 	}
 }
 
-/* CONS must have followed PROD, without an error on the way. */
-static void check(struct run *run, uint32_t prod, uint64_t first)
+static void complete(struct run *run)
 {
-	uint32_t cons = world_read32(run->world, REG_CMDQ_CONS);
-	uint32_t gerror = world_read32(run->world, REG_GERROR);
-	uint32_t gerrorn = world_read32(run->world, REG_GERRORN);
-	uint32_t done = mask(&run->cmdq);
+	uint64_t words[COMMAND_WORDS];
+
+	if (!run->arch->completed)
+		return;
+	for (uint32_t i = 0; i < run->cmdq.waiting; i++) {
+		words_of(run, run->cmdq.first_waiting + i, words);
+		run->arch->completed(run, words);
+	}
+}
+
+/* The head must have followed the tail, without an error on the way. */
+static void check(struct run *run, uint32_t tail)
+{
+	uint32_t head = 0;
+	char state[256];
 	char text[256];
 	uint64_t at;
 
 	if (!run->cmdq.enabled)
 		return;
-	if ((cons & done) == (prod & done) && !(cons & CONS_ERR) &&
-	    gerror == gerrorn)
+	if (run->arch->consumed(run, tail, &head, state, sizeof(state))) {
+		complete(run);
 		return;
-	at = first + ((cons - (prod - run->cmdq.waiting)) & done);
+	}
+	at = index_at(run, head, tail);
 	describe(run, at, text, sizeof(text));
 	run_wrong(run, WRONG_COMMAND, NULL,
-		  "CMDQ_CONS %#x after PROD %#x, GERROR %#x GERRORN %#x; "
-		  "next is command %" PRIu64 ": %s",
-		  cons, prod, gerror, gerrorn, at, text);
+		  "%s; next is command %" PRIu64 ": %s", state, at, text);
 }
 
-static int ring(struct run *run, uint32_t prod)
+static int ring(struct run *run, uint32_t tail)
 {
 	struct cmdq *q = &run->cmdq;
 	uint64_t start = replay_clock_ns();
 
-	world_write(run->world, REG_CMDQ_PROD, 4, prod);
+	world_write(run->world, run->arch->tail_register, 4,
+		    (uint64_t)tail << run->arch->tail_shift);
 	if (run->options->nr_faults && q->enabled)
-		recover(run, prod);
+		recover(run, tail);
 	run->report->command_ns += replay_clock_ns() - start;
 	run->report->rung++;
-	check(run, prod, q->first_waiting);
+	check(run, tail);
 	q->waiting = 0;
 	q->deferred = 0;
 	return 0;
@@ -156,51 +177,89 @@ int cmdq_flush(struct run *run)
 	return ring(run, q->tail);
 }
 
+/* A doorbell with all its commands in place */
+static int doorbell(struct run *run)
+{
+	struct cmdq *q = &run->cmdq;
+
+	if (++q->deferred < run->options->batch && q->waiting)
+		return 0;
+	return ring(run, q->tail);
+}
+
+static int settle(struct run *run)
+{
+	struct cmdq *q = &run->cmdq;
+
+	if (!q->announced || q->announced_tail != q->tail)
+		return 0;
+	q->announced = false;
+	return doorbell(run);
+}
+
+/* An index that is as large as the queue needs a wrap bit. */
+static uint32_t room(const struct cmdq *q)
+{
+	return q->mask >= q->entries ? q->entries : q->entries - 1;
+}
+
 int cmdq_place(struct run *run, uint64_t index)
 {
 	struct cmdq *q = &run->cmdq;
-	uint32_t slot = q->tail & (mask(q) >> 1);
-	uint64_t words[2];
-	void *to;
+	uint64_t words[COMMAND_WORDS];
+	void *to = place_of(run, q->tail);
 
-	to = world_memory(run->world, q->base + slot * COMMAND_BYTES,
-			  COMMAND_BYTES);
 	if (!to)
 		return run_fail(run, -EBADMSG,
 				"the command queue is not in memory");
-	if (q->waiting >= 1u << q->lg2) {
+	if (q->waiting >= room(q)) {
 		int rc = cmdq_flush(run);
 
 		if (rc)
 			return rc;
 	}
 	words_of(run, index, words);
-	memcpy(to, words, sizeof(words));
-	run->report->opcodes[words[0] & 0xff]++;
+	memcpy(to, words, run->trace->meta.entry_bytes);
+	if (run->arch->placed)
+		run->arch->placed(run, words);
+	run->report->opcodes[run->arch->opcode(words[0])]++;
 	run->report->commands++;
 	if (!q->waiting++)
 		q->first_waiting = index;
-	q->tail = (q->tail + 1) & mask(q);
-	return 0;
+	q->tail = (q->tail + 1) & q->mask;
+	return settle(run);
 }
 
 /*
  * A doorbell that says something else than the commands before it is setting
  * the queue up, if there are none.
  */
-int cmdq_doorbell(struct run *run, uint32_t prod)
+int cmdq_doorbell(struct run *run, uint32_t tail)
 {
 	struct cmdq *q = &run->cmdq;
+	uint32_t index = tail & q->mask;
 
 	run->report->doorbells++;
-	if ((prod & mask(q)) != q->tail) {
+	if (index != q->tail) {
 		if (q->waiting || q->deferred)
 			return run_fail(run, -EBADMSG,
 					"the doorbell is not that of the "
 					"commands before it");
-		q->tail = prod & mask(q);
+		q->tail = index;
 	}
-	if (++q->deferred < run->options->batch && q->waiting)
-		return 0;
-	return ring(run, prod);
+	return doorbell(run);
+}
+
+int cmdq_announce(struct run *run, uint32_t tail)
+{
+	struct cmdq *q = &run->cmdq;
+
+	if (q->announced)
+		return run_fail(run, -EBADMSG,
+				"commands of the doorbell before this one are "
+				"missing");
+	run->report->doorbells++;
+	q->announced = true;
+	q->announced_tail = tail & q->mask;
+	return settle(run);
 }

@@ -179,7 +179,8 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "mutate", OPT_MUTATE, "KIND", 0,
 	  "Alter single invalidations and say which were noticed: drop, "
-	  "narrow, asid or ttl; the cache is hostile unless chosen",
+	  "narrow, asid or ttl (SMMUv3), domain or pasid (VT-d); the cache is "
+	  "hostile unless chosen",
 	  0 },
 	{ "seed", OPT_SEED, "N", 0, "Which commands to alter (default 1)", 0 },
 	{ "mutations", OPT_MUTATIONS, "COUNT", 0,
@@ -199,7 +200,7 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse_option,
 	.args_doc = "RECORDING...",
-	.doc = "Follow recordings of a guest's SMMUv3 through nested "
+	.doc = "Follow recordings of a guest's SMMUv3 or VT-d through nested "
 	       "translation and check every access of its devices.\v"
 	       "Exit status: 0 nothing is wrong (with --mutate: the runs were "
 	       "completed and alterations explain what was noticed), 1 "
@@ -272,12 +273,20 @@ static int replay_mutated(const struct replay_options *o,
 			  const struct trace *trace, struct total *total,
 			  struct trace_error *err)
 {
+	const struct replay_arch *arch = replay_arch_of(&trace->meta);
 	struct mutation_set set;
 	int rc;
 
-	if (trace->meta.iommu != TRACE_SMMUV3) /* refuses it by name */
+	if (!arch) /* refuses it by name */
 		return replay_plain(o, trace, total, err);
-	rc = mutation_choose(trace, o->mutate, o->seed, o->mutations, &set);
+	if (!(arch->mutations->kinds & 1u << o->mutate)) {
+		snprintf(err->text, sizeof(err->text),
+			 "%.200s: invalidations of %s have no %s to alter",
+			 trace->path, arch->name, mutation_names[o->mutate]);
+		return -EBADMSG;
+	}
+	rc = mutation_choose(trace, arch->mutations, o->mutate, o->seed,
+			     o->mutations, &set);
 	if (rc) {
 		snprintf(err->text, sizeof(err->text), "no memory");
 		return rc;

@@ -21,6 +21,7 @@
 
 #include <jansson.h>
 
+#include "arch.h"
 #include "mutate.h"
 #include "world.h"
 
@@ -52,14 +53,6 @@ enum deviation {
 
 extern const char *const wrong_names[WRONG_KINDS];
 extern const char *const deviation_names[DEV_COUNT];
-
-/* CMDQ_CONS.ERR (IHI 0070 7.1) */
-enum stop_code {
-	STOP_ILL = 1,
-	STOP_ABT,
-	STOP_ATC_INV_SYNC,
-	STOP_CODES,
-};
 
 struct replay_options {
 	bool direct;
@@ -102,7 +95,8 @@ struct report {
 	uint64_t recorded_errors;
 	uint64_t injected;
 	uint64_t stops[STOP_CODES]; /* of the guest's queue, and gone over */
-	uint64_t fetches;	    /* S and D lines */
+	uint64_t fetches;	    /* of configuration, interrupt entries */
+	uint64_t drops;		    /* caches the emulator dropped by itself */
 	uint64_t registers;
 	uint64_t snapshots;
 	uint64_t rows;
@@ -110,7 +104,7 @@ struct report {
 	uint64_t deviations[DEV_COUNT];
 	uint64_t command_ns;
 	uint64_t translate_ns;
-	uint32_t idr[6]; /* what the guest saw */
+	uint64_t id[WORLD_IDS]; /* what the guest saw */
 	struct nestfd_viommu_stats viommu;
 	struct nestfd_iommu_stats iommu;
 	uint64_t wrong[WRONG_KINDS];
@@ -120,34 +114,52 @@ struct report {
 
 /*
  * The guest's command queue. Commands are placed in its memory when the log
- * names them; the doorbell follows.
+ * names them, and the doorbell then rung. Where it is logged before its
+ * commands it is announced until they are all there.
  */
 struct cmdq {
 	uint64_t base;
-	unsigned int lg2;
-	uint32_t tail;		/* behind the last command placed */
-	uint32_t waiting;	/* placed, not rung */
-	uint32_t deferred;	/* doorbells of the recording held back */
+	uint32_t entries;  /* a power of two */
+	uint32_t mask;	   /* of an index, with the wrap bit if there is one */
+	uint32_t tail;	   /* behind the last command placed */
+	uint32_t waiting;  /* placed, not rung */
+	uint32_t deferred; /* doorbells of the recording held back */
+	uint32_t announced_tail;
+	bool announced;
 	uint64_t first_waiting; /* index of a command */
 	bool enabled;
 	bool stuck; /* no use in acknowledging errors any more */
 };
 
+struct smmuv3_state {
+	uint64_t eventq_base;
+	unsigned int eventq_lg2;
+	uint32_t irq_ctrl;
+	bool raised;		/* the last fault made an interrupt */
+	uint64_t next_event;	/* of events.bin */
+	uint32_t recorded_prod; /* of the event queue */
+};
+
+struct vtd_state {
+	bool scalable;
+	bool refused;	 /* the last repeated access, as recorded */
+	uint32_t reason; /* what the recording gave for it */
+};
+
 struct run {
 	const struct replay_options *options;
 	const struct trace *trace;
+	const struct replay_arch *arch;
 	struct world *world;
 	struct report *report;
 	struct mutation_set *altered; /* NULL */
 	unsigned int group;
 	struct cmdq cmdq;
-	uint64_t eventq_base;
-	unsigned int eventq_lg2;
-	uint32_t irq_ctrl;
-	bool raised; /* the last fault made an interrupt */
+	union {
+		struct smmuv3_state smmuv3;
+		struct vtd_state vtd;
+	};
 	uint64_t line;
-	uint64_t next_event;	/* of events.bin */
-	uint32_t recorded_prod; /* of the event queue */
 	bool progress;
 	struct trace_error err;
 };
@@ -173,23 +185,42 @@ uint64_t report_wrong(const struct report *report);
 void report_free(struct report *report);
 
 /* queue.c */
+void cmdq_set_up(struct run *run, uint64_t base, uint32_t entries);
 int cmdq_place(struct run *run, uint64_t index);
-int cmdq_doorbell(struct run *run, uint32_t prod);
+/* The commands before it, or (announce) those that follow, are rung in. */
+int cmdq_doorbell(struct run *run, uint32_t tail);
+int cmdq_announce(struct run *run, uint32_t tail);
 int cmdq_flush(struct run *run);
 
 /* access.c */
 int access_translate(struct run *run, const struct trace_translation *t);
-int access_untranslated(struct run *run, enum trace_event_type type,
-			uint32_t stream, uint64_t iova, bool write);
+int access_untranslated(struct run *run, uint32_t stream, uint64_t iova,
+			bool write);
+/* One address, with nothing left to do for it in the queue */
+int access_look(struct run *run, uint32_t stream, uint64_t iova, uint32_t flags,
+		struct culprit *c, struct nestfd_translation *tr);
+/* Data that devices find or leave, where the recording says */
+void access_exercise(struct run *run, const struct culprit *c, uint64_t pa,
+		     unsigned int perm);
+const char *access_result(enum nestfd_result result);
 
-/* fault.c */
-int fault_repeat(struct run *run);
+/*
+ * An access that the recording saw refused, all of @c but its device; the
+ * device's answer is in *@answer: -EIO.
+ */
+int access_refused(struct run *run, struct culprit *c, int *answer);
 
 /* snapshot.c */
 int snapshot_check(struct run *run, size_t snapshot);
 
 /* follow.c */
 int run_follow(struct run *run);
+void run_expect_register(struct run *run, uint32_t offset, uint32_t mask,
+			 uint32_t expected);
+
+/* smmuv3_fault.c: after an F line */
+int smmuv3_fault(struct run *run);
+extern const struct mutation_ops smmuv3_mutations;
 
 /* text.c, json.c */
 void report_text(const struct replay_options *options,
@@ -200,6 +231,7 @@ json_t *report_json(const struct replay_options *options,
 		    const struct trace *trace, const struct report *report);
 json_t *mutation_json(const struct replay_options *options,
 		      const struct mutation_set *set);
-void opcode_name(unsigned int opcode, char *text, size_t size);
+void opcode_name(const struct replay_arch *arch, unsigned int opcode,
+		 char *text, size_t size);
 
 #endif

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "replay.h"
-#include "trace/smmuv3.h"
 
 static const char *const split_names[NESTFD_SPLIT_COUNT] = {
 	[NESTFD_SPLIT_END] = "end of the doorbell",
@@ -15,12 +14,13 @@ static const char *const split_names[NESTFD_SPLIT_COUNT] = {
 	[NESTFD_SPLIT_LIMIT] = "limit",
 };
 
-void opcode_name(unsigned int opcode, char *text, size_t size)
+void opcode_name(const struct replay_arch *arch, unsigned int opcode,
+		 char *text, size_t size)
 {
-	uint64_t words[2] = { opcode, 0 };
+	uint64_t words[COMMAND_WORDS] = { arch->word_of(opcode) };
 	char *end;
 
-	smmuv3_text_command(words, text, size);
+	arch->command_text(words, text, size);
 	end = strchr(text, ' ');
 	if (end)
 		*end = '\0';
@@ -38,7 +38,8 @@ static double per(uint64_t ns, uint64_t n)
 	return n ? (double)ns / (double)n : 0;
 }
 
-static void show_commands(const struct report *r)
+static void show_commands(const struct replay_arch *arch,
+			  const struct report *r)
 {
 	char name[512];
 
@@ -52,7 +53,7 @@ static void show_commands(const struct report *r)
 	for (unsigned int i = 0; i < 256; i++) {
 		if (!r->opcodes[i])
 			continue;
-		opcode_name(i, name, sizeof(name));
+		opcode_name(arch, i, name, sizeof(name));
 		printf("    %10" PRIu64 "  %s\n", r->opcodes[i], name);
 	}
 }
@@ -84,7 +85,7 @@ static void show_translations(const struct report *r)
 	if (r->bypassed)
 		printf("; %" PRIu64 " bypassed", r->bypassed);
 	if (r->disabled)
-		printf("; %" PRIu64 " with the SMMU off", r->disabled);
+		printf("; %" PRIu64 " with the IOMMU off", r->disabled);
 	if (r->aborted)
 		printf("; %" PRIu64 " aborted", r->aborted);
 	printf("; data of %" PRIu64 " reads, %" PRIu64 " writes\n", r->reads,
@@ -109,15 +110,25 @@ static void show_faults(const struct report *r)
 		       r->recorded_errors);
 }
 
-static void show_injected(const struct replay_options *options,
+static void show_injected(const struct replay_arch *arch,
+			  const struct replay_options *options,
 			  const struct report *r)
 {
-	if (options->nr_faults)
-		printf("  injected      %" PRIu64
-		       " faults; the guest's queue stopped: ILL %" PRIu64
-		       ", ABT %" PRIu64 ", ATC_INV_SYNC %" PRIu64 "\n",
-		       r->injected, r->stops[STOP_ILL], r->stops[STOP_ABT],
-		       r->stops[STOP_ATC_INV_SYNC]);
+	const char *before = "";
+
+	if (!options->nr_faults)
+		return;
+	printf("  injected      %" PRIu64
+	       " faults; the guest's queue stopped: ",
+	       r->injected);
+	for (unsigned int i = 1; i < STOP_CODES; i++) {
+		if (!arch->stops[i].name)
+			continue;
+		printf("%s%s %" PRIu64, before, arch->stops[i].name,
+		       r->stops[i]);
+		before = ", ";
+	}
+	putchar('\n');
 }
 
 static void show_wrong(const struct report *r)
@@ -149,31 +160,32 @@ static void show_head(const struct replay_options *options,
 	putchar('\n');
 }
 
-static void show_id(const struct trace *trace, const struct report *r)
+static void show_id(const struct replay_arch *arch, const struct trace *trace,
+		    const struct report *r)
 {
-	char name[8];
 	uint64_t recorded;
 
-	for (unsigned int i = 0; i < 6; i++) {
-		snprintf(name, sizeof(name), "IDR%u", i);
-		recorded = r->idr[i];
-		trace_count_get(&trace->meta.snapshots[0].registers, name,
-				&recorded);
-		if (recorded != r->idr[i])
-			printf("  %s          %#x, the recording's: %#" PRIx64
-			       "\n",
-			       name, r->idr[i], recorded);
+	for (size_t i = 0; i < arch->nr_ids; i++) {
+		recorded = r->id[i];
+		replay_recorded(&trace->meta.snapshots[0].registers,
+				arch->ids[i].name, &recorded);
+		if (recorded != r->id[i] && !arch->ids[i].optional)
+			printf("  %-13s %#" PRIx64
+			       ", the recording's: %#" PRIx64 "\n",
+			       arch->ids[i].name, r->id[i], recorded);
 	}
 }
 
 void report_text(const struct replay_options *options,
 		 const struct trace *trace, const struct report *r)
 {
+	const struct replay_arch *arch = replay_arch_of(&trace->meta);
+
 	show_head(options, trace);
-	show_id(trace, r);
-	show_commands(r);
+	show_id(arch, trace, r);
+	show_commands(arch, r);
 	show_ioctls(r);
-	show_injected(options, r);
+	show_injected(arch, options, r);
 	show_translations(r);
 	show_faults(r);
 	if (options->snapshots)
@@ -201,6 +213,7 @@ static uint64_t count_flagged(const struct mutation_set *set)
 void mutation_text(const struct replay_options *options,
 		   const struct trace *trace, const struct mutation_set *set)
 {
+	const struct replay_arch *arch = replay_arch_of(&trace->meta);
 	char text[512];
 
 	show_head(options, trace);
@@ -211,7 +224,7 @@ void mutation_text(const struct replay_options *options,
 	for (size_t i = 0; i < set->nr; i++) {
 		const struct mutation *m = &set->list[i];
 
-		smmuv3_text_command(m->words, text, sizeof(text));
+		arch->command_text(m->words, text, sizeof(text));
 		printf("    command %" PRIu64 " -> %s\n", m->index, text);
 		if (m->why) {
 			printf("      ");

@@ -8,15 +8,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/*
- * The GIC's interrupt translation service of QEMU's "virt" board, where devices
- * write their interrupts.
- */
-#define ITS_FIRST  0x08080000ull
-#define ITS_LENGTH 0x20000ull
-
-#define HUGE_PAGE  (2ull << 20)
-
 int world_fail(struct world *world, int rc, const char *what)
 {
 	snprintf(world->err.text, sizeof(world->err.text), "%s: %s", what,
@@ -38,46 +29,40 @@ static int region_map(struct world *world, struct world_region *region,
 
 static int map_memory(struct world *world)
 {
-	const struct trace_meta *meta = world->config.meta;
-	uint64_t length = meta->ram_mib << 20;
-	int rc;
+	struct replay_span spans[WORLD_REGIONS] = { 0 };
+	int rc = world->arch->memory(world->config.meta, spans);
 
-	if (!length || meta->ram_mib > 1ull << 24 ||
-	    meta->ram_base & (HUGE_PAGE - 1) ||
-	    meta->ram_base < ITS_FIRST + ITS_LENGTH ||
-	    meta->ram_base > 1ull << 47)
-		return world_fail(world, -EBADMSG,
-				  "ram_base and ram_mib of meta.json");
-	rc = region_map(world, &world->regions[0], meta->ram_base, length);
 	if (rc)
-		return rc;
-	return region_map(world, &world->regions[1], ITS_FIRST, ITS_LENGTH);
+		return world_fail(world, rc,
+				  "ram_base and ram_mib of meta.json");
+	for (size_t i = 0; i < WORLD_REGIONS && !rc; i++)
+		if (spans[i].length)
+			rc = region_map(world, &world->regions[i],
+					spans[i].first, spans[i].length);
+	return rc;
 }
 
 /* The registers stand in the snapshots, and never change. */
 static int read_id(struct world *world)
 {
-	static const char *const names[] = { "IDR0", "IDR1", "IDR2",
-					     "IDR3", "IDR4", "IDR5" };
 	const struct trace_meta *meta = world->config.meta;
-	const struct trace_counts *regs;
-	uint64_t value;
+	const struct replay_arch *arch = world->arch;
+	char what[64];
 
 	if (!meta->nr_snapshots)
 		return world_fail(world, -EBADMSG,
-				  "no snapshot in meta.json has the SMMU's "
+				  "no snapshot in meta.json has the IOMMU's "
 				  "registers");
-	regs = &meta->snapshots[0].registers;
-	for (size_t i = 0; i < 6; i++) {
-		if (trace_count_get(regs, names[i], &value))
-			return world_fail(world, -EBADMSG,
-					  "IDR0 to IDR5 in meta.json");
-		world->idr[i] = (uint32_t)value;
+	for (size_t i = 0; i < arch->nr_ids; i++) {
+		const struct replay_id *id = &arch->ids[i];
+
+		if (!replay_recorded(&meta->snapshots[0].registers, id->name,
+				     &world->id[i]) ||
+		    id->optional)
+			continue;
+		snprintf(what, sizeof(what), "%s in meta.json", id->name);
+		return world_fail(world, -EBADMSG, what);
 	}
-	if (!trace_count_get(regs, "IIDR", &value))
-		world->iidr = (uint32_t)value;
-	if (!trace_count_get(regs, "AIDR", &value))
-		world->aidr = (uint32_t)value;
 	return 0;
 }
 
@@ -92,6 +77,7 @@ int world_create(const struct world_config *config, struct world **out,
 		return -ENOMEM;
 	}
 	world->config = *config;
+	world->arch = replay_arch_of(config->meta);
 	world->ops = config->direct ? &world_direct_ops : &world_nested_ops;
 	rc = read_id(world);
 	if (!rc)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a recorded guest lives again: its memory, its SMMU and its devices. Two
- * worlds behind one table of operations:
+ * Where a recorded guest lives again: its memory, its IOMMU and its devices.
+ *Two worlds behind one table of operations:
  *
- * nested	the guest's SMMU is a virtual one (libviommu) over an in-process
- *		/dev/iommu; its memory is the stage 2 of a machine whose IOMMU
+ * nested	the guest's IOMMU is a virtual one (libviommu) over an
+ *in-process /dev/iommu; its memory is the stage 2 of a machine whose IOMMU
  *		translates what devices do
- * direct	the guest's SMMU is the hardware model itself, with the
+ * direct	the guest's IOMMU is the hardware model itself, with the
  *		recording's identification registers
  *
  * A machine's own physical addresses differ from the guest's in a nested world,
@@ -24,38 +24,12 @@
 #include <nestfd/nestfd.h>
 #include <nestfd/viommu.h>
 
+#include "arch.h"
 #include "trace/trace.h"
 
 #define WORLD_LINES	 4
-#define WORLD_REGIONS	 2
 #define WORLD_MAX_STREAM 0xffff
 #define WORLD_STREAMS	 1024
-
-/* Registers the replay looks at (IHI 0070 6.2); page 1 is at 0x10000. */
-#define REG_IDR0	  0x0
-#define REG_CR0		  0x20
-#define REG_CR0ACK	  0x24
-#define REG_CR1		  0x28
-#define REG_CR2		  0x2c
-#define REG_GBPA	  0x44
-#define REG_IRQ_CTRL	  0x50
-#define REG_GERROR	  0x60
-#define REG_GERRORN	  0x64
-#define REG_STRTAB_BASE	  0x80
-#define REG_STRTAB_CFG	  0x88
-#define REG_CMDQ_BASE	  0x90
-#define REG_CMDQ_PROD	  0x98
-#define REG_CMDQ_CONS	  0x9c
-#define REG_EVENTQ_BASE	  0xa0
-#define REG_EVENTQ_PROD	  0x100a8
-#define REG_EVENTQ_CONS	  0x100ac
-#define CR0_SMMUEN	  0x1u
-#define CR0_CMDQEN	  0x8u
-#define GBPA_UPDATE	  0x80000000u
-#define IRQ_CTRL_EVENTQ	  0x4u
-#define QUEUE_BASE_ADDR	  0x00ffffffffffffe0ull
-#define QUEUE_BASE_LOG2	  0x1full
-#define CMDQ_CONS_RD_WRAP 0xfffffu
 
 struct world;
 
@@ -88,7 +62,7 @@ struct world_ops {
 
 /**
  * struct world_config - the world to make
- * @meta: its guest's memory and SMMU
+ * @meta: its guest's memory and IOMMU
  * @stale: see struct nestfd_machine_config; may be NULL
  */
 struct world_config {
@@ -103,9 +77,8 @@ struct world_config {
 struct world {
 	const struct world_ops *ops;
 	struct world_config config;
-	uint32_t idr[6];
-	uint32_t iidr;
-	uint32_t aidr;
+	const struct replay_arch *arch;
+	uint64_t id[WORLD_IDS]; /* the recording's, as arch->ids lists them */
 	struct world_region regions[WORLD_REGIONS];
 	struct nestfd_machine *machine;
 	struct world_stream *streams[WORLD_STREAMS];

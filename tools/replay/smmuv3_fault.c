@@ -10,19 +10,19 @@
 #include <string.h>
 
 #include "replay.h"
+#include "smmuv3.h"
 #include "trace/smmuv3.h"
 
-#define EVENT_BYTES  32
-#define EVENT_WORDS  4
-#define EVENT_SID    32 /* word 0 */
-#define EVENT_RNW    35 /* word 1 */
-#define EVENT_S2     (1ull << 39)
-#define EVENT_CLASS  (3ull << 40)
-#define CLASS_TT     (1ull << 40)
-#define PAGE_OFFSET  0xfffull
-#define ACCESS_BYTES 4u
-#define QUEUE_INDEX  0xfffffu
-#define LINE_EVENTQ  0
+#define EVENT_BYTES 32
+#define EVENT_WORDS 4
+#define EVENT_SID   32 /* word 0 */
+#define EVENT_RNW   35 /* word 1 */
+#define EVENT_S2    (1ull << 39)
+#define EVENT_CLASS (3ull << 40)
+#define CLASS_TT    (1ull << 40)
+#define PAGE_OFFSET 0xfffull
+#define QUEUE_INDEX 0xfffffu
+#define LINE_EVENTQ 0
 
 enum {
 	F_WALK_EABT = 0x0b,
@@ -107,10 +107,11 @@ static uint32_t eventq_prod(struct run *run)
 
 static bool record_at(struct run *run, uint32_t prod, uint64_t got[EVENT_WORDS])
 {
-	uint32_t slot = prod & ((1u << run->eventq_lg2) - 1);
-	const void *from = world_memory(
-		run->world, run->eventq_base + (uint64_t)slot * EVENT_BYTES,
-		EVENT_BYTES);
+	uint32_t slot = prod & ((1u << run->smmuv3.eventq_lg2) - 1);
+	const void *from = world_memory(run->world,
+					run->smmuv3.eventq_base +
+						(uint64_t)slot * EVENT_BYTES,
+					EVENT_BYTES);
 
 	if (from)
 		memcpy(got, from, EVENT_BYTES);
@@ -122,9 +123,9 @@ static void check_interrupt(struct run *run, const struct culprit *c,
 			    bool was_empty, uint64_t before)
 {
 	uint64_t made = run->world->irqs[LINE_EVENTQ] - before;
-	uint64_t due = was_empty && run->irq_ctrl & IRQ_CTRL_EVENTQ;
+	uint64_t due = was_empty && run->smmuv3.irq_ctrl & IRQ_CTRL_EVENTQ;
 
-	run->raised = made;
+	run->smmuv3.raised = made;
 	if (made != due)
 		run_wrong(run, WRONG_INTERRUPT, c,
 			  "the event queue interrupted %" PRIu64
@@ -132,35 +133,17 @@ static void check_interrupt(struct run *run, const struct culprit *c,
 			  made, due);
 }
 
-/*
- * A write whose translation an alteration keeps alive would go through: it is
- * only looked up, so that the log's memory stays as it is.
- */
-static int do_access(struct run *run, const struct culprit *c)
-{
-	struct nestfd_translation tr = { .size = sizeof(tr) };
-	uint8_t data[ACCESS_BYTES] = { 0 };
-	size_t length = ACCESS_BYTES - (c->iova & (ACCESS_BYTES - 1));
-
-	if (!(c->flags & NESTFD_DMA_WRITE))
-		return nestfd_dma_read(c->dev, c->iova, data, length);
-	if (!run->altered)
-		return nestfd_dma_write(c->dev, c->iova, data, length);
-	nestfd_translate(c->dev, c->iova, NESTFD_NO_PASID, c->flags, &tr);
-	return tr.result == NESTFD_ABORTED ? -EIO : 0;
-}
-
 static bool next_record(struct run *run, uint64_t want[EVENT_WORDS])
 {
 	const struct trace *trace = run->trace;
 
 	if (trace->event_bytes != EVENT_BYTES ||
-	    run->next_event >= trace->nr_events)
+	    run->smmuv3.next_event >= trace->nr_events)
 		return false;
 	for (unsigned int i = 0; i < EVENT_WORDS; i++)
-		want[i] = trace_event_word(trace, run->next_event, i);
-	run->next_event++;
-	run->recorded_prod++;
+		want[i] = trace_event_word(trace, run->smmuv3.next_event, i);
+	run->smmuv3.next_event++;
+	run->smmuv3.recorded_prod++;
 	return true;
 }
 
@@ -168,7 +151,7 @@ static bool next_record(struct run *run, uint64_t want[EVENT_WORDS])
 static void check_record(struct run *run, const struct culprit *c, int rc,
 			 uint32_t before, const uint64_t want[EVENT_WORDS])
 {
-	uint32_t wrap = (2u << run->eventq_lg2) - 1;
+	uint32_t wrap = (2u << run->smmuv3.eventq_lg2) - 1;
 	uint32_t arrived = (eventq_prod(run) - before) & wrap;
 	uint64_t got[EVENT_WORDS];
 
@@ -187,7 +170,7 @@ static void check_record(struct run *run, const struct culprit *c, int rc,
 		compare(run, c, want, got);
 }
 
-int fault_repeat(struct run *run)
+int smmuv3_fault(struct run *run)
 {
 	struct culprit c = { 0 };
 	struct world_stream *stream;
@@ -195,6 +178,7 @@ int fault_repeat(struct run *run)
 	uint64_t irqs;
 	uint32_t prod;
 	bool empty;
+	int answer;
 	int rc;
 
 	rc = cmdq_flush(run);
@@ -216,11 +200,10 @@ int fault_repeat(struct run *run)
 	empty = !((prod ^ world_read32(run->world, REG_EVENTQ_CONS)) &
 		  QUEUE_INDEX);
 	irqs = run->world->irqs[LINE_EVENTQ];
-	rc = do_access(run, &c);
-	run->report->faults++;
-	if (run->world->ops->pump(run->world))
-		return run_fail_world(run, -EIO);
-	check_record(run, &c, rc, prod, want);
+	rc = access_refused(run, &c, &answer);
+	if (rc)
+		return rc;
+	check_record(run, &c, answer, prod, want);
 	if (!run->altered)
 		check_interrupt(run, &c, empty, irqs);
 	return 0;
