@@ -34,7 +34,7 @@ hit_lookup(const struct engine *m, const struct context *ctx, uint64_t addr)
 	};
 	const struct iotlb_entry *e = iotlb_lookup(m->tlb, &key);
 
-	/* global entries serve their own ASID set only (SMMUv3 3.17.1) */
+	/* global entries serve contexts of their own ASID set only */
 	if (e && e->global && (e->attrs & ATTR_ASET) != ctx->aset)
 		return NULL;
 	return e;
