@@ -69,6 +69,40 @@ struct nestfd_ext_enable {
 #define NESTFD_ERR_SMMUV3_ATC_INV_SYNC 3U
 
 /**
+ * NESTFD_ERR_VTD_* - hw_error of an entry of IOMMU_HWPT_INVALIDATE_DATA_VTD_S1
+ *
+ * What FSTS would say (VT-d 6.5.2.11) of the device TLBs that the entry has
+ * invalidated. hw_error_info is the source-id of the device, as hardware knows
+ * it.
+ *
+ * ITE, with ETIMEDOUT: a device did not answer. entry_num is that entry's
+ * index, what is behind it may have been executed or not, and is to be sent
+ * again.
+ *
+ * ICE: a device's answer was invalid. As in hardware this stops nothing: the
+ * entry counts as done, and the ioctl fails only for another reason.
+ */
+#define NESTFD_ERR_VTD_ICE 1U
+#define NESTFD_ERR_VTD_ITE 2U
+
+/**
+ * struct nestfd_hwpt_vtd_s1_invalidate - an entry with the additions
+ * @hw_error: must be 0; out: 0, or NESTFD_ERR_VTD_*
+ * @hw_error_info: must be 0; out: the source-id
+ *
+ * With NESTFD_EXT_ERRORS on; otherwise, and with a shorter entry_len, there
+ * are just the first 24 bytes. Written only where there is an error.
+ */
+struct nestfd_hwpt_vtd_s1_invalidate {
+	__aligned_u64 addr;
+	__aligned_u64 npages;
+	__u32 flags;
+	__u32 __reserved;
+	__u32 hw_error;
+	__u32 hw_error_info;
+};
+
+/**
  * NESTFD_ERR_VMM - ring only, any data_type, with EOPNOTSUPP: the entry is
  * a command that is no invalidation (or one that names what only the VMM
  * knows). All before it is complete; the VMM executes it and goes on behind
