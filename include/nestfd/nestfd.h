@@ -270,6 +270,20 @@ ssize_t nestfd_write(void *ctx, int fd, const void *buf, size_t len);
 ssize_t nestfd_read(void *ctx, int fd, void *buf, size_t len);
 
 /**
+ * nestfd_event_count() - a counter of an event queue's events, lost or not
+ * @ctx: a struct nestfd (a struct nestfd_backend.count)
+ * @fd: out_veventq_fd of IOMMU_VEVENTQ_ALLOC
+ *
+ * To be loaded atomically, with acquire. It has moved when an event can be
+ * read: whoever finds it as it was before he last read everything has nothing
+ * to read. An event that a DMA caused in front of an invalidation has been
+ * counted when that returns.
+ *
+ * Return: its address, good until nestfd_close_fd(); NULL for any other fd.
+ */
+const uint32_t *nestfd_event_count(void *ctx, int fd);
+
+/**
  * nestfd_mmap_get() - mmap(2) on /dev/iommu, shared and not executable
  * @offset: what an ioctl gave (out_mmap_offset)
  * @fd: out; the file to map instead, at @fd_offset; not to be closed

@@ -33,6 +33,8 @@ struct nestfd_viommu;
  * @exact: a failed IOMMU_HWPT_INVALIDATE's entry_num can be trusted
  *	(libnestfd). Without it (Linux) libviommu resubmits in small pieces to
  *	find the command at fault, so that no invalidation is lost
+ * @count: nestfd_event_count(): where a counter of the events of such an fd is,
+ *	so that a CMD_SYNC needs not ask whether there are any. NULL: poll(2)
  *
  * What nestfd/ext.h adds is asked for once, at creation. A backend that gives
  * error codes (NESTFD_EXT_ERRORS) counts exactly, whatever @exact says; one
@@ -44,6 +46,7 @@ struct nestfd_backend {
 	ssize_t (*read)(void *ctx, int fd, void *buf, size_t len);
 	int (*close)(void *ctx, int fd);
 	bool exact;
+	const uint32_t *(*count)(void *ctx, int fd);
 };
 
 /**
@@ -197,7 +200,8 @@ int nestfd_viommu_event_fd(struct nestfd_viommu *viommu);
 /**
  * nestfd_viommu_pump() - move events from the host into the guest's queue
  *
- * One thread at a time. Stops after about @events of the config, however many
+ * A CMD_SYNC does so as well before it completes: what a device could have
+ * seen abort is in the guest's queue then (IHI 0070 4.7.3). Stops after about @events of the config, however many
  * come meanwhile; the fd is readable then.
  *
  * Return: number of events moved, or a negative errno of the backend; -EPROTO

@@ -134,6 +134,8 @@ int core_ioctl(struct core_ctx *ctx, unsigned long cmd, void *arg);
  * (-EINVAL); a fault queue takes responses (-ESPIPE, -EINVAL for no such
  * group).
  */
+/* See nestfd_event_count(); valid until the fd is closed */
+const uint32_t *core_fd_event_count(struct core_ctx *ctx, int fd);
 ssize_t core_fd_read(struct core_ctx *ctx, int fd, void *buf, size_t len);
 ssize_t core_fd_write(struct core_ctx *ctx, int fd, const void *buf,
 		      size_t len);

@@ -152,6 +152,12 @@ struct core_iommu_ops {
 			      uint32_t code);
 
 	/*
+	 * Events that the hardware has recorded so far are with core when it
+	 * returns (core_viommu_event()). Called with no lock. May be NULL.
+	 */
+	void (*sync_events)(struct core_iommu *iommu);
+
+	/*
 	 * The device has been reset: it answers again and its ATC is empty, so
 	 * what was held against it is forgiven. It may be attached or not, or
 	 * not even bound (any more); what it is attached to stays, and it does
@@ -401,7 +407,8 @@ int core_inval_check(const struct core_inval *inv, size_t size);
 
 /*
  * An event of the hardware for the guest behind @viommu: a record of the
- * veventq @type. Copied, numbered, or counted as lost. Any thread.
+ * veventq @type. Copied, numbered, or counted as lost. Any thread. @record NULL:
+ * events were lost on their way here, and the client is told so.
  * Return: 0 (also if it is lost because the queue is full); -EOPNOTSUPP if
  * there is no such queue, -ENOMEM (counted as lost).
  */

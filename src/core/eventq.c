@@ -40,10 +40,14 @@ static void append(struct core_eventq *q, struct core_vevent *event)
 
 static int deliver(struct core_eventq *q, const void *record, size_t size)
 {
-	struct core_vevent *event = alloc_zero(sizeof(*event) + size);
-	int rc = event ? 0 : -ENOMEM;
+	struct core_vevent *event = NULL;
 	uint32_t sequence;
+	int rc = 0;
 
+	if (record) {
+		event = alloc_zero(sizeof(*event) + size);
+		rc = event ? 0 : -ENOMEM;
+	}
 	pthread_mutex_lock(&q->lock);
 	sequence = q->sequence;
 	q->sequence = (sequence + 1) & SEQUENCE_MASK;
@@ -60,6 +64,8 @@ static int deliver(struct core_eventq *q, const void *record, size_t size)
 		q->lost = false; /* the gap tells it now */
 	}
 	signal_state(q);
+	/* who sees it has seen the event; pairs with the client's acquire */
+	__atomic_store_n(&q->events, q->events + 1, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&q->lock);
 	return rc;
 }
@@ -281,6 +287,7 @@ static void consumed(struct core_eventq *q, struct core_vevent *event,
 
 ssize_t veventq_read(struct core_eventq *q, unsigned char *buf, size_t len)
 {
+	struct core_iommu *iommu = q->viommu->drv->iommu;
 	size_t header = sizeof(struct iommufd_vevent_header);
 	struct core_vevent lost = { 0 };
 	struct core_vevent *event;
@@ -289,6 +296,8 @@ ssize_t veventq_read(struct core_eventq *q, unsigned char *buf, size_t len)
 
 	if (len < header)
 		return -EINVAL;
+	if (iommu->ops->sync_events)
+		iommu->ops->sync_events(iommu);
 	while ((event = fetch(q, &lost))) {
 		size_t size = header + event->size;
 

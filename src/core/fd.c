@@ -107,6 +107,19 @@ ssize_t core_fd_read(struct core_ctx *ctx, int fd, void *buf, size_t len)
 	return rc;
 }
 
+const uint32_t *core_fd_event_count(struct core_ctx *ctx, int fd)
+{
+	const uint32_t *count = NULL;
+	struct core_fd_object *base;
+
+	if (get_by_fd(ctx, fd, &base))
+		return NULL;
+	if (base->obj.type == CORE_VEVENTQ)
+		count = &eventq_of(base)->events;
+	core_put(&base->obj);
+	return count;
+}
+
 ssize_t core_fd_write(struct core_ctx *ctx, int fd, const void *buf, size_t len)
 {
 	struct core_fd_object *base;

@@ -342,6 +342,7 @@ struct core_eventq {
 	struct core_vevent *tail;
 	uint32_t count; /* events delivered or being read */
 	uint32_t sequence;
+	uint32_t events; /* atomic: ever, read by the client without the lock */
 	bool lost; /* a lost-events header is at the tail */
 	uint32_t lost_sequence;
 	bool signalled; /* the eventfd is readable */

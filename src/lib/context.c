@@ -207,6 +207,14 @@ ssize_t nestfd_read(void *ctx, int fd, void *buf, size_t len)
 	return rc;
 }
 
+const uint32_t *nestfd_event_count(void *ctx, int fd)
+{
+	const uint32_t *count = core_fd_event_count(fd_call_begin(ctx), fd);
+
+	fd_call_end(ctx);
+	return count;
+}
+
 int nestfd_close_fd(void *ctx, int fd)
 {
 	int rc = core_fd_close(fd_call_begin(ctx), fd);

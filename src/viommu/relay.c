@@ -227,6 +227,9 @@ static int alloc_veventq(struct nestfd_viommu *viommu, uint32_t type,
 		viommu->veventq_depth = depth;
 		viommu->veventq_id = arg.out_veventq_id;
 		viommu->veventq_fd = (int)arg.out_veventq_fd;
+		if (viommu->backend.count)
+			viommu->event_count = viommu->backend.count(
+				viommu->backend.ctx, viommu->veventq_fd);
 	}
 	return rc;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/iommufd.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -81,8 +82,11 @@ static int unpack(struct nestfd_viommu *viommu, const char *buf, size_t len,
 		memcpy(&header, buf + at, sizeof(header));
 		at += sizeof(header);
 		check_sequence(viommu, &header);
-		if (header.flags & IOMMU_VEVENTQ_FLAG_LOST_EVENTS)
+		if (header.flags & IOMMU_VEVENTQ_FLAG_LOST_EVENTS) {
+			/* the number is that of the last one */
+			viommu_count(&viommu->counters.events_lost, 1);
 			continue;
+		}
 		if (len - at < viommu->ops->event_size)
 			return -EPROTO;
 		if (!drop)
@@ -109,13 +113,19 @@ static ssize_t read_events(struct nestfd_viommu *viommu, void *buf, size_t len)
 static int pump(struct nestfd_viommu *viommu, bool drop)
 {
 	int total = 0, events;
+	uint32_t count;
 	char buf[PUMP_BYTES];
 	ssize_t n;
 
+	count = viommu->event_count
+			? __atomic_load_n(viommu->event_count, __ATOMIC_ACQUIRE)
+			: 0;
 	while ((uint32_t)total < viommu->veventq_depth) {
 		n = read_events(viommu, buf, sizeof(buf));
-		if (n == -EAGAIN || n == 0)
+		if (n == -EAGAIN || n == 0) {
+			viommu->pumped = count;
 			return total;
+		}
 		if (n < 0)
 			return (int)n;
 		events = unpack(viommu, buf, (size_t)n, drop);
@@ -134,6 +144,34 @@ int nestfd_viommu_pump(struct nestfd_viommu *viommu)
 	rc = pump(viommu, false);
 	pthread_mutex_unlock(&viommu->pump_lock);
 	return rc;
+}
+
+static bool is_readable(const struct nestfd_viommu *viommu)
+{
+	struct pollfd fd = { .fd = viommu->veventq_fd, .events = POLLIN };
+
+	return poll(&fd, 1, 0) == 1 && (fd.revents & POLLIN);
+}
+
+/*
+ * Behind an invalidation the counter knows of all events; otherwise some may
+ * still be on their way to it, which only a read waits for.
+ */
+void viommu_catch_up(struct nestfd_viommu *viommu)
+{
+	uint64_t ioctls = viommu->counters.invalidate_ioctls +
+			  viommu->counters.ring_ioctls;
+	bool told = ioctls != viommu->ioctls;
+
+	viommu->ioctls = ioctls;
+	if (!viommu->event_count) {
+		if (is_readable(viommu))
+			nestfd_viommu_pump(viommu);
+		return;
+	}
+	if (!told || __atomic_load_n(viommu->event_count, __ATOMIC_ACQUIRE) !=
+			     viommu->pumped)
+		nestfd_viommu_pump(viommu);
 }
 
 void viommu_drop_events(struct nestfd_viommu *viommu)

@@ -58,8 +58,17 @@ struct nestfd_viommu {
 	uint32_t veventq_depth;
 	pthread_mutex_t pump_lock; /* reading events, and the next member */
 	uint32_t next_sequence;
+	const uint32_t *event_count; /* fixed; NULL: poll(2) */
+	_Atomic uint32_t pumped;     /* what it was before all was read */
+	uint64_t ioctls; /* the consuming thread's: at the last catching up */
 	struct viommu_counters counters;
 };
+
+/*
+ * What the host has for the guest goes into the guest's queue, before a command
+ * completes that waits for it. The consuming thread's.
+ */
+void viommu_catch_up(struct nestfd_viommu *viommu);
 
 /* Reads and drops what events the host has for the guest. */
 void viommu_drop_events(struct nestfd_viommu *viommu);

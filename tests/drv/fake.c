@@ -416,12 +416,17 @@ void core_page_requests_lost(struct core_device *dev, uint32_t kind)
 
 struct fake_core_event fake_core_event;
 unsigned int fake_core_events;
+unsigned int fake_core_lost;
 
 int core_viommu_event(struct core_viommu *viommu, uint32_t type,
 		      const void *record, size_t size)
 {
 	fake_core_event.viommu = viommu;
 	fake_core_event.type = type;
+	if (!record) {
+		fake_core_lost++;
+		return 0;
+	}
 	fake_core_event.size = size;
 	assert_int_equal(size, 32);
 	memcpy(fake_core_event.evt, record, 32);
@@ -488,6 +493,7 @@ void rig_start_devices(struct rig *r)
 	}
 	fake_clear_log(&r->hw);
 	fake_core_events = 0;
+	fake_core_lost = 0;
 	fake_core_pages = (struct fake_core_pages){ .rc = -19 };
 }
 

@@ -95,6 +95,7 @@ struct fake_core_event {
 };
 extern struct fake_core_event fake_core_event;
 extern unsigned int fake_core_events;
+extern unsigned int fake_core_lost; /* "some were lost" */
 
 /* Page requests that core was given; @rc: what it says, at first -ENODEV */
 struct fake_core_pages {

@@ -600,6 +600,8 @@ static void test_a_full_event_queue_is_emptied_and_overflow_taken(void **state)
 		g.r.hw.evtq_prod ^= 1u << 31; /* OVFLG: some were lost */
 		fake_irq(&g.r.hw, 0);
 		assert_int_equal(fake_core_events, round * 8);
+		/* before the records, and up to the acknowledgement */
+		assert_int_equal(fake_core_lost, 2 * round);
 		assert_int_equal(g.r.hw.evtq_cons, g.r.hw.evtq_prod);
 	}
 	/* an interrupt for nothing */

@@ -78,6 +78,7 @@ int host_start(struct host *host)
 		.arch = NESTFD_ARCH_SMMUV3,
 		.cache = host->cache,
 		.cache_entries = host->cache_entries,
+		.pri = host->page_requests,
 		.stale = host->stale,
 		.ctx = host,
 	};
@@ -231,12 +232,14 @@ static int plug_in(struct guest *guest)
 		.size = sizeof(device),
 		.stream_id = 0x100 + guest->index,
 		.ats = host->ats,
+		.page_requests = host->page_requests,
 	};
 	struct nestfd_viommu_config config = {
 		.size = sizeof(config),
 		.backend = { host->ctx, nestfd_ioctl, nestfd_read,
-			     nestfd_close_fd, true },
-		.guest = { host, ram_read, ram_write, NULL, ram_map },
+			     nestfd_close_fd, true,
+			     host->no_count ? NULL : nestfd_event_count },
+		.guest = { host, ram_read, ram_write, host->irq, ram_map },
 		.parent_hwpt = host->parent,
 		.queue = host->queue,
 	};

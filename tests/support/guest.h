@@ -26,6 +26,9 @@ struct host {
 	uint32_t cmdq_lg2;	 /* in: of guests' command queues, 0: 16 */
 	enum nestfd_queue queue; /* in: how they reach the host */
 	void (*stale)(void *ctx, const struct nestfd_stale *stale); /* in */
+	void (*irq)(void *ctx, unsigned int line); /* in: of guests, or NULL */
+	bool no_count;		/* in: the backend has no counter of events */
+	uint32_t page_requests; /* in: of each device at once; with @ats */
 	/* The VMM finds no RAM here: guest physical, half-open; any time */
 	uint64_t hole_start;
 	uint64_t hole_end;

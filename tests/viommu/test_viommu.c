@@ -607,7 +607,7 @@ static void lost_events_are_counted(void **state)
 	s->fake.event_bytes = sizeof(lost);
 	assert_int_equal(nestfd_viommu_pump(s->viommu), 0);
 	nestfd_viommu_stats(s->viommu, &stats);
-	assert_int_equal(stats.events_lost, 4);
+	assert_int_equal(stats.events_lost, 5); /* 0 to 4 */
 }
 
 static void counters_fill_no_more_than_the_caller_has(void **state)

@@ -150,8 +150,22 @@ static void handle_event(struct unit *u, const uint64_t *evt)
 			(unsigned long long)evt[2], (unsigned long long)evt[3]);
 }
 
+/* Any guest's may have been among them, so each is told. */
 static void overflowed(struct unit *u)
 {
+	struct itree_node *node;
+
+	pthread_mutex_lock(&u->sid_lock);
+	for (node = itree_from(&u->masters, 0); node; node = itree_succ(node)) {
+		const struct master *m =
+			container_of(node, struct master, sid_node);
+
+		if (m->vmaster)
+			core_viommu_event(&m->vmaster->core,
+					  IOMMU_VEVENTQ_TYPE_ARM_SMMUV3, NULL,
+					  0);
+	}
+	pthread_mutex_unlock(&u->sid_lock);
 	logger_log(u->cfg.logger, LOGGER_WARN,
 		   "smmuv3: the event queue has overflowed");
 }
@@ -163,5 +177,6 @@ int evtq_init(struct unit *u)
 	u->evtq.cons_reg = SMMUV3_EVENTQ_CONS;
 	u->evtq.record = handle_event;
 	u->evtq.overflowed = overflowed;
+	u->evtq.lost_first = true;
 	return outq_init(&u->evtq, u, SMMUV3_EVENTQ_BASE, u->feat.evtq_lg2);
 }

@@ -53,6 +53,7 @@ struct work {
 	struct core_inval *inv;
 	uint32_t failed; /* native: the first ATC_INV without answer, or NONE */
 	bool locked;	 /* v->lock is held */
+	bool synced;	 /* the hardware has completed a CMD_SYNC */
 };
 
 /*
@@ -338,6 +339,7 @@ static int run_span(struct work *w, const struct smmuv3_cmd_rec *raw,
 	unlock(w);
 	rc = cmdq_issue(&w->v->unit->cmdq, s.cmds, s.n, &res);
 	charge(w, &s, &res);
+	w->synced |= s.n;
 	if (rc == -ETIMEDOUT && !w->inv->native) {
 		*next = s.entry[res.done];
 		return stop_for(w, SILENT, &raw[*next]);
@@ -401,6 +403,9 @@ int viommu_invalidate(struct core_viommu *core, struct core_inval *inv)
 	if (!rc && w.failed != NONE)
 		rc = stop_for(&w, SYNC, &(struct smmuv3_cmd_rec){ 0 });
 	/* what DMA before this call has caused can be read behind it */
-	outq_sync(&w.v->unit->evtq);
+	if (w.synced)
+		outq_sync(&w.v->unit->evtq);
+	else
+		outq_catch_up(&w.v->unit->evtq);
 	return rc;
 }

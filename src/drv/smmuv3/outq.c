@@ -44,14 +44,19 @@ static uint32_t drain(struct outq *q, bool *any)
 	barrier_after_index();
 	if (n > BIT_ULL(q->lg2))
 		n = (uint32_t)BIT_ULL(q->lg2);
+	if (overflowed && q->lost_first)
+		q->overflowed(q->unit);
 	for (uint32_t i = 0; i < n; i++) {
 		read_record(q, q->cons + i, dw);
 		q->record(q->unit, dw);
 	}
-	if (overflowed)
+	if (overflowed && !q->lost_first)
 		q->overflowed(q->unit);
 	q->cons = ((q->cons + n) & index_mask(q)) | overflow;
 	unit_write(q->unit, q->cons_reg, q->cons);
+	/* more may have been lost before it was acknowledged */
+	if (overflowed && q->lost_first)
+		q->overflowed(q->unit);
 	return n;
 }
 
@@ -67,6 +72,11 @@ static bool drain_all(struct outq *q, bool forever)
 		done += drain(q, &any);
 	}
 	return false;
+}
+
+static void busy(struct outq *q)
+{
+	__atomic_add_fetch(&q->busy, 1, __ATOMIC_SEQ_CST);
 }
 
 static void not_busy(struct outq *q)
@@ -169,7 +179,7 @@ static bool leave_to_thread(struct outq *q)
 		}
 	}
 	if (started) {
-		__atomic_add_fetch(&q->busy, 1, __ATOMIC_SEQ_CST);
+		busy(q);
 		t->left[t->left_n++] = q;
 		pthread_cond_signal(&t->wake);
 	}
@@ -201,17 +211,32 @@ void outq_thread_fini(struct outq_thread *t)
 
 /* ---- entry points ---- */
 
-void outq_handle(void *arg)
+/* Whoever has handled a record goes on until there is none, or leaves some */
+static void finish(struct outq *q)
 {
-	struct outq *q = arg;
-
-	__atomic_add_fetch(&q->busy, 1, __ATOMIC_SEQ_CST);
 	ask_for(q);
 	if (handle(q, false) && !leave_to_thread(q)) {
 		ask_for(q);
 		handle(q, true);
 	}
 	not_busy(q);
+}
+
+void outq_handle(void *arg)
+{
+	struct outq *q = arg;
+
+	busy(q);
+	finish(q);
+}
+
+/* With the lock held: is there something that PROD was @prod for, or before? */
+static bool is_behind(const struct outq *q, uint32_t prod)
+{
+	uint32_t n = (prod - q->cons) & index_mask(q);
+
+	return ((prod ^ q->cons) & SMMUV3_Q_OVFLG) ||
+	       (n && n <= BIT_ULL(q->lg2));
 }
 
 /*
@@ -221,16 +246,19 @@ void outq_handle(void *arg)
 void outq_catch_up(struct outq *q)
 {
 	uint32_t prod = unit_read(q->unit, q->prod_reg);
+	unsigned int passes = 0;
 	bool any = true;
 
+	busy(q);
 	__atomic_add_fetch(&q->wanted, 1, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&q->lock);
-	while (any && ((prod - q->cons) & index_mask(q)) - 1 < BIT_ULL(q->lg2))
+	/* one for what was there, and one if that was lost and told since */
+	while (any && passes++ < 3 && is_behind(q, prod))
 		drain(q, &any);
 	pthread_mutex_unlock(&q->lock);
 	__atomic_sub_fetch(&q->wanted, 1, __ATOMIC_RELAXED);
-	if (__atomic_fetch_or(&q->pending, 0, __ATOMIC_ACQ_REL))
-		outq_handle(q);
+	/* what came meanwhile has found the queue not empty: no interrupt */
+	finish(q);
 }
 
 int outq_init(struct outq *q, struct unit *u, uint32_t base_reg,

@@ -29,10 +29,16 @@ struct outq {
 	unsigned int dwords; /* of a record */
 	uint32_t prod_reg;
 	uint32_t cons_reg;
-	/* one record, CPU order; then, behind the last of a run that lost some,
-	 * overflowed(). Called with @lock held, by any thread. */
+	/*
+	 * One record, CPU order; and overflowed() once hardware has lost some.
+	 * An event queue takes records again as soon as there is room, so that
+	 * those that are there may have come later: @lost_first. A PRI queue
+	 * does not, and all that is there came before. Called with @lock held,
+	 * by any thread.
+	 */
 	void (*record)(struct unit *u, const uint64_t *dw);
 	void (*overflowed)(struct unit *u);
+	bool lost_first;
 	struct outq_thread *thread;
 
 	pthread_mutex_t lock; /* handling, and @cons */
@@ -66,11 +72,16 @@ void outq_fini(struct outq *q);
 /* The interrupt; struct outq */
 void outq_handle(void *arg);
 
+/*
+ * Everything that hardware had written before is with core when it returns.
+ * With no lock that record() takes.
+ */
 void outq_catch_up(struct outq *q);
 
 /*
- * Everything that hardware had written before is with core when it returns. One
- * load if nobody handles anything. With no lock that record() takes.
+ * The same behind a CMD_SYNC: that waits for DMA in flight, and so for those
+ * who were about to handle what they made hardware write, but not for who then
+ * handles more. One load if nobody does.
  */
 static inline void outq_sync(struct outq *q)
 {

@@ -266,6 +266,11 @@ static void unit_page_response(struct core_device *dev,
 		evtq_answer(dev->drv, last, success);
 }
 
+static void unit_sync_events(struct core_iommu *iommu)
+{
+	outq_catch_up(&to_unit(iommu)->evtq);
+}
+
 static void locks_fini(struct unit *u)
 {
 	pthread_mutex_destroy(&u->cfg_lock);
@@ -319,6 +324,7 @@ static const struct core_iommu_ops unit_ops = {
 	.stats = unit_stats,
 	.device_reset = master_reset,
 	.page_response = unit_page_response,
+	.sync_events = unit_sync_events,
 	.destroy = unit_destroy,
 };
 

@@ -88,6 +88,7 @@ static bool atc_failed_before(const struct span *span, uint32_t at)
 /* Completes the CMD_SYNCs in [first, end); false if one must stop the queue. */
 static bool complete_syncs(struct span *span, uint32_t end)
 {
+	bool caught_up = false;
 	uint32_t i;
 
 	for (i = span->first; i < end; i++) {
@@ -100,6 +101,10 @@ static bool complete_syncs(struct span *span, uint32_t end)
 			stop(span, i, SMMUV3_CERROR_ATC_INV_SYNC);
 			return false;
 		}
+		/* 4.7.3: events of what has been terminated are visible */
+		if (!caught_up)
+			viommu_catch_up(&span->vsmmu->base);
+		caught_up = true;
 		smmuv3_front_sync(span->vsmmu->front, span->cmds[i], i + 1);
 		viommu_count(&span->vsmmu->base.counters.syncs, 1);
 	}

@@ -107,6 +107,8 @@ struct smmuv3_taken vsmmu_consume_queue(void *ctx,
 	rc = relay_ring(&vsmmu->base, &ring, &outcome);
 	viommu_count(&vsmmu->base.counters.commands, outcome.done);
 	taken.done = outcome.done;
+	/* CMD_SYNCs may be among them (4.7.3) */
+	viommu_catch_up(&vsmmu->base);
 	if (rc)
 		stopped(vsmmu, rc, &outcome, n, &taken);
 	else
