@@ -7,14 +7,6 @@
 #include "front/smmuv3/internal.h"
 
 #define QUEUE_LG2_MAX 19
-#define FIRST_SPAN    256u /* commands; grows with what software queues */
-
-const char *front_thread(void)
-{
-	static _Thread_local const char token;
-
-	return &token;
-}
 
 void front_changed(struct smmuv3_front *f, enum smmuv3_change what)
 {
@@ -140,14 +132,14 @@ static void init_queues(struct smmuv3_front *f)
 	f->eventq.max_lg2 = (uint8_t)get(SMMUV3_IDR1_EVENTQS, idr1);
 	f->eventq.entry_lg2 = 5;
 	f->eventq.irq = SMMUV3_IRQ_EVENTQ;
-	pthread_mutex_init(&f->eventq.lock, NULL);
+	front_output_init(&f->eventq.out);
 
 	f->priq.enable = SMMUV3_CR0_PRIQEN;
 	f->priq.abort = SMMUV3_GERROR_PRIQ_ABT;
 	f->priq.max_lg2 = (uint8_t)get(SMMUV3_IDR1_PRIQS, idr1);
 	f->priq.entry_lg2 = 4;
 	f->priq.irq = SMMUV3_IRQ_PRIQ;
-	pthread_mutex_init(&f->priq.lock, NULL);
+	front_output_init(&f->priq.out);
 }
 
 static void init_irqs(struct smmuv3_front *f)
@@ -176,18 +168,16 @@ int smmuv3_front_create(const struct smmuv3_front_config *config,
 	if (!f)
 		return -ENOMEM;
 	most = 1u << get(SMMUV3_IDR1_CMDQS, id->idr[1]);
-	f->max_span = config->max_span && config->max_span < most
-			      ? config->max_span
-			      : most;
-	f->span_room = f->max_span < FIRST_SPAN ? f->max_span : FIRST_SPAN;
-	f->span = alloc_array(f->span_room, sizeof(f->span[0]));
-	if (!f->span) {
+	if (config->max_span && config->max_span < most)
+		most = config->max_span;
+	if (consumer_init(&f->consumer, most, SMMUV3_CMD_SIZE)) {
 		free(f);
 		return -ENOMEM;
 	}
 	f->id = *id;
 	f->ops = *ops;
 	f->ctx = ctx;
+	f->mem = (struct front_memory){ ops->read, ops->write, ctx };
 	pthread_mutex_init(&f->lock, NULL);
 	set_writable_bits(f);
 	init_queues(f);
@@ -203,10 +193,10 @@ void smmuv3_front_destroy(struct smmuv3_front *f)
 {
 	if (!f)
 		return;
-	pthread_mutex_destroy(&f->priq.lock);
-	pthread_mutex_destroy(&f->eventq.lock);
+	front_output_fini(&f->priq.out);
+	front_output_fini(&f->eventq.out);
 	pthread_mutex_destroy(&f->lock);
-	free(f->span);
+	consumer_fini(&f->consumer);
 	free(f);
 }
 

@@ -8,8 +8,7 @@
  *
  * Callbacks may come back: memory that the guest names may be this SMMU's own
  * registers, and an interrupt handler may write GERRORN at once. So a thread
- * never waits for work that it is itself in the middle of; @owner fields hold
- * a token of the thread at work to know.
+ * never waits for work that it is itself in the middle of.
  *
  * Register fields marked A are read without the lock, by __atomic loads.
  */
@@ -19,6 +18,9 @@
 #include <pthread.h>
 
 #include "base/bits.h"
+#include "front/consumer.h"
+#include "front/memory.h"
+#include "front/output.h"
 #include "front/smmuv3/front.h"
 #include "hwdef/smmuv3_regs.h"
 
@@ -29,8 +31,7 @@
  * queue is off and acknowledged to be, that is, while nobody reads them.
  */
 struct out_queue {
-	pthread_mutex_t lock;
-	const char *owner; /* A */
+	struct front_output out;
 	uint64_t base_reg;
 	uint32_t prod;	 /* with OVFLG */
 	uint32_t cons;	 /* with OVACKFLG */
@@ -55,6 +56,7 @@ struct smmuv3_front {
 	struct smmuv3_id id;
 	struct smmuv3_front_ops ops;
 	void *ctx;
+	struct front_memory mem;
 
 	pthread_mutex_t lock;
 	/* Picture for smmuv3_front_regs(): odd while it changes; all A */
@@ -78,33 +80,12 @@ struct smmuv3_front {
 	struct out_queue eventq;
 	struct out_queue priq;
 
-	/*
-	 * Command queue. Its consumer is the thread that raised @kicks from 0;
-	 * the others only add to it, and the consumer goes on until it can set
-	 * back to 0 what it saw before it last looked (cmdq.c).
-	 */
-	uint64_t cmdq_base;   /* as out_queue.base_reg */
-	uint32_t cmdq_prod;   /* A */
-	uint32_t cmdq_cons;   /* A; only the consumer writes while enabled */
-	uint64_t kicks;	      /* A */
-	const char *consumer; /* A */
-	bool starved;	      /* A: gave up with commands left */
-	bool self_fed; /* the consumer's: kicked from inside its callbacks */
+	uint64_t cmdq_base; /* as out_queue.base_reg */
+	uint32_t cmdq_prod; /* A */
+	uint32_t cmdq_cons; /* A; only the consumer writes while enabled */
+	struct consumer consumer;
 	uint32_t span_start; /* the consumer's: CONS.RD of the span */
-	uint32_t max_span;
-	uint32_t span_room; /* the consumer's: commands that fit in @span */
-	uint64_t (*span)[2];
 };
-
-#define load_relaxed(p)	    __atomic_load_n((p), __ATOMIC_RELAXED)
-#define load_acquire(p)	    __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define load_ordered(p)	    __atomic_load_n((p), __ATOMIC_SEQ_CST)
-#define store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
-#define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define store_ordered(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
-
-/* Different for each thread */
-const char *front_thread(void);
 
 void front_changed(struct smmuv3_front *f, enum smmuv3_change what);
 

@@ -11,7 +11,6 @@
  * ended (3.18.1). The thread that ends the last one acknowledges, so nobody
  * waits.
  */
-#include "base/le.h"
 #include "front/smmuv3/internal.h"
 
 bool front_error_active(const struct smmuv3_front *f, uint32_t error)
@@ -51,10 +50,7 @@ void front_irq_settle(struct smmuv3_front *f)
 
 static bool send_msi(struct smmuv3_front *f, uint64_t addr, uint32_t data)
 {
-	le32 value = le32_make(data);
-
-	return !f->ops.write(f->ctx, addr & f->addr_bits, &value,
-			     sizeof(value));
+	return front_write32(&f->mem, addr & f->addr_bits, data);
 }
 
 static void send_wired(struct smmuv3_front *f, enum smmuv3_irq irq)

@@ -6,37 +6,20 @@
  * External aborts are synchronous (7.2.2): PROD never covers a record whose
  * write aborted. Inconsistent indices count as a full queue (3.5.1).
  */
-#include "base/le.h"
 #include "front/smmuv3/internal.h"
 
-#define RECORD_DWORDS 4 /* the longest */
-
-/*
- * False if this very thread is writing a record, to this queue or the other,
- * and came back here through the memory that it wrote to.
- */
+/* False if this very thread is writing a record, to this queue or the other. */
 static bool outq_lock(struct smmuv3_front *f, struct out_queue *q)
 {
-	const char *self = front_thread();
-
-	if (load_relaxed(&f->eventq.owner) == self ||
-	    load_relaxed(&f->priq.owner) == self)
-		return false;
-	pthread_mutex_lock(&q->lock);
-	store_relaxed(&q->owner, self);
-	return true;
-}
-
-static void outq_unlock(struct out_queue *q)
-{
-	store_relaxed(&q->owner, NULL);
-	pthread_mutex_unlock(&q->lock);
+	return !front_output_is_mine(&f->eventq.out) &&
+	       !front_output_is_mine(&f->priq.out) &&
+	       front_output_lock(&q->out);
 }
 
 void front_outq_drain(struct smmuv3_front *f, struct out_queue *q)
 {
 	if (outq_lock(f, q))
-		outq_unlock(q);
+		front_output_unlock(&q->out);
 }
 
 unsigned int front_outq_lg2(const struct out_queue *q)
@@ -110,13 +93,9 @@ static enum append_result write_record(struct smmuv3_front *f,
 	uint64_t base = front_queue_addr(q->base_reg, lg2 + q->entry_lg2) &
 			f->addr_bits;
 	uint32_t index = q->prod & ((1u << lg2) - 1);
-	le64 raw[RECORD_DWORDS];
-	size_t size = (size_t)1 << q->entry_lg2;
+	uint64_t addr = base + ((uint64_t)index << q->entry_lg2);
 
-	for (size_t i = 0; i < size / sizeof(raw[0]); i++)
-		raw[i] = le64_make(rec[i]);
-	if (f->ops.write(f->ctx, base + ((uint64_t)index << q->entry_lg2), raw,
-			 size))
+	if (!front_write_record(&f->mem, addr, rec, 1u << (q->entry_lg2 - 3)))
 		return APPEND_ABORTED;
 	return publish(q);
 }
@@ -145,7 +124,7 @@ static enum append_result append(struct smmuv3_front *f, struct out_queue *q,
 			flag_overflow(q);
 	}
 unlock:
-	outq_unlock(q);
+	front_output_unlock(&q->out);
 	if (result == APPEND_ABORTED)
 		front_raise(f, q->abort);
 	return result;

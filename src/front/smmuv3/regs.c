@@ -18,26 +18,8 @@ static uint64_t merge(uint64_t old, uint64_t value, uint64_t bits,
 	return (old & ~(bits & legal)) | (value & bits & legal);
 }
 
-/*
- * Release: none of the fields is stored before the odd number; the last store
- * is not before the fields.
- */
-static void picture_begin(struct smmuv3_front *f)
-{
-	store_relaxed(&f->seq, f->seq + 1);
-}
-
-static void picture_end(struct smmuv3_front *f)
-{
-	store_release(&f->seq, f->seq + 1);
-}
-
-#define set_picture(f, field, value)                    \
-	do {                                            \
-		picture_begin(f);                       \
-		store_release(&(f)->regs.field, value); \
-		picture_end(f);                         \
-	} while (0)
+#define set_picture(f, field, value) \
+	picture_set((f)->seq, (f)->regs.field, (value))
 
 /* Off, and known to be off: what the bits guard may change (6.2) */
 static bool is_off(const struct smmuv3_front *f, uint32_t bits)

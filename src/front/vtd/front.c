@@ -142,7 +142,7 @@ int vtd_front_create(const struct vtd_front_config *config,
 		return rc;
 	}
 	pthread_mutex_init(&f->lock, NULL);
-	pthread_mutex_init(&f->prq_lock, NULL);
+	front_output_init(&f->prq);
 	for (int i = 0; i < VTD_EVENTS; i++)
 		f->events[i].control = (uint32_t)VTD_ECTL_IM;
 	*front = f;
@@ -153,7 +153,7 @@ void vtd_front_destroy(struct vtd_front *f)
 {
 	if (!f)
 		return;
-	pthread_mutex_destroy(&f->prq_lock);
+	front_output_fini(&f->prq);
 	pthread_mutex_destroy(&f->lock);
 	consumer_fini(&f->consumer);
 	free(f->faults);

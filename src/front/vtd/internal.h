@@ -3,8 +3,8 @@
  * What the parts of a front share.
  *
  * Locks. @lock guards the register file and is never held across a callback.
- * @prq_lock is held while a page request is written to memory, and never while
- * an interrupt is sent. Order: @prq_lock, then @lock.
+ * @prq is locked while a page request is written to memory, and never while
+ * an interrupt is sent. Order: @prq, then @lock.
  *
  * Callbacks may come back: memory that software names may be this unit's own
  * registers, and an interrupt handler may write FSTS at once. So a thread
@@ -20,6 +20,7 @@
 #include "base/bits.h"
 #include "front/consumer.h"
 #include "front/memory.h"
+#include "front/output.h"
 #include "front/vtd/decode.h"
 #include "hwdef/vtd_regs.h"
 
@@ -79,12 +80,11 @@ struct vtd_front {
 	uint32_t span_start;
 
 	/* Page request queue */
-	pthread_mutex_t prq_lock;
-	const char *prq_owner; /* A */
-	uint64_t pqh;	       /* A */
-	uint64_t pqt;	       /* A */
-	uint64_t pqa;	       /* A */
-	uint32_t prs;	       /* A */
+	struct front_output prq;
+	uint64_t pqh; /* A */
+	uint64_t pqt; /* A */
+	uint64_t pqa; /* A */
+	uint32_t prs; /* A */
 };
 
 /* What follows from a register write, in this order */

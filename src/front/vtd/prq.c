@@ -42,32 +42,11 @@ static bool write_entry(struct vtd_front *f, const uint64_t rec[4])
 	return true;
 }
 
-/*
- * False if this very thread is writing a request and came back through the
- * memory that it wrote to.
- */
-static bool prq_lock(struct vtd_front *f)
-{
-	const char *self = thread_token();
-
-	if (load_relaxed(&f->prq_owner) == self)
-		return false;
-	pthread_mutex_lock(&f->prq_lock);
-	store_relaxed(&f->prq_owner, self);
-	return true;
-}
-
-static void prq_unlock(struct vtd_front *f)
-{
-	store_relaxed(&f->prq_owner, NULL);
-	pthread_mutex_unlock(&f->prq_lock);
-}
-
 bool vtd_front_page_request(struct vtd_front *f, const uint64_t rec[4])
 {
 	bool written = false;
 
-	if (!(f->id.ecap & VTD_ECAP_PRS) || !prq_lock(f))
+	if (!(f->id.ecap & VTD_ECAP_PRS) || !front_output_lock(&f->prq))
 		return false;
 	if (!(load_acquire(&f->prs) & VTD_PRS_PRO)) {
 		written = write_entry(f, rec);
@@ -78,7 +57,7 @@ bool vtd_front_page_request(struct vtd_front *f, const uint64_t rec[4])
 							  : VTD_PRS_PRO));
 		pthread_mutex_unlock(&f->lock);
 	}
-	prq_unlock(f);
+	front_output_unlock(&f->prq);
 	vtd_deliver(f, VTD_IRQ_PAGE_REQUEST);
 	return written;
 }
