@@ -192,6 +192,16 @@ int core_inval_copy(const struct core_inval *inv, uint32_t start, uint32_t n,
 	return rc;
 }
 
+int core_inval_put(const struct core_inval *inv, uint32_t at, size_t offset,
+		   const void *src, size_t size)
+{
+	uint32_t together;
+	uint64_t uptr;
+	int rc = place(inv, at, &uptr, &together);
+
+	return rc ? rc : core_copy_out(uptr + offset, src, size);
+}
+
 int core_inval_check(const struct core_inval *inv, size_t size)
 {
 	uint64_t bytes = (uint64_t)inv->count * inv->stride;

@@ -380,6 +380,7 @@ struct core_inval {
 	uint32_t info;
 	bool native;
 	bool info_entry;
+	bool errors; /* the client knows of codes (NESTFD_EXT_ERRORS) */
 
 	/* core's: entry n is at index first + n of the memory; a ring: & mask
 	 */
@@ -395,6 +396,13 @@ struct core_inval {
  */
 int core_inval_copy(const struct core_inval *inv, uint32_t start, uint32_t n,
 		    void *dst, size_t size, uint32_t *copied);
+
+/*
+ * The other way, for entries that have room for an answer: @size bytes to
+ * @offset of entry @at, both inside it. -EFAULT
+ */
+int core_inval_put(const struct core_inval *inv, uint32_t at, size_t offset,
+		   const void *src, size_t size);
 
 /*
  * Looks ahead, for drivers that promise to do nothing if the array is bad: can

@@ -71,6 +71,8 @@ int inval_run(struct core_ctx *ctx, uint32_t id, struct core_inval *inv)
 
 	if (rc)
 		return rc;
+	inv->errors = atomic_load_explicit(&ctx->ext, memory_order_relaxed) &
+		      NESTFD_EXT_ERRORS;
 	rc = on_object(obj, inv);
 	core_put(obj);
 	return rc;

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+/* See hostinv.h. */
+#include "drv/hostinv.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/bits.h"
+
+void hostinv_start(struct hostinv *h, struct hostq *q,
+		   void (*silent)(struct hostinv *h, uint32_t sid))
+{
+	h->q = q;
+	h->silent = silent;
+	h->n = 0;
+}
+
+static uint64_t *cmd_at(struct hostinv *h, uint32_t i)
+{
+	return h->cmds + (size_t)i * h->q->stride;
+}
+
+void hostinv_put(struct hostinv *h, const uint64_t *cmd)
+{
+	if (h->n == HOSTINV_MAX)
+		hostinv_flush(h);
+	memcpy(cmd_at(h, h->n++), cmd, h->q->stride * sizeof(*cmd));
+}
+
+const uint64_t *hostinv_last(const struct hostinv *h)
+{
+	return h->n ? h->cmds + (size_t)(h->n - 1) * h->q->stride : NULL;
+}
+
+/* Of what is in [@start, h->n) only what does not ask @sid stays. */
+static void forget_device(struct hostinv *h, uint32_t start, uint32_t sid)
+{
+	uint32_t n = start;
+	uint32_t of;
+
+	for (uint32_t i = start; i < h->n; i++) {
+		if (h->q->ops->asks(cmd_at(h, i), &of) && of == sid)
+			continue;
+		memmove(cmd_at(h, n++), cmd_at(h, i),
+			h->q->stride * sizeof(uint64_t));
+	}
+	h->n = n;
+}
+
+static void pass_over(struct hostinv *h, uint32_t at)
+{
+	logger_log(h->q->logger, LOGGER_ERROR,
+		   "%s: hardware refuses command %#llx", h->q->ops->name,
+		   (unsigned long long)*cmd_at(h, at));
+}
+
+void hostinv_flush(struct hostinv *h)
+{
+	struct hostq_result res;
+	uint32_t start = 0;
+	uint32_t sid = 0;
+
+	while (start < h->n) {
+		if (!hostq_issue(h->q, cmd_at(h, start), h->n - start, &res) ||
+		    res.code == HOSTQ_DEAD)
+			break;
+		start += res.done;
+		if (res.code != HOSTQ_ILLEGAL &&
+		    h->q->ops->asks(cmd_at(h, start), &sid)) {
+			h->silent(h, sid);
+			forget_device(h, start, sid);
+			continue;
+		}
+		pass_over(h, start++);
+	}
+	h->n = 0;
+}
+
+static unsigned int order_at(uint64_t page, uint64_t last, unsigned int max)
+{
+	uint64_t left = last - page;
+	unsigned int order = left == UINT64_MAX ? 64 : ilog2_u64(left + 1);
+
+	if (page && (unsigned int)__builtin_ctzll(page) < order)
+		order = (unsigned int)__builtin_ctzll(page);
+	return order < max ? order : max;
+}
+
+static unsigned int split(uint64_t first, uint64_t last, unsigned int order_max,
+			  struct run runs[RUNS_MAX])
+{
+	unsigned int n = 0;
+
+	for (;;) {
+		unsigned int order = order_at(first, last, order_max);
+
+		if (n == RUNS_MAX)
+			return 0;
+		runs[n++] = (struct run){ first, order };
+		if (low_mask(order) >= last - first)
+			return n;
+		first += BIT_ULL(order);
+	}
+}
+
+unsigned int runs_cover(uint64_t first, uint64_t last, unsigned int order_max,
+			struct run runs[RUNS_MAX])
+{
+	unsigned int n = split(first, last, order_max, runs);
+	unsigned int step;
+
+	if (n)
+		return n;
+	/* both ends to multiples of an eighth, at most, of the length */
+	step = ilog2_u64(last - first) - 3;
+	return split(first & ~low_mask(step), last | low_mask(step), order_max,
+		     runs);
+}

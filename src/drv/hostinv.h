@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Invalidations of the host's own: collected, then issued. The last part of a
+ * collection is complete when hostinv_flush() returns. Of a device that does
+ * not answer the owner is told, and it is asked no more.
+ */
+#ifndef DRV_HOSTINV_H
+#define DRV_HOSTINV_H
+
+#include "drv/hostq.h"
+
+#define HOSTINV_MAX 128
+
+struct hostinv {
+	struct hostq *q;
+	/* @sid does not answer, or not as it must. Any lock may be held. */
+	void (*silent)(struct hostinv *h, uint32_t sid);
+	uint32_t n;
+	uint64_t cmds[HOSTINV_MAX * HOSTQ_CMD_MAX];
+};
+
+void hostinv_start(struct hostinv *h, struct hostq *q,
+		   void (*silent)(struct hostinv *h, uint32_t sid));
+/* q->stride doublewords */
+void hostinv_put(struct hostinv *h, const uint64_t *cmd);
+const uint64_t *hostinv_last(const struct hostinv *h);
+/*
+ * Never fails: a command that hardware refuses is passed over with a message,
+ * a device that does not answer is marked, a dead queue has stopped all DMA.
+ */
+void hostinv_flush(struct hostinv *h);
+
+/* Splits 4 KiB pages @first to @last into at most this many aligned runs */
+#define RUNS_MAX 8
+
+struct run {
+	uint64_t page;
+	unsigned int order;
+};
+
+/*
+ * Size-aligned runs of 2^order pages, order at most @order_max, that cover
+ * [@first, @last] of page numbers: exactly that, unless it takes more than
+ * RUNS_MAX. Then up to a quarter more is covered. How many; 0: not even so.
+ */
+unsigned int runs_cover(uint64_t first, uint64_t last, unsigned int order_max,
+			struct run runs[RUNS_MAX]);
+
+#endif

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: MIT
+/* The host's queue, up to one batch; vocabulary and contract in hostq.h. */
+#include "drv/hostq.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/le.h"
+#include "drv/barrier.h"
+#include "drv/clock.h"
+
+#define SPINS_BEFORE_YIELD 256
+#define SPINS_BEFORE_SLEEP 4096
+#define RETRIES		   3
+#define POSTED_CHUNK	   HOSTQ_ERROR_ROOM
+#define POSTED_MAX	   (1u << 20)
+
+/* How long a search for the culprit lets others go first, at most */
+#define TURN_MS 100
+
+static void ring_put(struct hostq *q, uint32_t index, const uint64_t *cmd)
+{
+	le64 *ring = q->mem.host;
+	le64 *slot = ring + (size_t)(index & (q->slots - 1)) * q->dwords;
+
+	for (unsigned int i = 0; i < q->dwords; i++)
+		slot[i] = le64_make(cmd[i]);
+}
+
+static void ring_put_nothing(struct hostq *q, uint32_t index)
+{
+	uint64_t cmd[HOSTQ_CMD_MAX] = { 0 };
+
+	q->ops->nothing(cmd);
+	ring_put(q, index, cmd);
+}
+
+/* ---- errors ---- */
+
+void hostq_kill(struct hostq *q, const char *why)
+{
+	if (q->dead)
+		return;
+	logger_log(q->logger, LOGGER_ERROR,
+		   "%s: %s; the unit is dead and all DMA aborts", q->ops->name,
+		   why);
+	__atomic_store_n(&q->dead, true, __ATOMIC_RELEASE);
+	q->ops->stop(q);
+}
+
+void hostq_cut(struct hostq *q, struct hostq_batch *b, uint32_t at)
+{
+	b->limit = at;
+	for (uint32_t i = at; i < b->n; i++)
+		ring_put_nothing(q, b->first + i);
+}
+
+void hostq_try_again(struct hostq *q, struct hostq_batch *b, uint32_t at,
+		     const char *why)
+{
+	b->tries = at == b->tried ? b->tries + 1 : 1;
+	b->tried = at;
+	if (b->tries > RETRIES)
+		hostq_kill(q, why);
+}
+
+void hostq_refused(struct hostq *q, struct hostq_batch *b, uint32_t at)
+{
+	hostq_count(&q->stats.illegal);
+	if (at > b->n) {
+		/* not of this batch: one that was posted */
+		logger_log(q->logger, LOGGER_ERROR,
+			   "%s: a posted command was illegal", q->ops->name);
+		ring_put_nothing(q, b->first + at);
+	} else if (at >= b->limit ||
+		   q->ops->is_sync(b->cmds + at * q->stride)) {
+		hostq_try_again(q, b, at, "its own sync is called illegal");
+	} else {
+		b->illegal = true;
+		hostq_cut(q, b, at);
+	}
+}
+
+void hostq_timeout(struct hostq *q, struct hostq_batch *b, uint32_t at)
+{
+	hostq_count(&q->stats.timeouts);
+	if (b->failed || at > b->n)
+		return;
+	b->failed = true;
+	if (at < b->limit)
+		hostq_cut(q, b, at);
+}
+
+static bool has_error(struct hostq *q, struct hostq_batch *b)
+{
+	if (!q->ops->error(q, b))
+		return false;
+	if (++b->errors > RETRIES * (b->n + 2 * POSTED_CHUNK))
+		hostq_kill(q, "errors of the queue without end");
+	return true;
+}
+
+/* ---- waiting ---- */
+
+static void relax(uint32_t spins)
+{
+	if (spins < SPINS_BEFORE_YIELD)
+		return;
+	if (spins < SPINS_BEFORE_SLEEP)
+		sched_yield();
+	else
+		clock_nap_us(50);
+}
+
+/* Until hardware has done everything, or the unit is dead. */
+static void wait_done(struct hostq *q, struct hostq_batch *b)
+{
+	uint64_t deadline = 0;
+	uint32_t spins = 0;
+	uint32_t cons;
+
+	while (!q->dead) {
+		cons = q->ops->consumed(q);
+		if (!hostq_sub(q, cons, q->prod) &&
+		    (!q->ops->complete || q->ops->complete(q, b))) {
+			q->cons = q->prod;
+			return;
+		}
+		if (has_error(q, b)) {
+			spins = 0;
+			continue;
+		}
+		if (hostq_sub(q, cons, q->cons) || !spins)
+			deadline = clock_ms() + q->timeout_ms;
+		else if (spins >= SPINS_BEFORE_YIELD && clock_ms() > deadline)
+			hostq_kill(q, "the queue does not move");
+		q->cons = cons & q->indices;
+		relax(spins++);
+	}
+}
+
+static bool make_room(struct hostq *q, uint32_t n)
+{
+	struct hostq_batch none = { .first = q->prod, .over = true };
+
+	if (hostq_sub(q, q->prod, q->cons) + n > q->room)
+		wait_done(q, &none);
+	return !q->dead;
+}
+
+/* Writes the batch and one sync, and waits. -EIO: the unit is dead. */
+static int run(struct hostq *q, struct hostq_batch *b)
+{
+	uint64_t last[HOSTQ_CMD_MAX] = { 0 };
+	b->syncs = 0;
+	b->limit = b->n;
+	b->tried = UINT32_MAX;
+	b->named = HOSTQ_NO_SID;
+	if (q->dead || !make_room(q, b->n + 1))
+		return -EIO;
+	b->first = q->prod;
+	for (uint32_t i = 0; i < b->n; i++) {
+		const uint64_t *cmd = b->cmds + (size_t)i * q->stride;
+
+		b->syncs += q->ops->is_sync(cmd);
+		ring_put(q, b->first + i, cmd);
+	}
+	q->ops->sync(q, b, b->syncs, last);
+	ring_put(q, b->first + b->n, last);
+	q->prod = (q->prod + b->n + 1) & q->indices;
+	hostq_count(&q->stats.batches);
+	/* orders the commands before the index for hardware elsewhere */
+	barrier_before_doorbell();
+	q->ops->doorbell(q);
+	wait_done(q, b);
+	return q->dead ? -EIO : 0;
+}
+
+/* ---- the lock, and work left by those who could not take it ---- */
+
+/* The first few of what was posted; how many */
+static uint32_t take_posted(struct hostq *q,
+			    uint64_t cmds[POSTED_CHUNK][HOSTQ_CMD_MAX])
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&q->posted_lock);
+	n = q->posted_n < POSTED_CHUNK ? q->posted_n : POSTED_CHUNK;
+	q->posted_n -= n;
+	if (n) {
+		memcpy(cmds, q->posted, n * sizeof(cmds[0]));
+		memmove(q->posted, q->posted + n,
+			q->posted_n * sizeof(cmds[0]));
+	}
+	pthread_mutex_unlock(&q->posted_lock);
+	return n;
+}
+
+static void do_pending(struct hostq *q)
+{
+	uint64_t cmds[POSTED_CHUNK][HOSTQ_CMD_MAX];
+	uint32_t n;
+
+	if (!__atomic_exchange_n(&q->pending, 0, __ATOMIC_ACQ_REL))
+		return;
+	while ((n = take_posted(q, cmds))) {
+		for (uint32_t i = 0; i < n && !q->dead && make_room(q, 1);
+		     i++) {
+			ring_put(q, q->prod, cmds[i]);
+			q->prod = (q->prod + 1) & q->indices;
+			barrier_before_doorbell();
+			q->ops->doorbell(q);
+		}
+	}
+	if (q->ops->chores)
+		q->ops->chores(q);
+}
+
+static void lock(struct hostq *q)
+{
+	if (!pthread_mutex_trylock(&q->lock))
+		return;
+	__atomic_add_fetch(&q->waiting[0], 1, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&q->lock);
+	__atomic_add_fetch(&q->waiting[1], 1, __ATOMIC_RELAXED);
+}
+
+/* Everybody who is waiting for the queue now gets it once. */
+static void give_turns(struct hostq *q)
+{
+	uint32_t came = __atomic_load_n(&q->waiting[0], __ATOMIC_RELAXED);
+	uint64_t deadline = clock_ms() + TURN_MS;
+	uint32_t spins = 0;
+
+	while ((int32_t)(__atomic_load_n(&q->waiting[1], __ATOMIC_RELAXED) -
+			 came) < 0 &&
+	       clock_ms() < deadline)
+		relax(SPINS_BEFORE_YIELD + spins++);
+}
+
+/*
+ * Handlers set @pending, then try the lock; the holder releases the lock, then
+ * looks at @pending. Both are read-modify-writes (acquire and release), so one
+ * comes first: either the holder sees the work, or the handler sees the lock
+ * released.
+ */
+static void unlock(struct hostq *q)
+{
+	do {
+		if (__atomic_load_n(&q->pending, __ATOMIC_RELAXED))
+			do_pending(q);
+		pthread_mutex_unlock(&q->lock);
+	} while (__builtin_expect(
+			 __atomic_fetch_or(&q->pending, 0, __ATOMIC_ACQ_REL),
+			 0) &&
+		 !pthread_mutex_trylock(&q->lock));
+}
+
+int hostq_run(struct hostq *q, struct hostq_batch *b)
+{
+	int rc;
+
+	lock(q);
+	rc = run(q, b);
+	unlock(q);
+	if (b->failed)
+		give_turns(q);
+	return rc;
+}
+
+void hostq_kick(struct hostq *q)
+{
+	__atomic_exchange_n(&q->pending, 1, __ATOMIC_ACQ_REL);
+	if (!pthread_mutex_trylock(&q->lock))
+		unlock(q);
+}
+
+/* With posted_lock held */
+static bool posted_grow(struct hostq *q)
+{
+	uint32_t room = q->posted_room ? 2 * q->posted_room : POSTED_CHUNK;
+	void *grown;
+
+	if (q->posted_n < q->posted_room)
+		return true;
+	grown = room <= POSTED_MAX
+			? alloc_grow(q->posted, room, sizeof(*q->posted))
+			: NULL;
+	if (!grown)
+		return false;
+	q->posted = grown;
+	q->posted_room = room;
+	return true;
+}
+
+void hostq_post(struct hostq *q, const uint64_t *cmd)
+{
+	bool room;
+
+	pthread_mutex_lock(&q->posted_lock);
+	room = posted_grow(q);
+	if (room)
+		memcpy(q->posted[q->posted_n++], cmd,
+		       q->stride * sizeof(uint64_t));
+	pthread_mutex_unlock(&q->posted_lock);
+	if (!room)
+		logger_log(q->logger, LOGGER_ERROR,
+			   "%s: no room for a posted command, it is lost",
+			   q->ops->name);
+	/* the holder: decrements, then looks at pending. Here: the other way */
+	__atomic_exchange_n(&q->pending, 1, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&q->held, __ATOMIC_SEQ_CST))
+		hostq_kick(q);
+}
+
+void hostq_hold(struct hostq *q)
+{
+	__atomic_add_fetch(&q->held, 1, __ATOMIC_SEQ_CST);
+}
+
+void hostq_release(struct hostq *q)
+{
+	if (!__atomic_sub_fetch(&q->held, 1, __ATOMIC_SEQ_CST) &&
+	    __atomic_load_n(&q->pending, __ATOMIC_SEQ_CST))
+		hostq_kick(q);
+}
+
+/* ---- life ---- */
+
+uint32_t hostq_capacity(const struct hostq *q)
+{
+	uint32_t room = q->room - 1;
+
+	return room < HOSTQ_BATCH_MAX ? room : HOSTQ_BATCH_MAX;
+}
+
+void hostq_read_stats(const struct hostq *q, struct hostq_stats *stats)
+{
+	const uint64_t *from = (const uint64_t *)&q->stats;
+	uint64_t *to = (uint64_t *)stats;
+
+	for (size_t i = 0; i < sizeof(*stats) / sizeof(*to); i++)
+		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
+
+int hostq_init(struct hostq *q, unsigned int lg2, bool wraps)
+{
+	size_t bytes = sizeof(le64) * q->dwords << lg2;
+	int rc;
+
+	rc = q->port->ops->mem_alloc(q->port->ctx, bytes, bytes, &q->mem);
+	if (rc)
+		return rc;
+	q->slots = 1u << lg2;
+	q->indices = wraps ? 2 * q->slots - 1 : q->slots - 1;
+	q->room = wraps ? q->slots : q->slots - 1;
+	pthread_mutex_init(&q->lock, NULL);
+	pthread_mutex_init(&q->posted_lock, NULL);
+	return 0;
+}
+
+void hostq_fini(struct hostq *q)
+{
+	pthread_mutex_destroy(&q->lock);
+	pthread_mutex_destroy(&q->posted_lock);
+	free(q->posted);
+	q->port->ops->mem_free(q->port->ctx, &q->mem);
+}

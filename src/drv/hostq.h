@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A queue of commands from driver to hardware, and what the architectures'
+ * queues have in common. A *batch* is a run of commands with a *sync* behind
+ * it, a command that completes when all before it are complete; who issues a
+ * batch waits for that. Batches of different threads follow each other and
+ * never mix, so that an error belongs to the batch that is waiting.
+ *
+ * A *timeout* is a device that has not answered an invalidation of its TLB:
+ * while it lasted, nobody's commands were executed. A batch has at most one:
+ * what stands behind is not executed. Before the next one of the same call
+ * everybody who is waiting for the queue has his turn.
+ *
+ * Commands are runs of doublewords in CPU order.
+ */
+#ifndef DRV_HOSTQ_H
+#define DRV_HOSTQ_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "core/hwport.h"
+
+#define HOSTQ_BATCH_MAX	 1024
+#define HOSTQ_CMD_MAX	 4 /* doublewords */
+#define HOSTQ_NO_SID	 UINT64_MAX
+#define HOSTQ_ERROR_ROOM 64
+
+/* Since the unit was made */
+struct hostq_stats {
+	uint64_t batches;
+	uint64_t timeouts;
+	uint64_t searches; /* batches that looked for who did not answer */
+	uint64_t illegal;
+	uint64_t aborts;
+};
+
+struct hostq;
+
+/* One batch on its way. Indices count from its first command. */
+struct hostq_batch {
+	const uint64_t *cmds;
+	uint32_t n;
+	uint32_t seq;	/* no other batch has it for a long time */
+	uint32_t first; /* queue index, with wrap bit if there is one */
+	uint32_t limit; /* the first command not executed, or n */
+	bool illegal;	/* because it was called illegal */
+	bool failed;	/* some device has not answered */
+	bool refused;	/* or has answered what it must not */
+	bool over;	/* the sync will not come: it was aborted */
+	uint32_t syncs; /* in it, so that its own is the next */
+	uint64_t named; /* by hardware: whose fault; or HOSTQ_NO_SID */
+	uint32_t errors;
+	uint32_t tried; /* where the last error was that was tried again */
+	uint32_t tries; /* how often there */
+};
+
+struct hostq_ops {
+	const char *name; /* of the architecture */
+	/* What hardware has consumed: an index below q->indices */
+	uint32_t (*consumed)(struct hostq *q);
+	/* q->prod to the hardware; what is in memory is visible to it */
+	void (*doorbell)(struct hostq *q);
+	/* True if there was an error, which has been dealt with */
+	bool (*error)(struct hostq *q, struct hostq_batch *b);
+	/* All is consumed: is @b complete? NULL: it is */
+	bool (*complete)(struct hostq *q, struct hostq_batch *b);
+	/* The @nth sync of @b */
+	void (*sync)(const struct hostq *q, const struct hostq_batch *b,
+		     uint32_t nth, uint64_t *cmd);
+	/* A command that does nothing */
+	void (*nothing)(uint64_t *cmd);
+	bool (*is_sync)(const uint64_t *cmd);
+	/* An invalidation that a device answers: which */
+	bool (*asks)(const uint64_t *cmd, uint32_t *sid);
+	/* The unit is dead: no DMA any more */
+	void (*stop)(struct hostq *q);
+	/* Whatever hostq_kick() was for; with the lock held. May be NULL */
+	void (*chores)(struct hostq *q);
+	/* After a timeout it is not known which of the commands behind the
+	 * first invalidation of a device's TLB were executed */
+	bool unsure;
+};
+
+struct hostq {
+	const struct hostq_ops *ops;
+	const struct core_hwport *port;
+	const struct logger *logger;
+	unsigned int timeout_ms;
+	unsigned int dwords; /* of a command in the queue */
+	unsigned int stride; /* of one as given, at least that */
+	uint32_t slots;	     /* a power of two */
+	uint32_t indices;    /* mask: slots, and the wrap bit if any */
+	uint32_t room;	     /* that may be used at once */
+	struct core_dma_mem mem;
+
+	pthread_mutex_t lock;	  /* what follows */
+	uint32_t prod;		  /* an index */
+	uint32_t cons;		  /* last known */
+	uint32_t waiting[2];	  /* who found it taken: came, got it */
+	struct hostq_stats stats; /* written under @lock, read by any */
+	bool dead;		  /* likewise; hardware does no DMA any more */
+	uint32_t seq;		  /* atomic */
+
+	/* work that interrupt handlers leave for the holder of @lock */
+	pthread_mutex_t posted_lock;
+	uint64_t (*posted)[HOSTQ_CMD_MAX];
+	uint32_t posted_n;
+	uint32_t posted_room;
+	uint32_t held;	  /* hostq_hold(); atomic, as the next */
+	uint32_t pending; /* 1: there is some */
+};
+
+enum hostq_code {
+	HOSTQ_FINE,
+	HOSTQ_ILLEGAL,	  /* -EIO; nothing behind it was executed */
+	HOSTQ_NO_ANSWER,  /* -ETIMEDOUT */
+	HOSTQ_BAD_ANSWER, /* -EIO; all of the call up to @next is complete */
+	HOSTQ_DEAD,	  /* -EIO */
+};
+
+struct hostq_result {
+	uint32_t done; /* commands behind which a completed sync stands */
+	enum hostq_code code; /* of command @done */
+	/* NO_ANSWER: the first command that was not executed, or @n. It is the
+	 * sync that failed, if that was one of the caller's. */
+	uint32_t next;
+	uint32_t timeouts; /* waited for */
+	/* with timeouts and no failure: the one device that may have been late,
+	 * HOSTQ_NO_SID if there are several */
+	uint64_t suspect;
+};
+
+/*
+ * 2^@lg2 commands of q->dwords doublewords, which with ops, port, logger,
+ * timeout_ms and stride are set; all else is 0. @wraps: indices have a wrap
+ * bit, without which one place stays free. The registers are the caller's.
+ */
+int hostq_init(struct hostq *q, unsigned int lg2, bool wraps);
+void hostq_fini(struct hostq *q);
+
+/* Commands that fit into one batch */
+uint32_t hostq_capacity(const struct hostq *q);
+
+static inline bool hostq_is_dead(const struct hostq *q)
+{
+	return __atomic_load_n(&q->dead, __ATOMIC_ACQUIRE);
+}
+
+void hostq_read_stats(const struct hostq *q, struct hostq_stats *stats);
+
+/*
+ * Executes any number of commands in order and waits until they are complete.
+ * Syncs among them are allowed if the architecture's need no number. On
+ * failure @res says what happened.
+ *
+ * An invalidation that is answered when the device is asked again has not
+ * failed; one that alone can be at fault is not asked again.
+ */
+int hostq_issue(struct hostq *q, const uint64_t *cmds, uint32_t n,
+		struct hostq_result *res);
+
+/*
+ * Adds a command that needs no sync. Never waits: may be called by an
+ * interrupt handler, whatever the interrupted thread holds. Dropped with a
+ * message without memory for it.
+ */
+void hostq_post(struct hostq *q, const uint64_t *cmd);
+
+/*
+ * Until the release nothing that is posted rings the doorbell, which may run
+ * handlers in this thread: for who holds locks that handlers take.
+ */
+void hostq_hold(struct hostq *q);
+void hostq_release(struct hostq *q);
+
+/* ops->chores() soon. Like hostq_post(). */
+void hostq_kick(struct hostq *q);
+
+/* ---- for ops ---- */
+
+static inline uint32_t hostq_sub(const struct hostq *q, uint32_t a, uint32_t b)
+{
+	return (a - b) & q->indices;
+}
+
+static inline void hostq_count(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+/*
+ * The queue cannot be trusted any more, so nothing can be invalidated: stop
+ * all translation, so that no promise about old pages is broken.
+ */
+void hostq_kill(struct hostq *q, const char *why);
+/* Hardware gets a few more tries at one command. */
+void hostq_try_again(struct hostq *q, struct hostq_batch *b, uint32_t at,
+		     const char *why);
+/* What is from @at on is not to be executed. */
+void hostq_cut(struct hostq *q, struct hostq_batch *b, uint32_t at);
+/* Command @at (n: the sync, above: a posted one) is called illegal. */
+void hostq_refused(struct hostq *q, struct hostq_batch *b, uint32_t at);
+/* A device has not answered; the queue has stopped at @at. */
+void hostq_timeout(struct hostq *q, struct hostq_batch *b, uint32_t at);
+
+/* hostq_search.c: runs one batch by itself; -EIO: the unit is dead. */
+int hostq_run(struct hostq *q, struct hostq_batch *b);
+/* One batch; 0 with @res->done < @b->n: to be continued there. */
+int hostq_judge(struct hostq *q, struct hostq_batch *b,
+		struct hostq_result *res);
+
+#endif

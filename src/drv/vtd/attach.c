@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Devices behind the unit and what they are attached to. An attachment is in
+ * its layer's list before hardware sees it and until hardware has forgotten it,
+ * so whoever changes the layer meanwhile invalidates for it as well.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "drv/vtd/unit.h"
+
+struct master *master_find(struct unit *u, uint32_t sid)
+{
+	struct itree_node *node = itree_first(&u->masters, sid, sid);
+
+	return node ? container_of(node, struct master, sid_node) : NULL;
+}
+
+/* ---- layers ---- */
+
+void layer_init(struct layer *l, const struct core_domain_ops *ops)
+{
+	l->core.ops = ops;
+	pthread_rwlock_init(&l->lock, NULL);
+	link_init(&l->atts);
+	link_init(&l->dids);
+}
+
+void layer_fini(struct layer *l)
+{
+	pthread_rwlock_destroy(&l->lock);
+}
+
+static struct did *did_find(struct layer *l, const struct unit *u)
+{
+	link_for_each(&l->dids, link)
+	{
+		struct did *d = container_of(link, struct did, link);
+
+		if (d->unit == u)
+			return d;
+	}
+	return NULL;
+}
+
+/* With the layer's lock held for writing, as the next three */
+static int did_get(struct layer *l, struct unit *u, struct did **out)
+{
+	struct did *d = did_find(l, u);
+	int rc;
+
+	if (!d) {
+		d = alloc_zero(sizeof(*d));
+		if (!d)
+			return -ENOMEM;
+		rc = hostids_get(&u->dids, &d->id);
+		if (rc) {
+			free(d);
+			return rc;
+		}
+		d->unit = u;
+		link_add(&l->dids, &d->link);
+	}
+	d->users++;
+	*out = d;
+	return 0;
+}
+
+/*
+ * Whoever gets the number next finds nothing under it: each entry that went
+ * took all of the domain with it.
+ */
+static void did_put(struct did *d)
+{
+	if (--d->users)
+		return;
+	link_del(&d->link);
+	hostids_put(&d->unit->dids, d->id);
+	free(d);
+}
+
+static bool att_before(const struct att *a, const struct att *b)
+{
+	if (a->master->unit != b->master->unit)
+		return (uintptr_t)a->master->unit < (uintptr_t)b->master->unit;
+	return att_pasid(a) < att_pasid(b);
+}
+
+static void att_link(struct layer *l, struct att *a)
+{
+	struct link *before = &l->atts;
+
+	link_for_each(&l->atts, link)
+	{
+		if (att_before(a, container_of(link, struct att, link))) {
+			before = link;
+			break;
+		}
+	}
+	link_add(before, &a->link);
+}
+
+/* ---- attachments ---- */
+
+static int att_new(struct layer *l, struct master *m, uint32_t pasid,
+		   struct att **out)
+{
+	struct att *a = alloc_zero(sizeof(*a));
+	int rc;
+
+	if (!a)
+		return -ENOMEM;
+	a->master = m;
+	a->layer = l;
+	a->node.first = pasid;
+	a->node.last = pasid;
+	pthread_rwlock_wrlock(&l->lock);
+	rc = did_get(l, m->unit, &a->did);
+	if (!rc)
+		att_link(l, a);
+	pthread_rwlock_unlock(&l->lock);
+	if (rc) {
+		free(a);
+		return rc;
+	}
+	*out = a;
+	return 0;
+}
+
+static void att_free(struct att *a)
+{
+	struct layer *l = a->layer;
+
+	pthread_rwlock_wrlock(&l->lock);
+	link_del(&a->link);
+	did_put(a->did);
+	pthread_rwlock_unlock(&l->lock);
+	free(a);
+}
+
+/* cfg_lock held; what is installed for @pasid, or NULL */
+static struct att *att_find(struct master *m, uint32_t pasid)
+{
+	struct itree_node *node = itree_first(&m->atts, pasid, pasid);
+
+	return node ? container_of(node, struct att, node) : NULL;
+}
+
+static void att_remove(struct master *m, struct att *a)
+{
+	entry_clear(a);
+	itree_remove(&m->atts, &a->node);
+}
+
+/* Device @m has one kind of width and mode for all. */
+static int layer_fits(struct layer *l, const struct core_device *dev)
+{
+	int rc = domain_fits(layer_tables(l), dev);
+
+	if (!rc && l->core.nested)
+		rc = nested_fits(to_nested(&l->core), dev);
+	return rc;
+}
+
+static int check_pasid(const struct master *m, uint32_t pasid)
+{
+	if (pasid == CORE_NO_PASID)
+		return 0;
+	if (!m->unit->feat.pasid_bits)
+		return -EOPNOTSUPP;
+	/* 0 is where requests without one go */
+	return pasid && pasid <= low_mask(m->pasid_bits) ? 0 : -EINVAL;
+}
+
+int layer_attach(struct layer *l, struct core_device *dev, uint32_t pasid)
+{
+	uint32_t number = pasid == CORE_NO_PASID ? 0 : pasid;
+	struct master *m = dev->drv;
+	struct att *old = NULL;
+	struct att *a;
+	int rc;
+
+	rc = unit_is_ours(dev->iommu) ? check_pasid(m, pasid) : -EINVAL;
+	if (!rc)
+		rc = layer_fits(l, dev);
+	if (!rc && hostq_is_dead(&m->unit->q))
+		rc = -EIO;
+	if (rc)
+		return rc;
+	rc = att_new(l, m, number, &a);
+	if (rc)
+		return rc;
+	pthread_mutex_lock(&m->unit->cfg_lock);
+	rc = tables_need(m, number);
+	if (!rc) {
+		old = att_find(m, number);
+		if (old)
+			att_remove(m, old);
+		itree_insert(&m->atts, &a->node);
+		entry_install(a);
+	}
+	pthread_mutex_unlock(&m->unit->cfg_lock);
+	if (rc)
+		att_free(a);
+	else if (old)
+		att_free(old);
+	return rc;
+}
+
+void device_block(struct core_device *dev, uint32_t pasid)
+{
+	uint32_t number = pasid == CORE_NO_PASID ? 0 : pasid;
+	struct master *m = dev->drv;
+	struct att *a;
+
+	pthread_mutex_lock(&m->unit->cfg_lock);
+	a = att_find(m, number);
+	if (a)
+		att_remove(m, a);
+	pthread_mutex_unlock(&m->unit->cfg_lock);
+	if (a)
+		att_free(a);
+}
+
+/* ---- reset ---- */
+
+static bool can_ats(const struct master *m)
+{
+	return m->dev->ats && m->unit->feat.ats &&
+	       !culprit_is_broken(&m->culprit);
+}
+
+/* The device's TLB is empty and answers again: a quarantine ends. */
+void device_reset(struct core_device *dev)
+{
+	struct master *m = dev->drv;
+
+	if (!m)
+		return;
+	master_forgive(m);
+	pthread_mutex_lock(&m->unit->cfg_lock);
+	if (!m->ats_on && can_ats(m))
+		tables_set_ats(m, true);
+	pthread_mutex_unlock(&m->unit->cfg_lock);
+}
+
+/* ---- coming and going ---- */
+
+/* cfg_lock held */
+static int master_insert(struct master *m)
+{
+	struct unit *u = m->unit;
+	int rc;
+
+	if (master_find(u, m->sid))
+		return -EEXIST;
+	rc = tables_add(m);
+	if (rc)
+		return rc;
+	m->sid_node.first = m->sid;
+	m->sid_node.last = m->sid;
+	pthread_mutex_lock(&u->quarantine.lock);
+	itree_insert(&u->masters, &m->sid_node);
+	pthread_mutex_unlock(&u->quarantine.lock);
+	m->dev->drv = m;
+	return 0;
+}
+
+int device_add(struct core_device *dev)
+{
+	struct unit *u = to_unit(dev->iommu);
+	struct master *m;
+	int rc;
+
+	if (dev->stream_id > UINT16_MAX)
+		return -ERANGE;
+	m = alloc_zero(sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	m->dev = dev;
+	m->unit = u;
+	m->sid = (uint16_t)dev->stream_id;
+	m->pasid_bits = dev->pasid_bits;
+	if (m->pasid_bits > u->feat.pasid_bits)
+		m->pasid_bits = (uint8_t)u->feat.pasid_bits;
+	m->ats_on = can_ats(m);
+	pthread_mutex_lock(&u->cfg_lock);
+	rc = master_insert(m);
+	pthread_mutex_unlock(&u->cfg_lock);
+	if (rc)
+		free(m);
+	return rc;
+}
+
+void device_remove(struct core_device *dev)
+{
+	struct master *m = dev->drv;
+	struct unit *u = m->unit;
+	struct itree_node *node;
+
+	while ((node = itree_from(&m->atts, 0))) {
+		struct att *a = container_of(node, struct att, node);
+
+		pthread_mutex_lock(&u->cfg_lock);
+		att_remove(m, a);
+		pthread_mutex_unlock(&u->cfg_lock);
+		att_free(a);
+	}
+	pthread_mutex_lock(&u->cfg_lock);
+	tables_remove(m);
+	pthread_mutex_lock(&u->quarantine.lock);
+	itree_remove(&u->masters, &m->sid_node);
+	pthread_mutex_unlock(&u->quarantine.lock);
+	pthread_mutex_unlock(&u->cfg_lock);
+	dev->drv = NULL;
+	free(m);
+}

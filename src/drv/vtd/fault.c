@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Faults that the unit records (7.3): counted, and said to people. Linux has no
+ * event queue for them, so a guest hears of its own from nobody.
+ */
+#include "drv/vtd/unit.h"
+#include "hwdef/vtd_regs.h"
+
+static uint32_t record_offset(const struct unit *u, unsigned int i)
+{
+	return ((uint32_t)field_get(VTD_CAP_FRO, u->info.cap_reg) + i) * 16;
+}
+
+static unsigned int records(const struct unit *u)
+{
+	return (unsigned int)field_get(VTD_CAP_NFR, u->info.cap_reg) + 1;
+}
+
+static void say(struct unit *u, uint64_t dw0, uint64_t dw1)
+{
+	bool pasid = dw1 & VTD_FRCD_1_PP;
+
+	__atomic_add_fetch(&u->faults, 1, __ATOMIC_RELAXED);
+	logger_log(u->cfg.logger, LOGGER_WARN,
+		   "vtd: fault %#x of device %#x%s%.0x, type %u%u, at %#llx",
+		   (unsigned int)field_get(VTD_FRCD_1_FR, dw1),
+		   (unsigned int)field_get(VTD_FRCD_1_SID, dw1),
+		   pasid ? ", PASID 0x" : "",
+		   pasid ? (unsigned int)field_get(VTD_FRCD_1_PV, dw1) : 0,
+		   !!(dw1 & VTD_FRCD_1_T1), !!(dw1 & VTD_FRCD_1_T2),
+		   (unsigned long long)(dw0 & VTD_FRCD_0_FI));
+}
+
+/* 11.4.7.6: F is the last bit to be set and the first to be cleared. */
+static bool take(struct unit *u, unsigned int i, bool tell)
+{
+	uint32_t offset = record_offset(u, i);
+	uint64_t dw1 = unit_read(u, offset + 8, 8);
+	uint64_t dw0;
+
+	if (!(dw1 & VTD_FRCD_1_F))
+		return false;
+	dw0 = unit_read(u, offset, 8);
+	unit_write(u, offset + 8, 8, VTD_FRCD_1_F);
+	if (tell)
+		say(u, dw0, dw1);
+	return true;
+}
+
+/* A full circle at most: what comes meanwhile raises the event again. */
+static void take_all(struct unit *u, bool tell)
+{
+	uint64_t fsts = unit_read(u, VTD_FSTS, 4);
+	unsigned int n = records(u);
+	unsigned int at = (unsigned int)field_get(VTD_FSTS_FRI, fsts) % n;
+
+	for (unsigned int i = 0; i < n && take(u, (at + i) % n, tell); i++)
+		;
+	if (fsts & VTD_FSTS_PFO)
+		unit_write(u, VTD_FSTS, 4, VTD_FSTS_PFO);
+}
+
+/*
+ * IQE, ITE and ICE raise the event too; they are for who waits for the queue.
+ */
+void fault_handle(void *arg)
+{
+	struct unit *u = arg;
+
+	while (unit_read(u, VTD_FSTS, 4) & (VTD_FSTS_PPF | VTD_FSTS_PFO)) {
+		if (pthread_mutex_trylock(&u->fault_lock))
+			return;
+		take_all(u, true);
+		pthread_mutex_unlock(&u->fault_lock);
+	}
+}
+
+void fault_reset(struct unit *u)
+{
+	for (unsigned int i = 0; i < records(u); i++)
+		take(u, i, false);
+	unit_write(u, VTD_FSTS, 4,
+		   VTD_FSTS_PFO | VTD_FSTS_IQE | VTD_FSTS_ICE | VTD_FSTS_ITE);
+}

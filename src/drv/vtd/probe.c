@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT
+/* Bringing a unit up and down: sections 6.5.2, 11.4.4 and 11.4.5. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "drv/clock.h"
+#include "drv/vtd/unit.h"
+#include "hwdef/vtd_regs.h"
+
+#define TIMEOUT_MS_DEFAULT 1000
+#define MESSAGE_ADDR	   0xfee00000u
+
+uint64_t unit_read(const struct unit *u, uint32_t offset, unsigned int size)
+{
+	return u->port.ops->read(u->port.ctx, offset, size);
+}
+
+void unit_write(const struct unit *u, uint32_t offset, unsigned int size,
+		uint64_t value)
+{
+	u->port.ops->write(u->port.ctx, offset, size, value);
+}
+
+/* Until (GSTS & @mask) == @want; -EIO if that does not come. */
+static int wait_gsts(const struct unit *u, uint32_t mask, uint32_t want)
+{
+	for (unsigned int tries = 0; tries < u->cfg.timeout_ms * 10; tries++) {
+		if ((unit_read(u, VTD_GSTS, 4) & mask) == want)
+			return 0;
+		clock_nap_us(100);
+	}
+	logger_log(u->cfg.logger, LOGGER_ERROR,
+		   "vtd: global status %#x does not change", mask);
+	return -EIO;
+}
+
+/* 11.4.4.1: one bit at a time; those that stay are written again. */
+static int set_gcmd(struct unit *u, uint32_t bit, bool on)
+{
+	u->gcmd = on ? u->gcmd | bit : u->gcmd & ~bit;
+	unit_write(u, VTD_GCMD, 4, u->gcmd);
+	return wait_gsts(u, bit, on ? bit : 0);
+}
+
+/* Events are messages: data is the line. */
+static void event_init(struct unit *u, uint32_t control, unsigned int line,
+		       bool on)
+{
+	unit_write(u, control, 4, VTD_ECTL_IM);
+	unit_write(u, control + 4, 4, line);
+	unit_write(u, control + 8, 4, MESSAGE_ADDR);
+	unit_write(u, control + 12, 4, 0);
+	if (on)
+		unit_write(u, control, 4, 0);
+}
+
+/* What another has left running: translation, queue, events. */
+static int reset(struct unit *u)
+{
+	uint32_t stay =
+		VTD_GCMD_TE | VTD_GCMD_QIE | VTD_GCMD_IRE | VTD_GCMD_CFI;
+	int rc = 0;
+
+	event_init(u, VTD_FECTL, VTD_DRV_LINE_FAULT, false);
+	event_init(u, VTD_IECTL, VTD_DRV_LINE_INVALIDATION, false);
+	if (u->feat.prq)
+		event_init(u, VTD_PECTL, VTD_DRV_LINE_PAGE_REQUEST, false);
+	u->gcmd = (uint32_t)unit_read(u, VTD_GSTS, 4) & stay;
+	for (unsigned int i = 31; i > 22 && !rc; i--) {
+		if (u->gcmd & BIT_ULL(i))
+			rc = set_gcmd(u, (uint32_t)BIT_ULL(i), false);
+	}
+	fault_reset(u);
+	return rc;
+}
+
+/* What was cached before this driver came */
+static int forget_all(struct unit *u)
+{
+	uint64_t d[3][DESC_DWORDS];
+	struct hostq_result res;
+	uint32_t n = 0;
+
+	desc_context_all(d[n++]);
+	if (u->feat.scalable)
+		desc_pasid_cache_all(d[n++]);
+	desc_iotlb_all(u, d[n++]);
+	return hostq_issue(&u->q, d[0], n, &res);
+}
+
+static int set_root(struct unit *u)
+{
+	uint64_t mode = u->feat.scalable ? VTD_TTM_SCALABLE : VTD_TTM_LEGACY;
+
+	unit_write(u, VTD_RTADDR, 8,
+		   u->root.pa | field_prep(VTD_RTADDR_TTM, mode));
+	unit_write(u, VTD_GCMD, 4, u->gcmd | VTD_GCMD_SRTP);
+	return wait_gsts(u, VTD_GCMD_SRTP, VTD_GCMD_SRTP);
+}
+
+static int enable(struct unit *u)
+{
+	int rc;
+
+	rc = set_gcmd(u, VTD_GCMD_QIE, true);
+	if (!rc)
+		rc = set_root(u);
+	if (!rc)
+		rc = forget_all(u);
+	if (rc)
+		return rc;
+	u->port.ops->irq(u->port.ctx, VTD_DRV_LINE_FAULT, fault_handle, u);
+	event_init(u, VTD_FECTL, VTD_DRV_LINE_FAULT, true);
+	return set_gcmd(u, VTD_GCMD_TE, true);
+}
+
+/*
+ * Translation off would let all DMA through. So the root table stays, which has
+ * nothing in it any more; with TE off the hardware needs none.
+ */
+static void disable(struct unit *u)
+{
+	event_init(u, VTD_FECTL, VTD_DRV_LINE_FAULT, false);
+	u->port.ops->irq(u->port.ctx, VTD_DRV_LINE_FAULT, NULL, NULL);
+	if (u->gcmd & VTD_GCMD_TE)
+		(void)set_gcmd(u, VTD_GCMD_TE, false);
+	if (u->gcmd & VTD_GCMD_QIE)
+		(void)set_gcmd(u, VTD_GCMD_QIE, false);
+}
+
+/* ---- operations of core ---- */
+
+static int unit_hw_info(struct core_device *dev, uint32_t type,
+			uint32_t *out_type, const void **data, uint32_t *len)
+{
+	struct unit *u = to_unit(dev->iommu);
+
+	if (type != IOMMU_HW_INFO_TYPE_DEFAULT &&
+	    type != IOMMU_HW_INFO_TYPE_INTEL_VTD)
+		return -EOPNOTSUPP;
+	*out_type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
+	*data = &u->info;
+	*len = sizeof(u->info);
+	return 0;
+}
+
+static uint64_t unit_capabilities(struct core_device *dev,
+				  uint8_t *max_pasid_log2)
+{
+	const struct features *f = &to_unit(dev->iommu)->feat;
+	uint64_t caps = 0;
+
+	*max_pasid_log2 = dev->pasid_bits < f->pasid_bits
+				  ? dev->pasid_bits
+				  : (uint8_t)f->pasid_bits;
+	if (f->dirty)
+		caps |= IOMMU_HW_CAP_DIRTY_TRACKING;
+	if (!dev->ats || !f->ats)
+		caps |= IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
+	return caps;
+}
+
+static size_t unit_reserved(struct core_device *dev, struct core_resv *resv,
+			    size_t max)
+{
+	(void)dev;
+	if (!max)
+		return 0;
+	resv[0] = (struct core_resv){ .first = VTD_DRV_MSI_FIRST,
+				      .last = VTD_DRV_MSI_LAST };
+	return 1;
+}
+
+static void locks_fini(struct unit *u)
+{
+	pthread_mutex_destroy(&u->cfg_lock);
+	pthread_mutex_destroy(&u->fault_lock);
+	quarantine_fini(&u->quarantine);
+	hostids_fini(&u->dids);
+}
+
+static void unit_destroy(struct core_iommu *iommu)
+{
+	struct unit *u = to_unit(iommu);
+
+	disable(u);
+	queue_fini(u);
+	tables_fini(u);
+	locks_fini(u);
+	free(u);
+}
+
+static const struct core_iommu_ops unit_ops = {
+	.name = "vtd",
+	.hw_info = unit_hw_info,
+	.capabilities = unit_capabilities,
+	.device_add = device_add,
+	.device_remove = device_remove,
+	.reserved = unit_reserved,
+	.domain_alloc = domain_alloc,
+	.nested_alloc = nested_alloc,
+	.nested_ops = &nested_ops,
+	.block = device_block,
+	.device_reset = device_reset,
+	.destroy = unit_destroy,
+};
+
+bool unit_is_ours(const struct core_iommu *iommu)
+{
+	return iommu->ops == &unit_ops;
+}
+
+static int bring_up(struct unit *u)
+{
+	int rc;
+
+	rc = reset(u);
+	if (!rc)
+		rc = tables_init(u);
+	if (rc)
+		return rc;
+	rc = queue_init(u);
+	if (rc)
+		goto out_tables;
+	rc = enable(u);
+	if (!rc)
+		return 0;
+	disable(u);
+	queue_fini(u);
+out_tables:
+	tables_fini(u);
+	return rc;
+}
+
+int vtd_drv_create(const struct vtd_drv_config *config,
+		   const struct core_hwport *port, struct core_iommu **out)
+{
+	struct unit *u;
+	int rc;
+
+	u = alloc_zero(sizeof(*u));
+	if (!u)
+		return -ENOMEM;
+	u->core.ops = &unit_ops;
+	u->port = *port;
+	u->cfg = *config;
+	if (!u->cfg.timeout_ms)
+		u->cfg.timeout_ms = TIMEOUT_MS_DEFAULT;
+	rc = features_read(u);
+	if (rc) {
+		free(u);
+		return rc;
+	}
+	pthread_mutex_init(&u->cfg_lock, NULL);
+	pthread_mutex_init(&u->fault_lock, NULL);
+	quarantine_init(&u->quarantine, u->cfg.atc_timeouts,
+			u->cfg.atc_window_ms);
+	hostids_init(&u->dids, (uint32_t)low_mask(u->feat.did_bits));
+	rc = bring_up(u);
+	if (!rc) {
+		*out = &u->core;
+		return 0;
+	}
+	locks_fini(u);
+	free(u);
+	return rc;
+}
+
+void vtd_drv_read_stats(struct core_iommu *iommu, struct vtd_drv_stats *stats)
+{
+	struct unit *u = to_unit(iommu);
+	struct hostq_stats q;
+
+	hostq_read_stats(&u->q, &q);
+	*stats = (struct vtd_drv_stats){
+		.batches = q.batches,
+		.timeouts = q.timeouts,
+		.searches = q.searches,
+		.illegal = q.illegal,
+		.aborts = q.aborts,
+		.quarantines =
+			__atomic_load_n(&u->quarantines, __ATOMIC_RELAXED),
+		.faults = __atomic_load_n(&u->faults, __ATOMIC_RELAXED),
+	};
+}

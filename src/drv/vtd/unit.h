@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside the VT-d driver. A *layer* is what a device or PASID is attached to: a
+ * paging domain, or a nested one over it. An *attachment* is one PASID of one
+ * device under a layer, its *entry* the PASID table entry (in legacy mode the
+ * context entry) that says so. PASID 0 stands for requests without a PASID:
+ * that is RID_PASID.
+ *
+ * Each layer has a domain id of its own in each unit where it is attached.
+ * Nested ones need that: caches tag a guest's entries with (domain id, PASID),
+ * and devices that are attached without PASID all have PASID 0, whatever their
+ * tables.
+ *
+ * Locks, outermost first: a parent's layer, a nested layer, a unit's cfg_lock,
+ * its quarantine's.
+ */
+#ifndef DRV_VTD_UNIT_H
+#define DRV_VTD_UNIT_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/itree.h"
+#include "drv/hostinv.h"
+#include "drv/list.h"
+#include "drv/memory.h"
+#include "drv/quarantine.h"
+#include "drv/vtd/desc.h"
+#include "drv/vtd/driver.h"
+#include "hwdef/vtd_tables.h"
+#include "linux/iommufd.h"
+#include "pt/vtd.h"
+
+/* What the capability registers allow */
+struct features {
+	bool scalable;
+	bool wide;   /* 256-bit descriptors */
+	bool second; /* second-stage translation */
+	bool nested;
+	bool first5; /* 5-level first stage */
+	bool ats;
+	bool prq;
+	bool dirty; /* SSADS */
+	bool srs;
+	bool eafs;
+	bool psi;
+	/* entries that come into being must be told of (CM, RWBF) */
+	bool eager;
+	bool snoops; /* SMPWCS */
+	bool abort_mode;
+	bool root_forgets; /* ESRTPS */
+	bool drain_reads;
+	bool drain_writes;
+	bool throttles; /* DIT */
+	bool huge_1g;
+	unsigned int levels; /* of second-stage tables */
+	unsigned int bits;   /* of an IOVA */
+	unsigned int did_bits;
+	unsigned int pasid_bits; /* 0: none */
+	unsigned int order_max;	 /* MAMV */
+};
+
+struct unit {
+	struct core_iommu core;
+	struct core_hwport port;
+	struct vtd_drv_config cfg;
+	struct features feat;
+	struct iommu_hw_info_vtd info;
+	uint32_t gcmd; /* bits that stay */
+	struct hostq q;
+	struct core_dma_mem status; /* waits write here */
+	struct core_dma_mem root;
+	uint64_t faults;
+	pthread_mutex_t fault_lock;
+
+	pthread_mutex_t cfg_lock;      /* tables and entries, masters */
+	struct core_dma_mem *contexts; /* two for each bus */
+	struct itree masters;	       /* also quarantine.lock to change it */
+	struct quarantine quarantine;
+	uint64_t quarantines;
+	struct hostids dids;
+};
+
+struct layer;
+
+struct master {
+	struct core_device *dev;
+	struct unit *unit;
+	struct itree_node sid_node;
+	uint16_t sid;
+	uint8_t pasid_bits;
+
+	/* under cfg_lock */
+	le64 *context; /* its entry */
+	struct core_dma_mem dir;
+	struct core_dma_mem *tables; /* PASID tables by directory index */
+	uint32_t tables_n;
+	bool ats_on;	   /* read by any */
+	struct itree atts; /* installed ones, by PASID */
+
+	struct culprit culprit;
+};
+
+/* A layer's domain id in one unit */
+struct did {
+	struct link link;
+	struct unit *unit;
+	uint16_t id;
+	uint32_t users;
+};
+
+struct att {
+	struct itree_node node; /* in master->atts */
+	struct master *master;
+	struct layer *layer;
+	struct did *did;
+	struct link link; /* in layer->atts */
+};
+
+struct layer {
+	struct core_domain core;
+	pthread_rwlock_t lock; /* what follows */
+	struct link atts;      /* by unit, then PASID */
+	struct link dids;
+};
+
+/* A paging domain */
+struct domain {
+	struct layer layer;
+	struct unit *home; /* whose memory its tables are */
+	struct pt *pt;
+	bool nest_parent;
+	bool eager; /* atomic, as the next: new mappings must be told of */
+	bool dirty; /* tracking is on; entries follow under cfg_lock */
+	struct link nested;   /* under layer.lock */
+	struct budget budget; /* of its guest, under the home's quarantine */
+};
+
+/* A guest's first stage over a domain */
+struct nested {
+	struct layer layer;
+	struct domain *parent;
+	struct link link; /* in parent->nested */
+	struct iommu_hwpt_vtd_s1 s1;
+};
+
+static inline struct unit *to_unit(struct core_iommu *iommu)
+{
+	return container_of(iommu, struct unit, core);
+}
+
+static inline struct layer *to_layer(struct core_domain *core)
+{
+	return container_of(core, struct layer, core);
+}
+
+static inline struct domain *to_domain(struct core_domain *core)
+{
+	return container_of(to_layer(core), struct domain, layer);
+}
+
+static inline struct nested *to_nested(struct core_domain *core)
+{
+	return container_of(to_layer(core), struct nested, layer);
+}
+
+static inline uint32_t att_pasid(const struct att *a)
+{
+	return (uint32_t)a->node.first;
+}
+
+static inline bool master_has_ats(const struct master *m)
+{
+	return __atomic_load_n(&m->ats_on, __ATOMIC_ACQUIRE);
+}
+
+/* The paging domain whose tables @l uses */
+static inline struct domain *layer_tables(struct layer *l)
+{
+	return l->core.nested ? to_nested(&l->core)->parent
+			      : to_domain(&l->core);
+}
+
+/* probe.c */
+uint64_t unit_read(const struct unit *u, uint32_t offset, unsigned int size);
+void unit_write(const struct unit *u, uint32_t offset, unsigned int size,
+		uint64_t value);
+/* True: @iommu is one of this driver's */
+bool unit_is_ours(const struct core_iommu *iommu);
+
+/* features.c: -ENXIO for what this driver cannot use */
+int features_read(struct unit *u);
+
+/* queue.c */
+int queue_init(struct unit *u);
+void queue_fini(struct unit *u);
+/* What is collected here is for @u; devices that do not answer are marked. */
+void unit_inv(struct hostinv *h, struct unit *u);
+
+/* fault.c: a handler of the fault event */
+void fault_handle(void *arg);
+/* What was recorded before is dropped. */
+void fault_reset(struct unit *u);
+
+/* tables.c; cfg_lock held */
+int tables_init(struct unit *u);
+void tables_fini(struct unit *u);
+int tables_add(struct master *m); /* its context entry, nothing present */
+void tables_remove(struct master *m);
+/* Room for the entry of @pasid; -ENOMEM */
+int tables_need(struct master *m, uint32_t pasid);
+/* The entry of @pasid, for which there is room */
+le64 *tables_entry(const struct master *m, uint32_t pasid);
+/* DTE, and TT in legacy mode */
+void tables_set_ats(struct master *m, bool on);
+
+/* entry.c; cfg_lock held. Table 28 of the specification. */
+void entry_install(struct att *a);
+/* Hardware has forgotten @a, and its device what it cached through it. */
+void entry_clear(struct att *a);
+void entry_set_dirty(struct att *a, bool on);
+
+/* attach.c */
+int device_add(struct core_device *dev);
+void device_remove(struct core_device *dev);
+void device_block(struct core_device *dev, uint32_t pasid);
+void device_reset(struct core_device *dev);
+int layer_attach(struct layer *l, struct core_device *dev, uint32_t pasid);
+void layer_init(struct layer *l, const struct core_domain_ops *ops);
+void layer_fini(struct layer *l);
+/* quarantine.lock or cfg_lock held */
+struct master *master_find(struct unit *u, uint32_t sid);
+
+/* silent.c: devices that do not answer */
+/* cfg_lock held */
+void masters_quarantine(struct unit *u);
+/* No lock held. What a guest under @d asked for has cost @timeouts of @u. */
+void guest_charge(struct domain *d, struct unit *u, uint64_t sid,
+		  uint32_t timeouts);
+void master_mark(struct unit *u, uint32_t sid);
+void master_forgive(struct master *m);
+
+/* domain.c, nested.c, inval.c */
+int domain_alloc(struct core_device *dev, uint32_t flags,
+		 struct core_domain **out);
+int nested_alloc(struct core_device *dev, struct core_domain *parent,
+		 uint32_t flags, const struct core_user_data *data,
+		 struct core_domain **out);
+extern const struct core_domain_ops nested_ops;
+/* Can @dev be attached to @d? -EINVAL */
+int domain_fits(const struct domain *d, const struct core_device *dev);
+/* -EINVAL: hardware cannot do what @n asks for */
+int nested_fits(const struct nested *n, const struct core_device *dev);
+int nested_invalidate(struct core_domain *core, struct core_inval *inv);
+
+#endif
