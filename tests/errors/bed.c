@@ -232,6 +232,63 @@ uint64_t *bed_command(struct bed *bed, uint32_t at, uint32_t i)
 	return word(bed, RAM + AT_CMDQ + slot * 16ULL);
 }
 
+/* ---- who takes its interrupts ---- */
+
+static void *cpu_run(void *arg)
+{
+	struct bed *bed = arg;
+	struct cpu *cpu = &bed->cpu;
+
+	for (;;) {
+		while (sem_wait(&cpu->irq))
+			;
+		if (cpu->stop)
+			return NULL;
+		cpu->seen.times++;
+		cpu->seen.gerror = bed_reg(bed, 0x60);
+		cpu->seen.gerrorn = bed_reg(bed, 0x64);
+		cpu->seen.cons = bed_reg(bed, 0x9c);
+		sem_post(&cpu->done);
+	}
+}
+
+/* Not from here into the virtual SMMU: another thread may. */
+static void take_irq(void *ctx, unsigned int line)
+{
+	struct bed *bed = ctx;
+
+	if (line != 3)
+		return;
+	sem_post(&bed->cpu.irq);
+	while (sem_wait(&bed->cpu.done))
+		;
+}
+
+struct seen bed_seen(struct bed *bed)
+{
+	struct seen seen = bed->cpu.seen;
+
+	bed->cpu.seen = (struct seen){ 0 };
+	return seen;
+}
+
+static void cpu_start(struct bed *bed)
+{
+	sem_init(&bed->cpu.irq, 0, 0);
+	sem_init(&bed->cpu.done, 0, 0);
+	assert_int_equal(pthread_create(&bed->cpu.thread, NULL, cpu_run, bed),
+			 0);
+}
+
+static void cpu_end(struct bed *bed)
+{
+	bed->cpu.stop = true;
+	sem_post(&bed->cpu.irq);
+	pthread_join(bed->cpu.thread, NULL);
+	sem_destroy(&bed->cpu.irq);
+	sem_destroy(&bed->cpu.done);
+}
+
 static void boot(struct bed *bed, const uint64_t cd[DEVICES])
 {
 	for (unsigned int d = 0; d < DEVICES; d++) {
@@ -245,6 +302,7 @@ static void boot(struct bed *bed, const uint64_t cd[DEVICES])
 	bed_set_reg(bed, 0x88, 6);
 	nestfd_viommu_write(bed->smmu, 0x90, 8, (RAM + AT_CMDQ) | CMDQ_LG2);
 	nestfd_viommu_write(bed->smmu, 0xa0, 8, (RAM + AT_EVENTQ) | 8);
+	bed_set_reg(bed, 0x50, 1); /* GERROR's interrupt */
 	bed_set_reg(bed, 0x20, 0xd);
 	bed_command(bed, 0, 0)[0] = 0x04; /* CFGI_ALL */
 	bed_command(bed, 0, 0)[1] = 0x1f;
@@ -260,7 +318,7 @@ static void make_smmu(struct bed *bed, const uint64_t cd[DEVICES])
 		.size = sizeof(config),
 		.backend = { bed->ctx[0], nestfd_ioctl, nestfd_read,
 			     nestfd_close_fd, true },
-		.guest = { bed, ram_read, ram_write, NULL, ram_map },
+		.guest = { bed, ram_read, ram_write, take_irq, ram_map },
 		.dev_id = bed->dev_id[0],
 		.parent_hwpt = bed->parent[0],
 		.queue = bed->way == WAY_GUEST_RING ? NESTFD_QUEUE_RING
@@ -268,6 +326,7 @@ static void make_smmu(struct bed *bed, const uint64_t cd[DEVICES])
 	};
 
 	assert_int_equal(nestfd_viommu_smmuv3_create(&config, &bed->smmu), 0);
+	cpu_start(bed);
 	for (unsigned int d = 0; d < DEVICES; d++) {
 		struct nestfd_viommu_device device = {
 			.size = sizeof(device),
@@ -344,6 +403,8 @@ void bed_make(struct bed *bed, enum way way)
 
 void bed_end(struct bed *bed)
 {
+	if (bed->smmu)
+		cpu_end(bed);
 	nestfd_viommu_destroy(bed->smmu);
 	nestfd_machine_destroy(bed->machine);
 	munmap(bed->ram, RAM_SIZE);

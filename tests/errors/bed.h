@@ -8,6 +8,9 @@
 #ifndef TESTS_ERRORS_BED_H
 #define TESTS_ERRORS_BED_H
 
+#include <pthread.h>
+#include <semaphore.h>
+
 #include <nestfd/model.h>
 #include <nestfd/nestfd.h>
 #include <nestfd/viommu.h>
@@ -33,6 +36,22 @@ struct space {
 	uint64_t leaf[PAGES];
 };
 
+/* What another CPU of the guest's reads when it is interrupted: GERROR's */
+struct seen {
+	unsigned int times;
+	uint32_t cons;
+	uint32_t gerror;
+	uint32_t gerrorn;
+};
+
+struct cpu {
+	pthread_t thread;
+	sem_t irq;
+	sem_t done;
+	bool stop;
+	struct seen seen;
+};
+
 struct bed {
 	enum way way;
 	char *ram;
@@ -43,6 +62,7 @@ struct bed {
 	uint32_t dev_id[DEVICES + 1];
 	uint32_t viommu[2];
 	struct nestfd_viommu *smmu; /* WAY_GUEST_* */
+	struct cpu cpu;		    /* likewise */
 	uint32_t prod;
 	uint64_t next; /* bump allocator of the RAM */
 	struct space space[DEVICES + 1];
@@ -70,6 +90,8 @@ void bed_ioctl(struct bed *bed, const uint64_t (*cmds)[2], uint32_t n,
 
 /* WAY_GUEST_*: where command @i of those that begin at @at lies, as words */
 uint64_t *bed_command(struct bed *bed, uint32_t at, uint32_t i);
+/* WAY_GUEST_*: since the last call, and what was seen the last time */
+struct seen bed_seen(struct bed *bed);
 /* Registers, by offset */
 uint32_t bed_reg(struct bed *bed, uint32_t offset);
 void bed_set_reg(struct bed *bed, uint32_t offset, uint32_t value);

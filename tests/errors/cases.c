@@ -25,7 +25,8 @@ static const struct {
 	[T_BAD_OPCODE] = { "bad opcode", { 0xff, 0 }, 0xff },
 	[T_RESERVED] = { "reserved bit", { 0x10, 1 }, 0x10 },
 	[T_NO_VSID] = { "unknown vSID", { 0x7700000005, 1 }, 0x05 },
-	[T_CFGI_STE] = { "CFGI_STE", { 0x1000000003, 1 }, 0x03 },
+	/* a virtual SMMU makes CFGI_CD_ALL of it, others refuse it */
+	[T_CFGI_STE] = { "CFGI_STE", { 0x1000000003, 1 }, 0x06 },
 };
 
 const char *target_name(enum target target)

@@ -181,6 +181,21 @@ static bool is_quiet_sync(const uint64_t cmd[2])
 
 enum way { ARRAY, RING, GUEST };
 
+/*
+ * A virtual SMMU's CFGI_STE (not of a range, its fields StreamID and Leaf) of
+ * an STE that has not changed is to the host that the CDs behind it are to be
+ * forgotten (4.3.1); the others are what they are.
+ */
+static void as_host(const uint64_t cmd[2], enum way way, uint64_t host[2])
+{
+	memcpy(host, cmd, 2 * sizeof(host[0]));
+	if (way != GUEST || op_of(cmd) != 0x03 ||
+	    (cmd[0] & ~0xffffffff000000ff) || (cmd[1] & ~1ULL))
+		return;
+	host[0] = (cmd[0] & 0xffffffff00000000) | 0x06;
+	host[1] = 0;
+}
+
 /* Nothing to do for it, and nothing wrong with it */
 static bool is_idle(const uint64_t cmd[2], const struct fault *fault,
 		    enum way way)
@@ -196,11 +211,14 @@ static bool is_idle(const uint64_t cmd[2], const struct fault *fault,
 static uint32_t dies_at(const uint64_t (*cmds)[2], uint32_t i, uint32_t n,
 			const struct fault *fault, enum way way)
 {
-	if (!is_dead(fault))
-		return n;
-	while (i < n && is_idle(cmds[i], fault, way))
-		i++;
-	return i < n && is_invalidation(cmds[i]) ? i : n;
+	uint64_t cmd[2];
+
+	for (; is_dead(fault) && i < n; i++) {
+		as_host(cmds[i], way, cmd);
+		if (!is_idle(cmd, fault, way))
+			return is_invalidation(cmd) ? i : n;
+	}
+	return n;
 }
 
 void model_array(const uint64_t (*cmds)[2], uint32_t n,
@@ -292,8 +310,9 @@ void model_guest(const uint64_t (*cmds)[2], uint32_t n,
 		return;
 	}
 	for (; queue->cons < n; queue->cons++) {
-		const uint64_t *cmd = cmds[queue->cons];
+		uint64_t cmd[2];
 
+		as_host(cmds[queue->cons], GUEST, cmd);
 		if (op_of(cmd) == 0x46) {
 			queue->err = queue->atc_failed ? ATC : 0;
 			queue->atc_failed = false;
