@@ -230,7 +230,6 @@ static unsigned int judge(struct engine *e, const uint64_t dw[4], bool armed,
 static enum ran late(struct span *s, struct engine *e)
 {
 	e->atc_failed = false;
-	engine_hold_wait(e);
 	return stop(s, VTD_STOP_ITE, model_of(e)->late_sid);
 }
 
@@ -292,6 +291,9 @@ struct vtd_consumed vtd_exec_consume(void *ctx, const uint64_t (*descs)[4],
 	/* no wait behind it was there to abort */
 	if (!s.stop && m->engine.atc_failed)
 		late(&s, &m->engine);
+	/* hardware has waited for the answer that it says there is none of */
+	if (s.stop == VTD_STOP_ITE)
+		engine_hold_wait(&m->engine);
 	return (struct vtd_consumed){
 		.done = done,
 		.stop = s.stop,
