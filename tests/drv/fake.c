@@ -248,6 +248,8 @@ static void reg_write(void *ctx, uint32_t offset, unsigned int size,
 		break;
 	case 0x100ac:
 		f->evtq_cons = (uint32_t)value;
+		if (f->cons_spy)
+			f->cons_spy(f);
 		break;
 	case 0xc0:
 		f->priq_base = value;

@@ -62,6 +62,8 @@ struct fake {
 	/* called before each command executes */
 	void (*spy)(struct fake *f, const uint64_t dw[2]);
 	void *spy_arg;
+	/* called when EVENTQ_CONS has been written */
+	void (*cons_spy)(struct fake *f);
 };
 
 extern const struct core_hwport_ops fake_ops;
