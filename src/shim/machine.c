@@ -3,19 +3,40 @@
 #include "shim/machine.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-static void add_device(struct shim_machine *m, const char *text)
-{
-	struct nestfd_device_config config = { .size = sizeof(config) };
-	char *end;
+struct devices {
+	struct nestfd_device_config config[SHIM_DEVICES_MAX];
+	unsigned int n;
+	bool pri; /* one of them makes page requests */
+};
 
-	if (strncmp(text, "edu@", 4) || m->nr_devices == SHIM_DEVICES_MAX)
-		return; /* nestfd run has looked at it */
-	config.stream_id = (uint32_t)strtoul(text + 4, &end, 0);
-	if (!nestfd_device_add(m->machine, &config, &m->devices[m->nr_devices]))
-		m->nr_devices++;
+/* nestfd run has looked at them: what is no device is none. */
+static void read_devices(const char *text, struct devices *devices)
+{
+	struct nestfd_device_config *config;
+
+	devices->n = 0;
+	devices->pri = false;
+	while (text && *text && devices->n < SHIM_DEVICES_MAX) {
+		size_t length = strcspn(text, " ");
+
+		config = &devices->config[devices->n];
+		if (!run_device_parse(text, length, config)) {
+			devices->n++;
+			devices->pri |= config->page_requests;
+		}
+		text += length + (text[length] == ' ');
+	}
+}
+
+static void add_devices(struct shim_machine *m, const struct devices *devices)
+{
+	for (unsigned int i = 0; i < devices->n; i++) {
+		if (!nestfd_device_add(m->machine, &devices->config[i],
+				       &m->devices[m->nr_devices]))
+			m->nr_devices++;
+	}
 }
 
 static int arch_of(const char *iommu, enum nestfd_arch *arch)
@@ -72,7 +93,7 @@ int shim_machine_make(struct shim_machine *m, const struct run_machine *what)
 	struct nestfd_machine_config config = {
 		.size = sizeof(config),
 	};
-	const char *devices = what->devices;
+	struct devices devices;
 	int rc = arch_of(what->iommu, &config.arch);
 
 	if (rc)
@@ -85,6 +106,8 @@ int shim_machine_make(struct shim_machine *m, const struct run_machine *what)
 		config.cache = NESTFD_CACHE_HOSTILE;
 	if (what->memlock && !strcmp(what->memlock, "enforce"))
 		config.memlock = NESTFD_MEMLOCK_ENFORCE;
+	read_devices(what->devices, &devices);
+	config.pri = devices.pri;
 	m->nr_devices = 0;
 	m->nr_faults = 0;
 	m->armed = false;
@@ -96,11 +119,7 @@ int shim_machine_make(struct shim_machine *m, const struct run_machine *what)
 		shim_machine_end(m);
 		return rc;
 	}
-	while (devices) {
-		add_device(m, devices);
-		devices = strchr(devices, ',');
-		devices = devices ? devices + 1 : NULL;
-	}
+	add_devices(m, &devices);
 	return 0;
 }
 

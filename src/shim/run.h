@@ -7,7 +7,10 @@
 #define SHIM_RUN_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include <nestfd/nestfd.h>
 
 /* Kind of IOMMU: "smmuv3" */
 #define RUN_ENV_IOMMU "NESTFD_IOMMU"
@@ -15,7 +18,7 @@
 #define RUN_ENV_CACHE "NESTFD_CACHE"
 /* "count" or "enforce" RLIMIT_MEMLOCK */
 #define RUN_ENV_MEMLOCK "NESTFD_MEMLOCK"
-/* Devices: "edu@SID", separated by commas */
+/* Devices: "edu@SID[,ats][,pri][,pasid=BITS]", with spaces between */
 #define RUN_ENV_DEVICES "NESTFD_DEVICES"
 /* Rules of the error injector as nestfd/model.h has them, with spaces between
  */
@@ -29,6 +32,7 @@
 /* Set: lines begin with the thread's id */
 #define RUN_ENV_VERBOSE "NESTFD_VERBOSE"
 
+#define RUN_DEVICE_TEXT 64  /* of one, with its end */
 #define RUN_INJECT_MAX	16  /* rules */
 #define RUN_INJECT_TEXT 256 /* of one, with its end */
 
@@ -41,7 +45,12 @@ struct run_machine {
 	const char *inject;
 };
 
-#define RUN_PRELOAD_NAME "libnestfd-preload.so"
+/* devices.c: the @length bytes at @text are one device. -EINVAL */
+int run_device_parse(const char *text, size_t length,
+		     struct nestfd_device_config *config);
+#define RUN_PAGE_REQUESTS 32u /* of a device with "pri", at once */
+
+#define RUN_PRELOAD_NAME  "libnestfd-preload.so"
 
 /* Rows of the counters: commands by number, then everything else. */
 #define RUN_STAT_FIRST 0x80u

@@ -3,10 +3,13 @@
  * The table's ioctls from a program that knows nothing of nestfd, under
  * `nestfd run --device edu@0x100 --device edu@0x101 [--inject FAULT]`:
  *
- *	client array|ring FAULT [OPCODE]
+ *	client array|ring FAULT OPCODE [ats [TARGET PLACE]]
  *
- * FAULT is the number of model.h, OPCODE what --inject ill was told. Devices
- * there have no ATC, and do no DMA: answers are all that is compared.
+ * FAULT is the number of model.h, OPCODE what --inject ill was told; ats: the
+ * devices have an ATC. TARGET and PLACE: not the whole table, but that command
+ * at that place: a device that does not answer is soon in quarantine, which is
+ * to make no difference to answers. Devices do no DMA: answers are all that is
+ * compared.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +29,7 @@
 static int fd;
 static uint32_t viommu;
 static bool dead; /* the unit is */
+static bool ats;
 static struct span span;
 static _Alignas(4096) uint64_t queue[1u << LG2][2];
 
@@ -116,6 +120,8 @@ static void ring(uint32_t at, struct answer *answer)
 	answer->done = (cons - at) & INDICES;
 	answer->code = arg.out_error & ~NESTFD_ERR_VALID;
 	answer->info = arg.out_error_info;
+	if (answer->code == NESTFD_ERR_SMMUV3_ATC_INV_SYNC)
+		answer->info = (answer->info - at) & INDICES;
 }
 
 /* @at: a ring's first slot */
@@ -125,7 +131,7 @@ static int run_case(bool native, uint32_t at)
 	struct caches caches;
 
 	memset(&caches, 0, sizeof(caches));
-	span.fault.no_ats = true;
+	span.fault.no_ats = !ats;
 	if (native)
 		ring(at, &got);
 	else
@@ -146,45 +152,70 @@ static int run_case(bool native, uint32_t at)
 	return 1;
 }
 
+static const uint32_t slots[] = { 0, (1u << LG2) - 6, (1u << LG2) - 5,
+				  (2u << LG2) - 5 };
+#define SLOTS 4
+
+static int run_place(bool native, int target, int fault, unsigned int place,
+		     unsigned int slot)
+{
+	int wrong = 0;
+
+	for (uint32_t behind = 0; behind <= 7; behind += 7) {
+		span_make(&span, target, places[place], behind, fault, native);
+		wrong += run_case(native, slots[slot]);
+	}
+	return wrong;
+}
+
 static int run_target(bool native, int target, int fault)
 {
-	static const uint32_t slots[] = { 0, (1u << LG2) - 6, (1u << LG2) - 5,
-					  (2u << LG2) - 5 };
 	int wrong = 0;
 
 	for (unsigned int place = 0; place < PLACES; place++) {
-		for (uint32_t behind = 0; behind <= 7; behind += 7) {
-			for (unsigned int s = 0; s < (native ? 4 : 1); s++) {
-				span_make(&span, target, places[place], behind,
-					  fault, native);
-				wrong += run_case(native, slots[s]);
-			}
-		}
+		for (unsigned int s = 0; s < (native ? SLOTS : 1); s++)
+			wrong += run_place(native, target, fault, place, s);
+	}
+	return wrong;
+}
+
+static int run_table(bool native, int fault, unsigned long op)
+{
+	int wrong = 0;
+
+	for (int target = 0; target < TARGETS; target++) {
+		span_make(&span, target, 0, 0, fault, native);
+		if (fault != FAULT_ILL || span.fault.op == op)
+			wrong += run_target(native, target, fault);
 	}
 	return wrong;
 }
 
 int main(int argc, char **argv)
 {
-	unsigned long op = argc > 3 ? strtoul(argv[3], NULL, 0) : 0;
+	unsigned int target, place;
 	bool native;
-	int wrong = 0;
+	int wrong;
 	int fault;
 	int rc;
 
-	if (argc < 3)
+	if (argc < 4)
 		return 2;
 	native = !strcmp(argv[1], "ring");
 	fault = atoi(argv[2]);
+	ats = argc > 4 && !strcmp(argv[4], "ats");
 	rc = set_up();
 	if (rc) {
 		fprintf(stderr, "setting up: %s\n", strerror(-rc));
 		return 2;
 	}
-	for (int target = 0; target < TARGETS; target++) {
-		span_make(&span, target, 0, 0, fault, native);
-		if (fault != FAULT_ILL || span.fault.op == op)
-			wrong += run_target(native, target, fault);
-	}
+	if (argc < 7)
+		return !!run_table(native, fault, strtoul(argv[3], NULL, 0));
+	target = (unsigned int)atoi(argv[5]);
+	place = (unsigned int)atoi(argv[6]);
+	if (target >= TARGETS || place >= PLACES)
+		return 2;
+	wrong = run_place(native, (int)target, fault, place,
+			  native ? place % SLOTS : 0);
 	return !!wrong;
 }

@@ -10,32 +10,56 @@ sys.path.insert(0, os.environ["SHIM_KIT"])
 import kit  # noqa: E402
 
 CLIENT = os.environ["ERRORS_CLIENT"]
-NONE, ILL, ABT_FEW, ABT = 0, 1, 3, 4
+NONE, ILL, ATC, ABT_FEW, ABT = range(5)
 OPCODES = (0x05, 0x06, 0x10, 0x11, 0x12, 0x13, 0x40, 0x46)
+# Of cases.h: an ATC_INV as the target, and commands with ATC_INVs behind them
+NH_VA, ATC_INV, SYNC = 4, 7, 8
+PLACES = 7
 
 
 class Table(unittest.TestCase):
-    def table(self, via, way, fault, inject=None, op=0):
-        args = ["--via", via, "--device", "edu@0x100", "--device",
-                "edu@0x101"]
+    def client(self, via, inject, *args, ats=""):
+        options = ["--via", via, "--device", "edu@0x100" + ats,
+                   "--device", "edu@0x101" + ats]
         if inject:
-            args += ["--inject", inject]
-        r = kit.nestfd_run(*args, "--", CLIENT, way, str(fault), hex(op))
+            options += ["--inject", inject]
+        r = kit.nestfd_run(*options, "--", CLIENT, *map(str, args))
         # the driver says what happens to the unit; what is wrong stands apart
-        self.assertEqual(r.returncode, 0, (args, way, r.stderr[:2000]))
+        self.assertEqual(r.returncode, 0, (options, args, r.stderr[:2000]))
+
+    def table(self, via, way, fault, inject=None, op=0):
+        self.client(via, inject, way, fault, op)
+
+    def table_ats(self, via, way, fault, inject=None, op=0):
+        self.client(via, inject, way, fault, op, "ats", ats=",ats")
+
+    def before_quarantine(self, via, way):
+        """No case of these meets a device that has spent its budget."""
+        for target in (NH_VA, ATC_INV, SYNC):
+            for place in range(PLACES):
+                self.client(via, "atc-timeout:dev=0x100", way, ATC, 0, "ats",
+                            target, place, ats=",ats")
 
 
-def add(name, *args):
-    setattr(Table, "test_" + name, lambda self: self.table(*args))
+def add(name, method, *args):
+    setattr(Table, "test_" + name, lambda self: method(self, *args))
 
 
 for via, way in itertools.product(("preload", "seccomp"), ("array", "ring")):
-    add(f"{via}_{way}_good_hardware", via, way, NONE)
-    add(f"{via}_{way}_aborts_that_pass", via, way, ABT_FEW, "abt:n=3")
-    add(f"{via}_{way}_dead_unit", via, way, ABT, "abt")
-    for op in OPCODES:
-        add(f"{via}_{way}_illegal_{op:#04x}", via, way, ILL, f"ill:op={op}",
-            op)
+    both = f"{via}_{way}"
+    for method, ats in ((Table.table, ""), (Table.table_ats, "_ats")):
+        add(f"{both}{ats}_good_hardware", method, via, way, NONE)
+        add(f"{both}{ats}_aborts_that_pass", method, via, way, ABT_FEW,
+            "abt:n=3")
+        add(f"{both}{ats}_dead_unit", method, via, way, ABT, "abt")
+        for op in OPCODES if not ats else (0x05, 0x40):
+            add(f"{both}{ats}_illegal_{op:#04x}", method, via, way, ILL,
+                f"ill:op={op}", op)
+    add(f"{both}_silent_device", Table.before_quarantine, via, way)
+    add(f"{both}_silent_device_in_quarantine", Table.table_ats, via, way, ATC,
+        "atc-timeout:dev=0x100")
+    add(f"{both}_device_that_is_gone", Table.table_ats, via, way, ATC,
+        "gone:dev=0x100,us=1000")
 
 if __name__ == "__main__":
     if "thread" in kit.SANITIZE:

@@ -5,11 +5,25 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
 import kit
 from kit import CLIENT, CLIENT_STATIC, NESTFD, Case, environment, nestfd_run
+
+
+# IOMMU_GET_HW_INFO of devices 1 and 2: bits of PASIDs, IDR0.PRI
+HW_INFO = """
+import ctypes, fcntl, os, struct
+fd = os.open("/dev/iommu", os.O_RDWR)
+for dev in 1, 2:
+    data = (ctypes.c_uint32 * 10)()
+    arg = bytearray(struct.pack("=IIIIQIBxxxQ", 40, 0, dev, 40,
+                                ctypes.addressof(data), 0, 0, 0))
+    fcntl.ioctl(fd, 0x3b8a, arg)
+    print(arg[28], data[2] >> 16 & 1)
+"""
 
 
 class CommandLine(Case):
@@ -25,10 +39,24 @@ class CommandLine(Case):
         self.refuses("--via x: no such way", "--via", "x", "true")
         self.refuses("--cache lazy: fast or hostile", "--cache", "lazy",
                      "true")
-        for device in ("edu", "edu@", "edu@x", "nvme@1", "edu@-1", "edu@1x",
-                       "edu@4294967296"):
-            self.refuses(f"--device {device}: must be edu@STREAMID",
+        words = "edu@SID[,ats][,pri][,pasid=BITS]"
+        for device in ("", "edu", "edu@", "edu@x", "nvme@1", "edu@-1",
+                       "edu@1x", "edu@4294967296", "edu@1,", "edu@1,,ats",
+                       "edu@1,ats,", "edu@1,ats,ats", "edu@1,pri",
+                       "edu@1,ats,pri,pri", "edu@1,pasid", "edu@1,pasid=",
+                       "edu@1,pasid=0", "edu@1,pasid=21", "edu@1,pasid=-1",
+                       "edu@1,pasid=4x", "edu@1,pasid=4,pasid=4",
+                       "edu@1,pasid=18446744073709551617", "edu@1,ATS",
+                       "edu@1, ats", "edu@1 ats", "edu@1,ats=1", "edu@1,x",
+                       "edu@,ats", "edu@1,pasid=" + "0" * 60 + "4"):
+            self.refuses(f"--device {device}: must be {words}",
                          "--device", device, "true")
+        self.refuses("--device: at most 64",
+                     *[f"--device=edu@{n}" for n in range(65)], "true")
+        for word in ("ats", "ats,pri"):
+            self.refuses(f"--device: mock has no ATS: edu@3 edu@4,{word}",
+                         "--device", "edu@3", "--device", f"edu@4,{word}",
+                         "--iommu", "mock", "true")
         self.refuses("--device edu@0x10: there is one already", "--device",
                      "edu@16", "--device", "edu@0x10", "true")
         for fd in ("", "-1", "x", "1024", "3x"):
@@ -43,6 +71,16 @@ class CommandLine(Case):
         for fault in ("abt", "gone", "atc-late", "atc-timeout"):
             self.refuses(f"--inject: mock has none such: {fault}", "--inject",
                          fault, "--iommu", "mock", "true")
+
+    def test_devices_are_what_was_asked_for(self):
+        for first, second, answer in (
+                ("edu@1", "edu@2", "0 0\n0 0\n"),
+                ("edu@0x1,pasid=4", "edu@2,ats,pasid=0x14", "4 0\n20 0\n"),
+                ("edu@1,pasid=20,ats", "edu@2,pri,ats", "20 1\n0 1\n")):
+            for via in ("preload", "seccomp"):
+                r = nestfd_run("--via", via, "--device", first, "--device",
+                               second, sys.executable, "-c", HW_INFO)
+                self.assertEqual((r.stderr, r.stdout), ("", answer))
 
     def test_options_behind_the_program_are_the_program_s(self):
         r = nestfd_run("echo", "--iommu", "mock", "-v", "--")

@@ -71,31 +71,12 @@ static int set_preload(void)
 	return rc;
 }
 
-void run_devices_text(const struct run *run, char text[RUN_DEVICES_TEXT])
-{
-	size_t used = 0;
-
-	text[0] = '\0';
-	for (unsigned int i = 0; i < run->nr_devices; i++)
-		used += (size_t)snprintf(text + used, RUN_DEVICES_TEXT - used,
-					 "%sedu@%u", i ? "," : "",
-					 run->devices[i]);
-}
-
 static void set_or_unset(const char *name, const char *text)
 {
 	if (*text)
 		setenv(name, text, 1);
 	else
 		unsetenv(name);
-}
-
-static void set_devices(const struct run *run)
-{
-	char text[RUN_DEVICES_TEXT];
-
-	run_devices_text(run, text);
-	set_or_unset(RUN_ENV_DEVICES, text);
 }
 
 /* A file of ours that every process of the program can open by this name */
@@ -119,7 +100,7 @@ int run_set_environment(struct run *run)
 	setenv(RUN_ENV_CACHE, run->cache, 1);
 	setenv(RUN_ENV_MEMLOCK, run->memlock, 1);
 	set_or_unset(RUN_ENV_INJECT, run->inject);
-	set_devices(run);
+	set_or_unset(RUN_ENV_DEVICES, run->devices);
 	set_proc_path(RUN_ENV_TRACE, run->trace_fd);
 	set_proc_path(RUN_ENV_STATS, run->stats_fd);
 	if (run->verbose)

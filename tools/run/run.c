@@ -23,6 +23,8 @@ enum {
 	OPT_STATS,
 };
 
+#define DEVICE_WORDS "edu@SID[,ats][,pri][,pasid=BITS]"
+
 static const struct argp_option options[] = {
 	{ "iommu", OPT_IOMMU, "KIND", 0,
 	  "The machine's IOMMU: smmuv3, or mock, "
@@ -34,8 +36,10 @@ static const struct argp_option options[] = {
 	  "What is pinned beyond RLIMIT_MEMLOCK: count, or enforce, as on "
 	  "Linux, where who lacks CAP_IPC_LOCK gets ENOMEM",
 	  0 },
-	{ "device", OPT_DEVICE, "edu@SID", 0,
-	  "Put a device behind it, with this StreamID; may be repeated", 0 },
+	{ "device", OPT_DEVICE, DEVICE_WORDS, 0,
+	  "Put a device behind it, with this StreamID, which can do ATS, make "
+	  "page requests, issue PASIDs of so many bits; may be repeated",
+	  0 },
 	{ "inject", OPT_INJECT, "FAULT", 0,
 	  "Let the hardware do something wrong, " INJECT_WORDS
 	  ": ill, abt, atc-timeout, atc-late, gone or slow-sync; may be "
@@ -105,27 +109,35 @@ static bool number(const char *text, unsigned long max, unsigned long *value)
 	return !errno && !*end && *value <= max;
 }
 
+/* @text behind what is there, which has room for it */
+static void append(char *list, size_t size, const char *text)
+{
+	size_t used = strlen(list);
+
+	snprintf(list + used, size - used, "%s%s", used ? " " : "", text);
+}
+
 static void add_device(struct run *run, const char *text,
 		       struct argp_state *state)
 {
-	unsigned long sid = 0;
+	struct nestfd_device_config config = { 0 };
 
-	if (strncmp(text, "edu@", 4) || !number(text + 4, UINT32_MAX, &sid))
-		argp_error(state, "--device %s: must be edu@STREAMID", text);
+	if (run_device_parse(text, strlen(text), &config))
+		argp_error(state, "--device %s: must be " DEVICE_WORDS, text);
 	for (unsigned int i = 0; i < run->nr_devices; i++)
-		if (run->devices[i] == sid)
+		if (run->device[i].stream_id == config.stream_id)
 			argp_error(state, "--device %s: there is one already",
 				   text);
 	if (run->nr_devices == RUN_DEVICES_MAX)
 		argp_error(state, "--device: at most %d", RUN_DEVICES_MAX);
-	run->devices[run->nr_devices++] = (uint32_t)sid;
+	append(run->devices, sizeof(run->devices), text);
+	run->device[run->nr_devices++] = config;
 }
 
 /* Rules before --iommu are looked at as well: at the end. */
 static void add_fault(struct run *run, const char *text,
 		      struct argp_state *state)
 {
-	size_t used = strlen(run->inject);
 	struct nestfd_fault fault = { 0 };
 
 	if (strlen(text) >= RUN_INJECT_TEXT ||
@@ -133,8 +145,7 @@ static void add_fault(struct run *run, const char *text,
 		argp_error(state, "--inject %s: must be " INJECT_WORDS, text);
 	if (run->nr_faults == RUN_INJECT_MAX)
 		argp_error(state, "--inject: at most %d", RUN_INJECT_MAX);
-	snprintf(run->inject + used, sizeof(run->inject) - used, "%s%s",
-		 used ? " " : "", text);
+	append(run->inject, sizeof(run->inject), text);
 	run->faults[run->nr_faults++] = fault;
 }
 
@@ -159,6 +170,16 @@ static void check_faults(struct run *run, struct argp_state *state)
 	else if (rc)
 		argp_failure(state, TOOL_FAILED, -rc, "--inject");
 	nestfd_machine_destroy(machine);
+}
+
+/* The mock's devices have no caches of their own. */
+static void check_devices(const struct run *run, struct argp_state *state)
+{
+	for (unsigned int i = 0; i < run->nr_devices; i++) {
+		if (run->device[i].ats && !strcmp(run->iommu, "mock"))
+			argp_error(state, "--device: mock has no ATS: %s",
+				   run->devices);
+	}
 }
 
 static void set_fd(struct run *run, const char *text, struct argp_state *state)
@@ -215,6 +236,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		state->next = state->argc;
 		return 0;
 	case ARGP_KEY_END:
+		check_devices(run, state);
 		check_faults(run, state);
 		return 0;
 	case ARGP_KEY_NO_ARGS:

@@ -30,7 +30,9 @@ struct run {
 	const char *memlock;
 	char inject[RUN_INJECT_MAX * RUN_INJECT_TEXT]; /* spaces between */
 	enum run_via via;
-	uint32_t devices[RUN_DEVICES_MAX]; /* StreamIDs of "edu" devices */
+	/* spaces between */
+	char devices[RUN_DEVICES_MAX * RUN_DEVICE_TEXT];
+	struct nestfd_device_config device[RUN_DEVICES_MAX];
 	unsigned int nr_devices;
 	struct nestfd_fault faults[RUN_INJECT_MAX]; /* those of @inject */
 	unsigned int nr_faults;
@@ -62,9 +64,6 @@ const char *run_why_not_preload(const char *path);
 /* environment.c: what the preloaded library needs. 0 or TOOL_*, having said */
 int run_set_environment(struct run *run);
 int run_preload_path(char *path, size_t size);
-/* The devices as run.h of the shim wants them */
-#define RUN_DEVICES_TEXT (RUN_DEVICES_MAX * 16)
-void run_devices_text(const struct run *run, char text[RUN_DEVICES_TEXT]);
 
 /* seccomp.c: who serves from outside. 0 or TOOL_*, having said */
 int run_seccomp_create(struct run *run);

@@ -36,13 +36,12 @@ static int raise_limit(struct run *run)
 
 int run_seccomp_create(struct run *run)
 {
-	char devices[RUN_DEVICES_TEXT];
 	const struct supervise_config config = {
 		.machine = {
 			.iommu = run->iommu,
 			.cache = run->cache,
 			.memlock = run->memlock,
-			.devices = devices,
+			.devices = run->devices,
 			.inject = run->inject,
 		},
 		.stats = run->counters,
@@ -56,7 +55,6 @@ int run_seccomp_create(struct run *run)
 		fprintf(stderr, "nestfd run: --via seccomp: %s\n", why);
 		return TOOL_INVALID;
 	}
-	run_devices_text(run, devices);
 	rc = raise_limit(run);
 	if (!rc)
 		rc = supervise_create(&config, &run->supervisor);
