@@ -2,8 +2,6 @@
 /* Register files as tables. */
 #include "front/regs.h"
 
-#include <stdbool.h>
-
 #include "front/ordered.h"
 
 static const struct front_reg *search(const struct front_regs *regs,
@@ -51,29 +49,39 @@ static uint64_t read_field(const void *front, const struct front_reg *reg)
 	return load_ordered((const uint64_t *)(const void *)field);
 }
 
+static uint64_t read_value(const void *front, const struct front_reg *reg,
+			   uint32_t start)
+{
+	struct front_access access = { .reg = reg, .start = start };
+
+	return reg->read ? reg->read(front, &access) : read_field(front, reg);
+}
+
 static uint64_t read_reg(const struct front_regs *regs, void *front,
 			 const struct front_reg *reg, uint32_t start)
 {
-	struct front_access access = { .reg = reg, .start = start };
 	uint64_t value;
 
+	if (reg->unlocked)
+		return read_value(front, reg, start);
 	pthread_mutex_lock(regs->lock(front));
-	value = reg->read ? reg->read(front, &access) : read_field(front, reg);
+	value = read_value(front, reg, start);
 	pthread_mutex_unlock(regs->lock(front));
 	return value;
 }
 
-static void write_field(void *front, const struct front_access *access)
+uint32_t front_regs_store(void *front, const struct front_access *access,
+			  uint64_t legal)
 {
 	const struct front_reg *reg = access->reg;
 	char *field = (char *)front + reg->field;
-	uint64_t value =
-		front_merge(read_field(front, reg), access, reg->legal);
+	uint64_t value = front_merge(read_field(front, reg), access, legal);
 
 	if (reg->size == 4)
 		store_ordered((uint32_t *)(void *)field, (uint32_t)value);
 	else
 		store_ordered((uint64_t *)(void *)field, value);
+	return 0;
 }
 
 static void write_reg(const struct front_regs *regs, void *front,
@@ -87,7 +95,7 @@ static void write_reg(const struct front_regs *regs, void *front,
 	if (reg->write)
 		what |= reg->write(front, &access);
 	else if (reg->legal)
-		write_field(front, &access);
+		(void)front_regs_store(front, &access, reg->legal);
 	pthread_mutex_unlock(regs->lock(front));
 	if (what)
 		regs->follow(front, what);

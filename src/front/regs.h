@@ -14,6 +14,7 @@
 #define FRONT_REGS_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,8 @@ struct front_reg {
 	/* Without write(): the bits of its field that software sets */
 	uint64_t legal;
 	uint32_t what; /* follows from any write */
+	/* It is read without the lock: a poll must cost little. */
+	bool unlocked;
 	/* Both locked. write() returns what follows. */
 	uint64_t (*read)(const void *front, const struct front_access *access);
 	uint32_t (*write)(void *front, const struct front_access *access);
@@ -66,5 +69,9 @@ front_merge(uint64_t old, const struct front_access *access, uint64_t legal)
 	legal &= access->bits;
 	return (old & ~legal) | (access->value & legal);
 }
+
+/* The same for the field of the register itself; returns what follows: 0. */
+uint32_t front_regs_store(void *front, const struct front_access *access,
+			  uint64_t legal);
 
 #endif

@@ -146,11 +146,7 @@ static uint32_t write_prs(void *front, const struct front_access *access)
 
 static uint32_t write_ectl(void *front, const struct front_access *access)
 {
-	struct vtd_front *f = front;
-	struct vtd_event *event = &f->events[access->reg->which];
-
-	event->control =
-		(uint32_t)front_merge(event->control, access, VTD_ECTL_IM);
+	(void)front_regs_store(front, access, VTD_ECTL_IM);
 	return FOLLOW_EVENT0 << access->reg->which;
 }
 
@@ -161,8 +157,7 @@ static uint32_t write_rtaddr(void *front, const struct front_access *access)
 
 	if (f->id.ecap & VTD_ECAP_SSIRWS)
 		legal |= VTD_RTADDR_SSIRWE;
-	f->rtaddr = front_merge(f->rtaddr, access, legal);
-	return 0;
+	return front_regs_store(f, access, legal);
 }
 
 static uint32_t write_irta(void *front, const struct front_access *access)
@@ -172,8 +167,7 @@ static uint32_t write_irta(void *front, const struct front_access *access)
 
 	if (f->id.ecap & VTD_ECAP_EIM)
 		legal |= VTD_IRTA_EIME;
-	f->irta = front_merge(f->irta, access, legal);
-	return 0;
+	return front_regs_store(f, access, legal);
 }
 
 #define AT(member) .field = offsetof(struct vtd_front, member)
@@ -214,9 +208,10 @@ static const struct front_reg table[] = {
 	{ VTD_CCMD,	8, 0, AT(ccmd), .write = write_ccmd },
 	{ VTD_FSTS,	4, 0, .read = read_fsts, .write = write_fsts },
 	EVENT(VTD_IRQ_FAULT, 0, VTD_FECTL),
-	{ VTD_IQH,	8, 0, AT(iqh), .needs = VTD_ECAP_QI },
+	{ VTD_IQH,	8, 0, AT(iqh), .needs = VTD_ECAP_QI,
+	  .unlocked = true },
 	{ VTD_IQT,	8, 0, AT(iqt), .needs = VTD_ECAP_QI,
-	  .legal = VTD_IQ_INDEX, .what = FOLLOW_KICK },
+	  .legal = VTD_IQ_INDEX, .what = FOLLOW_KICK, .unlocked = true },
 	{ VTD_IQA,	8, 0, AT(iqa), .needs = VTD_ECAP_QI,
 	  .legal = VTD_IQA_ADDR | VTD_IQA_DW | VTD_IQA_QS },
 	{ VTD_ICS,	4, 0, AT(ics), .needs = VTD_ECAP_QI,
