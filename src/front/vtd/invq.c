@@ -129,22 +129,33 @@ static uint32_t pending(void *front)
 }
 
 /*
- * Into the CPU's byte order and to four doublewords each: from the last one
+ * Into the CPU's byte order, and to four doublewords each: from the last one
  * down, since 128-bit ones lie in the same buffer half as far apart.
  */
-static void expand(struct vtd_front *f, uint32_t n, bool wide)
+static void expand_narrow(uint64_t (*to)[4], const uint64_t *from, uint32_t n)
 {
-	uint64_t(*to)[4] = f->consumer.span;
-	const uint64_t *from = f->consumer.span;
-	unsigned int dwords = wide ? 4 : 2;
-
 	while (n--) {
-		uint64_t raw[4] = { 0 };
+		uint64_t low = le64toh(from[2 * (size_t)n]);
+		uint64_t high = le64toh(from[2 * (size_t)n + 1]);
 
-		for (unsigned int i = 0; i < dwords; i++)
-			raw[i] = le64toh(from[(size_t)n * dwords + i]);
-		for (unsigned int i = 0; i < 4; i++)
-			to[n][i] = raw[i];
+		to[n][0] = low;
+		to[n][1] = high;
+		to[n][2] = 0;
+		to[n][3] = 0;
+	}
+}
+
+static void expand(struct vtd_front *f, uint32_t n)
+{
+	uint64_t(*span)[4] = f->consumer.span;
+
+	if (!is_wide(&f->ring)) {
+		expand_narrow(span, f->consumer.span, n);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		for (unsigned int k = 0; k < 4; k++)
+			span[i][k] = le64toh(span[i][k]);
 	}
 }
 
@@ -179,7 +190,7 @@ static bool some(void *front, uint32_t pending, uint32_t *done)
 	struct vtd_consumed end = { 0 };
 
 	if (got) {
-		expand(f, got, is_wide(&f->ring));
+		expand(f, got);
 		end = hand_over(f, got);
 		publish(f, end.done);
 	}
