@@ -74,7 +74,7 @@ static int submit(struct nestfd_viommu *viommu, const struct relay_array *array,
 		.size = viommu->ext & NESTFD_EXT_ERRORS
 				? sizeof(arg)
 				: sizeof(struct iommu_hwpt_invalidate),
-		.hwpt_id = viommu->viommu_id,
+		.hwpt_id = array->hwpt_id,
 		.data_uptr = (uintptr_t)array->entries +
 			     (uint64_t)start * array->stride,
 		.data_type = array->data_type,

@@ -13,6 +13,7 @@
 #define RELAY_MAX_ENTRIES (1u << 19) /* bound of IOMMU_HWPT_INVALIDATE */
 
 struct relay_array {
+	uint32_t hwpt_id; /* a nested HWPT or a vIOMMU */
 	const void *entries;
 	uint32_t stride;
 	uint32_t count;
@@ -30,7 +31,7 @@ struct relay_outcome {
 };
 
 /*
- * Invalidates through the vIOMMU. Return: 0, -EIO (the entry is refused),
+ * Invalidates. Return: 0, -EIO (the entry is refused),
  * -ETIMEDOUT (a device did not answer it; if the backend is not exact: it, or
  * some in front of it, and all of them were issued), or another errno of the
  * backend.

@@ -12,16 +12,13 @@
  */
 #include <errno.h>
 #include <linux/iommufd.h>
-#include <stdlib.h>
 
-#include "base/alloc.h"
 #include "front/smmuv3/decode.h"
 #include "hwdef/smmuv3_regs.h"
 #include "nestfd/ext.h"
 #include "viommu/smmuv3/smmuv3.h"
 
-#define RUN_FIRST_ROOM 256u
-#define NO_FAILURE     UINT32_MAX
+#define NO_FAILURE VIOMMU_RUN_ALL
 
 /* One span on its way: commands before @first are complete. */
 struct span {
@@ -34,44 +31,6 @@ struct span {
 	uint32_t followed_last;
 	struct smmuv3_consumed result;
 };
-
-int vsmmu_run_init(struct vsmmu_run *run)
-{
-	run->entries = alloc_array(RUN_FIRST_ROOM, sizeof(*run->entries));
-	run->map = alloc_array(RUN_FIRST_ROOM, sizeof(*run->map));
-	if (!run->entries || !run->map) {
-		vsmmu_run_free(run);
-		return -ENOMEM;
-	}
-	run->room = RUN_FIRST_ROOM;
-	return 0;
-}
-
-void vsmmu_run_free(struct vsmmu_run *run)
-{
-	free(run->entries);
-	free(run->map);
-	*run = (struct vsmmu_run){ 0 };
-}
-
-/* Twice the room, within the ioctl's bound; without memory it stays. */
-static void run_grow(struct vsmmu_run *run)
-{
-	uint32_t room = run->room * 2;
-	void *grown;
-
-	if (room > RELAY_MAX_ENTRIES)
-		return;
-	grown = alloc_grow(run->entries, room, sizeof(*run->entries));
-	if (!grown)
-		return;
-	run->entries = grown;
-	grown = alloc_grow(run->map, room, sizeof(*run->map));
-	if (!grown)
-		return;
-	run->map = grown;
-	run->room = room;
-}
 
 /* Stops the span at command @at. */
 static void stop(struct span *span, uint32_t at, uint32_t code)
@@ -112,23 +71,6 @@ static bool complete_syncs(struct span *span, uint32_t end)
 	return true;
 }
 
-/*
- * A device did not answer. An exact backend says which entry; of another only
- * the last one that was issued is known, so it may be any CMD_ATC_INV from
- * @start on: the first, lest a CMD_SYNC behind the real one completes.
- */
-static uint32_t unanswered(const struct vsmmu *vsmmu, uint32_t start,
-			   uint32_t last)
-{
-	const struct smmuv3_cmd_rec *entries = vsmmu->run.entries;
-
-	for (uint32_t i = start; !relay_is_exact(&vsmmu->base) && i < last; i++)
-		if (field_get(SMMUV3_CMD_0_OP, le64_get(entries[i].dw[0])) ==
-		    SMMUV3_OP_ATC_INV)
-			return i;
-	return last;
-}
-
 uint32_t vsmmu_cerror(int rc, const struct relay_outcome *outcome)
 {
 	switch (outcome->error) {
@@ -144,72 +86,65 @@ uint32_t vsmmu_cerror(int rc, const struct relay_outcome *outcome)
 	return rc == -EIO ? SMMUV3_CERROR_ILL : SMMUV3_CERROR_ABT;
 }
 
-/*
- * All entries of the run, past devices that do not answer. Returns the command
- * at which something else failed, its code in *@code; else NO_FAILURE.
- */
-static uint32_t run_submit(struct span *span, uint32_t *code)
+static bool is_silence(int rc, const struct relay_outcome *outcome)
 {
-	struct vsmmu_run *run = &span->vsmmu->run;
-	struct relay_outcome outcome;
-	uint32_t start = 0, at;
-	int rc;
-
-	while (start < run->count) {
-		struct relay_array array = {
-			.entries = run->entries + start,
-			.stride = sizeof(*run->entries),
-			.count = run->count - start,
-			.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
-		};
-
-		rc = relay_invalidate(&span->vsmmu->base, &array, &outcome);
-		if (!rc)
-			break;
-		at = start + outcome.done;
-		*code = vsmmu_cerror(rc, &outcome);
-		if (*code != SMMUV3_CERROR_ATC_INV_SYNC)
-			return run->map[at];
-		if (span->atc_failed_at == NO_FAILURE)
-			span->atc_failed_at =
-				run->map[unanswered(span->vsmmu, start, at)];
-		start = at + 1;
-	}
-	return NO_FAILURE;
+	return vsmmu_cerror(rc, outcome) == SMMUV3_CERROR_ATC_INV_SYNC;
 }
+
+static bool may_be_silent(const void *entry)
+{
+	const struct smmuv3_cmd_rec *rec = entry;
+
+	return field_get(SMMUV3_CMD_0_OP, le64_get(rec->dw[0])) ==
+	       SMMUV3_OP_ATC_INV;
+}
+
+static void silent(void *ctx, const struct viommu_run *run, uint32_t index)
+{
+	struct span *span = ctx;
+
+	if (span->atc_failed_at == NO_FAILURE)
+		span->atc_failed_at = run->map[index];
+}
+
+static const struct viommu_run_ops run_ops = {
+	.is_silence = is_silence,
+	.may_be_silent = may_be_silent,
+	.silent = silent,
+};
 
 /* Makes commands [first, end) take effect; false when the span has stopped. */
 static bool flush(struct span *span, uint32_t end, enum nestfd_split why)
 {
-	struct vsmmu_run *run = &span->vsmmu->run;
-	uint32_t failed = NO_FAILURE, code = 0;
+	struct viommu_run *run = &span->vsmmu->run;
+	struct viommu_run_end failed = { .at = NO_FAILURE };
 
 	if (run->count) {
 		viommu_count(&span->vsmmu->base.counters.splits[why], 1);
-		failed = run_submit(span, &code);
-		run->count = 0;
+		failed = viommu_run_submit(&span->vsmmu->base, run, &run_ops,
+					   span);
+		viommu_run_clear(run);
 	}
-	if (failed == NO_FAILURE)
+	if (failed.at == NO_FAILURE)
 		return complete_syncs(span, end);
-	if (complete_syncs(span, failed))
-		stop(span, failed, code);
+	if (complete_syncs(span, failed.at))
+		stop(span, failed.at, vsmmu_cerror(failed.rc, &failed.outcome));
 	return false;
 }
 
 /* Adds an entry for command @at; false when the span has stopped. */
 static bool run_add(struct span *span, uint32_t at, uint64_t dw0, uint64_t dw1)
 {
-	struct vsmmu_run *run = &span->vsmmu->run;
-
-	if (run->count == run->room)
-		run_grow(run);
-	if (run->count == run->room && !flush(span, at, NESTFD_SPLIT_LIMIT))
-		return false;
-	run->entries[run->count] = (struct smmuv3_cmd_rec){
+	struct viommu_run *run = &span->vsmmu->run;
+	struct smmuv3_cmd_rec entry = {
 		.dw = { le64_make(dw0), le64_make(dw1) },
 	};
-	run->map[run->count++] = at;
-	return true;
+
+	if (viommu_run_add(run, &entry, at))
+		return true;
+	/* there is room in an empty one: reserved when it was made */
+	return flush(span, at, NESTFD_SPLIT_LIMIT) &&
+	       viommu_run_add(run, &entry, at);
 }
 
 /* One stream whose STE the guest named: follow it, or drop its CDs. */

@@ -12,6 +12,7 @@
 #include "nestfd/ext.h"
 
 #define DEFAULT_EVENTS 32768u
+#define RUN_FIRST_ROOM 256u
 
 static int guest_read(void *ctx, uint64_t addr, void *buf, size_t len)
 {
@@ -187,7 +188,7 @@ static void destroy_hwpts(struct vsmmu *vsmmu)
 
 static void vsmmu_free(struct vsmmu *vsmmu)
 {
-	vsmmu_run_free(&vsmmu->run);
+	viommu_run_free(&vsmmu->run);
 	pthread_mutex_destroy(&vsmmu->base.pump_lock);
 	pthread_mutex_destroy(&vsmmu->event_lock);
 	pthread_mutex_destroy(&vsmmu->lock);
@@ -355,6 +356,7 @@ static int start(struct vsmmu *vsmmu, const struct nestfd_viommu_config *config)
 			 config->events ? config->events : DEFAULT_EVENTS);
 	if (rc)
 		return rc;
+	vsmmu->run.hwpt_id = vsmmu->base.viommu_id;
 	rc = make_hwpts(vsmmu);
 	if (rc)
 		goto teardown;
@@ -391,7 +393,9 @@ int nestfd_viommu_smmuv3_create(const struct nestfd_viommu_config *config,
 	pthread_mutex_init(&vsmmu->lock, NULL);
 	pthread_mutex_init(&vsmmu->event_lock, NULL);
 	pthread_mutex_init(&vsmmu->base.pump_lock, NULL);
-	rc = vsmmu_run_init(&vsmmu->run);
+	viommu_run_init(&vsmmu->run, IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+			SMMUV3_CMD_SIZE);
+	rc = viommu_run_reserve(&vsmmu->run, RUN_FIRST_ROOM);
 	if (!rc)
 		rc = start(vsmmu, config);
 	if (rc) {

@@ -19,7 +19,7 @@
 
 #include "base/itree.h"
 #include "front/smmuv3/front.h"
-#include "viommu/relay.h"
+#include "viommu/run.h"
 #include "viommu/viommu.h"
 
 /* What a stream is attached to */
@@ -48,14 +48,6 @@ struct vsmmu_stream {
 	uint64_t span;	       /* the last span of commands that followed it */
 };
 
-/* Invalidations gathered for one ioctl; map[] says which command each was. */
-struct vsmmu_run {
-	struct smmuv3_cmd_rec *entries;
-	uint32_t *map;
-	uint32_t count;
-	uint32_t room;
-};
-
 #define VSMMU_PASS_FIRST 8u /* vsmmu_ring.pass while all goes well */
 
 /* The guest's own queue as the backend sees it; ring.c */
@@ -76,7 +68,7 @@ struct vsmmu {
 	uint32_t abort_hwpt;
 	uint32_t bypass_hwpt;
 	uint32_t invalid_hwpt;
-	struct vsmmu_run run;
+	struct viommu_run run;
 	struct vsmmu_ring ring;
 	uint64_t span; /* number of the span being consumed, from 1 */
 	/*
@@ -120,8 +112,6 @@ bool vsmmu_event_translate(struct vsmmu *vsmmu, uint64_t rec[4]);
 /* command.c: the front's sink */
 struct smmuv3_consumed vsmmu_consume(void *ctx, const uint64_t (*cmds)[2],
 				     uint32_t n);
-int vsmmu_run_init(struct vsmmu_run *run);
-void vsmmu_run_free(struct vsmmu_run *run);
 
 /* stream.c, all with the lock held */
 struct vsmmu_stream *vsmmu_stream_find(struct vsmmu *vsmmu, uint32_t vsid);
