@@ -11,6 +11,9 @@
 #include "model/tlb.h"
 #include "model/vtd/walk_priv.h"
 
+/* The asid of second-stage tables that are not there, of others it is 0 */
+#define NOTHING 1u
+
 /* The interrupt address range has 1 MiB. */
 #define INTERRUPT_LG2 20
 
@@ -92,7 +95,7 @@ static bool ss_find(void *ctx, uint64_t gpa, struct walk_table *table)
 	e = tlb_find(t, gpa, VTD_REGIME_SS_TABLE, 0);
 	if (!e)
 		e = tlb_find(t, gpa, VTD_REGIME_SS_TABLE_L2, 0);
-	if (!e || e->attrs & ATTR_NOTHING)
+	if (!e)
 		return false;
 	tlb_table_of(t, e, e->level - 1u, table);
 	return true;
@@ -204,10 +207,8 @@ static const struct iotlb_entry *nothing_find(const struct visit *v,
 
 	if (!vtd_of(v)->caches_faults || ctx->space.pgtt != VTD_PGTT_SS)
 		return NULL;
-	e = tlb_find(&t, addr, VTD_REGIME_SS_TABLE, 0);
-	if (!e)
-		e = tlb_find(&t, addr, VTD_REGIME_SS_TABLE_L2, 0);
-	return e && e->attrs & ATTR_NOTHING ? e : NULL;
+	e = tlb_find(&t, addr, VTD_REGIME_SS_TABLE, NOTHING);
+	return e ? e : tlb_find(&t, addr, VTD_REGIME_SS_TABLE_L2, NOTHING);
 }
 
 /* True if the cache has the answer, be it a fault. */
@@ -279,7 +280,7 @@ static void path_nothing(const struct walk_tags *t,
 	nothing_add(t, req->addr, 12, &e);
 	if (ctx->space.pgtt != VTD_PGTT_SS || fault->level < 2)
 		return;
-	e.asid = 0;
+	e.asid = NOTHING;
 	e.regime = ss_regime(fault->level - 1u);
 	nothing_add(t, req->addr, level_shift(fault->level), &e);
 }
