@@ -1,27 +1,14 @@
 // SPDX-License-Identifier: MIT
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "rig.h"
 
-static bool aborts(const struct rig *rig, uint64_t addr, size_t len)
-{
-	if (addr >= RIG_MEM || len > RIG_MEM - addr)
-		return true;
-	return rig->aborting && addr <= rig->abort_last &&
-	       addr + len - 1 >= rig->abort_first;
-}
-
 static int mem_read(void *ctx, uint64_t addr, void *buf, size_t len)
 {
 	struct rig *rig = ctx;
 
-	rig->reads++;
-	if (aborts(rig, addr, len))
-		return -EFAULT;
-	memcpy(buf, rig->mem + addr, len);
-	return 0;
+	return ram_read(&rig->ram, addr, buf, len);
 }
 
 static int mem_write(void *ctx, uint64_t addr, const void *buf, size_t len)
@@ -38,10 +25,7 @@ static int mem_write(void *ctx, uint64_t addr, const void *buf, size_t len)
 		rig->ack_seen = rd(rig, R_IRQ_CTRLACK);
 		return 0;
 	}
-	if (aborts(rig, addr, len))
-		return -EFAULT;
-	memcpy(rig->mem + addr, buf, len);
-	return 0;
+	return ram_write(&rig->ram, addr, buf, len);
 }
 
 static struct smmuv3_consumed consume(void *ctx, const uint64_t (*cmds)[2],
@@ -107,6 +91,7 @@ int rig_create(struct rig *rig, const struct smmuv3_id *id, uint32_t max_span)
 	};
 	struct smmuv3_front_config config = { .id = *id, .max_span = max_span };
 
+	rig->ram.size = RIG_MEM;
 	return smmuv3_front_create(&config, &ops, rig, &rig->front);
 }
 
@@ -122,6 +107,7 @@ int rig_create_taking(struct rig *rig, const struct smmuv3_id *id)
 	};
 	struct smmuv3_front_config config = { .id = *id };
 
+	rig->ram.size = RIG_MEM;
 	return smmuv3_front_create(&config, &ops, rig, &rig->front);
 }
 
@@ -168,45 +154,27 @@ void wr64(struct rig *rig, uint32_t offset, uint64_t value)
 	smmuv3_front_write(rig->front, offset, 8, value);
 }
 
-/* byte by byte: memory is little-endian whatever the host is */
-static void put(struct rig *rig, uint64_t addr, uint64_t value, int bytes)
-{
-	for (int i = 0; i < bytes; i++)
-		rig->mem[addr + i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint64_t get(const struct rig *rig, uint64_t addr, int bytes)
-{
-	uint64_t value = 0;
-
-	for (int i = 0; i < bytes; i++)
-		value |= (uint64_t)rig->mem[addr + i] << 8 * i;
-	return value;
-}
-
 void mem_put32(struct rig *rig, uint64_t addr, uint32_t value)
 {
-	put(rig, addr, value, 4);
+	ram_put(&rig->ram, addr, value, 4);
 }
 
 void mem_put64(struct rig *rig, uint64_t addr, uint64_t value)
 {
-	put(rig, addr, value, 8);
+	ram_put(&rig->ram, addr, value, 8);
 }
 
 uint32_t mem_get32(const struct rig *rig, uint64_t addr)
 {
-	return (uint32_t)get(rig, addr, 4);
+	return (uint32_t)ram_get(&rig->ram, addr, 4);
 }
 
 uint64_t mem_get64(const struct rig *rig, uint64_t addr)
 {
-	return get(rig, addr, 8);
+	return ram_get(&rig->ram, addr, 8);
 }
 
 void abort_at(struct rig *rig, uint64_t first, uint64_t last)
 {
-	rig->abort_first = first;
-	rig->abort_last = last;
-	rig->aborting = true;
+	ram_abort_at(&rig->ram, first, last);
 }

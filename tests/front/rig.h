@@ -13,6 +13,7 @@
 
 #include "front/smmuv3/front.h"
 #include "ids.h"
+#include "ram.h"
 
 #define RIG_MEM	   0x40000u
 #define RIG_REGS   0x10000000u
@@ -45,10 +46,7 @@
 
 struct rig {
 	struct smmuv3_front *front;
-	uint8_t mem[RIG_MEM];
-	uint64_t abort_first; /* reads and writes touching these abort */
-	uint64_t abort_last;
-	bool aborting;
+	struct ram ram;
 	bool mem_is_regs;  /* RIG_REGS works */
 	uint32_t ack_seen; /* IRQ_CTRLACK while such a write was under way */
 
@@ -57,7 +55,6 @@ struct rig {
 	unsigned int spans;
 	uint8_t bad_op; /* stops with @bad_code */
 	uint32_t bad_code;
-	unsigned int reads;
 
 	/* rig_create_taking(): the sink that takes commands in memory */
 	struct smmuv3_queue queues[RIG_QUEUES];

@@ -56,18 +56,18 @@ static void nothing_is_fetched_from_an_empty_or_disabled_queue(void **state)
 
 	wr64(rig, R_CMDQ_BASE, BASE | 4);
 	wr(rig, R_CMDQ_PROD, 3);
-	assert_int_equal(rig->reads, 0);
+	assert_int_equal(rig->ram.reads, 0);
 	assert_int_equal(rd(rig, R_CMDQ_CONS), 0);
 	/* enabling looks at what is there already */
 	wr(rig, R_CR0, C_CMDQEN);
 	assert_int_equal(rig->cmd_count, 3);
 	assert_int_equal(rd(rig, R_CMDQ_CONS), 3);
-	rig->reads = 0;
+	rig->ram.reads = 0;
 	wr(rig, R_CMDQ_PROD, 3);
-	assert_int_equal(rig->reads, 0);
+	assert_int_equal(rig->ram.reads, 0);
 	wr(rig, R_CR0, 0);
 	wr(rig, R_CMDQ_PROD, 5);
-	assert_int_equal(rig->reads, 0);
+	assert_int_equal(rig->ram.reads, 0);
 	assert_int_equal(rd(rig, R_CMDQ_CONS), 3);
 }
 
@@ -109,11 +109,11 @@ static void a_full_queue_is_one_span(void **state)
 	for (uint32_t i = 0; i < 8; i++)
 		put_n(rig, i, i);
 	rig->spans = 0;
-	rig->reads = 0;
+	rig->ram.reads = 0;
 	rig->cmd_count = 0;
 	wr(rig, R_CMDQ_PROD, 5 + 8);
 	assert_int_equal(rig->spans, 1);
-	assert_int_equal(rig->reads, 2); /* two pieces, each read once */
+	assert_int_equal(rig->ram.reads, 2); /* two pieces, each read once */
 	for (uint32_t i = 0; i < 8; i++)
 		expect_n(rig, i, (5 + i) & 7);
 	assert_int_equal(rd(rig, R_CMDQ_CONS), 13);
@@ -214,9 +214,9 @@ static void an_illegal_command_stops_the_queue(void **state)
 	assert_int_equal(rd(rig, R_GERROR), 1);
 
 	/* PROD writes are accepted, nothing is consumed or read */
-	rig->reads = 0;
+	rig->ram.reads = 0;
 	wr(rig, R_CMDQ_PROD, 7);
-	assert_int_equal(rig->reads, 0);
+	assert_int_equal(rig->ram.reads, 0);
 	assert_int_equal(rd(rig, R_CMDQ_PROD), 7);
 	/* neither does disabling acknowledge */
 	wr(rig, R_CR0, 0);
@@ -375,7 +375,7 @@ static void an_unreadable_command_stops_with_abt(void **state)
 		assert_int_equal(rig->cmd_count, bad);
 		assert_int_equal(rd(rig, R_CMDQ_CONS), 0x02000000 | bad);
 		assert_int_equal(rd(rig, R_GERROR) ^ rd(rig, R_GERRORN), 1);
-		rig->aborting = false;
+		rig->ram.aborting = false;
 		wr(rig, R_GERRORN, rd(rig, R_GERROR));
 		assert_int_equal(rig->cmd_count, 12);
 		expect_n(rig, 11, 11);

@@ -160,7 +160,7 @@ static void an_aborted_write_stops_delivery(void **state)
 	assert_false(event(rig, 1));
 	assert_int_equal(rd(rig, R_EVENTQ_PROD), 1);
 	assert_int_equal(rd(rig, R_GERROR), 0x4);
-	rig->aborting = false;
+	rig->ram.aborting = false;
 	assert_false(event(rig, 2)); /* before it is acknowledged */
 	assert_false(smmuv3_front_event_room(rig->front));
 	assert_int_equal(rd(rig, R_EVENTQ_PROD), 1);
@@ -493,7 +493,7 @@ static void an_aborted_page_request_is_a_global_error(void **state)
 	assert_false(request(rig, 1, true));
 	assert_int_equal(rd(rig, R_GERROR), 0x8);
 	assert_int_equal(rig->irqs[SMMUV3_IRQ_PRIQ], 0);
-	rig->aborting = false;
+	rig->ram.aborting = false;
 	assert_false(request(rig, 1, true));
 	wr(rig, R_GERRORN, 0x8);
 	assert_true(request(rig, 1, true));

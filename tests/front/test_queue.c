@@ -52,7 +52,7 @@ static void what_is_taken_is_not_read(void **state)
 	assert_int_equal(rig->queues[0].lg2, 4);
 	assert_int_equal(rig->queues[0].cons, 0);
 	assert_int_equal(rig->queues[0].prod, 9);
-	assert_int_equal(rig->reads, 0);
+	assert_int_equal(rig->ram.reads, 0);
 	assert_int_equal(rig->cmd_count, 0);
 	assert_int_equal(rd(rig, R_CMDQ_CONS), 9);
 }
@@ -160,7 +160,7 @@ static void a_code_stops_the_queue_there(void **state)
 		assert_int_equal(rd(rig, R_CMDQ_CONS), code << 24 | 4);
 		wr(rig, R_CMDQ_PROD, 10);
 		assert_int_equal(rig->takes, 1);
-		assert_int_equal(rig->reads, 0);
+		assert_int_equal(rig->ram.reads, 0);
 		/* acknowledged, it is asked again from there on */
 		rig->on_irq = NULL;
 		wr(rig, R_GERRORN, 1);

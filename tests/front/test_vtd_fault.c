@@ -332,12 +332,13 @@ static void page_requests_are_queued(void **state)
 	assert_int_equal(rd64(rig, R_PQT), 32);
 	assert_int_equal(rd(rig, R_PRS), 1);
 	for (int i = 0; i < 4; i++)
-		assert_true(mem_get64(rig, RIG_PRQ + 8 * i) == page_rec[i]);
+		assert_true(ram_get(&rig->ram, RIG_PRQ + 8 * i, 8) ==
+			    page_rec[i]);
 	assert_int_equal(rig->irqs[2], 1);
 	assert_int_equal(rig->irq_data, 0x33);
 	/* PPR stands */
 	assert_true(vtd_front_page_request(rig->front, page_rec));
-	assert_true(mem_get64(rig, RIG_PRQ + 32) == page_rec[0]);
+	assert_true(ram_get(&rig->ram, RIG_PRQ + 32, 8) == page_rec[0]);
 	assert_int_equal(rig->irqs[2], 1);
 	wr(rig, R_PRS, 1);
 	assert_int_equal(rd(rig, R_PRS), 0);
@@ -359,7 +360,7 @@ static void a_full_page_request_queue_overflows(void **state)
 	assert_false(vtd_front_page_request(rig->front, page_rec));
 	assert_int_equal(rd(rig, R_PRS), 3);
 	assert_int_equal(rd(rig, R_PQT), 127 * 32);
-	assert_true(!mem_get64(rig, RIG_PRQ + 127 * 32));
+	assert_true(!ram_get(&rig->ram, RIG_PRQ + 127 * 32, 8));
 	/* room alone does not end the overflow */
 	wr(rig, R_PQH, 64 * 32);
 	assert_int_equal(rig->changes[VTD_CHANGE_PRQ], 1);
@@ -370,7 +371,7 @@ static void a_full_page_request_queue_overflows(void **state)
 	assert_int_equal(rd(rig, R_PRS), 1);
 	assert_true(vtd_front_page_request_room(rig->front));
 	assert_true(vtd_front_page_request(rig->front, page_rec));
-	assert_true(mem_get64(rig, RIG_PRQ + 127 * 32) == page_rec[0]);
+	assert_true(ram_get(&rig->ram, RIG_PRQ + 127 * 32, 8) == page_rec[0]);
 	assert_int_equal(rd(rig, R_PQT), 0); /* around the end */
 }
 
@@ -379,7 +380,7 @@ static void a_page_request_that_cannot_be_written_overflows(void **state)
 	struct rig *rig = *state;
 
 	wr64(rig, R_PQA, RIG_PRQ);
-	abort_at(rig, RIG_PRQ, RIG_PRQ + 31);
+	ram_abort_at(&rig->ram, RIG_PRQ, RIG_PRQ + 31);
 	assert_false(vtd_front_page_request(rig->front, page_rec));
 	assert_int_equal(rd(rig, R_PRS), 2);
 	assert_int_equal(rd(rig, R_PQT), 0);
@@ -413,7 +414,7 @@ static void without_page_requests_there_is_no_queue(void **state)
 	assert_int_equal(rig_create(rig, &id, 0), 0);
 	assert_false(vtd_front_page_request(rig->front, page_rec));
 	assert_false(vtd_front_page_request_room(rig->front));
-	assert_int_equal(rig->writes, 0);
+	assert_int_equal(rig->ram.writes, 0);
 	rig_destroy(rig);
 	free(rig);
 }
@@ -427,7 +428,9 @@ static void page_requests_into_registers_end(void **state)
 	wr64(rig, R_PQA, RIG_REGS);
 	for (int i = 0; i < 200; i++)
 		vtd_front_page_request(rig->front, page_rec);
-	assert_true(rig->writes > 0);
+	/* the second one lay over RTADDR, the seventh over PQA */
+	assert_true(rd64(rig, R_RTADDR) == (page_rec[0] & ~0x3ffull));
+	assert_true(!rd64(rig, R_PQA));
 }
 
 #define WITH_RIG(name) \

@@ -104,7 +104,7 @@ static void nothing_is_fetched_before_the_queue_is_enabled(void **state)
 	wr64(rig, R_IQA, RIG_QUEUE);
 	post_iotlb(rig, 0, 1);
 	wr(rig, R_IQT, 16);
-	assert_int_equal(rig->reads, 0);
+	assert_int_equal(rig->ram.reads, 0);
 	wr(rig, R_GCMD, G_QIE);
 	assert_int_equal(rig->count, 1);
 	assert_int_equal(rd(rig, R_GSTS), G_QIE);
@@ -149,10 +149,10 @@ static void every_size_wraps_where_it_should(void **state)
 	for (unsigned int qs = 0; qs < 6; qs++) {
 		unsigned int entries = 256u << qs;
 
-		memset(rig->mem, 0, sizeof(rig->mem));
+		memset(rig->ram.bytes, 0, sizeof(rig->ram.bytes));
 		wr64(rig, R_IQA, RIG_QUEUE | qs);
 		for (unsigned int i = 0; i < entries; i++)
-			mem_put64(rig, RIG_QUEUE + 16 * i, 0x12);
+			ram_put(&rig->ram, RIG_QUEUE + 16 * i, 0x12, 8);
 		wr64(rig, R_IQT, 16 * (entries - 1));
 		rig->count = 0;
 		wr(rig, R_GCMD, G_QIE);
@@ -378,16 +378,16 @@ static void memory_that_vanishes_stops_the_queue_where_it_ends(void **state)
 
 	wr64(rig, R_IQA, RIG_QUEUE | 1); /* two pages */
 	for (unsigned int i = 0; i < 512; i++)
-		mem_put64(rig, RIG_QUEUE + 16 * i, 0x22 | i << 16);
+		ram_put(&rig->ram, RIG_QUEUE + 16 * i, 0x22 | i << 16, 8);
 	wr64(rig, R_IQT, 0);
 	wr(rig, R_GCMD, G_QIE);
-	abort_at(rig, RIG_QUEUE + 300 * 16, RIG_QUEUE + 300 * 16);
+	ram_abort_at(&rig->ram, RIG_QUEUE + 300 * 16, RIG_QUEUE + 300 * 16);
 	wr(rig, R_IQT, 400 * 16);
 	assert_int_equal(rig->count, 300);
 	assert_int_equal(rd(rig, R_IQH), 300 * 16);
 	assert_int_equal(rd(rig, R_FSTS), IQE);
 	assert_int_equal(rd64(rig, R_IQERCD), 2);
-	rig->aborting = false;
+	rig->ram.aborting = false;
 	wr(rig, R_FSTS, IQE);
 	assert_int_equal(rig->count, 400);
 	assert_int_equal(rd(rig, R_FSTS), 0);
@@ -414,14 +414,14 @@ static void waits_write_their_status(void **state)
 	post_wait(rig, 1, 0xdeadbeef, 0x80004);
 	post_iotlb(rig, 2, 2);
 	/* SW clear: the address is ignored */
-	mem_put64(rig, RIG_QUEUE + 48, 0x05 | 0x11111111ull << 32);
-	mem_put64(rig, RIG_QUEUE + 56, 0x80008);
+	ram_put(&rig->ram, RIG_QUEUE + 48, 0x05 | 0x11111111ull << 32, 8);
+	ram_put(&rig->ram, RIG_QUEUE + 56, 0x80008, 8);
 	wr(rig, R_IQT, 64);
 	assert_int_equal(rig->waits, 2);
-	assert_int_equal(mem_get32(rig, 0x80000), 0);
-	assert_int_equal(mem_get32(rig, 0x80004), 0xdeadbeef);
-	assert_int_equal(mem_get32(rig, 0x80008), 0);
-	assert_int_equal(rig->writes, 1);
+	assert_int_equal(ram_get(&rig->ram, 0x80000, 4), 0);
+	assert_int_equal(ram_get(&rig->ram, 0x80004, 4), 0xdeadbeef);
+	assert_int_equal(ram_get(&rig->ram, 0x80008, 4), 0);
+	assert_int_equal(rig->ram.writes, 1);
 	assert_int_equal(rd(rig, R_ICS), 0);
 }
 
@@ -435,7 +435,7 @@ static void a_status_outside_memory_is_lost(void **state)
 	wr(rig, R_IQT, 32);
 	assert_int_equal(rd(rig, R_FSTS), 0);
 	assert_int_equal(rd(rig, R_IQH), 32);
-	assert_int_equal(mem_get32(rig, 0x80000), 2);
+	assert_int_equal(ram_get(&rig->ram, 0x80000, 4), 2);
 }
 
 static void a_wait_may_write_to_the_units_own_registers(void **state)
@@ -472,8 +472,8 @@ static void events_are_memory_writes_without_irq(void **state)
 	rig_queue(rig, false);
 	post_word(rig, 0, 0x15);
 	wr(rig, R_IQT, 16);
-	assert_int_equal(mem_get32(rig, 0x80000), 0x1234);
-	assert_int_equal(mem_get32(rig, 0x80004), 0);
+	assert_int_equal(ram_get(&rig->ram, 0x80000, 4), 0x1234);
+	assert_int_equal(ram_get(&rig->ram, 0x80004, 4), 0);
 	rig_destroy(rig);
 	free(rig);
 }
@@ -554,8 +554,8 @@ static void a_device_that_does_not_answer_aborts_waits(void **state)
 	assert_int_equal(rd(rig, R_FSTS), ITE);
 	assert_true(rd64(rig, R_IQERCD) == 0x0000123400000000);
 	assert_int_equal(rd(rig, R_IQH), 3 * 16); /* at the aborted wait */
-	assert_int_equal(mem_get32(rig, 0x80000), 1);
-	assert_int_equal(mem_get32(rig, 0x80004), 0);
+	assert_int_equal(ram_get(&rig->ram, 0x80000, 4), 1);
+	assert_int_equal(ram_get(&rig->ram, 0x80004, 4), 0);
 	wr(rig, R_IQT, 6 * 16);
 	assert_int_equal(rig->spans, 1);
 	assert_int_equal(rig->changes[VTD_CHANGE_ITE], 0);
@@ -563,8 +563,8 @@ static void a_device_that_does_not_answer_aborts_waits(void **state)
 	wr(rig, R_FSTS, ITE);
 	assert_int_equal(rig->changes[VTD_CHANGE_ITE], 1);
 	assert_int_equal(rd(rig, R_FSTS), 0);
-	assert_int_equal(mem_get32(rig, 0x80004), 1);
-	assert_int_equal(mem_get32(rig, 0x80008), 1);
+	assert_int_equal(ram_get(&rig->ram, 0x80004, 4), 1);
+	assert_int_equal(ram_get(&rig->ram, 0x80008, 4), 1);
 	assert_int_equal(rd(rig, R_IQH), 6 * 16);
 }
 
@@ -580,9 +580,9 @@ static void without_a_wait_the_head_is_past_all(void **state)
 	assert_int_equal(rd(rig, R_IQH), 16);
 	post_wait(rig, 1, 1, 0x80000);
 	wr(rig, R_IQT, 32);
-	assert_int_equal(mem_get32(rig, 0x80000), 0);
+	assert_int_equal(ram_get(&rig->ram, 0x80000, 4), 0);
 	wr(rig, R_FSTS, ITE);
-	assert_int_equal(mem_get32(rig, 0x80000), 1);
+	assert_int_equal(ram_get(&rig->ram, 0x80000, 4), 1);
 }
 
 static void an_invalid_answer_does_not_stop_the_queue(void **state)
@@ -599,7 +599,7 @@ static void an_invalid_answer_does_not_stop_the_queue(void **state)
 	assert_int_equal(rd(rig, R_FSTS), ICE);
 	/* the first one's source-id */
 	assert_true(rd64(rig, R_IQERCD) == 0x4321000000000000);
-	assert_int_equal(mem_get32(rig, 0x80000), 1);
+	assert_int_equal(ram_get(&rig->ram, 0x80000, 4), 1);
 	assert_int_equal(rig->irqs[0], 1);
 	wr(rig, R_FSTS, ICE);
 	vtd_front_ice(rig->front, 0x9999);

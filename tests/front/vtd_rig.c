@@ -1,34 +1,20 @@
 // SPDX-License-Identifier: MIT
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vtd_rig.h"
 
-static bool aborts(const struct rig *rig, uint64_t addr, size_t len)
-{
-	if (addr >= RIG_MEM || len > RIG_MEM - addr)
-		return true;
-	return rig->aborting && addr <= rig->abort_last &&
-	       addr + len - 1 >= rig->abort_first;
-}
-
 static int mem_read(void *ctx, uint64_t addr, void *buf, size_t len)
 {
 	struct rig *rig = ctx;
 
-	rig->reads++;
-	if (aborts(rig, addr, len))
-		return -EFAULT;
-	memcpy(buf, rig->mem + addr, len);
-	return 0;
+	return ram_read(&rig->ram, addr, buf, len);
 }
 
 static int mem_write(void *ctx, uint64_t addr, const void *buf, size_t len)
 {
 	struct rig *rig = ctx;
 
-	rig->writes++;
 	if (rig->mem_is_regs && addr >= RIG_REGS && addr < RIG_REGS + 0x1000) {
 		for (size_t i = 0; i + 4 <= len; i += 4) {
 			uint32_t word;
@@ -38,10 +24,7 @@ static int mem_write(void *ctx, uint64_t addr, const void *buf, size_t len)
 		}
 		return 0;
 	}
-	if (aborts(rig, addr, len))
-		return -EFAULT;
-	memcpy(rig->mem + addr, buf, len);
-	return 0;
+	return ram_write(&rig->ram, addr, buf, len);
 }
 
 /* A device-TLB invalidation to @silent_sid times out at the next wait. */
@@ -143,6 +126,7 @@ int rig_create(struct rig *rig, const struct vtd_id *id, uint32_t max_span)
 {
 	struct vtd_front_config config = { .id = *id, .max_span = max_span };
 
+	rig->ram.size = RIG_MEM;
 	rig->granularity = 3;
 	rig->silent_sid = 0xffff;
 	return vtd_front_create(&config, &ops, rig, &rig->front);
@@ -154,6 +138,7 @@ int rig_create_with_irq(struct rig *rig, const struct vtd_id *id)
 	struct vtd_front_ops with = ops;
 
 	with.irq = irq;
+	rig->ram.size = RIG_MEM;
 	rig->granularity = 3;
 	rig->silent_sid = 0xffff;
 	return vtd_front_create(&config, &with, rig, &rig->front);
@@ -202,39 +187,6 @@ void wr64(struct rig *rig, uint32_t offset, uint64_t value)
 	vtd_front_write(rig->front, offset, 8, value);
 }
 
-/* byte by byte: memory is little-endian whatever the host is */
-static uint64_t get(const struct rig *rig, uint64_t addr, int bytes)
-{
-	uint64_t value = 0;
-
-	for (int i = 0; i < bytes; i++)
-		value |= (uint64_t)rig->mem[addr + i] << 8 * i;
-	return value;
-}
-
-void mem_put64(struct rig *rig, uint64_t addr, uint64_t value)
-{
-	for (int i = 0; i < 8; i++)
-		rig->mem[addr + i] = (uint8_t)(value >> 8 * i);
-}
-
-uint32_t mem_get32(const struct rig *rig, uint64_t addr)
-{
-	return (uint32_t)get(rig, addr, 4);
-}
-
-uint64_t mem_get64(const struct rig *rig, uint64_t addr)
-{
-	return get(rig, addr, 8);
-}
-
-void abort_at(struct rig *rig, uint64_t first, uint64_t last)
-{
-	rig->abort_first = first;
-	rig->abort_last = last;
-	rig->aborting = true;
-}
-
 void rig_mode(struct rig *rig, uint32_t ttm)
 {
 	uint32_t on = rd(rig, R_GSTS) & 0x86800000;
@@ -256,5 +208,5 @@ void rig_post(struct rig *rig, unsigned int index, const uint64_t dw[4])
 	uint64_t at = RIG_QUEUE + (uint64_t)index * (wide ? 32 : 16);
 
 	for (unsigned int i = 0; i < (wide ? 4 : 2); i++)
-		mem_put64(rig, at + 8 * i, dw[i]);
+		ram_put(&rig->ram, at + 8 * i, dw[i], 8);
 }

@@ -12,8 +12,9 @@
 #include <stdint.h>
 
 #include "front/vtd/decode.h"
+#include "ram.h"
 
-#define RIG_MEM	  0x100000u
+#define RIG_MEM	  RAM_MOST
 #define RIG_REGS  0x10000000u
 #define RIG_LOG	  4096
 #define RIG_QUEUE 0x10000u /* where tests put the invalidation queue */
@@ -58,13 +59,8 @@
 
 struct rig {
 	struct vtd_front *front;
-	uint8_t mem[RIG_MEM];
-	uint64_t abort_first; /* reads and writes touching these abort */
-	uint64_t abort_last;
-	bool aborting;
+	struct ram ram;
 	bool mem_is_regs; /* RIG_REGS works */
-	unsigned int reads;
-	unsigned int writes;
 
 	uint64_t descs[RIG_LOG][4];
 	unsigned int count;
@@ -105,11 +101,6 @@ uint32_t rd(struct rig *rig, uint32_t offset);
 uint64_t rd64(struct rig *rig, uint32_t offset);
 void wr(struct rig *rig, uint32_t offset, uint32_t value);
 void wr64(struct rig *rig, uint32_t offset, uint64_t value);
-
-void mem_put64(struct rig *rig, uint64_t addr, uint64_t value);
-uint32_t mem_get32(const struct rig *rig, uint64_t addr);
-uint64_t mem_get64(const struct rig *rig, uint64_t addr);
-void abort_at(struct rig *rig, uint64_t first, uint64_t last);
 
 /* The mode goes through SRTP; the root table lies at 0x5000 */
 void rig_mode(struct rig *rig, uint32_t ttm);
