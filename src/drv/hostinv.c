@@ -23,7 +23,7 @@ static uint64_t *cmd_at(struct hostinv *h, uint32_t i)
 void hostinv_put(struct hostinv *h, const uint64_t *cmd)
 {
 	if (h->n == HOSTINV_MAX)
-		hostinv_flush(h);
+		hostinv_finish(h);
 	memcpy(cmd_at(h, h->n++), cmd, h->q->stride * sizeof(*cmd));
 }
 
@@ -54,7 +54,7 @@ static void pass_over(struct hostinv *h, uint32_t at)
 		   (unsigned long long)*cmd_at(h, at));
 }
 
-void hostinv_flush(struct hostinv *h)
+void hostinv_finish(struct hostinv *h)
 {
 	struct hostq_result res;
 	uint32_t start = 0;

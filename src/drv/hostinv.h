@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Invalidations of the host's own: collected, then issued. The last part of a
- * collection is complete when hostinv_flush() returns. Of a device that does
+ * collection is complete when hostinv_finish() returns. Of a device that does
  * not answer the owner is told, and it is asked no more.
  */
 #ifndef DRV_HOSTINV_H
@@ -28,7 +28,7 @@ const uint64_t *hostinv_last(const struct hostinv *h);
  * Never fails: a command that hardware refuses is passed over with a message,
  * a device that does not answer is marked, a dead queue has stopped all DMA.
  */
-void hostinv_flush(struct hostinv *h);
+void hostinv_finish(struct hostinv *h);
 
 /* Splits 4 KiB pages @first to @last into at most this many aligned runs */
 #define RUNS_MAX 8

@@ -337,7 +337,7 @@ uint32_t hostq_capacity(const struct hostq *q)
 	return room < HOSTQ_BATCH_MAX ? room : HOSTQ_BATCH_MAX;
 }
 
-void hostq_read_stats(const struct hostq *q, struct hostq_stats *stats)
+void hostq_read_stats(const struct hostq *q, struct core_iommu_stats *stats)
 {
 	const uint64_t *from = (const uint64_t *)&q->stats;
 	uint64_t *to = (uint64_t *)stats;

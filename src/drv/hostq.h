@@ -21,21 +21,13 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "core/driver.h"
 #include "core/hwport.h"
 
 #define HOSTQ_BATCH_MAX	 1024
 #define HOSTQ_CMD_MAX	 4 /* doublewords */
 #define HOSTQ_NO_SID	 UINT64_MAX
 #define HOSTQ_ERROR_ROOM 64
-
-/* Since the unit was made */
-struct hostq_stats {
-	uint64_t batches;
-	uint64_t timeouts;
-	uint64_t searches; /* batches that looked for who did not answer */
-	uint64_t illegal;
-	uint64_t aborts;
-};
 
 struct hostq;
 
@@ -96,13 +88,13 @@ struct hostq {
 	uint32_t room;	     /* that may be used at once */
 	struct core_dma_mem mem;
 
-	pthread_mutex_t lock;	  /* what follows */
-	uint32_t prod;		  /* an index */
-	uint32_t cons;		  /* last known */
-	uint32_t waiting[2];	  /* who found it taken: came, got it */
-	struct hostq_stats stats; /* written under @lock, read by any */
-	bool dead;		  /* likewise; hardware does no DMA any more */
-	uint32_t seq;		  /* atomic */
+	pthread_mutex_t lock;	       /* what follows */
+	uint32_t prod;		       /* an index */
+	uint32_t cons;		       /* last known */
+	uint32_t waiting[2];	       /* who found it taken: came, got it */
+	struct core_iommu_stats stats; /* written under @lock, read by any */
+	bool dead;    /* likewise; hardware does no DMA any more */
+	uint32_t seq; /* atomic */
 
 	/* work that interrupt handlers leave for the holder of @lock */
 	pthread_mutex_t posted_lock;
@@ -149,7 +141,7 @@ static inline bool hostq_is_dead(const struct hostq *q)
 	return __atomic_load_n(&q->dead, __ATOMIC_ACQUIRE);
 }
 
-void hostq_read_stats(const struct hostq *q, struct hostq_stats *stats);
+void hostq_read_stats(const struct hostq *q, struct core_iommu_stats *stats);
 
 /*
  * Executes any number of commands in order and waits until they are complete.

@@ -6,6 +6,7 @@
 #include "base/bits.h"
 #include "drv/mock/driver.h"
 #include "drv/smmuv3/driver.h"
+#include "drv/vtd/driver.h"
 #include "hwdef/mock.h"
 #include "hwdef/smmuv3_regs.h"
 #include "hwdef/vtd_regs.h"
@@ -123,15 +124,14 @@ static int vtd_make_model(const struct nestfd_machine_config *config,
 	return vtd_model_create(&mc, host, model);
 }
 
-/* There is no driver yet: only the bare hardware. */
 static int vtd_make_driver(const struct nestfd_machine_config *config,
 			   const struct core_hwport *port,
 			   struct core_iommu **iommu)
 {
-	(void)config;
-	(void)port;
-	(void)iommu;
-	return -ENODEV;
+	struct vtd_drv_config dc = { 0 };
+
+	(void)config; /* its interrupts are none that software maps */
+	return vtd_drv_create(&dc, port, iommu);
 }
 
 /* The same kinds as of SMMUv3, and regimes for levels that nobody need know. */

@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "drv/vtd/unit.h"
 
-struct master *master_find(struct unit *u, uint32_t sid)
+struct master *vtd_master_find(struct unit *u, uint32_t sid)
 {
 	struct itree_node *node = itree_first(&u->masters, sid, sid);
 
@@ -19,7 +19,7 @@ struct master *master_find(struct unit *u, uint32_t sid)
 
 /* ---- layers ---- */
 
-void layer_init(struct layer *l, const struct core_domain_ops *ops)
+void vtd_layer_init(struct layer *l, const struct core_domain_ops *ops)
 {
 	l->core.ops = ops;
 	pthread_rwlock_init(&l->lock, NULL);
@@ -27,7 +27,7 @@ void layer_init(struct layer *l, const struct core_domain_ops *ops)
 	link_init(&l->dids);
 }
 
-void layer_fini(struct layer *l)
+void vtd_layer_fini(struct layer *l)
 {
 	pthread_rwlock_destroy(&l->lock);
 }
@@ -149,17 +149,17 @@ static struct att *att_find(struct master *m, uint32_t pasid)
 
 static void att_remove(struct master *m, struct att *a)
 {
-	entry_clear(a);
+	vtd_entry_clear(a);
 	itree_remove(&m->atts, &a->node);
 }
 
 /* Device @m has one kind of width and mode for all. */
 static int layer_fits(struct layer *l, const struct core_device *dev)
 {
-	int rc = domain_fits(layer_tables(l), dev);
+	int rc = vtd_domain_fits(layer_tables(l), dev);
 
 	if (!rc && l->core.nested)
-		rc = nested_fits(to_nested(&l->core), dev);
+		rc = vtd_nested_fits(to_nested(&l->core), dev);
 	return rc;
 }
 
@@ -173,7 +173,7 @@ static int check_pasid(const struct master *m, uint32_t pasid)
 	return pasid && pasid <= low_mask(m->pasid_bits) ? 0 : -EINVAL;
 }
 
-int layer_attach(struct layer *l, struct core_device *dev, uint32_t pasid)
+int vtd_layer_attach(struct layer *l, struct core_device *dev, uint32_t pasid)
 {
 	uint32_t number = pasid == CORE_NO_PASID ? 0 : pasid;
 	struct master *m = dev->drv;
@@ -181,7 +181,7 @@ int layer_attach(struct layer *l, struct core_device *dev, uint32_t pasid)
 	struct att *a;
 	int rc;
 
-	rc = unit_is_ours(dev->iommu) ? check_pasid(m, pasid) : -EINVAL;
+	rc = vtd_unit_is_ours(dev->iommu) ? check_pasid(m, pasid) : -EINVAL;
 	if (!rc)
 		rc = layer_fits(l, dev);
 	if (!rc && hostq_is_dead(&m->unit->q))
@@ -192,13 +192,13 @@ int layer_attach(struct layer *l, struct core_device *dev, uint32_t pasid)
 	if (rc)
 		return rc;
 	pthread_mutex_lock(&m->unit->cfg_lock);
-	rc = tables_need(m, number);
+	rc = vtd_tables_need(m, number);
 	if (!rc) {
 		old = att_find(m, number);
 		if (old)
 			att_remove(m, old);
 		itree_insert(&m->atts, &a->node);
-		entry_install(a);
+		vtd_entry_install(a);
 	}
 	pthread_mutex_unlock(&m->unit->cfg_lock);
 	if (rc)
@@ -208,7 +208,7 @@ int layer_attach(struct layer *l, struct core_device *dev, uint32_t pasid)
 	return rc;
 }
 
-void device_block(struct core_device *dev, uint32_t pasid)
+void vtd_device_block(struct core_device *dev, uint32_t pasid)
 {
 	uint32_t number = pasid == CORE_NO_PASID ? 0 : pasid;
 	struct master *m = dev->drv;
@@ -232,16 +232,16 @@ static bool can_ats(const struct master *m)
 }
 
 /* The device's TLB is empty and answers again: a quarantine ends. */
-void device_reset(struct core_device *dev)
+void vtd_device_reset(struct core_device *dev)
 {
 	struct master *m = dev->drv;
 
 	if (!m)
 		return;
-	master_forgive(m);
+	vtd_master_forgive(m);
 	pthread_mutex_lock(&m->unit->cfg_lock);
 	if (!m->ats_on && can_ats(m))
-		tables_set_ats(m, true);
+		vtd_tables_set_ats(m, true);
 	pthread_mutex_unlock(&m->unit->cfg_lock);
 }
 
@@ -253,9 +253,9 @@ static int master_insert(struct master *m)
 	struct unit *u = m->unit;
 	int rc;
 
-	if (master_find(u, m->sid))
+	if (vtd_master_find(u, m->sid))
 		return -EEXIST;
-	rc = tables_add(m);
+	rc = vtd_tables_add(m);
 	if (rc)
 		return rc;
 	m->sid_node.first = m->sid;
@@ -267,7 +267,7 @@ static int master_insert(struct master *m)
 	return 0;
 }
 
-int device_add(struct core_device *dev)
+int vtd_device_add(struct core_device *dev)
 {
 	struct unit *u = to_unit(dev->iommu);
 	struct master *m;
@@ -293,7 +293,7 @@ int device_add(struct core_device *dev)
 	return rc;
 }
 
-void device_remove(struct core_device *dev)
+void vtd_device_remove(struct core_device *dev)
 {
 	struct master *m = dev->drv;
 	struct unit *u = m->unit;
@@ -308,7 +308,7 @@ void device_remove(struct core_device *dev)
 		att_free(a);
 	}
 	pthread_mutex_lock(&u->cfg_lock);
-	tables_remove(m);
+	vtd_tables_remove(m);
 	pthread_mutex_lock(&u->quarantine.lock);
 	itree_remove(&u->masters, &m->sid_node);
 	pthread_mutex_unlock(&u->quarantine.lock);

@@ -135,16 +135,16 @@ static void add_nested(struct change *c, bool dev_tlbs)
  */
 static void tell_unit(struct change *c)
 {
-	unit_inv(&c->inv, c->u);
+	vtd_unit_inv(&c->inv, c->u);
 	add_layer_iotlb(c, &c->d->layer);
 	add_nested(c, false);
 	if (c->u->feat.ats && !c->more) {
 		add_dev_tlbs(c, &c->d->layer, false);
 		add_nested(c, true);
 	}
-	hostinv_flush(&c->inv);
+	hostinv_finish(&c->inv);
 	pthread_mutex_lock(&c->u->cfg_lock);
-	masters_quarantine(c->u);
+	vtd_masters_quarantine(c->u);
 	pthread_mutex_unlock(&c->u->cfg_lock);
 }
 
@@ -211,7 +211,7 @@ static void set_dirty_layer(struct layer *l, bool enable)
 		/* else it has not come yet, or has gone: see attach.c */
 		if (itree_first(&a->master->atts, att_pasid(a), att_pasid(a)) ==
 		    &a->node)
-			entry_set_dirty(a, enable);
+			vtd_entry_set_dirty(a, enable);
 		pthread_mutex_unlock(&u->cfg_lock);
 	}
 }
@@ -266,7 +266,7 @@ static const struct core_dirty_ops dirty_ops = {
 
 /* ---- life ---- */
 
-int domain_fits(const struct domain *d, const struct core_device *dev)
+int vtd_domain_fits(const struct domain *d, const struct core_device *dev)
 {
 	const struct features *home = &d->home->feat;
 	const struct features *f = &to_unit(dev->iommu)->feat;
@@ -284,9 +284,9 @@ static int domain_attach(struct core_domain *core, struct core_device *dev,
 {
 	struct domain *d = to_domain(core);
 
-	if (unit_is_ours(dev->iommu) && to_unit(dev->iommu)->feat.eager)
+	if (vtd_unit_is_ours(dev->iommu) && to_unit(dev->iommu)->feat.eager)
 		__atomic_store_n(&d->eager, true, __ATOMIC_RELAXED);
-	return layer_attach(&d->layer, dev, pasid);
+	return vtd_layer_attach(&d->layer, dev, pasid);
 }
 
 static void domain_free(struct core_domain *core)
@@ -294,7 +294,7 @@ static void domain_free(struct core_domain *core)
 	struct domain *d = to_domain(core);
 
 	pt_destroy(d->pt);
-	layer_fini(&d->layer);
+	vtd_layer_fini(&d->layer);
 	free(d);
 }
 
@@ -331,8 +331,8 @@ static int domain_tables(struct domain *d, bool dirty)
 	return vtd_pt_create(&cfg, &hostmem_tables, &d->home->port, &d->pt);
 }
 
-int domain_alloc(struct core_device *dev, uint32_t flags,
-		 struct core_domain **out)
+int vtd_domain_alloc(struct core_device *dev, uint32_t flags,
+		     struct core_domain **out)
 {
 	struct unit *u = to_unit(dev->iommu);
 	bool dirty = flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
@@ -356,7 +356,7 @@ int domain_alloc(struct core_device *dev, uint32_t flags,
 		free(d);
 		return rc;
 	}
-	layer_init(&d->layer, &domain_ops);
+	vtd_layer_init(&d->layer, &domain_ops);
 	d->layer.core.iommu = &u->core;
 	d->layer.core.dirty_ops = dirty ? &dirty_ops : NULL;
 	*out = &d->layer.core;

@@ -40,17 +40,6 @@ struct vtd_drv_config {
 	unsigned int atc_window_ms;
 };
 
-/* Counters since the unit was made */
-struct vtd_drv_stats {
-	uint64_t batches;     /* of descriptors, each with one IQT */
-	uint64_t timeouts;    /* ITE */
-	uint64_t searches;    /* batches that looked for the device's entry */
-	uint64_t illegal;     /* descriptors that hardware refused */
-	uint64_t aborts;      /* fetches of descriptors that aborted */
-	uint64_t quarantines; /* how often a device has lost its ATS */
-	uint64_t faults;      /* recorded by hardware */
-};
-
 /*
  * Probes, resets and enables the unit: all streams are blocked. @port (what it
  * points to, not the struct) must outlive the unit, and so must the unit the
@@ -60,8 +49,5 @@ struct vtd_drv_stats {
  */
 int vtd_drv_create(const struct vtd_drv_config *config,
 		   const struct core_hwport *port, struct core_iommu **iommu);
-
-/* Any thread */
-void vtd_drv_read_stats(struct core_iommu *iommu, struct vtd_drv_stats *stats);
 
 #endif

@@ -79,7 +79,7 @@ static void forget(const struct att *a, bool device)
 	uint64_t d[DESC_DWORDS];
 	struct hostinv h;
 
-	unit_inv(&h, u);
+	vtd_unit_inv(&h, u);
 	if (u->feat.scalable)
 		desc_pasid_cache(a->did->id, att_pasid(a), d);
 	else
@@ -91,8 +91,8 @@ static void forget(const struct att *a, bool device)
 		desc_dev_tlb(u, m->sid, att_pasid(a), 0, UINT64_MAX, d);
 		hostinv_put(&h, d);
 	}
-	hostinv_flush(&h);
-	masters_quarantine(u);
+	hostinv_finish(&h);
+	vtd_masters_quarantine(u);
 }
 
 /* 6.1: what was not present may be cached as such, in legacy mode as that of
@@ -105,18 +105,18 @@ static void tell(const struct att *a)
 	if (!a->master->unit->feat.eager)
 		return;
 	if (!a->master->unit->feat.scalable) {
-		unit_inv(&h, a->master->unit);
+		vtd_unit_inv(&h, a->master->unit);
 		desc_context(0, a->master->sid, d);
 		hostinv_put(&h, d);
-		hostinv_flush(&h);
+		hostinv_finish(&h);
 	}
 	forget(a, false);
 }
 
-void entry_install(struct att *a)
+void vtd_entry_install(struct att *a)
 {
 	struct unit *u = a->master->unit;
-	le64 *entry = tables_entry(a->master, att_pasid(a));
+	le64 *entry = vtd_tables_entry(a->master, att_pasid(a));
 	uint64_t w[WORDS] = { 0 };
 
 	if (u->feat.scalable)
@@ -129,9 +129,9 @@ void entry_install(struct att *a)
 	tell(a);
 }
 
-void entry_clear(struct att *a)
+void vtd_entry_clear(struct att *a)
 {
-	le64 *entry = tables_entry(a->master, att_pasid(a));
+	le64 *entry = vtd_tables_entry(a->master, att_pasid(a));
 
 	/* P is bit 0 of both kinds; what else hardware reads stays */
 	store(&entry[0], le64_get(entry[0]) & ~VTD_PASID_0_P);
@@ -140,9 +140,9 @@ void entry_clear(struct att *a)
 		store(&entry[i], 0);
 }
 
-void entry_set_dirty(struct att *a, bool on)
+void vtd_entry_set_dirty(struct att *a, bool on)
 {
-	le64 *entry = tables_entry(a->master, att_pasid(a));
+	le64 *entry = vtd_tables_entry(a->master, att_pasid(a));
 	uint64_t dw0 = le64_get(entry[0]);
 
 	if (!!(dw0 & VTD_PASID_0_SSADE) == on)

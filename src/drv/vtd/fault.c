@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Faults that the unit records (7.3): counted, and said to people. Linux has no
+ * Faults that the unit records (7.3): said to people. Linux has no
  * event queue for them, so a guest hears of its own from nobody.
  */
 #include "drv/vtd/unit.h"
@@ -20,7 +20,6 @@ static void say(struct unit *u, uint64_t dw0, uint64_t dw1)
 {
 	bool pasid = dw1 & VTD_FRCD_1_PP;
 
-	__atomic_add_fetch(&u->faults, 1, __ATOMIC_RELAXED);
 	logger_log(u->cfg.logger, LOGGER_WARN,
 		   "vtd: fault %#x of device %#x%s%.0x, type %u%u, at %#llx",
 		   (unsigned int)field_get(VTD_FRCD_1_FR, dw1),
@@ -35,13 +34,13 @@ static void say(struct unit *u, uint64_t dw0, uint64_t dw1)
 static bool take(struct unit *u, unsigned int i, bool tell)
 {
 	uint32_t offset = record_offset(u, i);
-	uint64_t dw1 = unit_read(u, offset + 8, 8);
+	uint64_t dw1 = vtd_unit_read(u, offset + 8, 8);
 	uint64_t dw0;
 
 	if (!(dw1 & VTD_FRCD_1_F))
 		return false;
-	dw0 = unit_read(u, offset, 8);
-	unit_write(u, offset + 8, 8, VTD_FRCD_1_F);
+	dw0 = vtd_unit_read(u, offset, 8);
+	vtd_unit_write(u, offset + 8, 8, VTD_FRCD_1_F);
 	if (tell)
 		say(u, dw0, dw1);
 	return true;
@@ -50,24 +49,24 @@ static bool take(struct unit *u, unsigned int i, bool tell)
 /* A full circle at most: what comes meanwhile raises the event again. */
 static void take_all(struct unit *u, bool tell)
 {
-	uint64_t fsts = unit_read(u, VTD_FSTS, 4);
+	uint64_t fsts = vtd_unit_read(u, VTD_FSTS, 4);
 	unsigned int n = records(u);
 	unsigned int at = (unsigned int)field_get(VTD_FSTS_FRI, fsts) % n;
 
 	for (unsigned int i = 0; i < n && take(u, (at + i) % n, tell); i++)
 		;
 	if (fsts & VTD_FSTS_PFO)
-		unit_write(u, VTD_FSTS, 4, VTD_FSTS_PFO);
+		vtd_unit_write(u, VTD_FSTS, 4, VTD_FSTS_PFO);
 }
 
 /*
  * IQE, ITE and ICE raise the event too; they are for who waits for the queue.
  */
-void fault_handle(void *arg)
+void vtd_fault_handle(void *arg)
 {
 	struct unit *u = arg;
 
-	while (unit_read(u, VTD_FSTS, 4) & (VTD_FSTS_PPF | VTD_FSTS_PFO)) {
+	while (vtd_unit_read(u, VTD_FSTS, 4) & (VTD_FSTS_PPF | VTD_FSTS_PFO)) {
 		if (pthread_mutex_trylock(&u->fault_lock))
 			return;
 		take_all(u, true);
@@ -75,10 +74,11 @@ void fault_handle(void *arg)
 	}
 }
 
-void fault_reset(struct unit *u)
+void vtd_fault_reset(struct unit *u)
 {
 	for (unsigned int i = 0; i < records(u); i++)
 		take(u, i, false);
-	unit_write(u, VTD_FSTS, 4,
-		   VTD_FSTS_PFO | VTD_FSTS_IQE | VTD_FSTS_ICE | VTD_FSTS_ITE);
+	vtd_unit_write(u, VTD_FSTS, 4,
+		       VTD_FSTS_PFO | VTD_FSTS_IQE | VTD_FSTS_ICE |
+			       VTD_FSTS_ITE);
 }

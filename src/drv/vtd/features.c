@@ -57,10 +57,10 @@ static void read_cap(struct features *f, uint64_t cap)
 
 static void read_ecap(struct features *f, uint64_t ecap)
 {
+	/* legacy mode always has a second stage */
 	f->scalable = (ecap & VTD_ECAP_SMTS) && (ecap & VTD_ECAP_SSTS);
 	f->abort_mode = ecap & VTD_ECAP_ADMS;
 	f->wide = f->scalable || f->abort_mode;
-	f->second = !f->scalable || (ecap & VTD_ECAP_SSTS);
 	f->ats = ecap & VTD_ECAP_DT;
 	f->throttles = ecap & VTD_ECAP_DIT;
 	if (!f->scalable)
@@ -77,21 +77,19 @@ static void read_ecap(struct features *f, uint64_t ecap)
 		f->pasid_bits = PDS_BITS;
 }
 
-int features_read(struct unit *u)
+int vtd_features_read(struct unit *u)
 {
 	struct features *f = &u->feat;
 
 	memset(f, 0, sizeof(*f));
-	u->info.cap_reg = unit_read(u, VTD_CAP, 8);
-	u->info.ecap_reg = unit_read(u, VTD_ECAP, 8);
+	u->info.cap_reg = vtd_unit_read(u, VTD_CAP, 8);
+	u->info.ecap_reg = vtd_unit_read(u, VTD_ECAP, 8);
 	/* as Linux, which says so of every unit */
 	u->info.flags = IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17;
 	read_cap(f, u->info.cap_reg);
 	read_ecap(f, u->info.ecap_reg);
 	if (!(u->info.ecap_reg & VTD_ECAP_QI))
 		return refuse(u, "no queued invalidation");
-	if ((u->info.ecap_reg & VTD_ECAP_SMTS) && !f->second)
-		return refuse(u, "no second stage");
 	if (!choose_levels(f, u->info.cap_reg))
 		return refuse(u, "no table size that is known");
 	if (!(field_get(VTD_CAP_SSLPS, u->info.cap_reg) & 1))

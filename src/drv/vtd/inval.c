@@ -316,7 +316,8 @@ static int run_requests(struct nested *n, struct core_inval *inv,
 			run_unit(u, &n->layer, reqs, &out, &answers);
 		pthread_rwlock_unlock(&n->layer.lock);
 		if (out.timeouts)
-			guest_charge(n->parent, u, out.suspect, out.timeouts);
+			vtd_guest_charge(n->parent, u, out.suspect,
+					 out.timeouts);
 		if (out.rc)
 			failed = out;
 	} while (u);
@@ -362,7 +363,7 @@ static int run_chunk(struct nested *n, struct core_inval *inv, uint32_t count)
 	return rc ? rc : bad;
 }
 
-int nested_invalidate(struct core_domain *core, struct core_inval *inv)
+int vtd_nested_invalidate(struct core_domain *core, struct core_inval *inv)
 {
 	struct nested *n = to_nested(core);
 	uint32_t left;

@@ -13,7 +13,7 @@
 #define WIDTH_4_LEVEL 48
 #define WIDTH_5_LEVEL 57
 
-int nested_fits(const struct nested *n, const struct core_device *dev)
+int vtd_nested_fits(const struct nested *n, const struct core_device *dev)
 {
 	const struct features *f = &to_unit(dev->iommu)->feat;
 
@@ -31,9 +31,9 @@ static int nested_attach(struct core_domain *core, struct core_device *dev,
 {
 	struct nested *n = to_nested(core);
 
-	if (unit_is_ours(dev->iommu) && to_unit(dev->iommu)->feat.eager)
+	if (vtd_unit_is_ours(dev->iommu) && to_unit(dev->iommu)->feat.eager)
 		__atomic_store_n(&n->parent->eager, true, __ATOMIC_RELAXED);
-	return layer_attach(&n->layer, dev, pasid);
+	return vtd_layer_attach(&n->layer, dev, pasid);
 }
 
 static void nested_free(struct core_domain *core)
@@ -43,7 +43,7 @@ static void nested_free(struct core_domain *core)
 	pthread_rwlock_wrlock(&n->parent->layer.lock);
 	link_del(&n->link);
 	pthread_rwlock_unlock(&n->parent->layer.lock);
-	layer_fini(&n->layer);
+	vtd_layer_fini(&n->layer);
 	free(n);
 }
 
@@ -53,10 +53,10 @@ static bool nested_inval_type(struct core_domain *core, uint32_t type)
 	return type == IOMMU_HWPT_INVALIDATE_DATA_VTD_S1;
 }
 
-const struct core_domain_ops nested_ops = {
+const struct core_domain_ops vtd_nested_ops = {
 	.free = nested_free,
 	.attach = nested_attach,
-	.invalidate = nested_invalidate,
+	.invalidate = vtd_nested_invalidate,
 	.inval_type = nested_inval_type,
 };
 
@@ -69,15 +69,15 @@ static int check(const struct core_device *dev,
 	if (!to_unit(dev->iommu)->feat.nested || (flags & ~known) ||
 	    data->type != IOMMU_HWPT_DATA_VTD_S1)
 		return -EOPNOTSUPP;
-	if (!unit_is_ours(parent->iommu) || parent->nested ||
+	if (!vtd_unit_is_ours(parent->iommu) || parent->nested ||
 	    !to_domain((struct core_domain *)parent)->nest_parent)
 		return -EINVAL;
 	return 0;
 }
 
-int nested_alloc(struct core_device *dev, struct core_domain *parent,
-		 uint32_t flags, const struct core_user_data *data,
-		 struct core_domain **out)
+int vtd_nested_alloc(struct core_device *dev, struct core_domain *parent,
+		     uint32_t flags, const struct core_user_data *data,
+		     struct core_domain **out)
 {
 	struct iommu_hwpt_vtd_s1 s1;
 	struct nested *n;
@@ -92,7 +92,7 @@ int nested_alloc(struct core_device *dev, struct core_domain *parent,
 	n = alloc_zero(sizeof(*n));
 	if (!n)
 		return -ENOMEM;
-	layer_init(&n->layer, &nested_ops);
+	vtd_layer_init(&n->layer, &vtd_nested_ops);
 	n->layer.core.iommu = dev->iommu;
 	n->layer.core.nested = true;
 	n->parent = to_domain(parent);

@@ -11,13 +11,13 @@
 #define TIMEOUT_MS_DEFAULT 1000
 #define MESSAGE_ADDR	   0xfee00000u
 
-uint64_t unit_read(const struct unit *u, uint32_t offset, unsigned int size)
+uint64_t vtd_unit_read(const struct unit *u, uint32_t offset, unsigned int size)
 {
 	return u->port.ops->read(u->port.ctx, offset, size);
 }
 
-void unit_write(const struct unit *u, uint32_t offset, unsigned int size,
-		uint64_t value)
+void vtd_unit_write(const struct unit *u, uint32_t offset, unsigned int size,
+		    uint64_t value)
 {
 	u->port.ops->write(u->port.ctx, offset, size, value);
 }
@@ -26,7 +26,7 @@ void unit_write(const struct unit *u, uint32_t offset, unsigned int size,
 static int wait_gsts(const struct unit *u, uint32_t mask, uint32_t want)
 {
 	for (unsigned int tries = 0; tries < u->cfg.timeout_ms * 10; tries++) {
-		if ((unit_read(u, VTD_GSTS, 4) & mask) == want)
+		if ((vtd_unit_read(u, VTD_GSTS, 4) & mask) == want)
 			return 0;
 		clock_nap_us(100);
 	}
@@ -39,7 +39,7 @@ static int wait_gsts(const struct unit *u, uint32_t mask, uint32_t want)
 static int set_gcmd(struct unit *u, uint32_t bit, bool on)
 {
 	u->gcmd = on ? u->gcmd | bit : u->gcmd & ~bit;
-	unit_write(u, VTD_GCMD, 4, u->gcmd);
+	vtd_unit_write(u, VTD_GCMD, 4, u->gcmd);
 	return wait_gsts(u, bit, on ? bit : 0);
 }
 
@@ -47,12 +47,12 @@ static int set_gcmd(struct unit *u, uint32_t bit, bool on)
 static void event_init(struct unit *u, uint32_t control, unsigned int line,
 		       bool on)
 {
-	unit_write(u, control, 4, VTD_ECTL_IM);
-	unit_write(u, control + 4, 4, line);
-	unit_write(u, control + 8, 4, MESSAGE_ADDR);
-	unit_write(u, control + 12, 4, 0);
+	vtd_unit_write(u, control, 4, VTD_ECTL_IM);
+	vtd_unit_write(u, control + 4, 4, line);
+	vtd_unit_write(u, control + 8, 4, MESSAGE_ADDR);
+	vtd_unit_write(u, control + 12, 4, 0);
 	if (on)
-		unit_write(u, control, 4, 0);
+		vtd_unit_write(u, control, 4, 0);
 }
 
 /* What another has left running: translation, queue, events. */
@@ -66,12 +66,12 @@ static int reset(struct unit *u)
 	event_init(u, VTD_IECTL, VTD_DRV_LINE_INVALIDATION, false);
 	if (u->feat.prq)
 		event_init(u, VTD_PECTL, VTD_DRV_LINE_PAGE_REQUEST, false);
-	u->gcmd = (uint32_t)unit_read(u, VTD_GSTS, 4) & stay;
+	u->gcmd = (uint32_t)vtd_unit_read(u, VTD_GSTS, 4) & stay;
 	for (unsigned int i = 31; i > 22 && !rc; i--) {
 		if (u->gcmd & BIT_ULL(i))
 			rc = set_gcmd(u, (uint32_t)BIT_ULL(i), false);
 	}
-	fault_reset(u);
+	vtd_fault_reset(u);
 	return rc;
 }
 
@@ -93,9 +93,9 @@ static int set_root(struct unit *u)
 {
 	uint64_t mode = u->feat.scalable ? VTD_TTM_SCALABLE : VTD_TTM_LEGACY;
 
-	unit_write(u, VTD_RTADDR, 8,
-		   u->root.pa | field_prep(VTD_RTADDR_TTM, mode));
-	unit_write(u, VTD_GCMD, 4, u->gcmd | VTD_GCMD_SRTP);
+	vtd_unit_write(u, VTD_RTADDR, 8,
+		       u->root.pa | field_prep(VTD_RTADDR_TTM, mode));
+	vtd_unit_write(u, VTD_GCMD, 4, u->gcmd | VTD_GCMD_SRTP);
 	return wait_gsts(u, VTD_GCMD_SRTP, VTD_GCMD_SRTP);
 }
 
@@ -110,7 +110,7 @@ static int enable(struct unit *u)
 		rc = forget_all(u);
 	if (rc)
 		return rc;
-	u->port.ops->irq(u->port.ctx, VTD_DRV_LINE_FAULT, fault_handle, u);
+	u->port.ops->irq(u->port.ctx, VTD_DRV_LINE_FAULT, vtd_fault_handle, u);
 	event_init(u, VTD_FECTL, VTD_DRV_LINE_FAULT, true);
 	return set_gcmd(u, VTD_GCMD_TE, true);
 }
@@ -185,28 +185,37 @@ static void unit_destroy(struct core_iommu *iommu)
 	struct unit *u = to_unit(iommu);
 
 	disable(u);
-	queue_fini(u);
-	tables_fini(u);
+	vtd_queue_fini(u);
+	vtd_tables_fini(u);
 	locks_fini(u);
 	free(u);
+}
+
+static void unit_stats(struct core_iommu *iommu, struct core_iommu_stats *stats)
+{
+	struct unit *u = to_unit(iommu);
+
+	hostq_read_stats(&u->q, stats);
+	stats->quarantines = __atomic_load_n(&u->quarantines, __ATOMIC_RELAXED);
 }
 
 static const struct core_iommu_ops unit_ops = {
 	.name = "vtd",
 	.hw_info = unit_hw_info,
 	.capabilities = unit_capabilities,
-	.device_add = device_add,
-	.device_remove = device_remove,
+	.device_add = vtd_device_add,
+	.device_remove = vtd_device_remove,
 	.reserved = unit_reserved,
-	.domain_alloc = domain_alloc,
-	.nested_alloc = nested_alloc,
-	.nested_ops = &nested_ops,
-	.block = device_block,
-	.device_reset = device_reset,
+	.domain_alloc = vtd_domain_alloc,
+	.nested_alloc = vtd_nested_alloc,
+	.nested_ops = &vtd_nested_ops,
+	.block = vtd_device_block,
+	.device_reset = vtd_device_reset,
+	.stats = unit_stats,
 	.destroy = unit_destroy,
 };
 
-bool unit_is_ours(const struct core_iommu *iommu)
+bool vtd_unit_is_ours(const struct core_iommu *iommu)
 {
 	return iommu->ops == &unit_ops;
 }
@@ -217,19 +226,19 @@ static int bring_up(struct unit *u)
 
 	rc = reset(u);
 	if (!rc)
-		rc = tables_init(u);
+		rc = vtd_tables_init(u);
 	if (rc)
 		return rc;
-	rc = queue_init(u);
+	rc = vtd_queue_init(u);
 	if (rc)
 		goto out_tables;
 	rc = enable(u);
 	if (!rc)
 		return 0;
 	disable(u);
-	queue_fini(u);
+	vtd_queue_fini(u);
 out_tables:
-	tables_fini(u);
+	vtd_tables_fini(u);
 	return rc;
 }
 
@@ -247,7 +256,7 @@ int vtd_drv_create(const struct vtd_drv_config *config,
 	u->cfg = *config;
 	if (!u->cfg.timeout_ms)
 		u->cfg.timeout_ms = TIMEOUT_MS_DEFAULT;
-	rc = features_read(u);
+	rc = vtd_features_read(u);
 	if (rc) {
 		free(u);
 		return rc;
@@ -265,22 +274,4 @@ int vtd_drv_create(const struct vtd_drv_config *config,
 	locks_fini(u);
 	free(u);
 	return rc;
-}
-
-void vtd_drv_read_stats(struct core_iommu *iommu, struct vtd_drv_stats *stats)
-{
-	struct unit *u = to_unit(iommu);
-	struct hostq_stats q;
-
-	hostq_read_stats(&u->q, &q);
-	*stats = (struct vtd_drv_stats){
-		.batches = q.batches,
-		.timeouts = q.timeouts,
-		.searches = q.searches,
-		.illegal = q.illegal,
-		.aborts = q.aborts,
-		.quarantines =
-			__atomic_load_n(&u->quarantines, __ATOMIC_RELAXED),
-		.faults = __atomic_load_n(&u->faults, __ATOMIC_RELAXED),
-	};
 }

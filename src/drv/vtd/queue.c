@@ -27,14 +27,15 @@ static unsigned int index_shift(const struct hostq *q)
 
 static uint32_t qi_consumed(struct hostq *q)
 {
-	uint64_t head = unit_read(unit_of(q), VTD_IQH, 8) & VTD_IQ_INDEX;
+	uint64_t head = vtd_unit_read(unit_of(q), VTD_IQH, 8) & VTD_IQ_INDEX;
 
 	return (uint32_t)(head >> index_shift(q)) & q->indices;
 }
 
 static void qi_doorbell(struct hostq *q)
 {
-	unit_write(unit_of(q), VTD_IQT, 8, (uint64_t)q->prod << index_shift(q));
+	vtd_unit_write(unit_of(q), VTD_IQT, 8,
+		       (uint64_t)q->prod << index_shift(q));
 }
 
 static uint64_t status_pa(const struct unit *u, uint32_t nth)
@@ -79,7 +80,7 @@ static uint32_t first_aborted(const struct hostq *q,
 static void take_ite(struct hostq *q, struct hostq_batch *b)
 {
 	struct unit *u = unit_of(q);
-	uint64_t record = unit_read(u, VTD_IQERCD, 8);
+	uint64_t record = vtd_unit_read(u, VTD_IQERCD, 8);
 	uint32_t at = hostq_sub(q, qi_consumed(q), b->first);
 	uint64_t sid = field_get(VTD_IQERCD_ITESID, record);
 	bool known = b->failed;
@@ -93,13 +94,13 @@ static void take_ite(struct hostq *q, struct hostq_batch *b)
 		b->limit = first_aborted(q, b, b->limit);
 		b->named = sid ? sid : HOSTQ_NO_SID;
 	}
-	unit_write(u, VTD_FSTS, 4, VTD_FSTS_ITE);
+	vtd_unit_write(u, VTD_FSTS, 4, VTD_FSTS_ITE);
 }
 
 static void take_iqe(struct hostq *q, struct hostq_batch *b)
 {
 	struct unit *u = unit_of(q);
-	uint64_t record = unit_read(u, VTD_IQERCD, 8);
+	uint64_t record = vtd_unit_read(u, VTD_IQERCD, 8);
 	uint32_t at = hostq_sub(q, qi_consumed(q), b->first);
 
 	switch (field_get(VTD_IQERCD_IQEI, record)) {
@@ -115,13 +116,13 @@ static void take_iqe(struct hostq *q, struct hostq_batch *b)
 		hostq_kill(q, "the queue is not set up as hardware sees it");
 	}
 	if (!q->dead)
-		unit_write(u, VTD_FSTS, 4, VTD_FSTS_IQE);
+		vtd_unit_write(u, VTD_FSTS, 4, VTD_FSTS_IQE);
 }
 
 static void take_ice(struct hostq *q, struct hostq_batch *b)
 {
 	struct unit *u = unit_of(q);
-	uint64_t record = unit_read(u, VTD_IQERCD, 8);
+	uint64_t record = vtd_unit_read(u, VTD_IQERCD, 8);
 	uint64_t sid = field_get(VTD_IQERCD_ICESID, record);
 
 	logger_log(q->logger, LOGGER_WARN,
@@ -130,12 +131,12 @@ static void take_ice(struct hostq *q, struct hostq_batch *b)
 	b->refused = true;
 	if (!b->failed)
 		b->named = sid ? sid : HOSTQ_NO_SID;
-	unit_write(u, VTD_FSTS, 4, VTD_FSTS_ICE);
+	vtd_unit_write(u, VTD_FSTS, 4, VTD_FSTS_ICE);
 }
 
 static bool qi_error(struct hostq *q, struct hostq_batch *b)
 {
-	uint64_t fsts = unit_read(unit_of(q), VTD_FSTS, 4);
+	uint64_t fsts = vtd_unit_read(unit_of(q), VTD_FSTS, 4);
 
 	if (fsts & VTD_FSTS_IQE)
 		take_iqe(q, b);
@@ -157,7 +158,7 @@ static bool qi_complete(struct hostq *q, struct hostq_batch *b)
 		return true;
 	if (!is_written(unit_of(q), b->syncs, b->seq))
 		return false;
-	fsts = unit_read(unit_of(q), VTD_FSTS, 4);
+	fsts = vtd_unit_read(unit_of(q), VTD_FSTS, 4);
 	return !(fsts & (VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE));
 }
 
@@ -177,16 +178,18 @@ static void qi_stop(struct hostq *q)
 
 	for (unsigned int i = 0; root && i < u->root.size / sizeof(*root); i++)
 		__atomic_store_n(&root[i].raw, 0, __ATOMIC_RELAXED);
-	unit_write(u, VTD_RTADDR, 8,
-		   u->root.pa | field_prep(VTD_RTADDR_TTM, mode));
-	unit_write(u, VTD_GCMD, 4, u->gcmd | VTD_GCMD_SRTP);
+	vtd_unit_write(u, VTD_RTADDR, 8,
+		       u->root.pa | field_prep(VTD_RTADDR_TTM, mode));
+	vtd_unit_write(u, VTD_GCMD, 4, u->gcmd | VTD_GCMD_SRTP);
 	if (u->feat.root_forgets)
 		return;
-	unit_write(u, VTD_GCMD, 4, u->gcmd & ~(uint32_t)VTD_GCMD_QIE);
-	unit_write(u, VTD_CCMD, 8,
-		   VTD_CCMD_ICC | field_prep(VTD_CCMD_CIRG, VTD_GRAN_GLOBAL));
-	unit_write(u, iro + VTD_IOTLB, 8,
-		   VTD_IOTLB_IVT | field_prep(VTD_IOTLB_IIRG, VTD_GRAN_GLOBAL));
+	vtd_unit_write(u, VTD_GCMD, 4, u->gcmd & ~(uint32_t)VTD_GCMD_QIE);
+	vtd_unit_write(u, VTD_CCMD, 8,
+		       VTD_CCMD_ICC |
+			       field_prep(VTD_CCMD_CIRG, VTD_GRAN_GLOBAL));
+	vtd_unit_write(u, iro + VTD_IOTLB, 8,
+		       VTD_IOTLB_IVT |
+			       field_prep(VTD_IOTLB_IIRG, VTD_GRAN_GLOBAL));
 }
 
 static const struct hostq_ops queue_ops = {
@@ -209,7 +212,7 @@ static unsigned int page_lg2(const struct hostq *q)
 	return q->dwords == 4 ? 7 : 8;
 }
 
-int queue_init(struct unit *u)
+int vtd_queue_init(struct unit *u)
 {
 	unsigned int lg2 =
 		u->cfg.queue_lg2 ? u->cfg.queue_lg2 : QUEUE_LG2_DEFAULT;
@@ -233,14 +236,14 @@ int queue_init(struct unit *u)
 		hostmem_free(&u->port, &u->status);
 		return rc;
 	}
-	unit_write(u, VTD_IQT, 8, 0);
-	unit_write(u, VTD_IQA, 8,
-		   q->mem.pa | (u->feat.wide ? VTD_IQA_DW : 0) |
-			   (lg2 - page_lg2(q)));
+	vtd_unit_write(u, VTD_IQT, 8, 0);
+	vtd_unit_write(u, VTD_IQA, 8,
+		       q->mem.pa | (u->feat.wide ? VTD_IQA_DW : 0) |
+			       (lg2 - page_lg2(q)));
 	return 0;
 }
 
-void queue_fini(struct unit *u)
+void vtd_queue_fini(struct unit *u)
 {
 	hostq_fini(&u->q);
 	hostmem_free(&u->port, &u->status);
@@ -248,10 +251,10 @@ void queue_fini(struct unit *u)
 
 static void mark_silent(struct hostinv *h, uint32_t sid)
 {
-	master_mark(unit_of(h->q), sid);
+	vtd_master_mark(unit_of(h->q), sid);
 }
 
-void unit_inv(struct hostinv *h, struct unit *u)
+void vtd_unit_inv(struct hostinv *h, struct unit *u)
 {
 	hostinv_start(h, &u->q, mark_silent);
 }

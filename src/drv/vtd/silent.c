@@ -8,18 +8,18 @@
  */
 #include "drv/vtd/unit.h"
 
-void master_mark(struct unit *u, uint32_t sid)
+void vtd_master_mark(struct unit *u, uint32_t sid)
 {
 	struct master *m;
 
 	pthread_mutex_lock(&u->quarantine.lock);
-	m = master_find(u, sid);
+	m = vtd_master_find(u, sid);
 	if (m)
 		quarantine_mark(&u->quarantine, &m->culprit);
 	pthread_mutex_unlock(&u->quarantine.lock);
 }
 
-void masters_quarantine(struct unit *u)
+void vtd_masters_quarantine(struct unit *u)
 {
 	struct itree_node *node;
 
@@ -34,7 +34,7 @@ void masters_quarantine(struct unit *u)
 			   "vtd: device %#x does not answer invalidations; its "
 			   "ATS is off",
 			   m->sid);
-		tables_set_ats(m, false);
+		vtd_tables_set_ats(m, false);
 		__atomic_add_fetch(&u->quarantines, 1, __ATOMIC_RELAXED);
 	}
 }
@@ -61,7 +61,7 @@ static void quarantine_layer(struct layer *l)
 		struct did *d = container_of(link, struct did, link);
 
 		pthread_mutex_lock(&d->unit->cfg_lock);
-		masters_quarantine(d->unit);
+		vtd_masters_quarantine(d->unit);
 		pthread_mutex_unlock(&d->unit->cfg_lock);
 	}
 }
@@ -82,8 +82,8 @@ static void mark_guest(struct domain *d)
 	pthread_rwlock_unlock(&d->layer.lock);
 }
 
-void guest_charge(struct domain *d, struct unit *u, uint64_t sid,
-		  uint32_t timeouts)
+void vtd_guest_charge(struct domain *d, struct unit *u, uint64_t sid,
+		      uint32_t timeouts)
 {
 	struct quarantine *home = &d->home->quarantine;
 	struct master *m = NULL;
@@ -94,13 +94,13 @@ void guest_charge(struct domain *d, struct unit *u, uint64_t sid,
 	pthread_mutex_unlock(&home->lock);
 	pthread_mutex_lock(&u->quarantine.lock);
 	if (sid != HOSTQ_NO_SID)
-		m = master_find(u, (uint32_t)sid);
+		m = vtd_master_find(u, (uint32_t)sid);
 	quarantine_charge(&u->quarantine, m ? &m->culprit : NULL, timeouts);
 	pthread_mutex_unlock(&u->quarantine.lock);
 	if (over)
 		mark_guest(d);
 	pthread_mutex_lock(&u->cfg_lock);
-	masters_quarantine(u);
+	vtd_masters_quarantine(u);
 	pthread_mutex_unlock(&u->cfg_lock);
 }
 
@@ -124,7 +124,7 @@ static bool has_spent_guest(struct master *m)
 	return over;
 }
 
-void master_forgive(struct master *m)
+void vtd_master_forgive(struct master *m)
 {
 	struct unit *u = m->unit;
 

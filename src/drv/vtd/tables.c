@@ -22,7 +22,7 @@ static void store(le64 *dw, uint64_t value)
 	__atomic_store_n(&dw->raw, le64_make(value).raw, __ATOMIC_RELEASE);
 }
 
-int tables_init(struct unit *u)
+int vtd_tables_init(struct unit *u)
 {
 	u->contexts = alloc_array((size_t)BUSES * 2, sizeof(*u->contexts));
 	if (!u->contexts)
@@ -35,7 +35,7 @@ int tables_init(struct unit *u)
 	return 0;
 }
 
-void tables_fini(struct unit *u)
+void vtd_tables_fini(struct unit *u)
 {
 	for (unsigned int i = 0; i < BUSES * 2; i++) {
 		if (u->contexts[i].host)
@@ -53,7 +53,7 @@ static void root_changed(struct unit *u)
 
 	if (!u->feat.eager)
 		return;
-	unit_inv(&h, u);
+	vtd_unit_inv(&h, u);
 	desc_context_all(d);
 	hostinv_put(&h, d);
 	if (u->feat.scalable) {
@@ -62,7 +62,7 @@ static void root_changed(struct unit *u)
 	}
 	desc_iotlb_all(u, d);
 	hostinv_put(&h, d);
-	hostinv_flush(&h);
+	hostinv_finish(&h);
 }
 
 /* @half: 1 for the upper table of scalable mode */
@@ -140,7 +140,7 @@ static void remove_directory(struct master *m)
 		hostmem_free(&m->unit->port, &m->dir);
 }
 
-int tables_need(struct master *m, uint32_t pasid)
+int vtd_tables_need(struct master *m, uint32_t pasid)
 {
 	uint32_t i = pasid >> VTD_PASID_TABLE_LG2;
 	le64 *dir = m->dir.host;
@@ -155,7 +155,7 @@ int tables_need(struct master *m, uint32_t pasid)
 	return 0;
 }
 
-le64 *tables_entry(const struct master *m, uint32_t pasid)
+le64 *vtd_tables_entry(const struct master *m, uint32_t pasid)
 {
 	const struct core_dma_mem *table;
 
@@ -175,7 +175,7 @@ static void context_changed(struct master *m)
 	uint64_t d[DESC_DWORDS];
 	struct hostinv h;
 
-	unit_inv(&h, u);
+	vtd_unit_inv(&h, u);
 	desc_context(0, m->sid, d);
 	hostinv_put(&h, d);
 	if (u->feat.eager) {
@@ -193,7 +193,7 @@ static void context_changed(struct master *m)
 		desc_iotlb_domain(u, a->did->id, d);
 		hostinv_put(&h, d);
 	}
-	hostinv_flush(&h);
+	hostinv_finish(&h);
 }
 
 static void context_install(struct master *m)
@@ -213,7 +213,7 @@ static void context_install(struct master *m)
 		context_changed(m);
 }
 
-int tables_add(struct master *m)
+int vtd_tables_add(struct master *m)
 {
 	int rc;
 
@@ -222,7 +222,7 @@ int tables_add(struct master *m)
 		return rc;
 	rc = add_directory(m);
 	if (!rc)
-		rc = tables_need(m, 0);
+		rc = vtd_tables_need(m, 0);
 	if (rc) {
 		remove_directory(m);
 		return rc;
@@ -231,7 +231,7 @@ int tables_add(struct master *m)
 	return 0;
 }
 
-void tables_remove(struct master *m)
+void vtd_tables_remove(struct master *m)
 {
 	if (!m->unit->feat.scalable)
 		return;
@@ -255,15 +255,15 @@ static void set_ats_legacy(struct master *m, bool on)
 	did = container_of(n, struct att, node)->did->id;
 	store(&m->context[0],
 	      dw0 | field_prep(VTD_CTX_0_TT, on ? VTD_TT_ALL : 0));
-	unit_inv(&h, u);
+	vtd_unit_inv(&h, u);
 	desc_context(did, m->sid, d);
 	hostinv_put(&h, d);
 	desc_iotlb_domain(u, did, d);
 	hostinv_put(&h, d);
-	hostinv_flush(&h);
+	hostinv_finish(&h);
 }
 
-void tables_set_ats(struct master *m, bool on)
+void vtd_tables_set_ats(struct master *m, bool on)
 {
 	uint64_t bits = VTD_SM_CTX_0_DTE;
 	uint64_t dw0;

@@ -35,8 +35,7 @@
 /* What the capability registers allow */
 struct features {
 	bool scalable;
-	bool wide;   /* 256-bit descriptors */
-	bool second; /* second-stage translation */
+	bool wide; /* 256-bit descriptors */
 	bool nested;
 	bool first5; /* 5-level first stage */
 	bool ats;
@@ -71,7 +70,6 @@ struct unit {
 	struct hostq q;
 	struct core_dma_mem status; /* waits write here */
 	struct core_dma_mem root;
-	uint64_t faults;
 	pthread_mutex_t fault_lock;
 
 	pthread_mutex_t cfg_lock;      /* tables and entries, masters */
@@ -183,75 +181,76 @@ static inline struct domain *layer_tables(struct layer *l)
 }
 
 /* probe.c */
-uint64_t unit_read(const struct unit *u, uint32_t offset, unsigned int size);
-void unit_write(const struct unit *u, uint32_t offset, unsigned int size,
-		uint64_t value);
+uint64_t vtd_unit_read(const struct unit *u, uint32_t offset,
+		       unsigned int size);
+void vtd_unit_write(const struct unit *u, uint32_t offset, unsigned int size,
+		    uint64_t value);
 /* True: @iommu is one of this driver's */
-bool unit_is_ours(const struct core_iommu *iommu);
+bool vtd_unit_is_ours(const struct core_iommu *iommu);
 
 /* features.c: -ENXIO for what this driver cannot use */
-int features_read(struct unit *u);
+int vtd_features_read(struct unit *u);
 
 /* queue.c */
-int queue_init(struct unit *u);
-void queue_fini(struct unit *u);
+int vtd_queue_init(struct unit *u);
+void vtd_queue_fini(struct unit *u);
 /* What is collected here is for @u; devices that do not answer are marked. */
-void unit_inv(struct hostinv *h, struct unit *u);
+void vtd_unit_inv(struct hostinv *h, struct unit *u);
 
 /* fault.c: a handler of the fault event */
-void fault_handle(void *arg);
+void vtd_fault_handle(void *arg);
 /* What was recorded before is dropped. */
-void fault_reset(struct unit *u);
+void vtd_fault_reset(struct unit *u);
 
 /* tables.c; cfg_lock held */
-int tables_init(struct unit *u);
-void tables_fini(struct unit *u);
-int tables_add(struct master *m); /* its context entry, nothing present */
-void tables_remove(struct master *m);
+int vtd_tables_init(struct unit *u);
+void vtd_tables_fini(struct unit *u);
+int vtd_tables_add(struct master *m); /* its context entry, nothing present */
+void vtd_tables_remove(struct master *m);
 /* Room for the entry of @pasid; -ENOMEM */
-int tables_need(struct master *m, uint32_t pasid);
+int vtd_tables_need(struct master *m, uint32_t pasid);
 /* The entry of @pasid, for which there is room */
-le64 *tables_entry(const struct master *m, uint32_t pasid);
+le64 *vtd_tables_entry(const struct master *m, uint32_t pasid);
 /* DTE, and TT in legacy mode */
-void tables_set_ats(struct master *m, bool on);
+void vtd_tables_set_ats(struct master *m, bool on);
 
 /* entry.c; cfg_lock held. Table 28 of the specification. */
-void entry_install(struct att *a);
+void vtd_entry_install(struct att *a);
 /* Hardware has forgotten @a, and its device what it cached through it. */
-void entry_clear(struct att *a);
-void entry_set_dirty(struct att *a, bool on);
+void vtd_entry_clear(struct att *a);
+void vtd_entry_set_dirty(struct att *a, bool on);
 
 /* attach.c */
-int device_add(struct core_device *dev);
-void device_remove(struct core_device *dev);
-void device_block(struct core_device *dev, uint32_t pasid);
-void device_reset(struct core_device *dev);
-int layer_attach(struct layer *l, struct core_device *dev, uint32_t pasid);
-void layer_init(struct layer *l, const struct core_domain_ops *ops);
-void layer_fini(struct layer *l);
+int vtd_device_add(struct core_device *dev);
+void vtd_device_remove(struct core_device *dev);
+void vtd_device_block(struct core_device *dev, uint32_t pasid);
+void vtd_device_reset(struct core_device *dev);
+int vtd_layer_attach(struct layer *l, struct core_device *dev, uint32_t pasid);
+void vtd_layer_init(struct layer *l, const struct core_domain_ops *ops);
+void vtd_layer_fini(struct layer *l);
 /* quarantine.lock or cfg_lock held */
-struct master *master_find(struct unit *u, uint32_t sid);
+struct master *vtd_master_find(struct unit *u, uint32_t sid);
 
 /* silent.c: devices that do not answer */
 /* cfg_lock held */
-void masters_quarantine(struct unit *u);
+void vtd_masters_quarantine(struct unit *u);
 /* No lock held. What a guest under @d asked for has cost @timeouts of @u. */
-void guest_charge(struct domain *d, struct unit *u, uint64_t sid,
-		  uint32_t timeouts);
-void master_mark(struct unit *u, uint32_t sid);
-void master_forgive(struct master *m);
+void vtd_guest_charge(struct domain *d, struct unit *u, uint64_t sid,
+		      uint32_t timeouts);
+void vtd_master_mark(struct unit *u, uint32_t sid);
+void vtd_master_forgive(struct master *m);
 
 /* domain.c, nested.c, inval.c */
-int domain_alloc(struct core_device *dev, uint32_t flags,
-		 struct core_domain **out);
-int nested_alloc(struct core_device *dev, struct core_domain *parent,
-		 uint32_t flags, const struct core_user_data *data,
-		 struct core_domain **out);
-extern const struct core_domain_ops nested_ops;
+int vtd_domain_alloc(struct core_device *dev, uint32_t flags,
+		     struct core_domain **out);
+int vtd_nested_alloc(struct core_device *dev, struct core_domain *parent,
+		     uint32_t flags, const struct core_user_data *data,
+		     struct core_domain **out);
+extern const struct core_domain_ops vtd_nested_ops;
 /* Can @dev be attached to @d? -EINVAL */
-int domain_fits(const struct domain *d, const struct core_device *dev);
+int vtd_domain_fits(const struct domain *d, const struct core_device *dev);
 /* -EINVAL: hardware cannot do what @n asks for */
-int nested_fits(const struct nested *n, const struct core_device *dev);
-int nested_invalidate(struct core_domain *core, struct core_inval *inv);
+int vtd_nested_fits(const struct nested *n, const struct core_device *dev);
+int vtd_nested_invalidate(struct core_domain *core, struct core_inval *inv);
 
 #endif
