@@ -160,7 +160,8 @@ int access_look(struct run *run, uint32_t sid, uint64_t iova, uint32_t flags,
 	*tr = (struct nestfd_translation){ .size = sizeof(*tr) };
 	start = replay_clock_ns();
 	rc = nestfd_translate(stream->dev, iova, NESTFD_NO_PASID, flags, tr);
-	run->report->translate_ns += replay_clock_ns() - start;
+	if (!(flags & NESTFD_TRANSLATE_QUIET))
+		run->report->translate_ns += replay_clock_ns() - start;
 	return rc ? run_fail(run, rc, "translating: %s", strerror(-rc)) : 0;
 }
 
@@ -180,10 +181,14 @@ static void count_cache(struct run *run, const struct trace_translation *t,
 			  "expected a hit, as in the recording");
 }
 
-static bool as_expected(const struct run *run,
-			const struct replay_expected *expected, uint64_t pa,
+static bool as_expected(struct run *run, const void *what,
 			const struct nestfd_translation *tr)
 {
+	const struct replay_expected *expected = what;
+	uint64_t pa = 0;
+
+	if (world_pa(run->world, expected->pa, &pa))
+		return false;
 	if (tr->result == NESTFD_BYPASSED && expected->untranslated)
 		return tr->pa == pa;
 	return tr->result == NESTFD_TRANSLATED && tr->pa == pa &&
@@ -195,29 +200,50 @@ static bool as_expected(const struct run *run,
 		tr->page_lg2 == expected->page_lg2);
 }
 
+/* A first look, which leaves nothing behind, finds what has to be mended. */
+static int look_and_mend(struct run *run, const struct mend *m,
+			 struct culprit *c, struct nestfd_translation *tr)
+{
+	int rc = 0;
+
+	if (run->arch->forget)
+		rc = mend(run, m, c, tr);
+	if (rc)
+		return rc;
+	return access_look(run, m->stream, m->iova,
+			   m->flags & ~NESTFD_TRANSLATE_QUIET, c, tr);
+}
+
 int access_translate(struct run *run, const struct trace_translation *t)
 {
 	struct replay_expected expected = { .pa = t->pa, .perm = t->perm };
+	struct mend m = {
+		.stream = t->stream,
+		.iova = t->iova,
+		.right = as_expected,
+		.expected = &expected,
+	};
 	struct nestfd_translation tr;
 	struct culprit c;
-	uint32_t flags;
 	uint64_t pa = 0;
 	int rc = run->arch->expect(run, t, &expected);
 
 	if (rc)
 		return rc;
-	flags = expected.perm == TRACE_PERM_W ? NESTFD_DMA_WRITE : 0;
-	rc = access_look(run, t->stream, t->iova, flags, &c, &tr);
+	m.flags = expected.perm == TRACE_PERM_W ? NESTFD_DMA_WRITE : 0;
+	m.flags |= NESTFD_TRANSLATE_QUIET;
+	rc = look_and_mend(run, &m, &c, &tr);
 	if (rc)
 		return rc;
 	run->report->translated++;
 	count_cache(run, t, &tr, &c);
-	if (!world_pa(run->world, expected.pa, &pa) &&
-	    as_expected(run, &expected, pa, &tr))
+	if (as_expected(run, &expected, &tr)) {
 		access_exercise(run, &c, expected.pa,
 				expected.perm ? expected.perm : TRACE_PERM_R);
-	else
-		wrong_translation(run, &c, &expected, pa, &tr);
+		return 0;
+	}
+	world_pa(run->world, expected.pa, &pa);
+	wrong_translation(run, &c, &expected, pa, &tr);
 	return 0;
 }
 

@@ -10,6 +10,8 @@ const struct replay_arch *replay_arch_of(const struct trace_meta *meta)
 	switch (meta->iommu) {
 	case TRACE_SMMUV3:
 		return &replay_smmuv3;
+	case TRACE_VTD:
+		return &replay_vtd;
 	default:
 		return NULL;
 	}

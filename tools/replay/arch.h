@@ -86,13 +86,21 @@ struct replay_arch {
 		     uint64_t value);
 	/* A line that not every architecture has; -ENOENT: nor has this one */
 	int (*event)(struct run *run, const struct trace_event *ev);
+	/* NULL: a structure has come into memory; a device passes through */
+	void (*stored)(struct run *run, const struct trace_event *ev);
+	void (*passes)(struct run *run, uint32_t stream);
+	/*
+	 * NULL: invalidate by a command of our own what is cached of an
+	 * address: its leaf, or all in front of it as well.
+	 */
+	int (*forget)(struct run *run, uint32_t stream, uint64_t iova,
+		      bool leaf);
 	int (*expect)(struct run *run, const struct trace_translation *t,
 		      struct replay_expected *expected);
 
 	/* The queue */
 	bool wraps; /* its indices have a bit more, which says so */
 	uint32_t tail_register;
-	unsigned int tail_shift; /* of an index in that register */
 	unsigned int (*opcode)(uint64_t word0); /* below 256 */
 	uint64_t (*word_of)(unsigned int opcode);
 	void (*command_text)(const uint64_t *words, char *text, size_t size);
@@ -125,6 +133,7 @@ struct replay_arch {
 };
 
 extern const struct replay_arch replay_smmuv3;
+extern const struct replay_arch replay_vtd;
 
 /* NULL: cannot be replayed */
 const struct replay_arch *replay_arch_of(const struct trace_meta *meta);

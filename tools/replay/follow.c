@@ -51,15 +51,15 @@ static int store(struct run *run, uint64_t addr, const uint64_t *words,
 	return 0;
 }
 
-void run_expect_register(struct run *run, uint32_t offset, uint32_t mask,
-			 uint32_t expected)
+void run_expect_register(struct run *run, uint32_t offset, unsigned int bytes,
+			 uint64_t mask, uint64_t expected)
 {
-	uint32_t got = world_read32(run->world, offset);
+	uint64_t got = run->world->ops->read(run->world, offset, bytes);
 
 	if ((got ^ expected) & mask)
 		run_wrong(run, WRONG_REGISTER, NULL,
-			  "register %#x is %#x, expected %#x", offset, got,
-			  expected);
+			  "register %#x is %#" PRIx64 ", expected %#" PRIx64,
+			  offset, got, expected);
 }
 
 static int on_register(struct run *run, uint64_t logged, unsigned int bytes,
@@ -74,6 +74,7 @@ static int on_register(struct run *run, uint64_t logged, unsigned int bytes,
 
 static int on_snapshot(struct run *run, uint64_t index)
 {
+	run->next_snapshot = index + 1;
 	if (!run->options->snapshots || run->altered)
 		return 0;
 	return snapshot_check(run, index);
@@ -90,6 +91,28 @@ static int on_other(struct run *run, const struct trace_event *ev)
 	return rc;
 }
 
+static int on_record(struct run *run, const struct trace_event *ev)
+{
+	int rc = store(run, ev->record.addr, ev->record.words, ev->record.nr);
+
+	if (!rc && run->arch->stored)
+		run->arch->stored(run, ev);
+	return rc;
+}
+
+static int on_bypass(struct run *run, const struct trace_event *ev)
+{
+	int rc = cmdq_flush(run);
+
+	if (rc)
+		return rc;
+	run->report->bypassed++;
+	if (run->arch->passes)
+		run->arch->passes(run, ev->access.stream);
+	return access_untranslated(run, ev->access.stream, ev->access.iova,
+				   ev->access.write);
+}
+
 static int follow_event(struct run *run, const struct trace_event *ev)
 {
 	switch (ev->type) {
@@ -103,14 +126,11 @@ static int follow_event(struct run *run, const struct trace_event *ev)
 	case TRACE_EV_WORD:
 		return store(run, ev->word.addr, &ev->word.value, 1);
 	case TRACE_EV_RECORD:
-		return store(run, ev->record.addr, ev->record.words,
-			     ev->record.nr);
+		return on_record(run, ev);
 	case TRACE_EV_TRANSLATE:
 		return access_translate(run, &ev->translate);
 	case TRACE_EV_BYPASS:
-		run->report->bypassed++;
-		return access_untranslated(run, ev->access.stream,
-					   ev->access.iova, ev->access.write);
+		return on_bypass(run, ev);
 	default:
 		return on_other(run, ev);
 	}

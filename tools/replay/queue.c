@@ -22,12 +22,15 @@ uint64_t replay_clock_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-void cmdq_set_up(struct run *run, uint64_t base, uint32_t entries)
+void cmdq_set_up(struct run *run, uint64_t base, uint32_t entries,
+		 unsigned int tail_shift)
 {
 	struct cmdq *q = &run->cmdq;
 
 	q->base = base;
 	q->entries = entries;
+	q->tail_shift = tail_shift;
+	q->inserted = 0;
 	q->mask = run->arch->wraps ? 2 * entries - 1 : entries - 1;
 }
 
@@ -155,7 +158,7 @@ static int ring(struct run *run, uint32_t tail)
 	uint64_t start = replay_clock_ns();
 
 	world_write(run->world, run->arch->tail_register, 4,
-		    (uint64_t)tail << run->arch->tail_shift);
+		    (uint64_t)tail << run->cmdq.tail_shift);
 	if (run->options->nr_faults && q->enabled)
 		recover(run, tail);
 	run->report->command_ns += replay_clock_ns() - start;
@@ -237,7 +240,7 @@ int cmdq_place(struct run *run, uint64_t index)
 int cmdq_doorbell(struct run *run, uint32_t tail)
 {
 	struct cmdq *q = &run->cmdq;
-	uint32_t index = tail & q->mask;
+	uint32_t index = (tail + q->inserted) & q->mask;
 
 	run->report->doorbells++;
 	if (index != q->tail) {
@@ -260,6 +263,24 @@ int cmdq_announce(struct run *run, uint32_t tail)
 				"missing");
 	run->report->doorbells++;
 	q->announced = true;
-	q->announced_tail = tail & q->mask;
+	q->announced_tail = (tail + q->inserted) & q->mask;
 	return settle(run);
+}
+
+int cmdq_insert(struct run *run, const uint64_t *words)
+{
+	struct cmdq *q = &run->cmdq;
+	int rc = cmdq_flush(run);
+	void *to;
+
+	if (rc)
+		return rc;
+	to = place_of(run, q->tail);
+	if (!to || !q->enabled || q->announced)
+		return run_fail(run, -EBADMSG,
+				"there is no queue for one more command");
+	memcpy(to, words, run->trace->meta.entry_bytes);
+	q->tail = (q->tail + 1) & q->mask;
+	q->inserted++;
+	return ring(run, q->tail);
 }

@@ -248,8 +248,8 @@ static int replay_plain(const struct replay_options *o,
 
 static int replay_group(const struct replay_options *o,
 			const struct trace *trace, struct mutation_set *set,
-			unsigned int group, struct total *total,
-			struct trace_error *err)
+			unsigned int group, struct mends *mends,
+			struct total *total, struct trace_error *err)
 {
 	struct report report = { 0 };
 	struct run run;
@@ -257,6 +257,7 @@ static int replay_group(const struct replay_options *o,
 
 	run_init(&run, o, trace, &report);
 	run.altered = set;
+	run.mends = mends;
 	run.group = group;
 	rc = run_follow(&run);
 	*err = run.err;
@@ -269,11 +270,30 @@ static int replay_group(const struct replay_options *o,
 	return rc;
 }
 
+/* What has to be mended without any alteration */
+static int find_mends(const struct replay_options *o, const struct trace *trace,
+		      struct mends *mends, struct trace_error *err)
+{
+	struct replay_options plain = *o;
+	struct report report = { 0 };
+	struct run run;
+	int rc;
+
+	plain.snapshots = false;
+	run_init(&run, &plain, trace, &report);
+	run.mends = mends;
+	rc = run_follow(&run);
+	*err = run.err;
+	report_free(&report);
+	return rc;
+}
+
 static int replay_mutated(const struct replay_options *o,
 			  const struct trace *trace, struct total *total,
 			  struct trace_error *err)
 {
 	const struct replay_arch *arch = replay_arch_of(&trace->meta);
+	struct mends mends = { 0 };
 	struct mutation_set set;
 	int rc;
 
@@ -291,14 +311,17 @@ static int replay_mutated(const struct replay_options *o,
 		snprintf(err->text, sizeof(err->text), "no memory");
 		return rc;
 	}
+	if (arch->forget)
+		rc = find_mends(o, trace, &mends, err);
 	for (unsigned int i = 0; i < set.groups && !rc; i++)
-		rc = replay_group(o, trace, &set, i, total, err);
+		rc = replay_group(o, trace, &set, i, &mends, total, err);
 	total->wrong += set.nobodys;
 	if (!rc && o->json)
 		json_array_append_new(total->list, mutation_json(o, &set));
 	else if (!rc)
 		mutation_text(o, trace, &set);
 	mutation_free(&set);
+	free(mends.lines);
 	return rc;
 }
 

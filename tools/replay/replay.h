@@ -42,12 +42,16 @@ enum wrong_kind {
 
 /* What QEMU does differently from the architecture; counted, never silent. */
 enum deviation {
-	DEV_IPA_OFFSET,	 /* the IPA of a stage-2 fault with its offset */
-	DEV_S2_CLEAR,	 /* stage-2 fault of a stage-1 table: S2=0 */
-	DEV_WALK_EABT,	 /* a table beyond the OAS: F_WALK_EABT */
-	DEV_ADDR_SIZE,	 /* F_ACCESS or F_PERMISSION before F_ADDR_SIZE */
-	DEV_INPUT_RANGE, /* stage-2 input beyond the IAS: no event */
-	DEV_INTERRUPT,	 /* an interrupt for each record */
+	DEV_IPA_OFFSET,	   /* the IPA of a stage-2 fault with its offset */
+	DEV_S2_CLEAR,	   /* stage-2 fault of a stage-1 table: S2=0 */
+	DEV_WALK_EABT,	   /* a table beyond the OAS: F_WALK_EABT */
+	DEV_ADDR_SIZE,	   /* F_ACCESS or F_PERMISSION before F_ADDR_SIZE */
+	DEV_INPUT_RANGE,   /* stage-2 input beyond the IAS: no event */
+	DEV_INTERRUPT,	   /* an interrupt for each record */
+	DEV_UNSEEN_ENTRY,  /* that lets a device pass through */
+	DEV_ADDRESS_WIDTH, /* PASID entries with AW where it is reserved */
+	DEV_KEPT_TABLE,	   /* mend.c */
+	DEV_LEGACY_REASON, /* scalable mode, fault reasons of legacy mode */
 	DEV_COUNT,
 };
 
@@ -124,6 +128,8 @@ struct cmdq {
 	uint32_t tail;	   /* behind the last command placed */
 	uint32_t waiting;  /* placed, not rung */
 	uint32_t deferred; /* doorbells of the recording held back */
+	unsigned int tail_shift;
+	uint32_t inserted; /* commands of our own, before the tail */
 	uint32_t announced_tail;
 	bool announced;
 	uint64_t first_waiting; /* index of a command */
@@ -142,8 +148,17 @@ struct smmuv3_state {
 
 struct vtd_state {
 	bool scalable;
-	bool refused;	 /* the last repeated access, as recorded */
-	uint32_t reason; /* what the recording gave for it */
+	/* of the last access that faulted in the recording */
+	bool refused;	 /* here too */
+	bool pending;	 /* there were faults already */
+	uint32_t reason; /* here */
+	uint64_t irqs;	 /* before */
+};
+
+/* Lines, ascending, at which a guest's mistake was mended (mend.c) */
+struct mends {
+	uint64_t *lines;
+	size_t nr;
 };
 
 struct run {
@@ -153,12 +168,16 @@ struct run {
 	struct world *world;
 	struct report *report;
 	struct mutation_set *altered; /* NULL */
+	struct mends *mends;	      /* NULL */
+	char *held; /* what the checker said of an access that may be mended */
+	bool holding; /* it is not to be told yet */
 	unsigned int group;
 	struct cmdq cmdq;
 	union {
 		struct smmuv3_state smmuv3;
 		struct vtd_state vtd;
 	};
+	size_t next_snapshot;
 	uint64_t line;
 	bool progress;
 	struct trace_error err;
@@ -185,12 +204,16 @@ uint64_t report_wrong(const struct report *report);
 void report_free(struct report *report);
 
 /* queue.c */
-void cmdq_set_up(struct run *run, uint64_t base, uint32_t entries);
+/* @tail_shift: of an index in the tail register */
+void cmdq_set_up(struct run *run, uint64_t base, uint32_t entries,
+		 unsigned int tail_shift);
 int cmdq_place(struct run *run, uint64_t index);
 /* The commands before it, or (announce) those that follow, are rung in. */
 int cmdq_doorbell(struct run *run, uint32_t tail);
 int cmdq_announce(struct run *run, uint32_t tail);
 int cmdq_flush(struct run *run);
+/* One that is not the recording's, consumed at once */
+int cmdq_insert(struct run *run, const uint64_t *words);
 
 /* access.c */
 int access_translate(struct run *run, const struct trace_translation *t);
@@ -210,13 +233,31 @@ const char *access_result(enum nestfd_result result);
  */
 int access_refused(struct run *run, struct culprit *c, int *answer);
 
+/* mend.c */
+struct mend {
+	uint32_t stream;
+	uint64_t iova;
+	uint32_t flags;
+	bool (*right)(struct run *run, const void *expected,
+		      const struct nestfd_translation *tr);
+	const void *expected;
+	bool refusal; /* refused for another reason is not to be mended */
+};
+
+/*
+ * The answer to an access, in *@tr; only for an architecture that can forget.
+ * @mend->flags has NESTFD_TRANSLATE_QUIET.
+ */
+int mend(struct run *run, const struct mend *mend, struct culprit *c,
+	 struct nestfd_translation *tr);
+
 /* snapshot.c */
 int snapshot_check(struct run *run, size_t snapshot);
 
 /* follow.c */
 int run_follow(struct run *run);
-void run_expect_register(struct run *run, uint32_t offset, uint32_t mask,
-			 uint32_t expected);
+void run_expect_register(struct run *run, uint32_t offset, unsigned int bytes,
+			 uint64_t mask, uint64_t expected);
 
 /* smmuv3_fault.c: after an F line */
 int smmuv3_fault(struct run *run);

@@ -154,7 +154,7 @@ static void note_register(struct run *run, uint32_t offset, uint64_t value)
 	switch (offset) {
 	case REG_CMDQ_BASE:
 		cmdq_set_up(run, value & QUEUE_BASE_ADDR,
-			    1u << (value & QUEUE_BASE_LOG2));
+			    1u << (value & QUEUE_BASE_LOG2), 0);
 		break;
 	case REG_EVENTQ_BASE:
 		s->eventq_base = value & QUEUE_BASE_ADDR;
@@ -205,7 +205,8 @@ static int write_register(struct run *run, uint32_t logged, unsigned int bytes,
 		value = event_cons(run, (uint32_t)value);
 	world_write(run->world, offset, bytes, value);
 	if (offset == REG_CR0)
-		run_expect_register(run, REG_CR0ACK, CR0_MASK, (uint32_t)value);
+		run_expect_register(run, REG_CR0ACK, 4, CR0_MASK,
+				    (uint32_t)value);
 	return 0;
 }
 
@@ -268,7 +269,7 @@ static int on_event(struct run *run, const struct trace_event *ev)
 		return 0;
 	case TRACE_EV_GERROR:
 		rc = cmdq_flush(run);
-		run_expect_register(run, REG_GERROR, UINT32_MAX,
+		run_expect_register(run, REG_GERROR, 4, UINT32_MAX,
 				    (uint32_t)ev->gerror.now);
 		return rc;
 	case TRACE_EV_ERROR:

@@ -24,6 +24,11 @@ const char *const deviation_names[DEV_COUNT] = {
 	[DEV_WALK_EABT] = "records F_WALK_EABT for a table beyond the OAS",
 	[DEV_ADDR_SIZE] = "lets F_ACCESS and F_PERMISSION win over F_ADDR_SIZE",
 	[DEV_INPUT_RANGE] = "records nothing for stage-2 input beyond the IAS",
+	[DEV_UNSEEN_ENTRY] = "does not log the entry that lets a device pass",
+	[DEV_ADDRESS_WIDTH] =
+		"takes PASID entries with AW without SSTS, which we add",
+	[DEV_KEPT_TABLE] = "keeps no tables, and Linux frees one with IH=1",
+	[DEV_LEGACY_REASON] = "records fault reasons 5 and 6 in scalable mode",
 	[DEV_INTERRUPT] = "interrupts for a record in a queue not empty",
 };
 

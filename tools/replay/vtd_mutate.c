@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+/* Altering a VT-d unit's invalidations: IOTLB and PASID-based IOTLB. */
+#include "replay.h"
+#include "trace/vtd.h"
+#include "vtd.h"
+
+#define TYPE_IOTLB     0x2
+#define TYPE_WAIT      0x5
+#define TYPE_PIOTLB    0x6
+#define BY_PAGE	       3 /* G, of both */
+#define W0_G(w)	       ((w)[0] >> 4 & 3)
+#define W0_DID_SHIFT   16
+#define W0_PASID_SHIFT 32
+#define W1_AM(w)       ((w)[1] & 0x3f)
+#define W1_ADDR	       0xfffffffffffff000ull
+#define PAGE_LG2       12
+#define LARGE_LEAF_LG2 21 /* 2 MiB */
+
+static bool is_iotlb(const uint64_t *w)
+{
+	unsigned int type = vtd_command_type(w[0]);
+
+	return type == TYPE_IOTLB || type == TYPE_PIOTLB;
+}
+
+static bool by_page(const uint64_t *w)
+{
+	return is_iotlb(w) && W0_G(w) == BY_PAGE;
+}
+
+static unsigned int leaf_lg2(const uint64_t *w)
+{
+	(void)w;
+	return LARGE_LEAF_LG2;
+}
+
+static uint64_t length(const uint64_t *w)
+{
+	unsigned int lg2 = (unsigned int)W1_AM(w) + PAGE_LG2;
+
+	return lg2 < 64 ? 1ull << lg2 : 0;
+}
+
+/* Address bits below the mask are ignored (6.5.2.3, 6.5.2.4). */
+static struct mutation_range named(const uint64_t *w)
+{
+	struct mutation_range range = { 0, UINT64_MAX };
+
+	if (!by_page(w) || !length(w))
+		return range;
+	range.first = w[1] & W1_ADDR & ~(length(w) - 1);
+	range.last = range.first + (length(w) - 1);
+	return range;
+}
+
+/* Either half of a range; one page cannot shrink: it moves. */
+static bool narrow(uint64_t *w, uint64_t *rng)
+{
+	if (!by_page(w) || !length(w))
+		return false;
+	if (!W1_AM(w)) {
+		w[1] += length(w);
+		return true;
+	}
+	w[1] &= ~(length(w) - 1) | 0x7f; /* AM and IH stay */
+	w[1]--;
+	if (mutation_draw(rng) & 1)
+		w[1] += length(w);
+	return true;
+}
+
+/* False: this kind has nothing to alter here; @rng may have moved on. */
+static bool alter(enum mutation_kind kind, uint64_t *w, uint64_t *rng)
+{
+	if (!is_iotlb(w))
+		return false;
+	switch (kind) {
+	case MUTATE_DROP: /* a wait that asks for nothing */
+		w[0] = TYPE_WAIT;
+		w[1] = 0;
+		return true;
+	case MUTATE_NARROW:
+		return narrow(w, rng);
+	case MUTATE_DOMAIN:
+		w[0] ^= (1 + mutation_draw(rng) % 255) << W0_DID_SHIFT;
+		return true;
+	case MUTATE_PASID:
+		if (vtd_command_type(w[0]) != TYPE_PIOTLB)
+			return false;
+		w[0] ^= (1 + mutation_draw(rng) % 255) << W0_PASID_SHIFT;
+		return true;
+	default:
+		return false;
+	}
+}
+
+const struct mutation_ops vtd_mutations = {
+	.kinds = 1u << MUTATE_DROP | 1u << MUTATE_NARROW | 1u << MUTATE_DOMAIN |
+		 1u << MUTATE_PASID,
+	.alter = alter,
+	.named = named,
+	.leaf_lg2 = leaf_lg2,
+};
