@@ -186,7 +186,7 @@ static void attach(struct bed *bed, unsigned int d, uint64_t cd)
 
 static bool in_ram(uint64_t gpa, size_t len)
 {
-	return gpa >= RAM && gpa - RAM <= RAM_SIZE - len;
+	return gpa >= RAM && len <= RAM_SIZE && gpa - RAM <= RAM_SIZE - len;
 }
 
 static int ram_read(void *ctx, uint64_t gpa, void *buf, size_t len)

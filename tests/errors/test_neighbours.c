@@ -4,7 +4,6 @@
  * still do: the whole library, driver and modelled hardware.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 
 #include "bed.h"
 #include "cases.h"
+#include "quiet.h"
 
 static uint64_t load(struct bed *bed, unsigned int d, unsigned int n, bool ats)
 {
@@ -145,44 +145,6 @@ static void a_dead_unit_moves_no_data_at_all(void **state)
 
 /* ---- two at once ---- */
 
-struct quiet {
-	struct bed *bed;
-	unsigned int stop;
-	unsigned int rounds;
-	unsigned int wrong;
-};
-
-/* Each page it moves is seen to have moved, by DMA of both kinds. */
-static void *quiet_guest(void *arg)
-{
-	struct quiet *q = arg;
-	struct answer answer;
-	uint64_t value;
-
-	for (; !__atomic_load_n(&q->stop, __ATOMIC_ACQUIRE) || q->rounds < 100;
-	     q->rounds++) {
-		unsigned int n = q->rounds % PAGES;
-		bool moved = q->rounds / PAGES & 1;
-		uint64_t cmds[2][2] = {
-			{ (NEIGHBOUR + 1ULL) << 48 | 0x12,
-			  IOVA(NEIGHBOUR, n) | 1 },
-			{ (VSID_0 + NEIGHBOUR + 0ULL) << 32 | 0x40,
-			  IOVA(NEIGHBOUR, n) },
-		};
-
-		bed_set_leaf(q->bed, NEIGHBOUR, n, moved);
-		bed_array(q->bed, NEIGHBOUR_CTX, cmds, 2, &answer);
-		q->wrong += answer.rc || answer.done != 2 || answer.code;
-		for (int ats = 0; ats < 2; ats++) {
-			value = ~0ULL;
-			q->wrong +=
-				bed_load(q->bed, NEIGHBOUR, n, ats, &value) ||
-				value != n + (moved ? 0x100 : 0);
-		}
-	}
-	return NULL;
-}
-
 static void fail_in_every_way(struct bed *bed, unsigned int round)
 {
 	static struct span span;
@@ -210,21 +172,16 @@ static void fail_in_every_way(struct bed *bed, unsigned int round)
 
 static void two_contexts(enum way way)
 {
-	struct quiet q = { 0 };
-	pthread_t thread;
+	struct quiet q;
 	struct bed bed;
 
 	/* a new guest now and then: one is soon over its budget for good */
 	for (unsigned int guests = 0; guests < 20; guests++) {
 		bed_make(&bed, way);
-		q = (struct quiet){ .bed = &bed };
-		assert_int_equal(pthread_create(&thread, NULL, quiet_guest, &q),
-				 0);
+		quiet_start(&q, &bed, 0);
 		for (unsigned int round = 0; round < 8; round++)
 			fail_in_every_way(&bed, guests * 8 + round);
-		__atomic_store_n(&q.stop, 1, __ATOMIC_RELEASE);
-		pthread_join(thread, NULL);
-		assert_int_equal(q.wrong, 0);
+		quiet_end(&q);
 		bed_end(&bed);
 	}
 }
@@ -251,25 +208,21 @@ static void an_illegal_command_is_its_guests_alone(void **state)
 	uint64_t cmds[3][2] = { { 0x1100000005, 1 },
 				{ 0x1000000005, 1 },
 				{ 0x10, 0 } };
-	struct quiet q = { 0 };
 	struct answer answer;
-	pthread_t thread;
+	struct quiet q;
 	struct bed bed;
 
 	(void)state;
 	bed_make(&bed, WAY_ARRAY);
 	assert_int_equal(nestfd_inject(bed.machine, &ill), 0);
-	q.bed = &bed;
-	assert_int_equal(pthread_create(&thread, NULL, quiet_guest, &q), 0);
+	quiet_start(&q, &bed, 0);
 	for (int i = 0; i < 2000; i++) {
 		bed_array(&bed, GUEST_CTX, cmds, 3, &answer);
 		assert_int_equal(answer.rc, -EIO);
 		assert_int_equal(answer.done, 1);
 		assert_int_equal(answer.code, 1);
 	}
-	__atomic_store_n(&q.stop, 1, __ATOMIC_RELEASE);
-	pthread_join(thread, NULL);
-	assert_int_equal(q.wrong, 0);
+	quiet_end(&q);
 	bed_end(&bed);
 }
 
