@@ -35,6 +35,7 @@ struct nestfd_viommu;
  *	find the command at fault, so that no invalidation is lost
  * @count: nestfd_event_count(): where a counter of the events of such an fd is,
  *	so that a CMD_SYNC needs not ask whether there are any. NULL: poll(2)
+ * @write: answers to an fd that an ioctl returned; NULL: write(2)
  *
  * What nestfd/ext.h adds is asked for once, at creation. A backend that gives
  * error codes (NESTFD_EXT_ERRORS) counts exactly, whatever @exact says; one
@@ -47,6 +48,7 @@ struct nestfd_backend {
 	int (*close)(void *ctx, int fd);
 	bool exact;
 	const uint32_t *(*count)(void *ctx, int fd);
+	ssize_t (*write)(void *ctx, int fd, const void *buf, size_t len);
 };
 
 /**
@@ -102,6 +104,10 @@ enum nestfd_queue {
  *	out. All zero: the best the host allows
  * @events: depth of the event queue, 0 for the default (32768)
  * @queue: how invalidations reach the backend
+ * @pri: the guest may have page requests: IDR0.PRI, if the host has it (and
+ *	@idr, and ATS). What its devices ask for then comes into its PRI queue
+ *	by nestfd_viommu_pump(), and its CMD_PRI_RESP goes back. A stream that
+ *	is given another STE meanwhile is answered Invalid Request by the host
  */
 struct nestfd_viommu_config {
 	size_t size;
@@ -112,6 +118,7 @@ struct nestfd_viommu_config {
 	uint32_t idr[6];
 	uint32_t events;
 	enum nestfd_queue queue;
+	bool pri;
 };
 
 /**
@@ -198,14 +205,20 @@ void nestfd_viommu_write(struct nestfd_viommu *viommu, uint32_t offset,
 int nestfd_viommu_event_fd(struct nestfd_viommu *viommu);
 
 /**
- * nestfd_viommu_pump() - move events from the host into the guest's queue
+ * nestfd_viommu_fault_fd() - likewise for page requests; -1 without PRI
+ */
+int nestfd_viommu_fault_fd(struct nestfd_viommu *viommu);
+
+/**
+ * nestfd_viommu_pump() - move events, and page requests, from the host into the
+ *	guest's queues
  *
  * A CMD_SYNC does so as well before it completes: what a device could have
- * seen abort is in the guest's queue then (IHI 0070 4.7.3). Stops after about @events of the config, however many
- * come meanwhile; the fd is readable then.
+ * seen abort is in the guest's queue then (IHI 0070 4.7.3). Stops after about
+ *@events of the config, however many come meanwhile; the fd is readable then.
  *
- * Return: number of events moved, or a negative errno of the backend; -EPROTO
- * when what it gave is no event.
+ * Return: number of events and page requests moved, or a negative errno of the
+ *backend; -EPROTO when what it gave is no event.
  */
 int nestfd_viommu_pump(struct nestfd_viommu *viommu);
 
@@ -216,6 +229,7 @@ enum nestfd_split {
 	NESTFD_SPLIT_SYNC,  /* a CMD_SYNC that stops the queue (ATC_INV) */
 	NESTFD_SPLIT_ERROR, /* a command was refused */
 	NESTFD_SPLIT_LIMIT, /* 2^19 entries */
+	NESTFD_SPLIT_PRI,   /* a CMD_PRI_RESP */
 	NESTFD_SPLIT_COUNT,
 };
 

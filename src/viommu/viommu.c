@@ -136,14 +136,29 @@ static int pump(struct nestfd_viommu *viommu, bool drop)
 	return total;
 }
 
-int nestfd_viommu_pump(struct nestfd_viommu *viommu)
+static int pump_locked(struct nestfd_viommu *viommu, bool all)
 {
+	int more = 0;
 	int rc;
 
 	pthread_mutex_lock(&viommu->pump_lock);
 	rc = pump(viommu, false);
+	if (all && viommu->ops->pump)
+		more = viommu->ops->pump(viommu);
 	pthread_mutex_unlock(&viommu->pump_lock);
-	return rc;
+	if (rc < 0)
+		return rc;
+	return more < 0 ? more : rc + more;
+}
+
+int nestfd_viommu_pump(struct nestfd_viommu *viommu)
+{
+	return pump_locked(viommu, true);
+}
+
+int nestfd_viommu_fault_fd(struct nestfd_viommu *viommu)
+{
+	return viommu->ops->fault_fd ? viommu->ops->fault_fd(viommu) : -1;
 }
 
 static bool is_readable(const struct nestfd_viommu *viommu)
@@ -166,12 +181,12 @@ void viommu_catch_up(struct nestfd_viommu *viommu)
 	viommu->ioctls = ioctls;
 	if (!viommu->event_count) {
 		if (is_readable(viommu))
-			nestfd_viommu_pump(viommu);
+			pump_locked(viommu, false);
 		return;
 	}
 	if (!told || __atomic_load_n(viommu->event_count, __ATOMIC_ACQUIRE) !=
 			     viommu->pumped)
-		nestfd_viommu_pump(viommu);
+		pump_locked(viommu, false);
 }
 
 void viommu_drop_events(struct nestfd_viommu *viommu)

@@ -27,6 +27,10 @@ struct viommu_ops {
 	/* One record of the event queue, already checked for its length */
 	bool (*event)(struct nestfd_viommu *viommu, const void *record);
 	size_t event_size;
+	/* What else the host has for the guest: how much, or a negative errno;
+	 * who pumps. May be NULL. */
+	int (*pump)(struct nestfd_viommu *viommu);
+	int (*fault_fd)(struct nestfd_viommu *viommu);
 };
 
 struct viommu_counters {

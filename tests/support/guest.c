@@ -238,10 +238,12 @@ static int plug_in(struct guest *guest)
 		.size = sizeof(config),
 		.backend = { host->ctx, nestfd_ioctl, nestfd_read,
 			     nestfd_close_fd, true,
-			     host->no_count ? NULL : nestfd_event_count },
+			     host->no_count ? NULL : nestfd_event_count,
+			     nestfd_write },
 		.guest = { host, ram_read, ram_write, host->irq, ram_map },
 		.parent_hwpt = host->parent,
 		.queue = host->queue,
+		.pri = host->pri,
 	};
 	struct nestfd_viommu_device member = {
 		.size = sizeof(member),

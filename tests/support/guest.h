@@ -28,6 +28,7 @@ struct host {
 	void (*stale)(void *ctx, const struct nestfd_stale *stale); /* in */
 	void (*irq)(void *ctx, unsigned int line); /* in: of guests, or NULL */
 	bool no_count;		/* in: the backend has no counter of events */
+	bool pri;		/* in: guests have PRI, if devices do */
 	uint32_t page_requests; /* in: of each device at once; with @ats */
 	/* The VMM finds no RAM here: guest physical, half-open; any time */
 	uint64_t hole_start;

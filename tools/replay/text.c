@@ -12,6 +12,7 @@ static const char *const split_names[NESTFD_SPLIT_COUNT] = {
 	[NESTFD_SPLIT_SYNC] = "sync that stops the queue",
 	[NESTFD_SPLIT_ERROR] = "error",
 	[NESTFD_SPLIT_LIMIT] = "limit",
+	[NESTFD_SPLIT_PRI] = "page response",
 };
 
 void opcode_name(const struct replay_arch *arch, unsigned int opcode,

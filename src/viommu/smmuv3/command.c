@@ -274,6 +274,19 @@ static bool atc_inv(struct span *span, uint32_t at, const uint64_t dw[2],
 }
 
 /*
+ * What it answers may have been mapped anew: invalidations in front of it come
+ * first, as a device that is told may use the page at once.
+ */
+static bool pri_resp(struct span *span, uint32_t at,
+		     const struct smmuv3_cmd *cmd)
+{
+	if (!flush(span, at, NESTFD_SPLIT_PRI))
+		return false;
+	vsmmu_pri_response(span->vsmmu, cmd);
+	return true;
+}
+
+/*
  * It completes with the run that it stands in, and splits none. Only if an
  * earlier ATC_INV is known to have failed, what stands behind is not sent: the
  * queue stops here, and the guest may have something else there when it goes
@@ -308,6 +321,8 @@ static bool execute(struct span *span, uint32_t at,
 		return tlbi(span, at, dw, cmd);
 	case SMMUV3_OP_ATC_INV:
 		return atc_inv(span, at, dw, cmd);
+	case SMMUV3_OP_PRI_RESP:
+		return pri_resp(span, at, cmd);
 	case SMMUV3_OP_SYNC:
 		return cmd_sync(span, at);
 	default:

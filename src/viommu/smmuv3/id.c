@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Which features the guest sees: the host's, less what a nested guest cannot
- * have (stage 2, EL2, stalls, PRI), less what the VMM did not ask for. Arm IHI
+ * have (stage 2, EL2, stalls), less what the VMM did not ask for. Arm IHI
  * 0070 sections 6.3.1 to 6.3.6.
  */
 #include "hwdef/smmuv3_regs.h"
@@ -62,7 +62,21 @@ static uint64_t idr5(uint64_t host, uint64_t wanted)
 	       least(SMMUV3_IDR5_VAX, host, wanted);
 }
 
-void vsmmu_id(const struct smmuv3_id *host, const uint32_t wanted[6],
+/* Whose page requests reach the guest: each answer has their PASID, too. */
+static void add_pri(const struct smmuv3_id *host, const uint32_t wanted[6],
+		    struct smmuv3_id *id)
+{
+	uint64_t largest = field_prep(SMMUV3_IDR1_PRIQS, QUEUE_MAX_LOG2);
+
+	if (!(id->idr[0] & SMMUV3_IDR0_ATS) ||
+	    !(host->idr[0] & wanted[0] & SMMUV3_IDR0_PRI))
+		return;
+	id->idr[0] |= SMMUV3_IDR0_PRI;
+	id->idr[1] |= (uint32_t)least(SMMUV3_IDR1_PRIQS, largest, wanted[1]);
+	id->idr[3] |= SMMUV3_IDR3_PPS;
+}
+
+void vsmmu_id(const struct smmuv3_id *host, const uint32_t wanted[6], bool pri,
 	      struct smmuv3_id *id)
 {
 	static const uint32_t any[6] = {
@@ -93,6 +107,8 @@ void vsmmu_id(const struct smmuv3_id *host, const uint32_t wanted[6],
 		.iidr = 0,
 		.aidr = host->aidr,
 	};
+	if (pri)
+		add_pri(host, wanted, id);
 }
 
 /*

@@ -125,6 +125,12 @@ static int stream_start(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
 	return 0;
 }
 
+static void stream_free(struct vsmmu_stream *stream)
+{
+	free(stream->waiting);
+	free(stream);
+}
+
 static int vsmmu_device_add(struct nestfd_viommu *viommu,
 			    const struct nestfd_viommu_device *device)
 {
@@ -142,6 +148,14 @@ static int vsmmu_device_add(struct nestfd_viommu *viommu,
 	stream->device = *device;
 	stream->node.first = device->vsid;
 	stream->node.last = device->vsid;
+	if (vsmmu->pri.on) {
+		stream->waiting =
+			alloc_array(VSMMU_GROUPS, sizeof(*stream->waiting));
+		if (!stream->waiting) {
+			free(stream);
+			return -ENOMEM;
+		}
+	}
 	pthread_mutex_lock(&vsmmu->lock);
 	if (vsmmu_stream_find(vsmmu, device->vsid))
 		rc = -EEXIST;
@@ -149,7 +163,7 @@ static int vsmmu_device_add(struct nestfd_viommu *viommu,
 		rc = stream_start(vsmmu, stream);
 	pthread_mutex_unlock(&vsmmu->lock);
 	if (rc)
-		free(stream);
+		stream_free(stream);
 	return rc;
 }
 
@@ -163,7 +177,7 @@ static void stream_end(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
 	stream->device.attach(stream->device.ctx, vsmmu->base.parent_hwpt);
 	relay_destroy(&vsmmu->base, stream->hwpt_id);
 	relay_destroy(&vsmmu->base, stream->vdevice_id);
-	free(stream);
+	stream_free(stream);
 }
 
 static int vsmmu_device_remove(struct nestfd_viommu *viommu, uint32_t vsid)
@@ -205,6 +219,7 @@ static void vsmmu_destroy(struct nestfd_viommu *viommu)
 			   container_of(node, struct vsmmu_stream, node));
 	smmuv3_front_destroy(vsmmu->front);
 	destroy_hwpts(vsmmu);
+	vsmmu_pri_stop(vsmmu);
 	relay_teardown(&vsmmu->base);
 	vsmmu_free(vsmmu);
 }
@@ -236,6 +251,10 @@ static void vsmmu_reset(struct nestfd_viommu *viommu)
 		{ SMMUV3_EVENTQ_BASE, 8, 0 },
 		{ SMMUV3_EVENTQ_PROD, 4, 0 },
 		{ SMMUV3_EVENTQ_CONS, 4, 0 },
+		{ SMMUV3_PRIQ_IRQ_CFG0, 8, 0 },
+		{ SMMUV3_PRIQ_BASE, 8, 0 },
+		{ SMMUV3_PRIQ_PROD, 4, 0 },
+		{ SMMUV3_PRIQ_CONS, 4, 0 },
 	};
 	struct vsmmu *vsmmu = to_vsmmu(viommu);
 
@@ -250,8 +269,22 @@ static void vsmmu_reset(struct nestfd_viommu *viommu)
 		.always = vsmmu->ring.always,
 		.pass = VSMMU_PASS_FIRST,
 	};
+	/* with the queue off, what is still on its way is refused */
+	pthread_mutex_lock(&viommu->pump_lock);
+	vsmmu_pri_pump(viommu);
+	pthread_mutex_unlock(&viommu->pump_lock);
+	pthread_mutex_lock(&vsmmu->lock);
+	vsmmu_pri_forget(vsmmu);
+	pthread_mutex_unlock(&vsmmu->lock);
 	/* streams bypass by now: what is still there is of the former life */
 	viommu_drop_events(viommu);
+}
+
+static int vsmmu_fault_fd(struct nestfd_viommu *viommu)
+{
+	const struct vsmmu *vsmmu = to_vsmmu(viommu);
+
+	return vsmmu->pri.on ? vsmmu->pri.fd : -1;
 }
 
 static const struct viommu_ops vsmmu_ops = {
@@ -263,6 +296,8 @@ static const struct viommu_ops vsmmu_ops = {
 	.reset = vsmmu_reset,
 	.event = vsmmu_event,
 	.event_size = SMMUV3_EVT_SIZE,
+	.pump = vsmmu_pri_pump,
+	.fault_fd = vsmmu_fault_fd,
 };
 
 static int host_id(struct vsmmu *vsmmu, struct smmuv3_id *host)
@@ -347,7 +382,7 @@ static int start(struct vsmmu *vsmmu, const struct nestfd_viommu_config *config)
 	rc = host_id(vsmmu, &host);
 	if (rc)
 		return rc;
-	vsmmu_id(&host, config->idr, &vsmmu->id);
+	vsmmu_id(&host, config->idr, config->pri, &vsmmu->id);
 	rc = choose_queue(vsmmu, &host, config->queue);
 	if (rc)
 		return rc;
@@ -357,9 +392,12 @@ static int start(struct vsmmu *vsmmu, const struct nestfd_viommu_config *config)
 	if (rc)
 		return rc;
 	vsmmu->run.hwpt_id = vsmmu->base.viommu_id;
-	rc = make_hwpts(vsmmu);
+	rc = vsmmu_pri_start(vsmmu, &host);
 	if (rc)
 		goto teardown;
+	rc = make_hwpts(vsmmu);
+	if (rc)
+		goto pri;
 	rc = make_front(vsmmu);
 	if (rc)
 		goto hwpts;
@@ -367,6 +405,8 @@ static int start(struct vsmmu *vsmmu, const struct nestfd_viommu_config *config)
 
 hwpts:
 	destroy_hwpts(vsmmu);
+pri:
+	vsmmu_pri_stop(vsmmu);
 teardown:
 	relay_teardown(&vsmmu->base);
 	return rc;

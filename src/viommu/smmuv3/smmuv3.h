@@ -39,6 +39,8 @@ struct vsmmu_want {
 	uint64_t ste[2];
 };
 
+#define VSMMU_GROUPS 512u /* of page requests, of one stream */
+
 struct vsmmu_stream {
 	struct itree_node node; /* first == last == vSID */
 	struct nestfd_viommu_device device;
@@ -46,6 +48,7 @@ struct vsmmu_stream {
 	uint32_t hwpt_id;      /* made for this stream; 0: a shared one */
 	struct vsmmu_want now; /* @event_lock */
 	uint64_t span;	       /* the last span of commands that followed it */
+	uint32_t *waiting;     /* with PRI: cookies of groups, 0: @event_lock */
 };
 
 #define VSMMU_PASS_FIRST 8u /* vsmmu_ring.pass while all goes well */
@@ -56,6 +59,18 @@ struct vsmmu_ring {
 	bool always;   /* however early it was stopped lately */
 	uint32_t pass; /* how many commands the VMM does at the next stop */
 	uint32_t left; /* of a doorbell's commands: what comes is no new one */
+};
+
+struct iommu_hwpt_pgfault;
+
+/* Page requests; pri.c */
+struct vsmmu_pri {
+	bool on;     /* fixed, as the next three */
+	bool stalld; /* the host's CDs must be kept from stalling */
+	uint32_t fault_id;
+	int fd;
+	struct iommu_hwpt_pgfault *faults; /* who pumps */
+	size_t room;
 };
 
 struct vsmmu {
@@ -70,6 +85,7 @@ struct vsmmu {
 	uint32_t invalid_hwpt;
 	struct viommu_run run;
 	struct vsmmu_ring ring;
+	struct vsmmu_pri pri;
 	uint64_t span; /* number of the span being consumed, from 1 */
 	/*
 	 * A device did not answer an ATC_INV: the next CMD_SYNC must say so.
@@ -86,7 +102,7 @@ static inline struct vsmmu *to_vsmmu(struct nestfd_viommu *viommu)
 }
 
 /* id.c: what the guest may see of @host, no better than @wanted (all 0: any) */
-void vsmmu_id(const struct smmuv3_id *host, const uint32_t wanted[6],
+void vsmmu_id(const struct smmuv3_id *host, const uint32_t wanted[6], bool pri,
 	      struct smmuv3_id *id);
 
 /*
@@ -108,6 +124,15 @@ struct smmuv3_taken vsmmu_consume_queue(void *ctx,
  * guest would not have been told.
  */
 bool vsmmu_event_translate(struct vsmmu *vsmmu, uint64_t rec[4]);
+
+/* pri.c: a fault queue, if the guest has PRI; no stream is there (any more) */
+int vsmmu_pri_start(struct vsmmu *vsmmu, const struct smmuv3_id *host);
+void vsmmu_pri_stop(struct vsmmu *vsmmu);
+int vsmmu_pri_pump(struct nestfd_viommu *viommu);
+struct smmuv3_cmd;
+void vsmmu_pri_response(struct vsmmu *vsmmu, const struct smmuv3_cmd *cmd);
+/* What the guest has not answered it never will; with the lock held */
+void vsmmu_pri_forget(struct vsmmu *vsmmu);
 
 /* command.c: the front's sink */
 struct smmuv3_consumed vsmmu_consume(void *ctx, const uint64_t (*cmds)[2],

@@ -46,6 +46,10 @@ int vsmmu_hwpt_alloc(struct vsmmu *vsmmu, uint32_t dev_id,
 	};
 	int rc;
 
+	if (vsmmu->pri.on) {
+		arg.flags = IOMMU_HWPT_FAULT_ID_VALID;
+		arg.fault_id = vsmmu->pri.fault_id;
+	}
 	data.ste[0] = le64_make(ste[0]).raw;
 	data.ste[1] = le64_make(ste[1]).raw;
 	rc = relay_call(&vsmmu->base, IOMMU_HWPT_ALLOC, &arg);
@@ -93,6 +97,8 @@ static void want_of_ste(const struct vsmmu *vsmmu, const struct smmuv3_ste *ste,
 	case SMMUV3_STE_CONFIG_S1:
 		if (!(vsmmu->id.idr[0] & SMMUV3_IDR0_ATS))
 			dw1 &= ~SMMUV3_STE_1_EATS;
+		if (vsmmu->pri.stalld) /* CD.S is ILLEGAL (5.4) */
+			dw1 |= SMMUV3_STE_1_S1STALLD;
 		*want = (struct vsmmu_want){
 			.kind = VSMMU_NESTED,
 			.ste = { dw0 & STE_0_DOWN, dw1 & STE_1_DOWN },
