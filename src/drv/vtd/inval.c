@@ -16,7 +16,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "base/checked.h"
 #include "drv/vtd/unit.h"
 #include "nestfd/ext.h"
 
@@ -24,6 +23,7 @@
 #define SPAN	    512
 #define ANSWERS_MAX 8
 #define PAGE_LG2    12
+#define ALL_PAGES   BIT_ULL(64 - PAGE_LG2)
 
 /* An entry, understood */
 struct request {
@@ -66,25 +66,21 @@ struct work {
 static int decode(const struct nestfd_hwpt_vtd_s1_invalidate *raw,
 		  struct request *req)
 {
-	uint64_t bytes;
-	uint64_t last = UINT64_MAX;
+	uint64_t left = ALL_PAGES - (raw->addr >> PAGE_LG2);
+	bool whole = raw->npages == UINT64_MAX;
 
 	if ((raw->flags & ~IOMMU_VTD_INV_FLAGS_LEAF) || raw->__reserved)
 		return -EOPNOTSUPP;
-	*req = (struct request){ .all = raw->npages == UINT64_MAX,
-				 .none = !raw->npages,
-				 .leaf = raw->flags & IOMMU_VTD_INV_FLAGS_LEAF,
-				 .first = raw->addr };
-	if ((raw->addr & low_mask(PAGE_LG2)) || (req->all && raw->addr))
+	if ((raw->addr & low_mask(PAGE_LG2)) || (whole && raw->addr) ||
+	    (!whole && raw->npages > left))
 		return -EINVAL;
-	if (req->all || req->none)
-		return 0;
-	if (raw->npages > UINT64_MAX >> PAGE_LG2)
-		return -EINVAL;
-	bytes = raw->npages << PAGE_LG2;
-	if (range_last(raw->addr, bytes, &last))
-		return -EINVAL;
-	req->last = last;
+	*req = (struct request){
+		.all = raw->npages >= ALL_PAGES,
+		.none = !raw->npages,
+		.leaf = raw->flags & IOMMU_VTD_INV_FLAGS_LEAF,
+		.first = raw->addr,
+		.last = raw->addr + (raw->npages << PAGE_LG2) - 1,
+	};
 	return 0;
 }
 
