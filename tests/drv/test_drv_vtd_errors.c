@@ -1,0 +1,612 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The VT-d driver: devices that do not answer, or badly; descriptors and
+ * fetches that fail; quarantine.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "vtd_fake.h"
+
+#define RW  3
+#define ITE 2
+#define ICE 1
+
+struct nest {
+	struct vrig r;
+	struct core_domain *parent;
+	struct core_domain *n;
+	struct core_inval inv;
+	struct ventry e[200];
+};
+
+static void start(struct nest *t)
+{
+	t->r.cfg.atc_timeouts = 1000;
+	vrig_start(&t->r);
+	t->parent = vrig_domain(&t->r, 1);
+	assert_int_equal(vrig_nested(&t->r, t->parent, 0, 0x1234000, 48, &t->n),
+			 0);
+	memset(t->e, 0, sizeof(t->e));
+	for (int i = 0; i < 200; i++) {
+		t->e[i].addr = (uint64_t)i << 12;
+		t->e[i].npages = 1;
+	}
+}
+
+static void begin(struct nest *t)
+{
+	vrig_init(&t->r);
+	start(t);
+}
+
+static void end(struct nest *t)
+{
+	for (int i = 0; i < 3; i++)
+		t->r.iommu->ops->block(&t->r.dev[i], NO_PASID);
+	t->n->ops->free(t->n);
+	t->parent->ops->free(t->parent);
+	vrig_stop(&t->r);
+}
+
+static void attach(struct nest *t, int dev)
+{
+	assert_int_equal(t->n->ops->attach(t->n, &t->r.dev[dev], NO_PASID), 0);
+}
+
+static int inval(struct nest *t, uint32_t count)
+{
+	vfake_clear_log(&t->r.hw);
+	return vrig_inval(t->n, t->e, count, true, &t->inv);
+}
+
+/* Device 1 is asked about page @i: descriptor's doubleword 1 */
+static uint64_t page(int i)
+{
+	return (uint64_t)i << 12;
+}
+
+static void expect_only(const struct nest *t, int at, uint32_t error,
+			uint32_t sid)
+{
+	for (int i = 0; i < 200; i++) {
+		assert_int_equal(t->e[i].hw_error, i == at ? error : 0);
+		assert_int_equal(t->e[i].hw_error_info, i == at ? sid : 0);
+	}
+}
+
+/* ---- time-outs ---- */
+
+static void test_who_alone_was_asked_is_not_asked_again(void **state)
+{
+	struct core_iommu_stats s;
+	struct nest t;
+
+	(void)state;
+	begin(&t);
+	attach(&t, 1);
+	t.r.hw.mute_sid = 0x101;
+	assert_int_equal(inval(&t, 1), -ETIMEDOUT);
+	assert_int_equal(t.inv.done, 0);
+	assert_int_equal(t.inv.code, ITE);
+	assert_int_equal(t.inv.info, 0x101);
+	expect_only(&t, 0, ITE, 0x101);
+	vrig_stats(&t.r, &s);
+	assert_int_equal(s.timeouts, 1);
+	assert_int_equal(s.searches, 0);
+	t.r.hw.mute_sid = 0;
+	end(&t);
+}
+
+/* Every place in an array, in each way that hardware may tell it */
+static void find_one(bool silent, bool ahead)
+{
+	struct core_iommu_stats s;
+	struct nest t;
+
+	begin(&t);
+	attach(&t, 1);
+	t.r.hw.mute_silent = silent;
+	t.r.hw.ahead = ahead;
+	for (int i = 0; i < 130; i += 1 + i / 7) {
+		t.r.hw.mute_sid = 0x101;
+		t.r.hw.mute_dw1 = page(i);
+		assert_int_equal(inval(&t, 130), -ETIMEDOUT);
+		assert_int_equal(t.inv.done, i);
+		assert_int_equal(t.inv.code, ITE);
+		assert_int_equal(t.inv.info, 0x101);
+		expect_only(&t, i, ITE, 0x101);
+		t.e[i].hw_error = t.e[i].hw_error_info = 0;
+		t.r.hw.mute_sid = 0;
+		/* the rest of it, then all: nothing is left behind */
+		assert_int_equal(inval(&t, 130), 0);
+		assert_int_equal(t.inv.done, 130);
+	}
+	vrig_stats(&t.r, &s);
+	assert_true(s.timeouts >= 2 * s.searches - 2);
+	end(&t);
+}
+
+static void test_the_entry_is_found_by_source_id_and_again(void **state)
+{
+	(void)state;
+	find_one(false, false);
+}
+
+static void test_the_entry_is_found_without_a_source_id(void **state)
+{
+	(void)state;
+	find_one(true, false);
+}
+
+static void test_the_entry_is_found_where_waits_abort(void **state)
+{
+	(void)state;
+	find_one(false, true);
+	find_one(true, true);
+}
+
+static void test_one_answer_late_is_none_missing(void **state)
+{
+	struct core_iommu_stats s;
+	struct nest t;
+
+	(void)state;
+	for (int ahead = 0; ahead < 2; ahead++) {
+		begin(&t);
+		attach(&t, 1);
+		t.r.hw.ahead = ahead;
+		t.r.hw.mute_sid = 0x101;
+		t.r.hw.mute_dw1 = page(3);
+		t.r.hw.mute_times = 1;
+		assert_int_equal(inval(&t, 8), 0);
+		assert_int_equal(t.inv.done, 8);
+		expect_only(&t, -1, 0, 0);
+		vrig_stats(&t.r, &s);
+		assert_int_equal(s.timeouts, 1);
+		assert_int_equal(s.searches, 1);
+		end(&t);
+	}
+}
+
+/* Which pages of @sid the log has asked for and then completed a wait */
+static void completed(const struct nest *t, uint32_t sid, bool seen[200])
+{
+	bool pending[200] = { false };
+
+	memset(seen, 0, 200 * sizeof(seen[0]));
+	for (size_t i = 0; i < t->r.hw.log_n; i++) {
+		const uint64_t *dw = t->r.hw.log[i];
+
+		if ((dw[0] & 0xf) == 3 && dw[0] >> 32 == sid)
+			pending[dw[1] >> 12] = true;
+		if ((dw[0] & 0xf) != 5)
+			continue;
+		for (int p = 0; p < 200; p++)
+			seen[p] |= pending[p];
+	}
+}
+
+static void test_other_devices_are_asked_again_before_it_counts(void **state)
+{
+	struct core_iommu_stats s;
+	bool seen[200];
+	struct nest t;
+
+	(void)state;
+	begin(&t);
+	attach(&t, 1);
+	attach(&t, 2);
+	t.r.hw.mute_sid = 0x182;
+	t.r.hw.mute_dw1 = page(2);
+	assert_int_equal(inval(&t, 5), -ETIMEDOUT);
+	assert_int_equal(t.inv.done, 2);
+	assert_int_equal(t.inv.info, 0x182);
+	completed(&t, 0x101, seen);
+	for (int i = 0; i < 2; i++)
+		assert_true(seen[i]);
+	/* by source-id it is one of five: one more timeout */
+	vrig_stats(&t.r, &s);
+	assert_int_equal(s.timeouts, 2);
+	/* one entry: the only one of its source-id, so no second */
+	t.r.hw.mute_dw1 = page(0);
+	assert_int_equal(inval(&t, 1), -ETIMEDOUT);
+	assert_int_equal(t.inv.done, 0);
+	vrig_stats(&t.r, &s);
+	assert_int_equal(s.timeouts, 3);
+	t.r.hw.mute_sid = 0;
+	end(&t);
+}
+
+static void test_iotlb_entries_go_even_if_a_device_is_silent(void **state)
+{
+	struct nest t;
+
+	(void)state;
+	begin(&t);
+	attach(&t, 1);
+	t.r.hw.mute_sid = 0x101;
+	assert_int_equal(inval(&t, 1), -ETIMEDOUT);
+	EXPECT_DESC(&t.r.hw, 0, 0x10036, 0);
+	t.r.hw.mute_sid = 0;
+	end(&t);
+}
+
+/* ---- invalid answers ---- */
+
+static void test_a_bad_answer_is_told_and_stops_nothing(void **state)
+{
+	struct nest t;
+
+	(void)state;
+	begin(&t);
+	attach(&t, 1);
+	for (int i = 0; i < 130; i += 1 + i / 5) {
+		t.r.hw.ice_sid = 0x101;
+		t.r.hw.ice_dw1 = page(i) ? page(i) : 0;
+		if (!i)
+			t.r.hw.ice_dw1 = page(1);
+		assert_int_equal(inval(&t, 130), 0);
+		assert_int_equal(t.inv.done, 130);
+		assert_int_equal(t.inv.code, 0);
+		expect_only(&t, i ? i : 1, ICE, 0x101);
+		t.e[i ? i : 1].hw_error = 0;
+		t.e[i ? i : 1].hw_error_info = 0;
+	}
+	t.r.hw.ice_sid = 0;
+	end(&t);
+}
+
+static void test_who_answers_nothing_else_costs_little(void **state)
+{
+	struct core_iommu_stats s;
+	struct nest t;
+
+	(void)state;
+	begin(&t);
+	attach(&t, 1);
+	t.r.hw.ice_sid = 0x101;
+	assert_int_equal(inval(&t, 100), 0);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(t.e[i].hw_error, ICE);
+		assert_int_equal(t.e[i].hw_error_info, 0x101);
+	}
+	vrig_stats(&t.r, &s);
+	assert_true(s.searches < 80);
+	t.r.hw.ice_sid = 0;
+	end(&t);
+}
+
+static void test_codes_are_only_for_who_asked(void **state)
+{
+	struct nest t;
+
+	(void)state;
+	begin(&t);
+	attach(&t, 1);
+	t.r.hw.mute_sid = 0x101;
+	assert_int_equal(vrig_inval(t.n, t.e, 3, false, &t.inv), -ETIMEDOUT);
+	assert_int_equal(t.inv.done, 0);
+	expect_only(&t, -1, 0, 0);
+	/* an entry too short for it */
+	t.inv = (struct core_inval){
+		.uptr = (uintptr_t)t.e, .stride = 24, .count = 1, .errors = true
+	};
+	assert_int_equal(t.n->ops->invalidate(t.n, &t.inv), -ETIMEDOUT);
+	assert_int_equal(t.inv.code, ITE);
+	expect_only(&t, -1, 0, 0);
+	t.r.hw.mute_sid = 0;
+	end(&t);
+}
+
+/* ---- descriptors and fetches ---- */
+
+static void test_a_descriptor_that_hardware_refuses(void **state)
+{
+	struct core_iommu_stats s;
+	struct nest t;
+
+	(void)state;
+	begin(&t);
+	attach(&t, 1);
+	t.r.hw.ill_dw0 = 0x0000010100000003ULL;
+	assert_int_equal(inval(&t, 5), -EIO);
+	assert_int_equal(t.inv.done, 0);
+	assert_int_equal(t.inv.code, 0);
+	expect_only(&t, -1, 0, 0);
+	/* nothing behind it ran */
+	for (size_t i = 0; i < t.r.hw.log_n; i++)
+		assert_int_not_equal(t.r.hw.log[i][1], page(1));
+	t.r.hw.ill_dw0 = 0;
+	assert_int_equal(inval(&t, 5), 0);
+	vrig_stats(&t.r, &s);
+	assert_int_equal(s.illegal, 1);
+	end(&t);
+}
+
+static void test_a_fetch_that_fails_a_few_times_is_tried_again(void **state)
+{
+	struct nest t;
+
+	(void)state;
+	for (unsigned int times = 1; times <= 3; times++) {
+		begin(&t);
+		attach(&t, 1);
+		t.r.hw.abort_times = times;
+		assert_int_equal(inval(&t, 5), 0);
+		assert_int_equal(t.inv.done, 5);
+		end(&t);
+	}
+}
+
+static void expect_dead(struct nest *t)
+{
+	struct core_domain *d = NULL;
+	struct vrig *r = &t->r;
+
+	assert_int_equal(inval(t, 1), -EIO);
+	assert_int_equal(t->inv.code, 0);
+	assert_int_equal(r->iommu->ops->domain_alloc(&r->dev[0], 0, &d), -EIO);
+	assert_int_equal(t->n->ops->attach(t->n, &r->dev[2], NO_PASID), -EIO);
+	/* the root table is empty, and set again */
+	for (int bus = 0; bus < 512; bus++)
+		assert_int_equal(
+			vfake_load(&r->hw,
+				   (r->hw.rtaddr_set & ~0xfffULL) + bus * 8),
+			0);
+	assert_true(r->hw.gcmds[r->hw.gcmds_n - 1] & 0x40000000);
+	assert_true(r->hw.gcmds[r->hw.gcmds_n - 1] & 0x80000000);
+}
+
+static void test_a_queue_that_cannot_be_fetched_is_the_end(void **state)
+{
+	struct nest t;
+
+	(void)state;
+	begin(&t);
+	attach(&t, 1);
+	t.r.hw.abort_times = 1000;
+	assert_int_equal(inval(&t, 5), -EIO);
+	assert_int_equal(t.inv.done, 0);
+	expect_dead(&t);
+	end(&t);
+}
+
+static void test_a_queue_that_does_not_move_is_the_end(void **state)
+{
+	struct nest t;
+
+	(void)state;
+	vrig_init(&t.r);
+	t.r.cfg.timeout_ms = 20;
+	start(&t);
+	attach(&t, 1);
+	t.r.hw.stuck = true;
+	assert_int_equal(inval(&t, 5), -EIO);
+	expect_dead(&t);
+	end(&t);
+}
+
+static void test_the_end_without_esrtps_uses_registers(void **state)
+{
+	struct nest t;
+
+	(void)state;
+	vrig_init(&t.r);
+	t.r.hw.cap &= ~(1ULL << 63);
+	t.r.cfg.timeout_ms = 20;
+	start(&t);
+	attach(&t, 1);
+	t.r.hw.stuck = true;
+	assert_int_equal(inval(&t, 5), -EIO);
+	assert_int_equal(t.r.hw.gsts & 1u << 26, 0);
+	assert_int_equal(t.r.hw.register_invalidations, 2);
+	end(&t);
+}
+
+/* ---- quarantine ---- */
+
+static void test_the_hosts_own_takes_ats_at_once(void **state)
+{
+	struct core_iommu_stats s;
+	struct core_domain *d;
+	struct vrig r;
+
+	(void)state;
+	vrig_begin(&r);
+	d = vrig_domain(&r, 0);
+	assert_int_equal(d->ops->attach(d, &r.dev[1], NO_PASID), 0);
+	assert_int_equal(d->ops->attach(d, &r.dev[2], NO_PASID), 0);
+	assert_int_equal(d->ops->map(d, 0, 0, 4096, RW), 0);
+	assert_int_equal(d->ops->map(d, 4096, 0, 4096, RW), 0);
+	r.hw.mute_sid = 0x101;
+	vfake_clear_log(&r.hw);
+	d->ops->unmap(d, 0, 4096);
+	assert_int_equal(vfake_context(&r.hw, 0x101, 0) & 4, 0);
+	assert_int_equal(vfake_context(&r.hw, 0x182, 0) & 4, 4);
+	/* table 28: contexts, and what is attached */
+	EXPECT_DESC(&r.hw, r.hw.log_n - 4, 0x0000010100000031ULL, 0);
+	EXPECT_DESC(&r.hw, r.hw.log_n - 3, 0x10007, 0);
+	EXPECT_DESC(&r.hw, r.hw.log_n - 2, 0x100e2, 0);
+	EXPECT_WAIT(&r.hw, r.hw.log_n - 1);
+	/* it is asked no more */
+	vfake_clear_log(&r.hw);
+	d->ops->unmap(d, 4096, 4096);
+	EXPECT_DESC(&r.hw, 1, 0x0000018200000003ULL, 4096);
+	assert_int_equal(r.hw.log_n, 3);
+	vrig_stats(&r, &s);
+	assert_int_equal(s.quarantines, 1);
+	/* a reset ends it */
+	r.hw.mute_sid = 0;
+	r.iommu->ops->device_reset(&r.dev[1]);
+	assert_int_equal(vfake_context(&r.hw, 0x101, 0) & 4, 4);
+	r.iommu->ops->block(&r.dev[1], NO_PASID);
+	r.iommu->ops->block(&r.dev[2], NO_PASID);
+	d->ops->free(d);
+	vrig_stop(&r);
+}
+
+static void test_devices_over_budget_are_quarantined(void **state)
+{
+	struct nest t;
+
+	(void)state;
+	vrig_init(&t.r);
+	t.r.cfg.atc_timeouts = 3;
+	t.r.cfg.atc_window_ms = 100000;
+	vrig_start(&t.r);
+	t.parent = vrig_domain(&t.r, 1);
+	assert_int_equal(vrig_nested(&t.r, t.parent, 0, 0x1000, 48, &t.n), 0);
+	memset(t.e, 0, sizeof(t.e));
+	t.e[0].npages = 1;
+	attach(&t, 1);
+	attach(&t, 2);
+	t.r.hw.mute_sid = 0x101;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(vfake_context(&t.r.hw, 0x101, 0) & 4, 4);
+		assert_int_equal(inval(&t, 1), -ETIMEDOUT);
+		t.e[0].hw_error = t.e[0].hw_error_info = 0;
+	}
+	assert_int_equal(vfake_context(&t.r.hw, 0x101, 0) & 4, 0);
+	assert_int_equal(vfake_context(&t.r.hw, 0x182, 0) & 4, 4);
+	/* out of reach, so done */
+	assert_int_equal(inval(&t, 1), 0);
+	assert_int_equal(t.r.hw.log_n, 3);
+	/* what is attached later has none either; a reset gives it back */
+	t.r.iommu->ops->block(&t.r.dev[1], NO_PASID);
+	attach(&t, 1);
+	assert_int_equal(inval(&t, 1), 0);
+	assert_int_equal(t.r.hw.log_n, 3);
+	t.r.hw.mute_sid = 0;
+	t.r.iommu->ops->device_reset(&t.r.dev[1]);
+	assert_int_equal(inval(&t, 1), 0);
+	assert_int_equal(t.r.hw.log_n, 4);
+	end(&t);
+}
+
+static void test_a_guest_over_budget_loses_all(void **state)
+{
+	struct nest t;
+
+	(void)state;
+	vrig_init(&t.r);
+	t.r.cfg.atc_timeouts = 2;
+	t.r.cfg.atc_window_ms = 100000;
+	vrig_start(&t.r);
+	t.parent = vrig_domain(&t.r, 1);
+	assert_int_equal(vrig_nested(&t.r, t.parent, 0, 0x1000, 48, &t.n), 0);
+	memset(t.e, 0, sizeof(t.e));
+	t.e[0].npages = 1;
+	attach(&t, 1);
+	attach(&t, 2);
+	t.r.hw.mute_sid = 0x101;
+	/* device 1 pays with two, and is forgiven; the guest is not */
+	for (int round = 0; round < 4; round++) {
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(inval(&t, 1), -ETIMEDOUT);
+			t.e[0].hw_error = t.e[0].hw_error_info = 0;
+		}
+		t.r.iommu->ops->device_reset(&t.r.dev[1]);
+		assert_int_equal(vfake_context(&t.r.hw, 0x101, 0) & 4,
+				 round < 3 ? 4 : 0);
+	}
+	assert_int_equal(vfake_context(&t.r.hw, 0x182, 0) & 4, 0);
+	assert_int_equal(inval(&t, 1), 0);
+	t.r.hw.mute_sid = 0;
+	end(&t);
+}
+
+/* ---- failing allocations ---- */
+
+static int scenario(struct vrig *r)
+{
+	struct core_domain *parent = NULL;
+	struct core_domain *n = NULL;
+	struct core_device dev = { .iommu = r->iommu,
+				   .stream_id = 0x305,
+				   .ats = true,
+				   .pasid_bits = 16 };
+	int rc;
+
+	rc = r->iommu->ops->device_add(&dev);
+	if (rc)
+		return rc;
+	rc = r->iommu->ops->domain_alloc(&dev, 3, &parent);
+	if (!rc)
+		rc = parent->ops->map(parent, 0, 0, 0x5000, RW);
+	if (!rc)
+		rc = vrig_nested(r, parent, 0, 0x1000, 48, &n);
+	if (!rc)
+		rc = parent->ops->attach(parent, &dev, NO_PASID);
+	if (!rc)
+		rc = n->ops->attach(n, &dev, NO_PASID);
+	if (!rc)
+		rc = n->ops->attach(n, &dev, 0x1234);
+	if (parent)
+		parent->ops->unmap(parent, 0, 0x5000);
+	r->iommu->ops->device_remove(&dev);
+	if (n)
+		n->ops->free(n);
+	if (parent)
+		parent->ops->free(parent);
+	return rc;
+}
+
+static void test_every_allocation_may_fail(void **state)
+{
+	struct vrig r;
+	uint64_t n = 0;
+	int rc;
+
+	(void)state;
+	vrig_begin(&r);
+	do {
+		struct alloc_plan plan = { .fail_at = ++n };
+
+		alloc_arm(&plan);
+		rc = scenario(&r);
+		alloc_arm(NULL);
+		assert_true(rc == 0 || rc == -ENOMEM);
+	} while (rc);
+	assert_true(n > 12);
+	print_message("%llu injection points\n", (unsigned long long)(n - 1));
+	vrig_stop(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_who_alone_was_asked_is_not_asked_again),
+		cmocka_unit_test(
+			test_the_entry_is_found_by_source_id_and_again),
+		cmocka_unit_test(test_the_entry_is_found_without_a_source_id),
+		cmocka_unit_test(test_the_entry_is_found_where_waits_abort),
+		cmocka_unit_test(test_one_answer_late_is_none_missing),
+		cmocka_unit_test(
+			test_other_devices_are_asked_again_before_it_counts),
+		cmocka_unit_test(
+			test_iotlb_entries_go_even_if_a_device_is_silent),
+		cmocka_unit_test(test_a_bad_answer_is_told_and_stops_nothing),
+		cmocka_unit_test(test_who_answers_nothing_else_costs_little),
+		cmocka_unit_test(test_codes_are_only_for_who_asked),
+		cmocka_unit_test(test_a_descriptor_that_hardware_refuses),
+		cmocka_unit_test(
+			test_a_fetch_that_fails_a_few_times_is_tried_again),
+		cmocka_unit_test(
+			test_a_queue_that_cannot_be_fetched_is_the_end),
+		cmocka_unit_test(test_a_queue_that_does_not_move_is_the_end),
+		cmocka_unit_test(test_the_end_without_esrtps_uses_registers),
+		cmocka_unit_test(test_the_hosts_own_takes_ats_at_once),
+		cmocka_unit_test(test_devices_over_budget_are_quarantined),
+		cmocka_unit_test(test_a_guest_over_budget_loses_all),
+		cmocka_unit_test(test_every_allocation_may_fail),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
