@@ -56,7 +56,7 @@ struct nestfd_backend {
  * @read: guest physical memory; -EFAULT where there is none
  * @write: likewise; MSIs of the virtual IOMMU come here too (4 bytes)
  * @irq: a wired interrupt's edge: SMMUv3: 0 event queue, 1 PRI queue,
- *	2 command sync, 3 global error. May be NULL
+ *	2 command sync, 3 global error. VT-d has none. May be NULL
  * @map: where @len bytes of guest memory lie in this process, in one piece and
  *	until the function of libviommu that asks returns; NULL if they do not.
  *	The guest may write them at any time. May be NULL: no ring then
@@ -93,21 +93,29 @@ enum nestfd_queue {
 };
 
 /**
- * struct nestfd_viommu_config - a virtual SMMUv3
+ * struct nestfd_viommu_config - a virtual IOMMU
  * @size: sizeof(struct nestfd_viommu_config)
  * @backend: copied; its ctx must outlive the virtual IOMMU
  * @guest: copied
  * @dev_id: a device bound on @backend, behind the host IOMMU to be used
  * @parent_hwpt: HWPT made with IOMMU_HWPT_ALLOC_NEST_PARENT that holds guest
  *	memory; not owned
- * @idr: IDR0 to IDR5 the guest shall see; features the host lacks are taken
- *	out. All zero: the best the host allows
- * @events: depth of the event queue, 0 for the default (32768)
+ * @idr: SMMUv3: IDR0 to IDR5 the guest shall see; features the host lacks are
+ *	taken out. All zero: the best the host allows
+ * @events: SMMUv3: depth of the event queue, 0 for the default (32768)
  * @queue: how invalidations reach the backend
  * @pri: the guest may have page requests: IDR0.PRI, if the host has it (and
  *	@idr, and ATS). What its devices ask for then comes into its PRI queue
  *	by nestfd_viommu_pump(), and its CMD_PRI_RESP goes back. A stream that
  *	is given another STE meanwhile is answered Invalid Request by the host
+ * @cap: VT-d: CAP the guest shall see; features the host lacks are taken out,
+ *	but for CM, caching mode, which is as it is here. Without CM a guest
+ *does not tell of entries that become present. 0: the best the host allows, and
+ *CM
+ * @ecap: VT-d: ECAP, likewise
+ * @parent_ioas: VT-d: the IOAS that @parent_hwpt was made of, out of which
+ *	IOASes like the guest's second-stage tables are copied. 0: the guest has
+ *	no second stage, nor legacy mode but for pass-through
  */
 struct nestfd_viommu_config {
 	size_t size;
@@ -119,6 +127,9 @@ struct nestfd_viommu_config {
 	uint32_t events;
 	enum nestfd_queue queue;
 	bool pri;
+	uint64_t cap;
+	uint64_t ecap;
+	uint32_t parent_ioas;
 };
 
 /**
@@ -136,6 +147,22 @@ int nestfd_viommu_smmuv3_create(const struct nestfd_viommu_config *config,
 				struct nestfd_viommu **viommu);
 
 /**
+ * nestfd_viommu_vtd_create() - a virtual VT-d unit in its reset state
+ *
+ * All passes through until the guest enables translation. Allocates an IOAS for
+ * what is blocked; HWPTs are made as the guest's tables ask for them, on
+ * @parent_hwpt, which devices with PASIDs need to be made with
+ * IOMMU_HWPT_ALLOC_PASID. Its interrupts are messages, written to guest memory.
+ * Linux has no events for such a guest: it is not told of DMA that aborts.
+ *
+ * Return: 0, -EOPNOTSUPP when the host has no VT-d, or neither nesting nor
+ * @parent_ioas, or @queue is NESTFD_QUEUE_RING; -EINVAL, -ENOMEM, or what the
+ * backend answered.
+ */
+int nestfd_viommu_vtd_create(const struct nestfd_viommu_config *config,
+			     struct nestfd_viommu **viommu);
+
+/**
  * nestfd_viommu_destroy() - end it; devices are removed first
  * @viommu: NULL is fine
  */
@@ -144,12 +171,15 @@ void nestfd_viommu_destroy(struct nestfd_viommu *viommu);
 /**
  * struct nestfd_viommu_device - a device behind the virtual IOMMU
  * @size: sizeof(struct nestfd_viommu_device)
- * @vsid: the StreamID the guest knows it by, within IDR1.SIDSIZE
+ * @vsid: what the guest knows it by: SMMUv3: StreamID, within IDR1.SIDSIZE;
+ *	VT-d: requester id, 16 bits
  * @dev_id: its id on the backend (bound already)
  * @attach: attaches it to a HWPT, replacing what was: on Linux
  *	VFIO_DEVICE_ATTACH_IOMMUFD_PT, see nestfd_vfio_attach(). 0 or a negative
  *	errno; must not call back into libviommu
- * @ctx: first argument of @attach
+ * @ctx: first argument of @attach and @attach_pasid
+ * @attach_pasid: VT-d: likewise for DMA with that PASID; @pt_id 0 detaches it.
+ *	NULL: the device's PASIDs are not followed, and abort
  */
 struct nestfd_viommu_device {
 	size_t size;
@@ -157,6 +187,7 @@ struct nestfd_viommu_device {
 	uint32_t dev_id;
 	int (*attach)(void *ctx, uint32_t pt_id);
 	void *ctx;
+	int (*attach_pasid)(void *ctx, uint32_t pasid, uint32_t pt_id);
 };
 
 /**
@@ -180,13 +211,14 @@ int nestfd_viommu_device_remove(struct nestfd_viommu *viommu, uint32_t vsid);
 /**
  * nestfd_viommu_reset() - the guest's machine was reset
  *
- * Registers are as after creation, streams bypass, what had failed is
+ * Registers are as after creation, devices bypass, what had failed is
  * forgotten, and events that the host still held for the guest are dropped. No
  * guest thread may be in libviommu; a thread that pumps may.
  */
 void nestfd_viommu_reset(struct nestfd_viommu *viommu);
 
 #define NESTFD_VIOMMU_SMMUV3_SIZE 0x20000 /* bytes of register space */
+#define NESTFD_VIOMMU_VTD_SIZE	  0x1000
 
 /** nestfd_viommu_read() - the guest reads; @bytes 4 or 8, aligned */
 uint64_t nestfd_viommu_read(struct nestfd_viommu *viommu, uint32_t offset,
@@ -195,13 +227,15 @@ uint64_t nestfd_viommu_read(struct nestfd_viommu *viommu, uint32_t offset,
 /**
  * nestfd_viommu_write() - the guest writes
  *
- * A write that starts commands returns when they are done: CONS has moved, or
- * the guest's error registers say where it stopped.
+ * A write that starts commands returns when they are done: CONS (IQH) has
+ * moved, or the guest's error registers say where it stopped.
  */
 void nestfd_viommu_write(struct nestfd_viommu *viommu, uint32_t offset,
 			 unsigned int bytes, uint64_t value);
 
-/** nestfd_viommu_event_fd() - poll(2) it for POLLIN, then pump; lent */
+/**
+ * nestfd_viommu_event_fd() - poll(2) it for POLLIN, then pump; lent. VT-d: -1
+ */
 int nestfd_viommu_event_fd(struct nestfd_viommu *viommu);
 
 /**
@@ -215,10 +249,10 @@ int nestfd_viommu_fault_fd(struct nestfd_viommu *viommu);
  *
  * A CMD_SYNC does so as well before it completes: what a device could have
  * seen abort is in the guest's queue then (IHI 0070 4.7.3). Stops after about
- *@events of the config, however many come meanwhile; the fd is readable then.
+ * @events of the config, however many come meanwhile; the fd is readable then.
  *
  * Return: number of events and page requests moved, or a negative errno of the
- *backend; -EPROTO when what it gave is no event.
+ * backend; -EPROTO when what it gave is no event.
  */
 int nestfd_viommu_pump(struct nestfd_viommu *viommu);
 
@@ -238,7 +272,7 @@ enum nestfd_split {
  * @size: in, sizeof(struct nestfd_viommu_stats); out, bytes filled in
  * @commands: that the guest's queue has completed
  * @doorbells: writes of CMDQ_PROD that brought commands
- * @syncs: CMD_SYNCs completed, but for those that a ring took
+ * @syncs: CMD_SYNCs completed, but for those that a ring took; VT-d: waits
  * @invalidate_ioctls: calls of IOMMU_HWPT_INVALIDATE
  * @invalidations: commands they carried
  * @splits: why each of them ended where it did

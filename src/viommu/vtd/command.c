@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The sink of the guest's invalidation queue. What is to be forgotten is
+ * gathered per nested HWPT and goes down in one ioctl each, at the end of what
+ * the queue held; changed second-stage tables are compared with their shadows
+ * then, and only then waits complete, in order. Changes of context and PASID
+ * entries are followed at once and end no run.
+ *
+ * What reaches the ioctl (IOMMU_HWPT_INVALIDATE_DATA_VTD_S1):
+ *
+ *	P_IOTLB, page-selective		address, pages, leaf hint
+ *	P_IOTLB, PASID-selective	everything of that PASID's HWPTs
+ *	IOTLB, any granularity		everything of the domain's HWPTs, or of
+ *					all (first-stage entries: table 23)
+ *	device TLBs			nothing: the host invalidates them with
+ *					the HWPT
+ *	IEC				nothing
+ *
+ * So it is an IOTLB invalidation that a device does not answer to, which the
+ * guest can only understand of its own device-TLB invalidation. It is held
+ * until that comes, then the next wait is aborted (6.5.2.11, ITE). Of a device
+ * that the guest does not know to have a TLB, the next wait is.
+ *
+ * An invalidation that the host could not do stops the queue at its descriptor
+ * with IQE, as one that cannot be fetched: its waits must not complete, and
+ * when the guest has cleared IQE it is tried again.
+ */
+#include <errno.h>
+#include <linux/iommufd.h>
+#include <string.h>
+
+#include "hwdef/vtd_regs.h"
+#include "nestfd/ext.h"
+#include "viommu/vtd/vtd.h"
+
+#define PASIDS	 (1ULL << 20)
+#define PAGE_LG2 12
+
+/* One span on its way; @end: command at which something stops it */
+struct span {
+	struct vvtd *vvtd;
+	uint32_t end;
+	enum vtd_stop stop;
+	uint16_t info;
+};
+
+static void stop(struct span *span, uint32_t at, unsigned int iqei)
+{
+	if (at >= span->end)
+		return;
+	span->end = at;
+	span->stop = VTD_STOP_IQE;
+	span->info = (uint16_t)iqei;
+}
+
+/* ---- device TLBs that are in trouble ---- */
+
+static void note(struct vvtd *vvtd, struct vvtd_device *device,
+		 struct vvtd_trouble *trouble, uint32_t at)
+{
+	if (trouble->held || trouble->due)
+		return;
+	*trouble = (struct vvtd_trouble){
+		.held = device->ats,
+		.due = !device->ats,
+		.at = at,
+	};
+	if (!device->troubled)
+		TAILQ_INSERT_TAIL(&vvtd->troubled, device, trouble_link);
+	device->troubled = true;
+}
+
+static void settle(struct vvtd *vvtd, struct vvtd_device *device)
+{
+	if (device->ite.held || device->ite.due || device->ice.held ||
+	    device->ice.due)
+		return;
+	TAILQ_REMOVE(&vvtd->troubled, device, trouble_link);
+	device->troubled = false;
+}
+
+/* Of commands that stand in front of all that now come */
+static void age(struct vvtd *vvtd)
+{
+	struct vvtd_device *device;
+
+	TAILQ_FOREACH (device, &vvtd->troubled, trouble_link) {
+		device->ite.at = -1;
+		device->ice.at = -1;
+	}
+}
+
+static bool becomes_due(struct vvtd_trouble *trouble, uint32_t at)
+{
+	if (!trouble->held || trouble->at >= at)
+		return false;
+	*trouble = (struct vvtd_trouble){ .due = true, .at = at };
+	return true;
+}
+
+/* The guest's own device-TLB invalidation */
+static void meet_device(struct vvtd *vvtd, uint16_t sid, uint32_t at)
+{
+	struct vvtd_device *device;
+
+	pthread_mutex_lock(&vvtd->lock);
+	device = vvtd_device_find(vvtd, sid);
+	if (device && device->troubled) {
+		becomes_due(&device->ite, at);
+		becomes_due(&device->ice, at);
+	}
+	pthread_mutex_unlock(&vvtd->lock);
+}
+
+/* One that is due before @at, and not any more then; false: none */
+static bool take_due(struct vvtd *vvtd, bool ice, uint32_t at, uint16_t *sid)
+{
+	struct vvtd_device *device;
+	bool found = false;
+
+	pthread_mutex_lock(&vvtd->lock);
+	TAILQ_FOREACH (device, &vvtd->troubled, trouble_link) {
+		struct vvtd_trouble *trouble =
+			ice ? &device->ice : &device->ite;
+
+		if (!trouble->due || trouble->at >= at)
+			continue;
+		trouble->due = false;
+		*sid = (uint16_t)device->node.first;
+		settle(vvtd, device);
+		found = true;
+		break;
+	}
+	pthread_mutex_unlock(&vvtd->lock);
+	return found;
+}
+
+/* ---- going down ---- */
+
+static const struct nestfd_hwpt_vtd_s1_invalidate *
+entry_at(const struct viommu_run *run, uint32_t index)
+{
+	return viommu_run_entry(run, index);
+}
+
+/* Linux gives no code; nestfd's is in the entry, which says the same. */
+static bool is_silence(int rc, const struct relay_outcome *outcome)
+{
+	(void)outcome;
+	return rc == -ETIMEDOUT;
+}
+
+static bool may_be_silent(const void *entry)
+{
+	(void)entry;
+	return true;
+}
+
+struct submission {
+	struct span *span;
+	struct vvtd_space *space;
+};
+
+static void silent(void *ctx, const struct viommu_run *run, uint32_t index)
+{
+	struct submission *submission = ctx;
+	struct vvtd_device *device = submission->space->device;
+
+	note(submission->span->vvtd, device, &device->ite, run->map[index]);
+}
+
+static const struct viommu_run_ops run_ops = {
+	.is_silence = is_silence,
+	.may_be_silent = may_be_silent,
+	.silent = silent,
+};
+
+/* Invalid answers fail no ioctl: they are only in the entries. */
+static void look_for_ice(struct vvtd *vvtd, struct vvtd_space *space)
+{
+	const struct viommu_run *run = &space->run;
+
+	if (run->stride < sizeof(struct nestfd_hwpt_vtd_s1_invalidate))
+		return;
+	for (uint32_t i = 0; i < run->count; i++)
+		if (entry_at(run, i)->hw_error == NESTFD_ERR_VTD_ICE)
+			note(vvtd, space->device, &space->device->ice,
+			     run->map[i]);
+}
+
+static void submit(struct span *span, struct vvtd_space *space,
+		   enum nestfd_split why)
+{
+	struct submission submission = { span, space };
+	struct vvtd *vvtd = span->vvtd;
+	struct viommu_run_end end;
+
+	viommu_count(&vvtd->base.counters.splits[why], 1);
+	end = viommu_run_submit(&vvtd->base, &space->run, &run_ops,
+				&submission);
+	look_for_ice(vvtd, space);
+	viommu_run_clear(&space->run);
+	space->everything = false;
+	if (end.at != VIOMMU_RUN_ALL)
+		stop(span, end.at, VTD_IQEI_FETCH);
+}
+
+/* All that was gathered; nothing is left, whatever failed. */
+static void flush(struct span *span)
+{
+	struct vvtd *vvtd = span->vvtd;
+	struct vvtd_shadow *shadow;
+	struct vvtd_space *space;
+
+	while ((space = TAILQ_FIRST(&vvtd->dirty_spaces))) {
+		TAILQ_REMOVE(&vvtd->dirty_spaces, space, dirty_link);
+		space->dirty = false;
+		submit(span, space, NESTFD_SPLIT_END);
+	}
+	while ((shadow = TAILQ_FIRST(&vvtd->dirty_shadows))) {
+		uint32_t at = shadow->ranges.at;
+
+		if (vvtd_shadow_sync(vvtd, shadow))
+			stop(span, at, VTD_IQEI_FETCH);
+	}
+}
+
+/* ---- gathering ---- */
+
+static void gather(struct span *span, struct vvtd_space *space, uint32_t at,
+		   const struct nestfd_hwpt_vtd_s1_invalidate *entry)
+{
+	struct vvtd *vvtd = span->vvtd;
+
+	if (!viommu_run_add(&space->run, entry, at)) {
+		/* there is room in an empty one: reserved with its HWPT */
+		submit(span, space, NESTFD_SPLIT_LIMIT);
+		viommu_run_add(&space->run, entry, at);
+	}
+	if (!space->dirty)
+		TAILQ_INSERT_TAIL(&vvtd->dirty_spaces, space, dirty_link);
+	space->dirty = true;
+}
+
+/* Takes the place of what was gathered, from the first such command on. */
+static void gather_everything(struct span *span, struct vvtd_space *space,
+			      uint32_t at)
+{
+	struct nestfd_hwpt_vtd_s1_invalidate all = { .npages = UINT64_MAX };
+
+	if (space->everything)
+		return;
+	if (space->run.count)
+		at = space->run.map[0];
+	viommu_run_clear(&space->run);
+	gather(span, space, at, &all);
+	space->everything = true;
+}
+
+static void gather_range(struct span *span, struct vvtd_space *space,
+			 const struct vtd_desc *desc, uint32_t at)
+{
+	struct nestfd_hwpt_vtd_s1_invalidate entry = {
+		.addr = desc->first,
+		.npages = ((desc->last - desc->first) >> PAGE_LG2) + 1,
+		.flags = desc->ih ? IOMMU_VTD_INV_FLAGS_LEAF : 0,
+	};
+
+	if (space->everything)
+		return;
+	if (!desc->first && desc->last == UINT64_MAX)
+		gather_everything(span, space, at);
+	else
+		gather(span, space, at, &entry);
+}
+
+static void gather_spaces(struct span *span, uint64_t first, uint64_t last,
+			  const struct vtd_desc *range, uint32_t at)
+{
+	struct itree_node *node;
+
+	for (node = itree_first(&span->vvtd->spaces, first, last); node;
+	     node = itree_next(node, first, last)) {
+		struct vvtd_space *space =
+			container_of(node, struct vvtd_space, by_id);
+
+		if (range)
+			gather_range(span, space, range, at);
+		else
+			gather_everything(span, space, at);
+	}
+}
+
+static void piotlb(struct span *span, const struct vtd_desc *desc, uint32_t at)
+{
+	uint64_t id = desc->did * PASIDS + desc->pasid;
+
+	gather_spaces(span, id, id,
+		      desc->gran == VTD_QI_PIOTLB_G_PAGE ? desc : NULL, at);
+}
+
+static void iotlb(struct span *span, const struct vtd_desc *desc, uint32_t at)
+{
+	bool all = desc->gran == VTD_GRAN_GLOBAL;
+	uint64_t first = all ? 0 : desc->did;
+	uint64_t last = all ? UINT16_MAX : desc->did;
+	struct itree_node *node;
+
+	gather_spaces(span, first * PASIDS, last * PASIDS + PASIDS - 1, NULL,
+		      at);
+	for (node = itree_first(&span->vvtd->shadows, first, last); node;
+	     node = itree_next(node, first, last))
+		vvtd_shadow_invalidate(
+			span->vvtd,
+			container_of(node, struct vvtd_shadow, by_did),
+			desc->first, desc->last, at);
+}
+
+/* ---- following the guest's tables ---- */
+
+/*
+ * The descriptors of a span were all in the queue when it was copied, and so
+ * were the tables in memory: one look at all of a device is enough per span.
+ */
+static int follow_devices(struct vvtd *vvtd, uint16_t first, uint16_t last,
+			  uint16_t match, uint16_t ignored)
+{
+	struct itree_node *node;
+	int rc = 0;
+
+	for (node = itree_first(&vvtd->devices, first, last); node && !rc;
+	     node = itree_next(node, first, last)) {
+		struct vvtd_device *device =
+			container_of(node, struct vvtd_device, node);
+
+		if (device->span == vvtd->span ||
+		    ((node->first ^ match) & (uint16_t)~ignored))
+			continue;
+		rc = vvtd_device_follow(vvtd, device);
+		if (!rc)
+			device->span = vvtd->span;
+	}
+	return rc;
+}
+
+static int context_cache(struct vvtd *vvtd, const struct vtd_desc *desc)
+{
+	if (desc->gran != VTD_GRAN_DEVICE)
+		return follow_devices(vvtd, 0, UINT16_MAX, 0, UINT16_MAX);
+	return follow_devices(vvtd, desc->sid & ~7u, desc->sid | 7, desc->sid,
+			      desc->sid_ignored);
+}
+
+static int pasid_cache(struct vvtd *vvtd, const struct vtd_desc *desc)
+{
+	struct itree_node *node;
+	int rc = 0;
+
+	if (desc->gran != VTD_QI_PASID_G_PASID)
+		return follow_devices(vvtd, 0, UINT16_MAX, 0, UINT16_MAX);
+	for (node = itree_from(&vvtd->devices, 0); node && !rc;
+	     node = itree_succ(node)) {
+		struct vvtd_device *device =
+			container_of(node, struct vvtd_device, node);
+
+		if (device->span != vvtd->span)
+			rc = vvtd_device_follow_pasid(vvtd, device,
+						      desc->pasid);
+	}
+	return rc;
+}
+
+/* ---- spans ---- */
+
+static void execute(struct span *span, uint32_t at, const struct vtd_desc *desc)
+{
+	int rc = 0;
+
+	switch (desc->type) {
+	case VTD_QI_CONTEXT:
+		rc = context_cache(span->vvtd, desc);
+		break;
+	case VTD_QI_PASID_CACHE:
+		rc = pasid_cache(span->vvtd, desc);
+		break;
+	case VTD_QI_IOTLB:
+		iotlb(span, desc, at);
+		break;
+	case VTD_QI_PIOTLB:
+		piotlb(span, desc, at);
+		break;
+	default: /* device TLBs and waits: when the others are done */
+		break;
+	}
+	if (rc)
+		stop(span, at, VTD_IQEI_FETCH);
+}
+
+static void begin(struct vvtd *vvtd)
+{
+	vvtd->span++;
+	vvtd->tables = VVTD_TABLES;
+}
+
+static void run(struct span *span, const uint64_t (*descs)[4])
+{
+	struct vvtd *vvtd = span->vvtd;
+	struct vtd_desc desc;
+	unsigned int iqei;
+
+	pthread_mutex_lock(&vvtd->lock);
+	begin(vvtd);
+	age(vvtd);
+	for (uint32_t i = 0; i < span->end; i++) {
+		iqei = vtd_front_decode(vvtd->front, descs[i], &desc);
+		if (iqei)
+			stop(span, i, iqei);
+		else
+			execute(span, i, &desc);
+	}
+	flush(span);
+	pthread_mutex_unlock(&vvtd->lock);
+}
+
+static void show_ices(struct vvtd *vvtd, uint32_t before)
+{
+	uint16_t sid;
+
+	while (take_due(vvtd, true, before, &sid))
+		vtd_front_ice(vvtd->front, sid);
+}
+
+/* False: the wait at @at is aborted. */
+static bool complete_wait(struct span *span, const struct vtd_desc *desc,
+			  uint32_t at)
+{
+	struct vvtd *vvtd = span->vvtd;
+
+	show_ices(vvtd, at);
+	if (take_due(vvtd, false, at, &span->info)) {
+		span->stop = VTD_STOP_ITE;
+		span->end = at;
+		return false;
+	}
+	vtd_front_wait(vvtd->front, desc, at + 1);
+	viommu_count(&vvtd->base.counters.syncs, 1);
+	return true;
+}
+
+/* What only counts in order: waits, and the guest's device TLBs */
+static void complete(struct span *span, const uint64_t (*descs)[4])
+{
+	struct vvtd *vvtd = span->vvtd;
+	struct vtd_desc desc;
+
+	for (uint32_t i = 0; i < span->end; i++) {
+		if (vtd_front_decode(vvtd->front, descs[i], &desc))
+			continue; /* the mode has changed under it */
+		if (desc.type == VTD_QI_DEV_TLB || desc.type == VTD_QI_PDEV_TLB)
+			meet_device(vvtd, desc.sid, i);
+		else if (desc.type == VTD_QI_WAIT &&
+			 !complete_wait(span, &desc, i))
+			return;
+	}
+	show_ices(vvtd, span->end);
+	/* no wait follows, but the guest may as well look at FSTS */
+	if (!span->stop && take_due(vvtd, false, span->end, &span->info))
+		span->stop = VTD_STOP_ITE;
+}
+
+struct vtd_consumed vvtd_consume(void *ctx, const uint64_t (*descs)[4],
+				 uint32_t n)
+{
+	struct vvtd *vvtd = ctx;
+	struct span span = { .vvtd = vvtd, .end = n };
+
+	viommu_count(&vvtd->base.counters.doorbells, 1);
+	run(&span, descs);
+	complete(&span, descs);
+	viommu_count(&vvtd->base.counters.commands, span.end);
+	return (struct vtd_consumed){
+		.done = span.end,
+		.stop = (uint16_t)span.stop,
+		.info = span.info,
+	};
+}
+
+unsigned int vvtd_invalidate(void *ctx, const struct vtd_desc *desc)
+{
+	struct vvtd *vvtd = ctx;
+	struct span span = { .vvtd = vvtd, .end = 1 };
+
+	pthread_mutex_lock(&vvtd->lock);
+	begin(vvtd);
+	execute(&span, 0, desc);
+	flush(&span);
+	pthread_mutex_unlock(&vvtd->lock);
+	return span.end ? desc->gran : 0;
+}

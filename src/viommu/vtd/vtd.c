@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+/* Making and ending a virtual VT-d unit, its devices, what the front asks. */
+#include "viommu/vtd/vtd.h"
+
+#include <errno.h>
+#include <linux/iommufd.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "hwdef/vtd_regs.h"
+#include "nestfd/ext.h"
+
+static int guest_read(void *ctx, uint64_t addr, void *buf, size_t len)
+{
+	struct vvtd *vvtd = ctx;
+
+	return vvtd->base.guest.read(vvtd->base.guest.ctx, addr, buf, len);
+}
+
+static int guest_write(void *ctx, uint64_t addr, const void *buf, size_t len)
+{
+	struct vvtd *vvtd = ctx;
+
+	return vvtd->base.guest.write(vvtd->base.guest.ctx, addr, buf, len);
+}
+
+/*
+ * What SRTP and TE ask for is in force when GSTS says so. A device that the
+ * host would not even block stays as it was: no register could tell.
+ */
+static void changed(void *ctx, enum vtd_change what)
+{
+	struct vvtd *vvtd = ctx;
+
+	if (what != VTD_CHANGE_TE && what != VTD_CHANGE_ROOT)
+		return;
+	pthread_mutex_lock(&vvtd->lock);
+	vvtd->tables = VVTD_TABLES;
+	vvtd_follow_all(vvtd);
+	pthread_mutex_unlock(&vvtd->lock);
+}
+
+static int make_front(struct vvtd *vvtd, struct vtd_front **front)
+{
+	static const struct vtd_front_ops ops = {
+		.read = guest_read,
+		.write = guest_write,
+		.consume = vvtd_consume,
+		.invalidate = vvtd_invalidate,
+		.changed = changed,
+	};
+	struct vtd_front_config config = { .id = vvtd->id };
+
+	return vtd_front_create(&config, &ops, vvtd, front);
+}
+
+static uint64_t vvtd_read(struct nestfd_viommu *viommu, uint32_t offset,
+			  unsigned int bytes)
+{
+	return vtd_front_read(to_vvtd(viommu)->front, offset, bytes);
+}
+
+static void vvtd_write(struct nestfd_viommu *viommu, uint32_t offset,
+		       unsigned int bytes, uint64_t value)
+{
+	vtd_front_write(to_vvtd(viommu)->front, offset, bytes, value);
+}
+
+static int vvtd_device_add(struct nestfd_viommu *viommu,
+			   const struct nestfd_viommu_device *config)
+{
+	struct vvtd *vvtd = to_vvtd(viommu);
+	struct vvtd_device *device;
+	int rc;
+
+	if (config->vsid > UINT16_MAX)
+		return -EINVAL;
+	device = alloc_zero(sizeof(*device));
+	if (!device)
+		return -ENOMEM;
+	device->config = *config;
+	device->node.first = config->vsid;
+	device->node.last = config->vsid;
+	pthread_mutex_lock(&vvtd->lock);
+	if (vvtd_device_find(vvtd, (uint16_t)config->vsid))
+		rc = -EEXIST;
+	else
+		rc = vvtd_device_start(vvtd, device);
+	if (!rc)
+		itree_insert(&vvtd->devices, &device->node);
+	pthread_mutex_unlock(&vvtd->lock);
+	if (rc)
+		free(device);
+	return rc;
+}
+
+static void device_end(struct vvtd *vvtd, struct vvtd_device *device)
+{
+	itree_remove(&vvtd->devices, &device->node);
+	if (device->troubled)
+		TAILQ_REMOVE(&vvtd->troubled, device, trouble_link);
+	vvtd_device_end(vvtd, device);
+	free(device);
+}
+
+static int vvtd_device_remove(struct nestfd_viommu *viommu, uint32_t vsid)
+{
+	struct vvtd *vvtd = to_vvtd(viommu);
+	struct vvtd_device *device = NULL;
+
+	pthread_mutex_lock(&vvtd->lock);
+	if (vsid <= UINT16_MAX)
+		device = vvtd_device_find(vvtd, (uint16_t)vsid);
+	if (device)
+		device_end(vvtd, device);
+	pthread_mutex_unlock(&vvtd->lock);
+	return device ? 0 : -ENOENT;
+}
+
+static void vvtd_free(struct vvtd *vvtd)
+{
+	pthread_mutex_destroy(&vvtd->base.pump_lock);
+	pthread_mutex_destroy(&vvtd->lock);
+	free(vvtd);
+}
+
+static void vvtd_destroy(struct nestfd_viommu *viommu)
+{
+	struct vvtd *vvtd = to_vvtd(viommu);
+	struct itree_node *node;
+
+	while ((node = itree_from(&vvtd->devices, 0)))
+		device_end(vvtd, container_of(node, struct vvtd_device, node));
+	vtd_front_destroy(vvtd->front);
+	relay_destroy(&vvtd->base, vvtd->block_ioas);
+	vvtd_free(vvtd);
+}
+
+/* With the lock held: nothing of the former life is to be told. */
+static void forget_troubles(struct vvtd *vvtd)
+{
+	struct vvtd_device *device;
+
+	while ((device = TAILQ_FIRST(&vvtd->troubled))) {
+		TAILQ_REMOVE(&vvtd->troubled, device, trouble_link);
+		device->troubled = false;
+		device->ite = (struct vvtd_trouble){ 0 };
+		device->ice = (struct vvtd_trouble){ 0 };
+	}
+}
+
+/*
+ * Registers in their reset state are those of a new front. Without memory for
+ * one the old front is switched off, which is all that matters to DMA, and
+ * keeps the rest of its registers.
+ */
+static void vvtd_reset(struct nestfd_viommu *viommu)
+{
+	struct vvtd *vvtd = to_vvtd(viommu);
+	struct vtd_front *front;
+
+	vvtd_write(viommu, VTD_GCMD, 4, 0);
+	if (!make_front(vvtd, &front)) {
+		vtd_front_destroy(vvtd->front);
+		vvtd->front = front;
+	}
+	pthread_mutex_lock(&vvtd->lock);
+	vvtd->tables = VVTD_TABLES;
+	vvtd_follow_all(vvtd);
+	forget_troubles(vvtd);
+	pthread_mutex_unlock(&vvtd->lock);
+}
+
+static const struct viommu_ops vvtd_ops = {
+	.destroy = vvtd_destroy,
+	.read = vvtd_read,
+	.write = vvtd_write,
+	.device_add = vvtd_device_add,
+	.device_remove = vvtd_device_remove,
+	.reset = vvtd_reset,
+};
+
+static int read_host(struct vvtd *vvtd, struct vvtd_host *host)
+{
+	struct iommu_hw_info_vtd hw = { 0 };
+	struct iommu_hw_info info = {
+		.size = sizeof(info),
+		.dev_id = vvtd->base.dev_id,
+		.data_len = sizeof(hw),
+		.data_uptr = (uintptr_t)&hw,
+	};
+	int rc;
+
+	rc = relay_call(&vvtd->base, IOMMU_GET_HW_INFO, &info);
+	if (rc)
+		return rc;
+	if (info.out_data_type != IOMMU_HW_INFO_TYPE_INTEL_VTD)
+		return -EOPNOTSUPP;
+	*host = (struct vvtd_host){
+		.cap = hw.cap_reg,
+		.ecap = hw.ecap_reg,
+		.shadows = vvtd->parent_ioas,
+		.ats = !(info.out_capabilities &
+			 IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED),
+		.pasids = info.out_max_pasid_log2,
+	};
+	return 0;
+}
+
+static int alloc_block_ioas(struct vvtd *vvtd)
+{
+	struct iommu_ioas_alloc arg = { .size = sizeof(arg) };
+	int rc = relay_call(&vvtd->base, IOMMU_IOAS_ALLOC, &arg);
+
+	if (!rc)
+		vvtd->block_ioas = arg.out_ioas_id;
+	return rc;
+}
+
+/* Everything that lives on the backend, and the front. */
+static int start(struct vvtd *vvtd, const struct nestfd_viommu_config *config)
+{
+	struct vvtd_host host;
+	int rc;
+
+	rc = read_host(vvtd, &host);
+	if (!rc)
+		rc = vvtd_id(&host, config->cap, config->ecap, &vvtd->id);
+	if (rc)
+		return rc;
+	relay_extend(&vvtd->base, NESTFD_EXT_ERRORS);
+	vvtd->entry_size =
+		vvtd->base.ext & NESTFD_EXT_ERRORS
+			? sizeof(struct nestfd_hwpt_vtd_s1_invalidate)
+			: sizeof(struct iommu_hwpt_vtd_s1_invalidate);
+	rc = alloc_block_ioas(vvtd);
+	if (rc)
+		return rc;
+	rc = make_front(vvtd, &vvtd->front);
+	if (rc)
+		relay_destroy(&vvtd->base, vvtd->block_ioas);
+	return rc;
+}
+
+int nestfd_viommu_vtd_create(const struct nestfd_viommu_config *config,
+			     struct nestfd_viommu **viommu)
+{
+	struct vvtd *vvtd;
+	int rc;
+
+	if (config->size != sizeof(*config) || !config->backend.ioctl ||
+	    !config->guest.read || !config->guest.write ||
+	    (unsigned int)config->queue > NESTFD_QUEUE_RING)
+		return -EINVAL;
+	if (config->queue == NESTFD_QUEUE_RING)
+		return -EOPNOTSUPP; /* its descriptors are not the backend's */
+	vvtd = alloc_zero(sizeof(*vvtd));
+	if (!vvtd)
+		return -ENOMEM;
+	vvtd->base.ops = &vvtd_ops;
+	vvtd->base.backend = config->backend;
+	vvtd->base.guest = config->guest;
+	vvtd->base.dev_id = config->dev_id;
+	vvtd->base.parent_hwpt = config->parent_hwpt;
+	vvtd->base.veventq_fd = -1;
+	vvtd->parent_ioas = config->parent_ioas;
+	TAILQ_INIT(&vvtd->dirty_spaces);
+	TAILQ_INIT(&vvtd->dirty_shadows);
+	TAILQ_INIT(&vvtd->troubled);
+	pthread_mutex_init(&vvtd->lock, NULL);
+	pthread_mutex_init(&vvtd->base.pump_lock, NULL);
+	rc = start(vvtd, config);
+	if (rc) {
+		vvtd_free(vvtd);
+		return rc;
+	}
+	*viommu = &vvtd->base;
+	return 0;
+}
