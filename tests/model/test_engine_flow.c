@@ -558,9 +558,9 @@ static void claims_that_are_not_kept_are_refused(void **state)
 		int word;
 		uint32_t bit;
 	} no[] = { { 0, 1u << 9 },  { 0, 1u << 5 },  { 0, 1u << 15 },
-		   { 0, 1u << 16 }, { 0, 1u << 17 }, { 1, 1u << 31 },
-		   { 1, 1u << 29 }, { 1, 1u << 30 }, { 3, 1u << 5 },
-		   { 3, 1u << 7 },  { 5, 1u << 9 },  { 2, 1u << 0 } };
+		   { 0, 1u << 17 }, { 1, 1u << 31 }, { 1, 1u << 29 },
+		   { 1, 1u << 30 }, { 3, 1u << 5 },  { 3, 1u << 7 },
+		   { 5, 1u << 9 },  { 2, 1u << 0 } };
 	struct smmuv3_id id, good;
 	struct rig g;
 

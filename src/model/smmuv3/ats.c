@@ -98,18 +98,18 @@ static void pass_stage2(struct visit *v, const struct smmuv3_stream *stream,
 	struct result r = { 0 };
 
 	engine_stage2(v, stream, false, &r);
-	if (!r.ok) {
+	if (!r.o.ok) {
 		report_fault(v, &ctx, &r.fault, out);
 		return;
 	}
 	out->result = MODEL_OK;
-	out->hit = r.hit;
-	out->read = r.allowed & (PERM_PRIV_R | PERM_USER_R);
-	out->write = r.allowed & (PERM_PRIV_W | PERM_USER_W);
-	out->exec = r.allowed & (PERM_PRIV_X | PERM_USER_X);
-	out->size_lg2 = r.size_lg2;
-	out->pa = r.pa;
-	out->host = r.host;
+	out->hit = r.o.hit;
+	out->read = r.o.allowed & (PERM_PRIV_R | PERM_USER_R);
+	out->write = r.o.allowed & (PERM_PRIV_W | PERM_USER_W);
+	out->exec = r.o.allowed & (PERM_PRIV_X | PERM_USER_X);
+	out->size_lg2 = r.o.size_lg2;
+	out->pa = r.o.pa;
+	out->host = r.o.host;
 }
 
 static void forbid(struct visit *v, bool mev, struct model_translation *out)
@@ -177,7 +177,7 @@ static void path_checked(struct visit *v, const struct smmuv3_context *ctx,
 {
 	*r = (struct result){ 0 };
 	engine_path(v, ctx, cold, r);
-	if (v->engine->hostile && !cold && r->used)
+	if (v->engine->hostile && !cold && r->o.used)
 		*stale |= check_path(v, ctx, r);
 }
 
@@ -191,7 +191,7 @@ static void resolve_path(struct visit *v, const struct smmuv3_context *ctx,
 	as.access = &ask;
 	ask.flags &= ~MODEL_EXEC; /* a permission, not what is looked up */
 	path_checked(&as, ctx, cold, r, stale);
-	if (r->ok || !(ask.flags & MODEL_WRITE) ||
+	if (r->o.ok || !(ask.flags & MODEL_WRITE) ||
 	    r->fault.event != SMMUV3_EVT_F_PERMISSION)
 		return;
 	ask.flags &= ~MODEL_WRITE;
@@ -235,11 +235,11 @@ void ats_resolve(struct visit *v, bool cold, struct ats_answer *answer)
 	if (!ctx || answer->fault.event)
 		return;
 	resolve_path(v, ctx, cold, &r, &answer->atc.stale);
-	answer->ok = r.ok;
+	answer->ok = r.o.ok;
 	answer->fault = r.fault;
-	answer->atc.size_lg2 = r.size_lg2;
-	answer->atc.access = access_of(ctx, v->access->flags, r.ready);
-	answer->atc.pa = stream->eats == SMMUV3_EATS_SPLIT ? r.ipa : r.pa;
+	answer->atc.size_lg2 = r.o.size_lg2;
+	answer->atc.access = access_of(ctx, v->access->flags, r.o.ready);
+	answer->atc.pa = stream->eats == SMMUV3_EATS_SPLIT ? r.o.ipa : r.o.pa;
 }
 
 /*

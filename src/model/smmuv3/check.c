@@ -7,8 +7,6 @@
  */
 #include "model/smmuv3/engine.h"
 
-#define WHY_SIZE 1024u
-
 /* By memory alone; or with this configuration but no cached translation. */
 static void look_cold(const struct visit *v, const struct smmuv3_context *ctx,
 		      struct result *r)
@@ -31,44 +29,34 @@ static bool misses_dirty(const struct visit *v,
 {
 	uint8_t need = ctx->base.bits[v->access->flags & 7];
 
-	return v->access->flags & MODEL_WRITE && now->ready &&
-	       !(now->ready & need);
+	return v->access->flags & MODEL_WRITE && now->o.ready &&
+	       !(now->o.ready & need);
 }
 
 static bool differs(const struct visit *v, const struct smmuv3_context *ctx,
 		    const struct result *r, const struct result *now)
 {
-	if (r->ok != now->ok)
+	if (r->o.ok != now->o.ok)
 		return true;
-	if (!r->ok)
+	if (!r->o.ok)
 		return r->fault.event != now->fault.event;
-	return r->pa != now->pa || (r->hit && misses_dirty(v, ctx, now));
+	return r->o.pa != now->o.pa || (r->o.hit && misses_dirty(v, ctx, now));
 }
 
 static void tell(struct visit *v, const struct stale_part *part, bool has_pa,
 		 uint64_t pa, bool mapped, uint64_t current)
 {
-	struct smmuv3_model *m = smmu_of(v);
-	char why[WHY_SIZE];
-	struct model_stale stale = {
-		.stream_id = v->port->config.stream_id,
-		.pasid = v->access->pasid,
-		.iova = v->access->iova,
-		.cached_pa = has_pa ? pa : 0,
-		.current_pa = mapped ? current : 0,
+	const struct stale_found found = {
+		.serial = part->serial,
+		.has_pa = has_pa,
+		.pa = pa,
 		.mapped = mapped,
-		.cached_at = part->serial,
-		.now = counted(&m->engine.serial),
-		.why = why,
+		.current = current,
+		.why = stale_why,
+		.part = part,
 	};
 
-	if (v->quiet)
-		return;
-	count(&m->engine.stale);
-	if (!m->engine.host.stale)
-		return;
-	stale_why(m, part, why, sizeof(why));
-	m->engine.host.stale(m->engine.host.ctx, &stale);
+	check_tell(v, &found);
 }
 
 /* The same STE and what memory says of all the rest */
@@ -138,22 +126,22 @@ bool check_path(struct visit *v, const struct smmuv3_context *ctx,
 	struct stale_part part = {
 		.port = port_of(v),
 		.ssid = ctx->ssid,
-		.entry = &r->entry,
-		.serial = r->entry.serial,
+		.entry = &r->o.entry,
+		.serial = r->o.entry.serial,
 	};
 	struct result now, same_config;
 
 	look_cold(v, NULL, &now);
 	if (!differs(v, ctx, r, &now))
 		return false;
-	part.config = !r->has_entry;
-	if (r->has_entry && ctx->base.cached) {
+	part.config = !r->o.has_entry;
+	if (r->o.has_entry && ctx->base.cached) {
 		look_cold(v, ctx, &same_config);
 		part.config = !differs(v, ctx, r, &same_config);
 	}
 	if (part.config)
 		blame_config(v, ctx, &now, &part);
-	tell(v, &part, r->ok, r->pa, now.ok, now.pa);
+	tell(v, &part, r->o.ok, r->o.pa, now.o.ok, now.o.pa);
 	return true;
 }
 

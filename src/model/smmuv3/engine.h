@@ -102,19 +102,8 @@ struct smmuv3_model {
 
 /* What became of a visit. */
 struct result {
-	bool ok;
-	bool hit;
-	bool bypass;
-	bool used;     /* something cached had a part in it */
-	uint8_t ready; /* if ok: PERM_PRIV_R ... */
-	uint8_t allowed;
-	uint8_t size_lg2;
-	uint64_t pa;
-	uint64_t ipa;
-	void *host;		   /* usable for this access */
+	struct outcome o;
 	struct smmuv3_fault fault; /* if not ok */
-	bool has_entry;
-	struct iotlb_entry entry; /* the oldest cache entry at work, if any */
 };
 
 static inline struct smmuv3_model *to_smmu(struct model *model)
@@ -273,8 +262,7 @@ struct stale_part {
 };
 
 /* Words about the commands since then, and why none of them covered it */
-void stale_why(struct smmuv3_model *m, const struct stale_part *part,
-	       char *text, size_t size);
+void stale_why(struct engine *e, const void *part, char *text, size_t size);
 
 /* explain.c */
 void engine_explain(struct model_port *port, const struct model_access *access,

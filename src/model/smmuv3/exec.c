@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
  * Executing commands, Arm IHI 0070 chapter 4, one span at a time.
- *
- * Invalidations may run ahead of a CMD_SYNC in front of them: they are
- * idempotent, and nobody can tell. So a *stretch* of invalidations and syncs is
- * executed as a whole, then the DMA in flight is awaited once, then the syncs
- * complete in their order. While faults are injected, a stretch ends with its
- * first sync, so that what delays one delays no other.
  */
 #include "model/smmuv3/engine.h"
 
@@ -14,6 +8,7 @@
 
 #include "front/smmuv3/strtab.h"
 #include "hwdef/smmuv3_regs.h"
+#include "model/stretch.h"
 
 #define EVERY_REGIME                                            \
 	(REGIMES_LEAF_S1 | REGIMES_TABLE_S1 | REGIMES_LEAF_S2 | \
@@ -222,20 +217,11 @@ static void exec_one(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 	}
 }
 
-/* Where a stretch ends and why */
-struct stretch {
-	uint32_t end;
-	uint32_t syncs;
+/* A span of the queue, and why it stopped */
+struct span {
+	const uint64_t (*cmds)[2];
 	uint32_t code;
 };
-
-static void consumed(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
-{
-	if (m->engine.history)
-		history_add(m->engine.history, cmd);
-	__atomic_store_n(&m->engine.serial, m->engine.serial + 1,
-			 __ATOMIC_RELEASE);
-}
 
 static bool names_streams(uint8_t op)
 {
@@ -283,82 +269,68 @@ static uint32_t judge(struct smmuv3_model *m, const uint64_t dw[2], bool armed,
 	return 0;
 }
 
-/* False: it fails */
-static bool sync_begin(struct smmuv3_model *m, bool armed)
+static enum ran run_sync(struct engine *e, struct span *s, bool armed,
+			 const struct smmuv3_cmd *cmd)
 {
-	uint32_t delay_us;
-
-	if (m->engine.atc_failed) {
-		m->engine.atc_failed = false;
-		return false;
+	if (e->atc_failed) {
+		e->atc_failed = false;
+		s->code = SMMUV3_CERROR_ATC_INV_SYNC;
+		return RAN_STOP;
 	}
-	if (armed &&
-	    inject_happens(&m->engine.inject, INJECT_SLOW_SYNC, &delay_us))
-		engine_hold(&m->engine, delay_us);
-	return true;
+	stretch_slow(e, armed);
+	stretch_consumed(e, cmd);
+	return RAN_SYNC;
 }
 
-static void stretch_run(struct smmuv3_model *m, const uint64_t (*cmds)[2],
-			uint32_t n, struct stretch *s)
+static enum ran run(struct engine *e, void *span, uint32_t i, bool armed,
+		    bool ahead)
 {
-	bool armed = inject_armed(&m->engine.inject);
+	struct smmuv3_model *m = (struct smmuv3_model *)e;
+	struct span *s = span;
 	struct smmuv3_cmd cmd;
 
-	for (; s->end < n; s->end++) {
-		if (armed && s->syncs)
-			return;
-		s->code = judge(m, cmds[s->end], armed, &cmd);
-		if (s->code || (s->syncs && !runs_ahead(cmd.op)))
-			return;
-		if (cmd.op == SMMUV3_OP_SYNC) {
-			if (!sync_begin(m, armed)) {
-				s->code = SMMUV3_CERROR_ATC_INV_SYNC;
-				return;
-			}
-			s->syncs++;
-		} else {
-			exec_one(m, &cmd);
-		}
-		consumed(m, &cmd);
-	}
+	s->code = judge(m, s->cmds[i], armed, &cmd);
+	if (s->code)
+		return RAN_STOP;
+	if (ahead && !runs_ahead(cmd.op))
+		return RAN_NOT;
+	if (cmd.op == SMMUV3_OP_SYNC)
+		return run_sync(e, s, armed, &cmd);
+	exec_one(m, &cmd);
+	stretch_consumed(e, &cmd);
+	return RAN;
 }
 
-static void stretch_sync(struct smmuv3_model *m, const uint64_t (*cmds)[2],
-			 uint32_t start, const struct stretch *s)
+static bool is_sync(const void *span, uint32_t i)
 {
-	uint32_t left = s->syncs;
+	const struct span *s = span;
 
-	if (!left)
-		return;
-	if (m->engine.pending)
-		engine_wait(&m->engine);
-	m->engine.pending = false;
-	engine_hold_wait(&m->engine);
-	for (uint32_t i = start; left; i++) {
-		if ((cmds[i][0] & SMMUV3_CMD_0_OP) != SMMUV3_OP_SYNC)
-			continue;
-		left--;
-		count_own(&m->engine.syncs);
-		smmuv3_front_sync(m->front, cmds[i], i + 1);
-	}
+	return (s->cmds[i][0] & SMMUV3_CMD_0_OP) == SMMUV3_OP_SYNC;
 }
+
+static void complete(struct engine *e, void *span, uint32_t i)
+{
+	const struct span *s = span;
+
+	smmuv3_front_sync(((struct smmuv3_model *)e)->front, s->cmds[i], i + 1);
+}
+
+static const struct stretch_ops ops = {
+	.run = run,
+	.is_sync = is_sync,
+	.sync = complete,
+};
 
 struct smmuv3_consumed exec_consume(void *ctx, const uint64_t (*cmds)[2],
 				    uint32_t n)
 {
 	struct smmuv3_model *m = ctx;
-	struct stretch s = { 0 };
-	uint32_t start;
+	struct span s = { .cmds = cmds };
+	uint32_t done = stretch_consume(&m->engine, &ops, &s, n);
 
-	do {
-		start = s.end;
-		s.syncs = 0;
-		stretch_run(m, cmds, n, &s);
-		stretch_sync(m, cmds, start, &s);
-	} while (s.end < n && !s.code);
 	/* hardware has waited for the answer before it says that there is none
 	 */
 	if (s.code == SMMUV3_CERROR_ATC_INV_SYNC)
 		engine_hold_wait(&m->engine);
-	return (struct smmuv3_consumed){ .done = s.end, .code = s.code };
+	return (struct smmuv3_consumed){ .done = done, .code = s.code };
 }

@@ -2,40 +2,7 @@
 /* A fresh walk told in words: what each structure says, and the outcome. */
 #include "model/smmuv3/engine.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
-struct story {
-	struct visit *v;
-	char *text;
-	size_t size;
-	size_t at;
-};
-
-static void __attribute__((format(printf, 2, 3)))
-say(struct story *story, const char *format, ...)
-{
-	va_list args;
-	int n;
-
-	if (story->at >= story->size)
-		return;
-	va_start(args, format);
-	n = vsnprintf(story->text + story->at, story->size - story->at, format,
-		      args);
-	va_end(args);
-	if (n > 0)
-		story->at += (size_t)n;
-}
-
-typedef unsigned long long ull;
-
-static void say_step(void *ctx, bool s2, uint8_t level, uint64_t pa,
-		     uint64_t descriptor)
-{
-	say(ctx, "%sstage %d level %u: [%#llx] = %#018llx\n",
-	    s2 ? "    " : "  ", s2 ? 2 : 1, level, (ull)pa, (ull)descriptor);
-}
+#include "model/story.h"
 
 static const char *path_name(enum smmuv3_path path)
 {
@@ -123,8 +90,8 @@ static void say_path(struct story *story, const struct smmuv3_context *ctx)
 		return;
 	}
 	engine_path(story->v, ctx, true, &r);
-	if (r.ok)
-		say(story, "PA %#llx, not translated\n", (ull)r.pa);
+	if (r.o.ok)
+		say(story, "PA %#llx, not translated\n", (ull)r.o.pa);
 	else
 		say_fault(story, &r.fault);
 }
@@ -158,25 +125,8 @@ static void explain(struct story *story)
 		say_fault(story, &fault);
 }
 
-void engine_explain(struct model_port *opaque,
-		    const struct model_access *access, char *text, size_t size)
+void engine_explain(struct model_port *port, const struct model_access *access,
+		    char *text, size_t size)
 {
-	struct engine_port *port = to_port(opaque);
-	struct slot spare;
-	struct visit v = {
-		.engine = port->engine,
-		.port = port,
-		.access = access,
-		.quiet = true,
-	};
-	struct story story = { .v = &v, .text = text, .size = size };
-
-	if (!size)
-		return;
-	text[0] = '\0';
-	reader_enter();
-	v.slot = slot_enter(port, &spare);
-	explain(&story);
-	slot_leave(port, v.slot, &spare);
-	reader_exit();
+	story_tell(port, access, text, size, explain);
 }

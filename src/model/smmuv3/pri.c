@@ -10,20 +10,6 @@
 
 #include "hwdef/smmuv3_regs.h"
 
-static void answer(struct smmuv3_port *port, uint16_t group, uint32_t pasid,
-		   uint8_t code)
-{
-	const struct model_port_config *config = &port->base.config;
-	const struct model_page_response response = {
-		.pasid = pasid,
-		.group = group,
-		.code = code,
-	};
-
-	if (config->page_response)
-		config->page_response(config->ctx, &response);
-}
-
 /* Without SubstreamIDs a PASID is dropped, and with it what depends on it. */
 static bool has_pasid(const struct smmuv3_model *m,
 		      const struct model_page_request *request)
@@ -109,18 +95,18 @@ static void answer_overflow(struct smmuv3_model *m, struct smmuv3_port *port,
 	if (!(request->flags & MODEL_PAGE_LAST))
 		return;
 	if (!has_pasid(m, request)) {
-		answer(port, request->group, MODEL_NO_PASID,
-		       MODEL_PAGE_SUCCESS);
+		page_answer(&port->base, request->group, MODEL_NO_PASID,
+			    MODEL_PAGE_SUCCESS);
 		return;
 	}
 	if (!(m->id.idr[3] & SMMUV3_IDR3_PPS) &&
 	    !load_ppar(port, request, &with)) {
-		answer(port, request->group, MODEL_NO_PASID,
-		       MODEL_PAGE_FAILURE);
+		page_answer(&port->base, request->group, MODEL_NO_PASID,
+			    MODEL_PAGE_FAILURE);
 		return;
 	}
-	answer(port, request->group, with ? request->pasid : MODEL_NO_PASID,
-	       MODEL_PAGE_SUCCESS);
+	page_answer(&port->base, request->group,
+		    with ? request->pasid : MODEL_NO_PASID, MODEL_PAGE_SUCCESS);
 }
 
 int pri_request(struct model_port *opaque,
@@ -142,8 +128,8 @@ int pri_request(struct model_port *opaque,
 	if (result == SMMUV3_PRIQ_FULL)
 		answer_overflow(m, port, request);
 	else if (result == SMMUV3_PRIQ_CLOSED)
-		answer(port, request->group, MODEL_NO_PASID,
-		       MODEL_PAGE_FAILURE);
+		page_answer(&port->base, request->group, MODEL_NO_PASID,
+			    MODEL_PAGE_FAILURE);
 	return 0;
 }
 
@@ -159,21 +145,8 @@ static uint8_t code_of(uint8_t resp)
 	}
 }
 
-/* To the devices of that StreamID; one that is gone hears nothing. */
 void pri_response(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 {
-	pthread_mutex_lock(&m->engine.ports_lock);
-	for (size_t n = port_find(&m->engine, cmd->sid);
-	     n < m->engine.port_count; n++) {
-		struct smmuv3_port *port =
-			(struct smmuv3_port *)m->engine.ports[n];
-
-		if (port->base.config.stream_id != cmd->sid)
-			break;
-		if (!__atomic_load_n(&port->base.failed, __ATOMIC_ACQUIRE))
-			answer(port, cmd->prg_index,
-			       cmd->ssv ? cmd->ssid : MODEL_NO_PASID,
-			       code_of(cmd->resp));
-	}
-	pthread_mutex_unlock(&m->engine.ports_lock);
+	page_respond(&m->engine, cmd->sid, cmd->prg_index,
+		     cmd->ssv ? cmd->ssid : MODEL_NO_PASID, code_of(cmd->resp));
 }

@@ -9,18 +9,13 @@
 
 #include <string.h>
 
-#include "model/hit.h"
+#include "model/tlb.h"
 
-/* The caches as one walk sees them; the tags are the context's. */
-struct walk_tags {
-	struct visit *v;
+/* One walk's tags, and the tables of both stages */
+struct stage_tags {
+	struct walk_tags tags;
 	const struct smmuv3_s1 *s1; /* NULL: stage 2 alone */
 	const struct smmuv3_s2 *s2; /* NULL: stage 1 alone */
-	struct result *r;
-	uint64_t ticket;
-	uint64_t serial; /* when the walk began */
-	uint32_t asid;
-	uint16_t vmid;
 };
 
 void engine_env(const struct visit *v, struct walk_env *env)
@@ -33,65 +28,35 @@ void engine_env(const struct visit *v, struct walk_env *env)
 	};
 }
 
-/* An entry had a part in what comes out: the checker wants the oldest one. */
-static void result_used(const struct visit *v, struct result *r,
-			const struct iotlb_entry *e)
-{
-	r->used = true;
-	if (!v->engine->hostile)
-		return;
-	if (r->has_entry && r->entry.serial <= e->serial)
-		return;
-	r->has_entry = true;
-	r->entry = *e;
-}
-
-static bool table_find(struct walk_tags *t, uint64_t addr, uint8_t regime,
+static bool table_find(const struct walk_tags *t, uint64_t addr, uint8_t regime,
 		       uint32_t asid, const struct smmuv3_tt *tt,
 		       struct walk_table *table)
 {
-	const struct iotlb_key key = {
-		.iova = addr,
-		.asid = asid,
-		.vmid = t->vmid,
-		.regime = regime,
-	};
-	const struct iotlb_entry *e = iotlb_lookup(t->v->engine->tlb, &key);
+	const struct iotlb_entry *e = tlb_find(t, addr, regime, asid);
 
 	/* Tags shared by tables of another geometry: software's mistake. */
 	if (!e || e->granule_lg2 != tt->granule_lg2 ||
 	    e->level < tt->start_level)
 		return false;
-	*table = (struct walk_table){
-		.table = e->out,
-		.first = e->iova,
-		.size_lg2 = e->size_lg2,
-		.level = (uint8_t)(e->level + 1),
-		.attrs = (uint8_t)(e->attrs & ATTR_TABLE),
-	};
-	result_used(t->v, t->r, e);
+	tlb_table_of(t, e, e->level + 1u, table);
 	return true;
 }
 
-static void table_add(struct walk_tags *t, const struct walk_table *table,
+static void table_add(const struct walk_tags *t, const struct walk_table *table,
 		      uint8_t regime, uint32_t asid, uint8_t granule_lg2)
 {
-	const struct iotlb_entry e = {
-		.iova = table->first,
-		.out = table->table,
-		.leaf = table->first,
-		.serial = t->serial,
-		.asid = asid,
-		.attrs = table->attrs,
-		.vmid = t->vmid,
-		.regime = regime,
-		.size_lg2 = table->size_lg2,
-		.leaf_lg2 = table->size_lg2,
-		.level = (uint8_t)(table->level - 1),
-		.granule_lg2 = granule_lg2,
-	};
+	struct iotlb_entry e;
 
-	iotlb_insert(t->v->engine->tlb, t->ticket, &e);
+	tlb_table_entry(t, table, table->level - 1u, &e);
+	e.asid = asid;
+	e.regime = regime;
+	e.granule_lg2 = granule_lg2;
+	tlb_add(t, &e);
+}
+
+static const struct stage_tags *stages(void *ctx)
+{
+	return container_of(ctx, struct stage_tags, tags);
 }
 
 /* Deepest first: the nearer to the leaf, the shorter the walk. */
@@ -100,8 +65,8 @@ static bool s1_find(void *ctx, uint64_t addr, struct walk_table *table)
 	static const uint8_t regimes[] = { SMMUV3_REGIME_S1_TABLE,
 					   SMMUV3_REGIME_S1_TABLE_L2,
 					   SMMUV3_REGIME_S1_TABLE_L1 };
-	struct walk_tags *t = ctx;
-	const struct smmuv3_tt *tt = &t->s1->tt[(addr >> 55) & 1];
+	const struct walk_tags *t = ctx;
+	const struct smmuv3_tt *tt = &stages(ctx)->s1->tt[(addr >> 55) & 1];
 	size_t levels = t->v->engine->hostile ? ARRAY_SIZE(regimes) : 2;
 
 	for (size_t n = 0; n < levels; n++) {
@@ -116,19 +81,19 @@ static void s1_add(void *ctx, uint64_t addr, const struct walk_table *table)
 	static const uint8_t regimes[] = { [1] = SMMUV3_REGIME_S1_TABLE_L1,
 					   [2] = SMMUV3_REGIME_S1_TABLE_L2,
 					   [3] = SMMUV3_REGIME_S1_TABLE };
-	struct walk_tags *t = ctx;
+	const struct walk_tags *t = ctx;
 
 	/* fast: the upper ones save too little to be worth their insertion */
 	if (table->level < (t->v->engine->hostile ? 1 : 2) || table->level > 3)
 		return;
 	table_add(t, table, regimes[table->level], t->asid,
-		  t->s1->tt[(addr >> 55) & 1].granule_lg2);
+		  stages(ctx)->s1->tt[(addr >> 55) & 1].granule_lg2);
 }
 
 static bool s2_find(void *ctx, uint64_t ipa, struct walk_table *table)
 {
-	struct walk_tags *t = ctx;
-	const struct smmuv3_tt *tt = &t->s2->tt;
+	const struct walk_tags *t = ctx;
+	const struct smmuv3_tt *tt = &stages(ctx)->s2->tt;
 
 	return table_find(t, ipa, SMMUV3_REGIME_S2_TABLE, 0, tt, table) ||
 	       table_find(t, ipa, SMMUV3_REGIME_S2_TABLE_L2, 0, tt, table);
@@ -136,7 +101,7 @@ static bool s2_find(void *ctx, uint64_t ipa, struct walk_table *table)
 
 static void s2_add(void *ctx, uint64_t ipa, const struct walk_table *table)
 {
-	struct walk_tags *t = ctx;
+	const struct walk_tags *t = ctx;
 
 	(void)ipa;
 	if (table->level < 1 || table->level > 3)
@@ -144,32 +109,13 @@ static void s2_add(void *ctx, uint64_t ipa, const struct walk_table *table)
 	table_add(t, table,
 		  table->level == 3 ? SMMUV3_REGIME_S2_TABLE
 				    : SMMUV3_REGIME_S2_TABLE_L2,
-		  0, t->s2->tt.granule_lg2);
-}
-
-static uint32_t page_attrs(const struct walk_page *page, uint8_t ready,
-			   uint8_t allowed_s2)
-{
-	uint32_t attrs = (uint32_t)(field_prep(ATTR_READY, ready) |
-				    field_prep(ATTR_ALLOWED, page->allowed) |
-				    field_prep(ATTR_ALLOWED_S2, allowed_s2));
-
-	if (page->contiguous)
-		attrs |= ATTR_CONT;
-	if (page->device)
-		attrs |= ATTR_DEVICE;
-	return attrs;
+		  0, stages(ctx)->s2->tt.granule_lg2);
 }
 
 static bool ipa_find(void *ctx, uint64_t ipa, struct walk_page *page)
 {
-	struct walk_tags *t = ctx;
-	const struct iotlb_key key = {
-		.iova = ipa,
-		.vmid = t->vmid,
-		.regime = SMMUV3_REGIME_S2,
-	};
-	const struct iotlb_entry *e = iotlb_lookup(t->v->engine->tlb, &key);
+	const struct walk_tags *t = ctx;
+	const struct iotlb_entry *e = tlb_find(t, ipa, SMMUV3_REGIME_S2, 0);
 
 	if (!e)
 		return false;
@@ -183,47 +129,30 @@ static bool ipa_find(void *ctx, uint64_t ipa, struct walk_page *page)
 		.contiguous = e->attrs & ATTR_CONT,
 		.device = e->attrs & ATTR_DEVICE,
 	};
-	result_used(t->v, t->r, e);
+	outcome_used(t->v, t->out, e);
 	return true;
-}
-
-/* Finds what lies behind the whole page, if that is one piece of memory. */
-static void entry_host(struct visit *v, struct iotlb_entry *e)
-{
-	const struct phys *phys = v->engine->host.phys;
-	const struct phys_span *span;
-
-	e->cookie = phys_generation(phys);
-	span = phys_cursor_find(phys, &v->slot->data, e->out);
-	if (!span || !span->host || span->last - e->out < low_mask(e->size_lg2))
-		return;
-	e->host = span->host + (e->out - span->first);
-	if (span->flags & PHYS_READ)
-		e->attrs |= ATTR_HOST_R;
-	if (span->flags & PHYS_WRITE)
-		e->attrs |= ATTR_HOST_W;
 }
 
 static void ipa_add(void *ctx, uint64_t ipa, const struct walk_page *page)
 {
-	struct walk_tags *t = ctx;
+	const struct walk_tags *t = ctx;
 	struct iotlb_entry e = {
 		.iova = page->first,
 		.out = page->out,
 		.leaf = page->first,
 		.serial = t->serial,
-		.attrs = page_attrs(page, page->ready, 0xff),
+		.attrs = tlb_page_attrs(page, page->ready, 0xff),
 		.vmid = t->vmid,
 		.regime = SMMUV3_REGIME_S2,
 		.size_lg2 = page->size_lg2,
 		.leaf_lg2 = page->size_lg2,
 		.level = page->level,
-		.granule_lg2 = t->s2->tt.granule_lg2,
+		.granule_lg2 = stages(ctx)->s2->tt.granule_lg2,
 	};
 
 	(void)ipa;
-	entry_host(t->v, &e);
-	iotlb_insert(t->v->engine->tlb, t->ticket, &e);
+	tlb_host(t->v, &e);
+	tlb_add(t, &e);
 }
 
 /*
@@ -248,16 +177,16 @@ static const struct walk_cache cache_fast = {
 
 /* The same for one CD */
 struct cd_tags {
-	struct walk_tags walk;
+	struct stage_tags walk;
 	struct smmuv3_context *ctx;
 	uint64_t seq; /* port.config_seq before it began */
 };
 
 static bool cd_l1_find(void *ctx, uint32_t index, uint64_t addr, uint64_t *l1cd)
 {
-	struct cd_tags *t = container_of(ctx, struct cd_tags, walk);
+	struct cd_tags *t = container_of(ctx, struct cd_tags, walk.tags);
 
-	if (!l1cd_find(port_of(t->walk.v), index, addr, &t->ctx->l1cd))
+	if (!l1cd_find(port_of(t->walk.tags.v), index, addr, &t->ctx->l1cd))
 		return false;
 	t->ctx->has_l1cd = true;
 	t->ctx->base.cached = true;
@@ -267,14 +196,14 @@ static bool cd_l1_find(void *ctx, uint32_t index, uint64_t addr, uint64_t *l1cd)
 
 static void cd_l1_add(void *ctx, uint32_t index, uint64_t addr, uint64_t value)
 {
-	struct cd_tags *t = container_of(ctx, struct cd_tags, walk);
+	struct cd_tags *t = container_of(ctx, struct cd_tags, walk.tags);
 	const struct l1cd l1cd = {
 		.addr = addr,
 		.value = value,
-		.serial = t->walk.serial,
+		.serial = t->walk.tags.serial,
 	};
 
-	l1cd_keep(port_of(t->walk.v), t->seq, index,
+	l1cd_keep(port_of(t->walk.tags.v), t->seq, index,
 		  smmuv3_cd_split(&t->ctx->stream), &l1cd);
 }
 
@@ -290,7 +219,7 @@ static const struct walk_cache cache_cd = {
 
 /* In line: the second caller, for what is refused, is not worth a call. */
 static inline __attribute__((always_inline)) void
-walk_entry(const struct walk_tags *t, const struct smmuv3_context *ctx,
+walk_entry(const struct stage_tags *t, const struct smmuv3_context *ctx,
 	   const struct smmuv3_walk *w, struct iotlb_entry *e)
 {
 	*e = (struct iotlb_entry){
@@ -298,10 +227,10 @@ walk_entry(const struct walk_tags *t, const struct smmuv3_context *ctx,
 		.out = w->page_pa,
 		.leaf = w->leaf.first,
 		.ipa = w->page_ipa,
-		.serial = t->serial,
+		.serial = t->tags.serial,
 		.asid = ctx->base.asid,
-		.attrs = page_attrs(&w->leaf, w->ready,
-				    t->s1 && t->s2 ? w->s2.allowed : 0xff),
+		.attrs = tlb_page_attrs(&w->leaf, w->ready,
+					t->s1 && t->s2 ? w->s2.allowed : 0xff),
 		.vmid = ctx->base.vmid,
 		.regime = ctx->base.regime,
 		.size_lg2 = w->page_lg2,
@@ -314,48 +243,6 @@ walk_entry(const struct walk_tags *t, const struct smmuv3_context *ctx,
 		e->attrs |= ATTR_ASET;
 }
 
-static void result_entry(struct visit *v, const struct iotlb_entry *e,
-			 uint64_t addr, struct result *r)
-{
-	bool write = v->access->flags & MODEL_WRITE;
-	uint64_t offset = addr - e->iova;
-
-	r->ok = true;
-	r->ready = (uint8_t)field_get(ATTR_READY, e->attrs);
-	r->allowed = attrs_allowed(e->attrs);
-	r->size_lg2 = e->size_lg2;
-	r->pa = e->out + offset;
-	r->ipa = e->ipa + offset;
-	r->host = hit_host(v->engine, e, write, offset);
-}
-
-/*
- * The ticket first: if no TLBI was at work after that, one that is still to
- * come will make the ticket worthless, whatever the caches contribute now.
- * While one is at work only memory counts, which was changed before it.
- */
-static void walk_begin(struct walk_tags *t, uint64_t tag, struct walk_env *env)
-{
-	struct walk_recents *recents = &t->v->slot->tables;
-	struct smmuv3_model *m = smmu_of(t->v);
-	uint64_t forgotten, tables;
-
-	t->serial = counted(&m->engine.serial);
-	t->ticket = iotlb_ticket(m->engine.tlb);
-	tables = __atomic_load_n(&m->engine.forgotten_tables, __ATOMIC_ACQUIRE);
-	forgotten = __atomic_load_n(&m->engine.forgotten, __ATOMIC_ACQUIRE);
-	env->cache_ctx = t;
-	if (forgotten & 1)
-		return;
-	env->cache = m->engine.hostile ? &cache_hostile : &cache_fast;
-	if (m->engine.hostile)
-		return;
-	recents->stamp = tables + 1;
-	recents->tag[0] = tag;
-	recents->tag[1] = (uint64_t)t->vmid << 8;
-	env->recents = recents;
-}
-
 static __attribute__((cold, noinline)) bool
 cd_by_caches(struct visit *v, struct smmuv3_context *ctx, uint64_t seq,
 	     struct smmuv3_fault *fault)
@@ -363,10 +250,10 @@ cd_by_caches(struct visit *v, struct smmuv3_context *ctx, uint64_t seq,
 	const struct smmuv3_model *m = smmu_of(v);
 	struct result r = { 0 };
 	struct cd_tags t = {
-		.walk = {
+		.walk.s2 = &ctx->stream.s2,
+		.walk.tags = {
 			.v = v,
-			.s2 = &ctx->stream.s2,
-			.r = &r,
+			.out = &r.o,
 			.serial = counted(&m->engine.serial),
 			.ticket = iotlb_ticket(m->engine.tlb),
 			.vmid = ctx->stream.vmid,
@@ -378,15 +265,15 @@ cd_by_caches(struct visit *v, struct smmuv3_context *ctx, uint64_t seq,
 	bool ok;
 
 	engine_env(v, &env);
-	env.cache_ctx = &t.walk;
+	env.cache_ctx = &t.walk.tags;
 	if (!(__atomic_load_n(&m->engine.forgotten, __ATOMIC_ACQUIRE) & 1))
-		env.cache = &cache_cd; /* as in walk_begin() */
+		env.cache = &cache_cd; /* as in tlb_begin() */
 	ok = smmuv3_cd_load(&env, &smmu_of(v)->id, &ctx->stream, ctx->ssid,
 			    &ctx->s1, fault);
-	ctx->base.cached |= r.used;
-	ctx->has_entry = r.has_entry;
-	if (r.has_entry)
-		ctx->entry = r.entry;
+	ctx->base.cached |= r.o.used;
+	ctx->has_entry = r.o.has_entry;
+	if (r.o.has_entry)
+		ctx->entry = r.o.entry;
 	return ok;
 }
 
@@ -408,41 +295,41 @@ bool engine_cd(struct visit *v, struct smmuv3_context *ctx, bool cold,
  * takes a leaf there, too.
  */
 static __attribute__((cold, noinline)) void
-path_refused(const struct walk_tags *refused, const struct smmuv3_context *ctx,
+path_refused(const struct stage_tags *refused, const struct smmuv3_context *ctx,
 	     const struct walk_env *env, const struct smmuv3_input *in,
 	     const struct smmuv3_fault *fault)
 {
 	struct walk_env again = *env;
-	struct walk_tags t = *refused;
-	struct result unused = { 0 };
+	struct stage_tags t = *refused;
+	struct outcome unused = { 0 };
 	struct smmuv3_walk w;
 	struct iotlb_entry e;
 
-	if (env->cache != &cache_hostile || t.v->quiet || !t.s1 ||
+	if (env->cache != &cache_hostile || t.tags.v->quiet || !t.s1 ||
 	    fault->event != SMMUV3_EVT_F_PERMISSION ||
 	    fault->class != SMMUV3_CLASS_IN)
 		return;
-	t.r = &unused;
-	again.cache_ctx = &t;
+	t.tags.out = &unused;
+	again.cache_ctx = &t.tags;
 	again.any = true;
 	if (!smmuv3_walk(&again, t.s1, t.s2, in, &w))
 		return;
 	walk_entry(&t, ctx, &w, &e);
-	entry_host(t.v, &e);
-	iotlb_insert(t.v->engine->tlb, t.ticket, &e);
+	tlb_host(t.tags.v, &e);
+	tlb_add(&t.tags, &e);
 }
 
 static void path_walk(struct visit *v, const struct smmuv3_context *ctx,
 		      bool cold, const struct smmuv3_input *in,
 		      struct result *r)
 {
-	struct walk_tags t = {
-		.v = v,
+	struct stage_tags t = {
+		.tags.v = v,
+		.tags.out = &r->o,
+		.tags.asid = ctx->base.asid,
+		.tags.vmid = ctx->base.vmid,
 		.s1 = ctx->has_s1 ? &ctx->s1 : NULL,
 		.s2 = ctx->path == SMMUV3_PATH_S1 ? NULL : &ctx->stream.s2,
-		.r = r,
-		.asid = ctx->base.asid,
-		.vmid = ctx->base.vmid,
 	};
 	struct walk_env env;
 	struct smmuv3_walk w;
@@ -450,7 +337,8 @@ static void path_walk(struct visit *v, const struct smmuv3_context *ctx,
 
 	engine_env(v, &env);
 	if (!cold)
-		walk_begin(&t, ctx->base.tag, &env);
+		tlb_begin(&t.tags, ctx->base.tag, &cache_hostile, &cache_fast,
+			  &env);
 	if (!smmuv3_walk(&env, t.s1, t.s2, in, &w)) {
 		r->fault = w.fault;
 		path_refused(&t, ctx, &env, in, &w.fault);
@@ -458,10 +346,10 @@ static void path_walk(struct visit *v, const struct smmuv3_context *ctx,
 	}
 	walk_entry(&t, ctx, &w, &e);
 	if (!cold)
-		entry_host(v, &e);
-	result_entry(v, &e, context_addr(&ctx->base, in->addr), r);
+		tlb_host(v, &e);
+	outcome_entry(v, &e, context_addr(&ctx->base, in->addr), &r->o);
 	if (!cold && !v->quiet)
-		iotlb_insert(v->engine->tlb, t.ticket, &e);
+		tlb_add(&t.tags, &e);
 }
 
 /* A cached translation that does not permit the access faults as it stands. */
@@ -501,10 +389,10 @@ static bool path_lookup(struct visit *v, const struct smmuv3_context *ctx,
 		return false;
 	if (!(e->attrs & need) && (attrs_allowed(e->attrs) & need))
 		return false; /* a flag is to be set in memory first */
-	result_used(v, r, e);
-	r->hit = true;
+	outcome_used(v, &r->o, e);
+	r->o.hit = true;
 	if (e->attrs & need)
-		result_entry(v, e, addr, r);
+		outcome_entry(v, e, addr, &r->o);
 	else
 		entry_fault(ctx, e, need, addr, &r->fault);
 	return true;
@@ -515,18 +403,18 @@ void engine_path(struct visit *v, const struct smmuv3_context *ctx, bool cold,
 {
 	struct smmuv3_input in;
 
-	r->used = ctx->base.cached && !cold;
+	r->o.used = ctx->base.cached && !cold;
 	if (ctx->path == SMMUV3_PATH_ABORT)
 		return;
 	context_input(v, &in);
 	smmuv3_stream_attrs(&ctx->stream, &smmu_of(v)->id, &in);
 	if (ctx->path == SMMUV3_PATH_BYPASS) {
-		r->bypass = smmuv3_bypass(&smmu_of(v)->id, &in, &r->fault);
-		r->ok = r->bypass;
-		r->ready = 0xff;
-		r->allowed = 0xff;
-		r->size_lg2 = 12;
-		r->pa = in.addr;
+		r->o.bypass = smmuv3_bypass(&smmu_of(v)->id, &in, &r->fault);
+		r->o.ok = r->o.bypass;
+		r->o.ready = 0xff;
+		r->o.allowed = 0xff;
+		r->o.size_lg2 = 12;
+		r->o.pa = in.addr;
 		return;
 	}
 	if (cold || !path_lookup(v, ctx, &in, r))
@@ -557,27 +445,6 @@ void engine_stage2(struct visit *v, const struct smmuv3_stream *stream,
 	engine_path(v, &ctx, cold, r);
 }
 
-static void tell(struct visit *v, const struct smmuv3_context *ctx,
-		 const struct result *r, struct model_translation *out)
-{
-	unsigned int flags = v->access->flags & MODEL_PRIV;
-	uint8_t r_bit = ctx->base.bits[flags];
-	uint8_t w_bit = ctx->base.bits[flags | MODEL_WRITE];
-	uint8_t x_bit = ctx->base.bits[flags | MODEL_EXEC];
-
-	out->hit = r->hit;
-	out->bypass = r->bypass;
-	if (!r->ok)
-		return;
-	out->result = MODEL_OK;
-	out->read = r->allowed & r_bit;
-	out->write = r->allowed & w_bit;
-	out->exec = r->allowed & x_bit;
-	out->size_lg2 = r->size_lg2;
-	out->pa = r->pa;
-	out->host = r->host;
-}
-
 /*
  * SMMUEN is 0: GBPA decides (6.3.13), and nothing is recorded (7.2) but of
  * translated transactions (7.3.8).
@@ -604,23 +471,6 @@ static void disabled(struct visit *v, struct model_translation *out)
 	out->pa = in.addr;
 }
 
-/* All but @entry, which there is nothing to see of without has_entry */
-static void result_init(struct result *r)
-{
-	r->ok = false;
-	r->hit = false;
-	r->bypass = false;
-	r->used = false;
-	r->ready = 0;
-	r->allowed = 0;
-	r->size_lg2 = 0;
-	r->pa = 0;
-	r->ipa = 0;
-	r->host = NULL;
-	r->fault = (struct smmuv3_fault){ 0 };
-	r->has_entry = false;
-}
-
 void smmuv3_translate(struct visit *v, struct model_translation *out)
 {
 	const struct smmuv3_context *ctx =
@@ -628,7 +478,8 @@ void smmuv3_translate(struct visit *v, struct model_translation *out)
 	struct smmuv3_context tmp;
 	struct result r;
 
-	result_init(&r);
+	outcome_init(&r.o);
+	r.fault = (struct smmuv3_fault){ 0 };
 	v->missed = NULL;
 	*out = (struct model_translation){ .result = MODEL_ABORTED };
 	if (__atomic_load_n(&v->port->failed, __ATOMIC_ACQUIRE))
@@ -650,14 +501,13 @@ void smmuv3_translate(struct visit *v, struct model_translation *out)
 	if (ctx)
 		engine_path(v, ctx, false, &r);
 	else
-		r.used = tmp.base.cached;
-	if (v->engine->hostile && r.used)
+		r.o.used = tmp.base.cached;
+	if (v->engine->hostile && r.o.used)
 		out->stale = check_path(v, ctx ? ctx : &tmp, &r);
 out:
-	if (ctx)
-		tell(v, ctx, &r, out);
+	outcome_tell(v, (const struct context *)ctx, &r.o, out);
 	if (!v->quiet)
-		count_own(r.hit ? &v->slot->hits : &v->slot->misses);
-	if (!r.ok)
+		count_own(r.o.hit ? &v->slot->hits : &v->slot->misses);
+	if (!r.o.ok)
 		report_fault(v, ctx ? ctx : &tmp, &r.fault, out);
 }

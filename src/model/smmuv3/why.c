@@ -215,15 +215,15 @@ static int tell_part(const struct stale_part *part, char *text, size_t size)
 		     (unsigned long long)(e->leaf + low_mask(e->leaf_lg2)));
 }
 
-void stale_why(struct smmuv3_model *m, const struct stale_part *part,
-	       char *text, size_t size)
+void stale_why(struct engine *e, const void *part, char *text, size_t size)
 {
 	const struct history_judge j = {
 		.judge = judge,
 		.tell = tell_command,
 		.ctx = (void *)part,
 	};
+	const struct stale_part *p = part;
 
-	history_why(m->engine.history, part->serial, &j, text, size,
-		    tell_part(part, text, size));
+	history_why(e->history, p->serial, &j, text, size,
+		    tell_part(p, text, size));
 }
