@@ -553,14 +553,14 @@ static void explain_tells_a_nested_walk(void **state)
 
 static void claims_that_are_not_kept_are_refused(void **state)
 {
-	/* HYP, BTM, ATOS, PRI, VMW; ECMDQ, presets; PPS, MPAM; DS */
+	/* HYP, BTM, ATOS, VMW; ECMDQ, presets; MPAM; DS */
 	static const struct {
 		int word;
 		uint32_t bit;
 	} no[] = { { 0, 1u << 9 },  { 0, 1u << 5 },  { 0, 1u << 15 },
 		   { 0, 1u << 17 }, { 1, 1u << 31 }, { 1, 1u << 29 },
-		   { 1, 1u << 30 }, { 3, 1u << 5 },  { 3, 1u << 7 },
-		   { 5, 1u << 9 },  { 2, 1u << 0 } };
+		   { 1, 1u << 30 }, { 3, 1u << 7 },  { 5, 1u << 9 },
+		   { 2, 1u << 0 } };
 	struct smmuv3_id id, good;
 	struct rig g;
 
