@@ -69,6 +69,8 @@ struct run_stat {
 
 struct run_stats {
 	struct run_stat row[RUN_STAT_ROWS];
+	_Atomic uint64_t lost;	/* lines of the trace */
+	_Atomic int lost_error; /* why, of the last one */
 };
 
 #endif

@@ -35,17 +35,26 @@ void tally_count(struct run_stats *stats, unsigned int row, uint64_t ns,
 	atomic_fetch_add(&counters->ns, ns);
 }
 
-void tally_write(int fd, const struct trace_line *line, pid_t tid,
+void tally_write(struct run_stats *stats, int fd, const struct trace_line *line,
+		 pid_t tid,
 		 ssize_t (*write_fn)(int fd, const void *buf, size_t len))
 {
 	char text[TRACE_LINE + 32];
-	ssize_t done;
+	size_t length, done = 0;
+	ssize_t rc;
 	int n = 0;
 
 	if (tid)
 		n = snprintf(text, sizeof(text), "[pid %ld] ", (long)tid);
 	memcpy(text + n, line->text, line->used);
-	do {
-		done = write_fn(fd, text, (size_t)n + line->used);
-	} while (done < 0 && errno == EINTR);
+	length = (size_t)n + line->used;
+	do { /* a full disk takes less, and says why the next time */
+		rc = write_fn(fd, text + done, length - done);
+		if (rc > 0)
+			done += (size_t)rc;
+	} while (done < length && (rc > 0 || (rc < 0 && errno == EINTR)));
+	if (done == length || !stats)
+		return;
+	atomic_store(&stats->lost_error, rc < 0 ? errno : EIO);
+	atomic_fetch_add(&stats->lost, 1);
 }

@@ -3,12 +3,16 @@
  * --trace and --stats. A line goes out in one write(2) to a file opened for
  * appending, so lines of different threads and processes do not mix.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shim/shim.h"
@@ -23,10 +27,18 @@ static bool verbose;
 
 static void open_trace(const char *path)
 {
-	int fd = REAL(open)(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	static const char standard_error[] = "/fd/2";
+	/* A pipe that nobody reads any more must not hold the program up. */
+	int fd = REAL(open)(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK |
+					  O_NOCTTY);
+	size_t n = strlen(path);
 
-	if (fd < 0) /* a socket cannot be opened by its name */
+	/* A socket cannot be opened by its name. */
+	if (fd < 0 && n >= sizeof(standard_error) &&
+	    !strcmp(path + n + 1 - sizeof(standard_error), standard_error))
 		fd = REAL(fcntl)(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	else if (fd >= 0)
+		REAL(fcntl)(fd, F_SETFL, O_APPEND);
 	if (fd >= 0)
 		watch_fd = fd_hide(fd);
 }
@@ -92,9 +104,25 @@ void watch_other(struct watch *w, unsigned int row, const char *format, ...)
 	w->began = tally_now();
 }
 
-static ssize_t real_write(int fd, const void *buf, size_t len)
+/* If nobody reads the trace any more, that is no signal for the program. */
+static ssize_t quiet_write(int fd, const void *buf, size_t len)
 {
-	return REAL(write)(fd, buf, len);
+	static const struct timespec now = { 0 };
+	sigset_t pipe, old, pending;
+	ssize_t rc;
+	int error;
+
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	REAL(pthread_sigmask)(SIG_BLOCK, &pipe, &old);
+	sigpending(&pending);
+	rc = REAL(write)(fd, buf, len);
+	error = errno;
+	if (rc < 0 && error == EPIPE && !sigismember(&pending, SIGPIPE))
+		sigtimedwait(&pipe, NULL, &now);
+	REAL(pthread_sigmask)(SIG_SETMASK, &old, NULL);
+	errno = error;
+	return rc;
 }
 
 void watch_end(struct watch *w, long rc)
@@ -105,8 +133,8 @@ void watch_end(struct watch *w, long rc)
 		tally_count(stats, w->row, took, rc < 0);
 	if (w->line) {
 		trace_exit(w->line, rc);
-		tally_write(watch_fd, w->line,
+		tally_write(stats, watch_fd, w->line,
 			    verbose ? (pid_t)syscall(SYS_gettid) : 0,
-			    real_write);
+			    quiet_write);
 	}
 }

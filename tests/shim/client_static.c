@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * A static program: nothing can be preloaded into it. usage: client_static
- * [FD | forks | leaves | many N]
+ * [FD | forks | leaves | many N | hoards N]
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -99,6 +99,27 @@ static int many(int fd, int n)
 	return 0;
 }
 
+/* Until there is no memory any more, but at most @n; and again with less */
+static int hoard(int fd, int n)
+{
+	unsigned int id;
+	int i = 0;
+
+	while (i < n) {
+		struct iommu_ioas_alloc arg = { .size = sizeof(arg) };
+
+		if (ioctl(fd, IOMMU_IOAS_ALLOC, &arg))
+			break;
+		i++;
+	}
+	if (i == n || errno != ENOMEM)
+		return fail("all were made, or");
+	for (id = 1; i; id++, i--)
+		if (destroy(fd, id))
+			return 1;
+	return use(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -113,5 +134,7 @@ int main(int argc, char **argv)
 		return leave(fd);
 	if (!strcmp(what, "many"))
 		return many(fd, argc > 2 ? atoi(argv[2]) : 1000);
+	if (!strcmp(what, "hoards"))
+		return hoard(fd, argc > 2 ? atoi(argv[2]) : 1000);
 	return use(fd);
 }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """nestfd run as a user meets it: options, exit codes, signals, messages."""
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -81,6 +82,19 @@ class CommandLine(Case):
                 r = nestfd_run("--via", via, "--device", first, "--device",
                                second, sys.executable, "-c", HW_INFO)
                 self.assertEqual((r.stderr, r.stdout), ("", answer))
+
+    def test_an_fd_that_no_program_may_have(self):
+        def fewer():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+        for via in ("preload", "seccomp"):
+            r = nestfd_run("--via", via, "--fd", "200", "true",
+                           preexec_fn=fewer)
+            self.assertEqual((r.returncode, r.stderr), (
+                2, "nestfd run: --fd 200: the limit of open files is 200 "
+                   "(ulimit -n)\n"))
+        r = nestfd_run("--fd", "199", CLIENT, "is-mine", "199",
+                       preexec_fn=fewer)
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
 
     def test_options_behind_the_program_are_the_program_s(self):
         r = nestfd_run("echo", "--iommu", "mock", "-v", "--")

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """nestfd run --via seccomp: static programs, and whatever else asks for it."""
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -89,6 +90,23 @@ class Seccomp(Case):
         own = subprocess.run(["sh", "-c", "ulimit -n"], capture_output=True,
                              text=True, check=True)
         self.assertEqual(r.stdout, own.stdout)
+
+    def test_what_it_makes_the_server_allocate_is_bounded(self):
+        if "address" in kit.SANITIZE:
+            self.skipTest("ASan's allocator needs more than the limit")
+
+        def less():
+            resource.setrlimit(resource.RLIMIT_DATA, (32 << 20, 32 << 20))
+        r = nestfd_run("--", CLIENT_STATIC, "hoards", "1000000",
+                       preexec_fn=less)
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+        # without a limit there is one, which is not the program's
+        r = nestfd_run("--via", "seccomp", "--", "sh", "-c",
+                       "ulimit -d; cat /proc/$PPID/limits")
+        own = subprocess.run(["sh", "-c", "ulimit -d"], capture_output=True,
+                             text=True, check=True).stdout
+        self.assertTrue(r.stdout.startswith(own))
+        self.assertRegex(r.stdout, r"\nMax data size +[0-9]+ ")
 
     def test_status_and_signals(self):
         self.works("--via", "seccomp", "--", "sh", "-c", "exit 7", status=7)

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 
 import kit
-from kit import CLIENT, Case, nestfd_run
+from kit import CLIENT, CLIENT_STATIC, Case, nestfd_run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -49,6 +49,26 @@ class Trace(Case):
         lines = normal(self.trace("traced"))
         self.assertTrue(normal(text).startswith(lines))
         self.assertIn("ns/call", text[len(lines):])
+
+    def test_lines_that_cannot_be_written_are_counted(self):
+        for program, lines in ((CLIENT, 7), (CLIENT_STATIC, 3)):
+            r = nestfd_run("--trace", "/dev/full", "--", program,
+                           *(["calls"] if program == CLIENT else []))
+            self.assertEqual((r.returncode, r.stderr), (
+                0, "nestfd run: --trace /dev/full: No space left on device: "
+                   f"{lines} lines are lost\n"))
+
+    def test_who_reads_it_may_go_away(self):
+        for via in ("preload", "seccomp"):
+            with tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "trace")
+                os.mkfifo(path)
+                with subprocess.Popen(["head", "-n", "1", path],
+                                      stdout=subprocess.DEVNULL):
+                    r = nestfd_run("--via", via, "--trace", path, "--",
+                                   "sh", "-c", f"{CLIENT} threads; "
+                                   f"{CLIENT} calls")
+            self.assertEqual((r.returncode, r.stderr), (0, ""))
 
     def test_a_program_that_touches_nothing(self):
         self.assertEqual(self.trace("touches-nothing"), "")

@@ -255,6 +255,20 @@ static const struct argp argp = {
 	       "/dev/iommu.",
 };
 
+static int check_fd(const struct run *run)
+{
+	struct rlimit limit;
+
+	if (run->fd < 0 || getrlimit(RLIMIT_NOFILE, &limit) ||
+	    (rlim_t)run->fd < limit.rlim_cur)
+		return 0;
+	fprintf(stderr,
+		"nestfd run: --fd %d: the limit of open files is %lu "
+		"(ulimit -n)\n",
+		run->fd, (unsigned long)limit.rlim_cur);
+	return TOOL_INVALID;
+}
+
 /* Decides what "auto" means. 0, or the exit code after a message */
 static int choose_way(struct run *run)
 {
@@ -297,7 +311,9 @@ int tool_run(int argc, char **argv)
 
 	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &run))
 		return TOOL_INVALID;
-	rc = choose_way(&run);
+	rc = check_fd(&run);
+	if (!rc)
+		rc = choose_way(&run);
 	if (!rc)
 		rc = run_watch_start(&run);
 	if (!rc)

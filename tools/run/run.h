@@ -46,7 +46,8 @@ struct run {
 	int stats_fd;
 	struct run_stats *counters;
 	struct supervisor *supervisor; /* NULL: served by preload */
-	struct rlimit fds;	       /* as we found it, for the program */
+	struct rlimit fds;	       /* as we found them, for the program */
+	struct rlimit data;
 };
 
 /* Exit codes of shells */

@@ -20,13 +20,25 @@
 #define LOOK_MS 100
 #define FDS_MAX 65536u
 
-/* What the program has open, we have open, too: more than is usual. */
-static int raise_limit(struct run *run)
+/*
+ * What the program has open, we have open, too: more than is usual. What it
+ * makes us allocate must leave room for others: it gets ENOMEM in time.
+ */
+static int set_limits(struct run *run)
 {
-	struct rlimit more;
+	rlim_t half = (rlim_t)sysconf(_SC_PHYS_PAGES) / 2 *
+		      (rlim_t)sysconf(_SC_PAGESIZE);
+	struct rlimit more, less;
 
-	if (getrlimit(RLIMIT_NOFILE, &run->fds))
+	if (getrlimit(RLIMIT_NOFILE, &run->fds) ||
+	    getrlimit(RLIMIT_DATA, &run->data))
 		return -errno;
+	less = run->data;
+	if (less.rlim_cur > half) {
+		less.rlim_cur = half;
+		if (setrlimit(RLIMIT_DATA, &less))
+			return -errno;
+	}
 	more = run->fds;
 	more.rlim_cur = more.rlim_max < FDS_MAX ? more.rlim_max : FDS_MAX;
 	if (more.rlim_cur > run->fds.rlim_cur)
@@ -55,7 +67,7 @@ int run_seccomp_create(struct run *run)
 		fprintf(stderr, "nestfd run: --via seccomp: %s\n", why);
 		return TOOL_INVALID;
 	}
-	rc = raise_limit(run);
+	rc = set_limits(run);
 	if (!rc)
 		rc = supervise_create(&config, &run->supervisor);
 	if (!rc && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
@@ -68,7 +80,10 @@ int run_seccomp_create(struct run *run)
 
 int run_seccomp_child(const struct run *run, int fd)
 {
-	int rc = setrlimit(RLIMIT_NOFILE, &run->fds) ? -errno : 0;
+	int rc = setrlimit(RLIMIT_NOFILE, &run->fds) ||
+				 setrlimit(RLIMIT_DATA, &run->data)
+			 ? -errno
+			 : 0;
 
 	if (!rc)
 		rc = supervise_install(run->supervisor);

@@ -56,7 +56,7 @@ static int start_stats(struct run *run)
 	return 0;
 
 fail:
-	fprintf(stderr, "nestfd run: --stats: %s\n", strerror(errno));
+	fprintf(stderr, "nestfd run: counters: %s\n", strerror(errno));
 	return TOOL_FAILED;
 }
 
@@ -64,7 +64,8 @@ int run_watch_start(struct run *run)
 {
 	int rc = run->trace ? start_trace(run) : 0;
 
-	return !rc && run->stats ? start_stats(run) : rc;
+	/* What of a trace cannot be written is counted as well. */
+	return !rc && (run->stats || run->trace) ? start_stats(run) : rc;
 }
 
 static const char *row_name(unsigned int row)
@@ -92,12 +93,10 @@ static void print_row(const char *name, uint64_t calls, uint64_t errors,
 		calls, errors, (double)ns / 1e6, calls ? ns / calls : 0, name);
 }
 
-void run_watch_end(struct run *run)
+static void print_table(const struct run *run)
 {
 	uint64_t calls = 0, errors = 0, ns = 0;
 
-	if (!run->counters)
-		return;
 	fprintf(stderr, "%10s %8s %12s %10s  %s\n", "calls", "errors",
 		"total ms", "ns/call", "call");
 	for (unsigned int i = 0; i < RUN_STAT_ROWS; i++) {
@@ -111,5 +110,27 @@ void run_watch_end(struct run *run)
 		ns += row->ns;
 	}
 	print_row("total", calls, errors, ns);
+}
+
+/* Who reads a trace may stop doing so. */
+static void print_lost(const struct run *run)
+{
+	uint64_t lost = run->counters->lost;
+	int error = run->counters->lost_error;
+
+	if (lost && error != EPIPE)
+		fprintf(stderr,
+			"nestfd run: --trace %s: %s: %" PRIu64
+			" lines are lost\n",
+			run->trace, strerror(error), lost);
+}
+
+void run_watch_end(struct run *run)
+{
+	if (!run->counters)
+		return;
+	print_lost(run);
+	if (run->stats)
+		print_table(run);
 	munmap(run->counters, sizeof(*run->counters));
 }

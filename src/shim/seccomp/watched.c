@@ -67,6 +67,6 @@ void watched_end(struct watched *w, long rc)
 	if (w->env->trace_fd < 0)
 		return;
 	trace_exit(&w->line, rc);
-	tally_write(w->env->trace_fd, &w->line, w->env->verbose ? w->tid : 0,
-		    write);
+	tally_write(w->env->stats, w->env->trace_fd, &w->line,
+		    w->env->verbose ? w->tid : 0, write);
 }
