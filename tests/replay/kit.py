@@ -102,6 +102,7 @@ class Altered:
 
 
 def commands(path):
-    """[(word 0, word 1)]"""
+    """[(word 0, word 1)], of four words if the commands are that wide"""
     data = lzma.open(os.path.join(path, "commands.bin.xz")).read()
-    return list(struct.iter_unpack("<QQ", data))
+    return list(struct.iter_unpack("<%dQ" % (meta(path)["entry_bytes"] // 8),
+                                   data))

@@ -74,13 +74,15 @@ static void *place_of(const struct run *run, uint32_t slot)
 
 static void overwrite(struct run *run, uint32_t head, uint64_t index)
 {
+	const uint64_t *own = run->cmdq.own;
 	uint64_t words[COMMAND_WORDS];
 	void *to = place_of(run, head);
 
-	if (!to || index >= run->trace->meta.commands)
+	if (!to || (!own && index >= run->trace->meta.commands))
 		return;
-	words_of(run, index, words);
-	memcpy(to, words, run->trace->meta.entry_bytes);
+	if (!own)
+		words_of(run, index, words);
+	memcpy(to, own ? own : words, run->trace->meta.entry_bytes);
 }
 
 /* The index of the command at @head, with @tail behind those that wait */
@@ -282,5 +284,8 @@ int cmdq_insert(struct run *run, const uint64_t *words)
 	memcpy(to, words, run->trace->meta.entry_bytes);
 	q->tail = (q->tail + 1) & q->mask;
 	q->inserted++;
-	return ring(run, q->tail);
+	q->own = words;
+	rc = ring(run, q->tail);
+	q->own = NULL;
+	return rc;
 }

@@ -129,7 +129,8 @@ struct cmdq {
 	uint32_t waiting;  /* placed, not rung */
 	uint32_t deferred; /* doorbells of the recording held back */
 	unsigned int tail_shift;
-	uint32_t inserted; /* commands of our own, before the tail */
+	uint32_t inserted;   /* commands of our own, before the tail */
+	const uint64_t *own; /* the one that is being consumed */
 	uint32_t announced_tail;
 	bool announced;
 	uint64_t first_waiting; /* index of a command */

@@ -131,6 +131,8 @@ int vtd_fault_record(struct run *run, const struct trace_event *ev)
 				"there is no such fault recording register");
 	if (!run->vtd.refused)
 		return 0; /* has been told of */
+	if (run->altered && run->vtd.pending)
+		return 0; /* a fault that an alteration made came first */
 	if (legacy_reason(run, ev->entry.hi >> FRCD_1_SHIFT & 0xff,
 			  run->vtd.reason))
 		want[1] = (want[1] & ~FRCD_1_FR) | (uint64_t)run->vtd.reason
