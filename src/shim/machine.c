@@ -43,6 +43,8 @@ static int arch_of(const char *iommu, enum nestfd_arch *arch)
 {
 	if (!iommu || !strcmp(iommu, "smmuv3"))
 		*arch = NESTFD_ARCH_SMMUV3;
+	else if (!strcmp(iommu, "vtd"))
+		*arch = NESTFD_ARCH_VTD;
 	else if (!strcmp(iommu, "mock"))
 		*arch = NESTFD_ARCH_MOCK;
 	else

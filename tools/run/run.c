@@ -27,7 +27,7 @@ enum {
 
 static const struct argp_option options[] = {
 	{ "iommu", OPT_IOMMU, "KIND", 0,
-	  "The machine's IOMMU: smmuv3, or mock, "
+	  "The machine's IOMMU: smmuv3, vtd, or mock, "
 	  "which Linux's selftests expect",
 	  0 },
 	{ "cache", OPT_CACHE, "POLICY", 0,
@@ -67,7 +67,7 @@ static const struct {
 	const char *name;
 	bool built;
 } kinds[] = {
-	{ "smmuv3", true }, { "mock", true },	{ "vtd", false },
+	{ "smmuv3", true }, { "mock", true },	{ "vtd", true },
 	{ "amdvi", false }, { "riscv", false },
 };
 
@@ -151,16 +151,15 @@ static void add_fault(struct run *run, const char *text,
 
 static void check_faults(struct run *run, struct argp_state *state)
 {
-	struct nestfd_machine_config config = {
-		.size = sizeof(config),
-		.arch = strcmp(run->iommu, "mock") ? NESTFD_ARCH_SMMUV3
-						   : NESTFD_ARCH_MOCK,
-	};
+	struct nestfd_machine_config config = { .size = sizeof(config) };
 	struct nestfd_machine *machine;
 	int rc;
 
 	if (!run->nr_faults)
 		return;
+	config.arch = !strcmp(run->iommu, "mock")  ? NESTFD_ARCH_MOCK
+		      : !strcmp(run->iommu, "vtd") ? NESTFD_ARCH_VTD
+						   : NESTFD_ARCH_SMMUV3;
 	rc = nestfd_machine_create(&config, &machine);
 	for (unsigned int i = 0; i < run->nr_faults && !rc; i++)
 		rc = nestfd_inject(machine, &run->faults[i]);
