@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * The way of an event: a guest that rewrites its tables, its event queue and
- * the registers of that while its device faults; a client that reads a vEVENTQ
- * in any sizes; and a host whose events are any bytes. A neighbour's faults
- * reach the neighbour, each with the CMD_SYNC behind it, and nothing else does.
+ * The way of events and page requests: a guest that rewrites its tables, its
+ * event queue and the registers of that while its device faults; a client that
+ * reads a vEVENTQ in any sizes; and a host whose events are any bytes. A
+ * neighbour's faults reach the neighbour, each with the CMD_SYNC behind it, and
+ * nothing else does.
  */
 #include <errno.h>
 #include <linux/iommufd.h>
@@ -126,10 +127,13 @@ static void set_register(struct world *w, struct input *in)
 	static const struct {
 		uint32_t offset;
 		unsigned int bytes;
-	} regs[] = { { 0x20, 4 },    { 0x2c, 4 }, { 0x50, 4 }, { 0x64, 4 },
-		     { 0xa0, 8 },    { 0xb0, 8 }, { 0xb8, 4 }, { EV_PROD, 4 },
-		     { EV_CONS, 4 }, { 0x80, 8 }, { 0x88, 4 }, { 0x44, 4 } };
-	uint8_t which = input_u8(in) % 12;
+	} regs[] = { { 0x20, 4 },   { 0x2c, 4 },    { 0x50, 4 },
+		     { 0x64, 4 },   { 0xa0, 8 },    { 0xb0, 8 },
+		     { 0xb8, 4 },   { EV_PROD, 4 }, { EV_CONS, 4 },
+		     { 0x80, 8 },   { 0x88, 4 },    { 0x44, 4 },
+		     { 0xc0, 8 },   { 0xd0, 8 },    { 0x100c8, 4 },
+		     { 0x100cc, 4 } };
+	uint8_t which = input_u8(in) % 16;
 
 	nestfd_viommu_write(w->bad.viommu, regs[which].offset,
 			    regs[which].bytes, input_u64(in));
@@ -142,12 +146,13 @@ static void command(struct world *w, struct input *in)
 	for (uint8_t i = 0; i < n; i++) {
 		uint64_t dw0 = input_u8(in);
 
-		if (dw0 & 0x80) /* these follow the guest's tables */
-			dw0 = dw0 & 1 ? 0x3 : 0x5;
+		/* these follow the guest's tables; that is an answer */
+		if (dw0 & 0x80)
+			dw0 = dw0 & 2 ? 0x41 : dw0 & 1 ? 0x3 : 0x5;
 		guest_command(&w->bad,
 			      dw0 | (uint64_t)w->bad.vsid << 32 |
 				      (uint64_t)input_u8(in) << 8,
-			      input_u8(in));
+			      input_u8(in) | (input_u8(in) & 3u) << 12);
 	}
 	if (n & 1)
 		guest_command(&w->bad, GUEST_SYNC);
@@ -170,6 +175,19 @@ static void touch(struct world *w, struct input *in)
 
 	for (unsigned int i = 0; i <= (how >> 3 & 7) * 40u; i++)
 		nestfd_dma(w->bad.dev, &d);
+}
+
+static void ask(struct world *w, struct input *in)
+{
+	struct nestfd_page_request request = {
+		.size = sizeof(request),
+		.iova = input_u64(in),
+		.pasid = NESTFD_NO_PASID,
+		.flags = input_u8(in) & 0x13,
+		.group = input_u8(in) * 2u,
+	};
+
+	nestfd_page_request(w->bad.dev, &request);
 }
 
 static void read_raw(struct world *w, struct input *in)
@@ -207,7 +225,7 @@ static void good_fault(struct world *w)
 
 static void step(struct world *w, struct input *in)
 {
-	switch (input_u8(in) % 8) {
+	switch (input_u8(in) % 9) {
 	case 0:
 		poke(w, in);
 		break;
@@ -231,6 +249,9 @@ static void step(struct world *w, struct input *in)
 		nestfd_viommu_pump(w->strange);
 		nestfd_viommu_write(w->strange, EV_CONS, 4, input_u32(in));
 		break;
+	case 8:
+		ask(w, in);
+		break;
 	}
 }
 
@@ -239,7 +260,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = { data, size };
 	struct world w = { .in = &in };
 
-	w.host = (struct host){ .guests = 2 };
+	w.host = (struct host){
+		.guests = 2,
+		.ats = true,
+		.pri = true,
+		.page_requests = 100,
+	};
 	must(host_start(&w.host));
 	must(guest_start(&w.bad, &w.host, 0, 1));
 	must(guest_start(&w.good, &w.host, 1, 1));

@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "guest.h"
@@ -27,7 +29,7 @@
 
 struct world {
 	struct host host; /* first: callbacks' ctx */
-	unsigned int irqs;
+	_Atomic unsigned int irqs;
 	struct guest g;
 };
 
@@ -399,6 +401,90 @@ static void a_long_group_arrives_whole(void **state)
 	end(&w);
 }
 
+/* ---- threads ---- */
+
+#define ROUNDS 300
+
+struct parts {
+	struct world *w;
+	_Atomic bool stop;
+	_Atomic int bad; /* a line */
+};
+
+/* The VMM's thread */
+static void *pump_run(void *arg)
+{
+	struct parts *p = arg;
+
+	while (!p->stop)
+		if (nestfd_viommu_pump(p->w->g.viommu) < 0)
+			p->bad = __LINE__;
+	return NULL;
+}
+
+/* The guest: maps what is asked for, and answers */
+static void *guest_run(void *arg)
+{
+	struct parts *p = arg;
+	struct world *w = p->w;
+	uint32_t cons = 0;
+
+	while (!p->stop) {
+		while (cons != (rd(w, PRIQ_PROD) & 31)) {
+			uint64_t dw1 = record(w, cons, 1);
+
+			guest_map(&w->g, dw1 & ~0xfffULL,
+				  guest_page(&w->g, dw1 & 0x1ff));
+			cons = (cons + 1) & 31;
+			wr(w, PRIQ_CONS, 4, cons);
+			respond(w, VSID, dw1 & 0x1ff, 2);
+		}
+		guest_command(&w->g, GUEST_SYNC);
+		guest_ring(&w->g);
+	}
+	return NULL;
+}
+
+static void *device_run(void *arg)
+{
+	struct parts *p = arg;
+	struct nestfd_page_response response;
+	struct world *w = p->w;
+	uint64_t word;
+
+	for (uint32_t i = 0; i < ROUNDS && !p->bad; i++) {
+		if (dma(w, X + i * PAGE, &word) != -EIO)
+			p->bad = __LINE__;
+		ask(w, i, X + i * PAGE, READ | LAST);
+		if (nestfd_page_wait(w->g.dev, i, 60000, &response) ||
+		    response.code)
+			p->bad = __LINE__;
+		if (dma(w, X + i * PAGE, &word) || word != i)
+			p->bad = __LINE__;
+	}
+	p->stop = true;
+	return NULL;
+}
+
+static void device_guest_and_vmm_are_threads(void **state)
+{
+	void *(*const run[])(void *) = { pump_run, guest_run, device_run };
+	pthread_t threads[3];
+	struct world w;
+	struct parts p = { .w = &w };
+
+	(void)state;
+	begin(&w, true, NESTFD_QUEUE_AUTO);
+	for (uint32_t i = 0; i < ROUNDS; i++)
+		guest_put(&w.g, guest_page(&w.g, i), i);
+	for (unsigned int i = 0; i < 3; i++)
+		pthread_create(&threads[i], NULL, run[i], &p);
+	for (unsigned int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(p.bad, 0);
+	end(&w);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
@@ -412,6 +498,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_guest_that_never_answers_is_answered_for),
 		cmocka_unit_test(a_cd_that_stalls_is_a_bad_one),
 		cmocka_unit_test(a_long_group_arrives_whole),
+		cmocka_unit_test(device_guest_and_vmm_are_threads),
 	};
 
 	return RUN(tests, argc, argv);
