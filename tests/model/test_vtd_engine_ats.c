@@ -353,6 +353,7 @@ static void page_requests_that_cannot_be_are_answered_invalid(void **state)
 	assert_int_equal(g.answer.code, MODEL_PAGE_INVALID);
 	assert_true(fault_take(&g, 0, &f));
 	assert_int_equal(f.reason, 0x59);
+	assert_int_equal(f.type, 1);
 	/* not the last of its group, and a marker: no answer */
 	assert_int_equal(request(&g, 9, 0x1000, MODEL_PAGE_READ, 2), 0);
 	assert_int_equal(request(&g, 9, 0x1000, MODEL_PAGE_LAST, 2), 0);

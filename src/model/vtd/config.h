@@ -22,6 +22,7 @@ enum vtd_at {
 	VTD_AT_UNTRANSLATED,
 	VTD_AT_REQUEST, /* a translation request */
 	VTD_AT_TRANSLATED,
+	VTD_AT_PAGE, /* none of these: a page request */
 };
 
 /* A request; @priv and @exec are the device's words, with a PASID only. */

@@ -121,7 +121,7 @@ static uint8_t ask(struct visit *v, const struct model_page_request *request)
 	    MODE_TRANSLATE)
 		return MODEL_PAGE_FAILURE;
 	if (!find_space(v, &space, &fault)) {
-		vtd_report(v, VTD_AT_UNTRANSLATED, &fault, &unused);
+		vtd_report(v, VTD_AT_PAGE, &fault, &unused);
 		return MODEL_PAGE_INVALID;
 	}
 	if (vtd_front_page_request_room(m->front))

@@ -18,7 +18,7 @@ void vtd_report(struct visit *v, enum vtd_at at, const struct vtd_denial *fault,
 	record = (struct vtd_fault){
 		.reason = fault->reason,
 		.request = req.write ? VTD_REQUEST_WRITE : VTD_REQUEST_READ,
-		.at = (uint8_t)at,
+		.at = at == VTD_AT_PAGE ? 0 : (uint8_t)at,
 		.pasid_valid = req.pv,
 		.exe = req.exec,
 		.priv = req.priv,
@@ -26,6 +26,8 @@ void vtd_report(struct visit *v, enum vtd_at at, const struct vtd_denial *fault,
 		.pasid = req.pasid,
 		.info = req.addr & ~low_mask(12),
 	};
+	if (at == VTD_AT_PAGE)
+		record.request = VTD_REQUEST_PAGE;
 	count(&v->engine->events);
 	if (!vtd_front_fault(vtd_of(v)->front, &record))
 		count(&v->engine->events_lost);
