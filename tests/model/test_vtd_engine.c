@@ -506,6 +506,8 @@ static void caching_mode_caches_what_is_not_there(void **state)
 	cm_up(&g, IOTLB_HOSTILE, &ss);
 	ss_map(&g, ss, 0x4000, 1, RAM | SS_PAGE);
 	assert_int_equal(see(&g, RID, 0x5000).event, 0x06);
+	assert_int_equal(look(&g, 0, RID, 0x5000, MODEL_WRITE).event, 0x05);
+	assert_int_equal(g.stales, 0);
 	ss_map(&g, ss, 0x5000, 1, RAM | SS_PAGE);
 	assert_int_equal(see(&g, RID, 0x5000).event, 0x06);
 	assert_int_equal(g.stales, 1);

@@ -169,6 +169,12 @@ static void leaf_entry(const struct walk_tags *t, const struct vtd_context *ctx,
 	};
 }
 
+static bool of_rights(uint8_t reason)
+{
+	return reason == VTD_FR_LGN_2_WRITE || reason == VTD_FR_LGN_3_READ ||
+	       reason == VTD_FR_SGN_6_WRITE || reason == VTD_FR_SGN_7_READ;
+}
+
 /* A cached translation that does not permit the access faults as it stands. */
 static void entry_fault(const struct vtd_context *ctx,
 			const struct iotlb_entry *e,
@@ -178,9 +184,10 @@ static void entry_fault(const struct vtd_context *ctx,
 	bool scalable = ctx->space.scalable;
 	uint8_t reason;
 
-	if (e->attrs & ATTR_NOTHING)
+	/* legacy mode calls what is not there a right that lacks */
+	if (e->attrs & ATTR_NOTHING && !of_rights((uint8_t)e->ipa))
 		reason = (uint8_t)e->ipa;
-	else if (first && !req->priv &&
+	else if (first && !(e->attrs & ATTR_NOTHING) && !req->priv &&
 		 !(field_get(ATTR_ALLOWED, e->attrs) & PERM_USER_R))
 		reason = VTD_FR_SGN_2_PRIVILEGE;
 	else if (req->write)
@@ -243,12 +250,6 @@ static bool of_second_stage(uint8_t reason)
 	       reason == VTD_FR_LSS_1_ACCESS ||
 	       reason == VTD_FR_LSS_2_RESERVED ||
 	       reason == VTD_FR_LCT_4_INVALID;
-}
-
-static bool of_rights(uint8_t reason)
-{
-	return reason == VTD_FR_LGN_2_WRITE || reason == VTD_FR_LGN_3_READ ||
-	       reason == VTD_FR_SGN_6_WRITE || reason == VTD_FR_SGN_7_READ;
 }
 
 static void nothing_add(const struct walk_tags *t, uint64_t addr,
