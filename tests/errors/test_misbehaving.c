@@ -18,9 +18,9 @@
 #include "nestfd/ext.h"
 #include "quiet.h"
 
-#define TIMEOUT_MS 300u
-#define SLOW_NS	   200000000u /* what is slower has waited for a timeout */
-#define MAX_NS	   550000000u /* less than two */
+#define TIMEOUT_MS 500u
+#define SLOW_NS	   400000000u /* what is slower has waited for a timeout */
+#define MAX_NS	   950000000u /* less than two */
 #define BUDGET	   4u	      /* docs/security.md */
 
 /* @bed: the misbehaving guest and its neighbour; @other: another unit */
