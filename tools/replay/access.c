@@ -151,6 +151,8 @@ int access_look(struct run *run, uint32_t sid, uint64_t iova, uint32_t flags,
 	int rc;
 
 	rc = cmdq_flush(run);
+	if (!rc && run->arch->before)
+		rc = run->arch->before(run, sid, iova);
 	if (rc)
 		return rc;
 	rc = world_stream(run->world, sid, &stream);

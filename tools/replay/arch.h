@@ -89,6 +89,8 @@ struct replay_arch {
 	/* NULL: a structure has come into memory; a device passes through */
 	void (*stored)(struct run *run, const struct trace_event *ev);
 	void (*passes)(struct run *run, uint32_t stream);
+	/* NULL: before each access */
+	int (*before)(struct run *run, uint32_t stream, uint64_t iova);
 	/*
 	 * NULL: invalidate by a command of our own what is cached of an
 	 * address: its leaf, or all in front of it as well.

@@ -38,8 +38,7 @@ static json_t *ioctls_json(const struct report *r)
 	static const char *const names[NESTFD_SPLIT_COUNT] = {
 		[NESTFD_SPLIT_END] = "end",	[NESTFD_SPLIT_STE] = "ste",
 		[NESTFD_SPLIT_SYNC] = "sync",	[NESTFD_SPLIT_ERROR] = "error",
-		[NESTFD_SPLIT_LIMIT] = "limit",
-		[NESTFD_SPLIT_PRI] = "pri",
+		[NESTFD_SPLIT_LIMIT] = "limit", [NESTFD_SPLIT_PRI] = "pri",
 	};
 	json_t *to = json_object();
 	json_t *splits = json_object();

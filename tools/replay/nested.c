@@ -73,8 +73,11 @@ static int plug_and_bind(struct world *world, uint32_t host_sid,
 		.size = sizeof(config),
 		.stream_id = host_sid,
 	};
-	int rc = nestfd_device_add(world->machine, &config, dev);
+	int rc;
 
+	if (world->arch->plug)
+		world->arch->plug(world, &config);
+	rc = nestfd_device_add(world->machine, &config, dev);
 	if (rc)
 		return world_fail(world, rc, "a device");
 	rc = nestfd_bind(world->nfd, *dev, dev_id);
@@ -116,6 +119,7 @@ static int make_parent(struct world *world)
 					&world->regions[i]);
 	if (rc)
 		return rc;
+	world->parent_ioas = ioas.out_ioas_id;
 	hwpt.pt_id = ioas.out_ioas_id;
 	rc = nestfd_ioctl(world->nfd, IOMMU_HWPT_ALLOC, &hwpt);
 	if (rc)
@@ -145,6 +149,7 @@ static int make_viommu(struct world *world)
 		},
 		.dev_id = world->beside_id,
 		.parent_hwpt = world->parent,
+		.parent_ioas = world->parent_ioas,
 		.queue = world->config.queue,
 	};
 	int rc = world->arch->create_viommu(world, &config);

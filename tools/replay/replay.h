@@ -50,6 +50,7 @@ enum deviation {
 	DEV_INTERRUPT,	   /* an interrupt for each record */
 	DEV_UNSEEN_ENTRY,  /* that lets a device pass through */
 	DEV_ADDRESS_WIDTH, /* PASID entries with AW where it is reserved */
+	DEV_UNTOLD,	   /* of changes without caching mode */
 	DEV_KEPT_TABLE,	   /* mend.c */
 	DEV_LEGACY_REASON, /* scalable mode, fault reasons of legacy mode */
 	DEV_COUNT,
@@ -149,6 +150,7 @@ struct smmuv3_state {
 
 struct vtd_state {
 	bool scalable;
+	bool untold; /* structures that came into memory */
 	/* of the last access that faulted in the recording */
 	bool refused;	 /* here too */
 	bool pending;	 /* there were faults already */

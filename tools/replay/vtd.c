@@ -26,6 +26,10 @@
 #define RAM_MIB_MAX	2048
 #define PASID_WORDS	8
 #define PASID_AW	0x1cull
+#define CONTEXT_GLOBAL	0x11
+#define PASID_GLOBAL	0x37
+#define TT_PASSES	2
+#define PGTT_SECOND	2
 #define REGISTERS	0x1000
 #define INTERRUPT_FIRST 0xfee00000ull
 #define INTERRUPT_BYTES 0x100000ull
@@ -70,9 +74,33 @@ static bool needs_second_stage(const struct world *world)
 
 static void stored(struct run *run, const struct trace_event *ev)
 {
+	run->vtd.untold = true;
 	if (ev->record.nr == PASID_WORDS && ev->record.words[0] & PASID_AW &&
 	    needs_second_stage(run->world))
 		run->report->deviations[DEV_ADDRESS_WIDTH]++;
+}
+
+/*
+ * A virtual unit reads the tables of devices when it is told of them, and not
+ * when a device uses them: guests tell in caching mode. The recorded ones have
+ * none, or they told before the log shows what.
+ */
+static int tell(struct run *run, uint32_t stream, uint64_t iova)
+{
+	const uint64_t context[COMMAND_WORDS] = { CONTEXT_GLOBAL };
+	const uint64_t pasid[COMMAND_WORDS] = { PASID_GLOBAL };
+	int rc = 0;
+
+	(void)stream;
+	(void)iova;
+	if (run->options->direct || !run->vtd.untold)
+		return 0;
+	run->vtd.untold = false;
+	run->report->deviations[DEV_UNTOLD]++;
+	rc = cmdq_insert(run, context);
+	if (!rc && run->vtd.scalable)
+		rc = cmdq_insert(run, pasid);
+	return rc;
 }
 
 static int create(const struct world *world,
@@ -100,10 +128,49 @@ static void plug(const struct world *world, struct nestfd_device_config *config)
 		config->pasid_bits = (uint8_t)VTD_ECAP_PSS(ecap) + 1;
 }
 
+/*
+ * The host translates for a second stage of the guest, or for legacy mode, by
+ * what the guest says of it, and that is enough in caching mode only.
+ */
+static int create_viommu(struct world *world,
+			 struct nestfd_viommu_config *config)
+{
+	config->cap = world->id[ID_CAP];
+	config->ecap = world->id[ID_ECAP] |
+		       (needs_second_stage(world) ? VTD_ECAP_SSTS : 0);
+	return nestfd_viommu_vtd_create(config, &world->viommu);
+}
+
+static bool uses_second_stage(const struct trace_snapshot *snap)
+{
+	for (size_t i = 0; i < snap->nr_records; i++) {
+		const struct trace_record *rec = &snap->records[i];
+
+		if (!strcmp(rec->name, "context") && rec->nr_words == 2 &&
+		    (rec->words[0] >> 2 & 3) != TT_PASSES)
+			return true;
+		if (!strcmp(rec->name, "entry") &&
+		    (rec->words[0] >> 6 & 7) == PGTT_SECOND)
+			return true;
+	}
+	return false;
+}
+
 static const char *only_direct(const struct trace *trace)
 {
-	(void)trace;
-	return "there is no virtual VT-d unit to replay this with";
+	const struct trace_meta *meta = &trace->meta;
+	uint64_t cap;
+
+	for (size_t i = 0; i < meta->nr_snapshots; i++) {
+		if (!uses_second_stage(&meta->snapshots[i]) ||
+		    replay_recorded(&meta->snapshots[i].registers, "CAP",
+				    &cap) ||
+		    cap & VTD_CAP_CM)
+			continue;
+		return "this guest uses legacy mode or a second stage, and has "
+		       "no caching mode by which a nested world could follow";
+	}
+	return NULL;
 }
 
 static uint64_t read64(struct run *run, uint32_t offset)
@@ -376,10 +443,12 @@ const struct replay_arch replay_vtd = {
 	.memory = memory,
 	.create = create,
 	.plug = plug,
+	.create_viommu = create_viommu,
 	.only_direct = only_direct,
 	.write = write_register,
 	.event = on_event,
 	.stored = stored,
+	.before = tell,
 	.passes = vtd_let_pass,
 	.forget = forget,
 	.expect = expect,

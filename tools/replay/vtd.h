@@ -3,6 +3,7 @@
 #ifndef TOOLS_REPLAY_VTD_H
 #define TOOLS_REPLAY_VTD_H
 
+#define VTD_CAP_CM	      0x80ull
 #define VTD_CAP_MGAW(cap)     ((cap) >> 16 & 0x3f) /* less one */
 #define VTD_CAP_FRO(cap)      (((cap) >> 24 & 0x3ff) * 16)
 #define VTD_CAP_NFR(cap)      (((cap) >> 40 & 0xff) + 1)

@@ -30,7 +30,8 @@ enum {
 static bool legacy_reason(const struct run *run, uint64_t recorded,
 			  uint64_t reason)
 {
-	if (!run->vtd.scalable)
+	/* below a guest there is always scalable mode */
+	if (!run->vtd.scalable && run->options->direct)
 		return false;
 	if (recorded == LGN_2_WRITE)
 		return reason == SSS_2_NONE || reason == SGN_6_WRITE;
@@ -131,6 +132,8 @@ int vtd_fault_record(struct run *run, const struct trace_event *ev)
 				"there is no such fault recording register");
 	if (!run->vtd.refused)
 		return 0; /* has been told of */
+	if (!run->options->direct)
+		return 0; /* Linux has no events for a guest's VT-d unit */
 	if (run->altered && run->vtd.pending)
 		return 0; /* a fault that an alteration made came first */
 	if (legacy_reason(run, ev->entry.hi >> FRCD_1_SHIFT & 0xff,

@@ -129,5 +129,6 @@ void vtd_let_pass(struct run *run, uint32_t stream)
 	if (!to || !memcmp(to, rec->words, bytes))
 		return;
 	memcpy(to, rec->words, bytes); /* both are little-endian */
+	run->vtd.untold = true;
 	run->report->deviations[DEV_UNSEEN_ENTRY]++;
 }

@@ -92,6 +92,7 @@ struct world {
 	struct nestfd_device *beside; /* sees stage 2 only */
 	uint32_t beside_id;
 	uint32_t parent;
+	uint32_t parent_ioas;
 };
 
 extern const struct world_ops world_nested_ops;

@@ -27,6 +27,7 @@ const char *const deviation_names[DEV_COUNT] = {
 	[DEV_UNSEEN_ENTRY] = "does not log the entry that lets a device pass",
 	[DEV_ADDRESS_WIDTH] =
 		"takes PASID entries with AW without SSTS, which we add",
+	[DEV_UNTOLD] = "reads tables a nested world must be told of",
 	[DEV_KEPT_TABLE] = "keeps no tables, and Linux frees one with IH=1",
 	[DEV_LEGACY_REASON] = "records fault reasons 5 and 6 in scalable mode",
 	[DEV_INTERRUPT] = "interrupts for a record in a queue not empty",
