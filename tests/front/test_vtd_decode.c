@@ -305,6 +305,10 @@ static void drain_bits_count_before_version_2_only(void **state)
 	assert_true(!d.drain_reads && d.drain_writes);
 	assert_int_equal(decode(&id, LEGACY, 0x92, 0, &d), 0);
 	assert_true(d.drain_reads && !d.drain_writes);
+	id.ver = 0x20;
+	assert_int_equal(decode(&id, LEGACY, 0x12, 0, &d), 0);
+	assert_true(d.drain_reads && d.drain_writes);
+	id.ver = 0x1f;
 	id.cap &= ~(3ull << 54);
 	assert_int_equal(decode(&id, LEGACY, 0xd2, 0, &d), 0);
 	assert_true(!d.drain_reads && !d.drain_writes);

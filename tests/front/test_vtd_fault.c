@@ -433,6 +433,25 @@ static void page_requests_into_registers_end(void **state)
 	assert_true(!rd64(rig, R_PQA));
 }
 
+static void request_again(struct rig *rig, enum vtd_change what)
+{
+	if (what == VTD_CHANGE_PRQ)
+		assert_false(vtd_front_page_request(rig->front, page_rec));
+}
+
+/* The record is written over PQH, and the sink answers with another one. */
+static void a_request_from_inside_a_request_is_dropped(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->mem_is_regs = true;
+	rig->on_change = request_again;
+	wr64(rig, R_PQA, RIG_REGS);
+	wr64(rig, R_PQT, 0xc0);
+	vtd_front_page_request(rig->front, page_rec);
+	assert_true(rig->changes[VTD_CHANGE_PRQ] > 0);
+}
+
 #define WITH_RIG(name) \
 	cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
@@ -458,6 +477,7 @@ int main(void)
 		WITH_RIG(masked_page_request_events_pend),
 		cmocka_unit_test(without_page_requests_there_is_no_queue),
 		WITH_RIG(page_requests_into_registers_end),
+		WITH_RIG(a_request_from_inside_a_request_is_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -489,9 +489,11 @@ static void completion_events_follow_iwc(void **state)
 	rig_queue(rig, false);
 	post_word(rig, 0, 0x15);
 	post_word(rig, 1, 0x15);
+	post_iotlb(rig, 2, 1);
 	wr(rig, R_IQT, 16);
 	assert_int_equal(rd(rig, R_ICS), 1);
 	assert_int_equal(rig->irqs[1], 1);
+	assert_int_equal(rig->iqh_seen, 16); /* past the wait already */
 	assert_true(rig->irq_addr == 0x1fee00018);
 	assert_int_equal(rig->irq_data, 0x4041);
 	assert_int_equal(rd(rig, R_IECTL), 0);

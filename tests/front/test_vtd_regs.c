@@ -272,6 +272,29 @@ static void enables_have_a_status_after_their_consequences(void **state)
 	assert_int_equal(rd(rig, R_GSTS), 0);
 }
 
+static void take_back(struct rig *rig, enum vtd_change what)
+{
+	if (what == VTD_CHANGE_TE)
+		wr(rig, R_GCMD, rd(rig, R_GSTS) & G_TE);
+}
+
+/* Else the status would tell of a change that nobody has been told of. */
+static void an_enable_under_way_keeps_still(void **state)
+{
+	struct rig *rig = *state;
+	struct vtd_regs seen;
+
+	rig->on_change = take_back;
+	wr(rig, R_GCMD, G_TE);
+	assert_int_equal(rig->changes[VTD_CHANGE_TE], 1);
+	assert_int_equal(rd(rig, R_GSTS), G_TE);
+	wr(rig, R_GCMD, 0);
+	assert_int_equal(rig->changes[VTD_CHANGE_TE], 2);
+	assert_int_equal(rd(rig, R_GSTS), 0);
+	vtd_front_regs(rig->front, &seen);
+	assert_int_equal(seen.enabled, 0);
+}
+
 static void commands_of_absent_features_do_nothing(void **state)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
@@ -623,6 +646,7 @@ int main(void)
 		WITH_RIG(the_root_pointer_takes_effect_at_srtp),
 		WITH_RIG(the_interrupt_table_takes_effect_at_sirtp),
 		WITH_RIG(enables_have_a_status_after_their_consequences),
+		WITH_RIG(an_enable_under_way_keeps_still),
 		cmocka_unit_test(commands_of_absent_features_do_nothing),
 		WITH_RIG(ssirwe_is_reserved_without_its_feature),
 		WITH_RIG(a_context_command_names_what_the_descriptor_does),

@@ -83,6 +83,8 @@ static void changed(void *ctx, enum vtd_change what)
 
 	rig->changes[what]++;
 	rig->gsts_seen = rd(rig, R_GSTS);
+	if (rig->on_change)
+		rig->on_change(rig, what);
 }
 
 static void irq(void *ctx, enum vtd_irq which, uint64_t addr, uint32_t data)
@@ -92,6 +94,7 @@ static void irq(void *ctx, enum vtd_irq which, uint64_t addr, uint32_t data)
 	rig->irqs[which]++;
 	rig->irq_addr = addr;
 	rig->irq_data = data;
+	rig->iqh_seen = rd64(rig, R_IQH);
 }
 
 struct vtd_id id_full(void)

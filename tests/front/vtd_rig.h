@@ -79,11 +79,13 @@ struct rig {
 
 	unsigned int changes[8];
 	uint32_t gsts_seen; /* in the last changed() */
+	void (*on_change)(struct rig *rig, enum vtd_change what);
 
 	/* rig_create_with_irq(): else messages are writes */
 	unsigned int irqs[3];
 	uint64_t irq_addr;
 	uint32_t irq_data;
+	uint64_t iqh_seen; /* in the last irq() */
 };
 
 /* Everything this front offers: version 4, 52-bit addresses */
