@@ -35,7 +35,7 @@ class CommandLine(Case):
 
     def test_what_is_not_there_is_refused_in_one_line(self):
         self.refuses("which program?")
-        self.refuses("--iommu vtd: not built yet", "--iommu=vtd", "true")
+        self.refuses("--iommu amdvi: not built yet", "--iommu=amdvi", "true")
         self.refuses("--iommu x: no such kind", "--iommu", "x", "true")
         self.refuses("--via x: no such way", "--via", "x", "true")
         self.refuses("--cache lazy: fast or hostile", "--cache", "lazy",
