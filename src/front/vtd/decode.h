@@ -3,6 +3,12 @@
  * Decoding of invalidation descriptors, VT-d 6.5.2 and 7.6.1: a pure function
  * of the doublewords, the identification registers and the translation table
  * mode. Fields that the architecture has ignored come out as zero.
+ *
+ * Where 11.4.9.9 leaves the error open: a reserved granularity, page-selective
+ * without CAP.PSI, AM above CAP.MAMV, IM above ECAP.MHMV and a nonzero upper
+ * half are reserved fields of a valid type; types that ECAP or the mode has not
+ * got are invalid types. Addresses are aligned to AM, never refused for it.
+ * Interrupt entry cache invalidation is legal without ECAP.IR.
  */
 #ifndef FRONT_VTD_DECODE_H
 #define FRONT_VTD_DECODE_H
