@@ -11,15 +11,9 @@
 void quarantine_init(struct quarantine *q, unsigned int timeouts,
 		     unsigned int window_ms)
 {
-	pthread_mutex_init(&q->lock, NULL);
 	q->timeouts = timeouts ? timeouts : TIMEOUTS_DEFAULT;
 	q->window_ms = window_ms ? window_ms : WINDOW_MS_DEFAULT;
 	q->marked = false;
-}
-
-void quarantine_fini(struct quarantine *q)
-{
-	pthread_mutex_destroy(&q->lock);
 }
 
 /* What is spent of @b in the present window, @more included */

@@ -11,7 +11,6 @@
 #ifndef DRV_QUARANTINE_H
 #define DRV_QUARANTINE_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,9 +20,8 @@ struct budget {
 	uint32_t spent;
 };
 
-/* Of a unit */
+/* Of a unit, whose lock guards it and the culprits */
 struct quarantine {
-	pthread_mutex_t lock;
 	unsigned int timeouts; /* of a device; of a guest four times as many */
 	unsigned int window_ms;
 	bool marked; /* some device is broken and may still have its ATS */
@@ -31,21 +29,20 @@ struct quarantine {
 
 /* Of a device */
 struct culprit {
-	struct budget budget; /* under the unit's lock */
-	bool broken;	      /* written under it, read by any */
+	struct budget budget;
+	bool broken; /* read by any */
 };
 
 /* 0: defaults */
 void quarantine_init(struct quarantine *q, unsigned int timeouts,
 		     unsigned int window_ms);
-void quarantine_fini(struct quarantine *q);
 
 static inline bool culprit_is_broken(const struct culprit *c)
 {
 	return __atomic_load_n(&c->broken, __ATOMIC_ACQUIRE);
 }
 
-/* All with q->lock held. */
+/* All with the unit's lock held. */
 void quarantine_mark(struct quarantine *q, struct culprit *c);
 /* @c (or NULL: nobody knows who) has cost @timeouts; marked if that is over */
 void quarantine_charge(struct quarantine *q, struct culprit *c,

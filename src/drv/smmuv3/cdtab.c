@@ -58,7 +58,7 @@ static void sync_cd(struct master *m, uint32_t ssid, bool leaf)
 		return;
 	hostinv_init(&h, m->unit);
 	hostinv_cd(&h, m->dev->stream_id, ssid, leaf);
-	hostinv_flush(&h);
+	hostinv_finish(&h);
 }
 
 /* A linear table beyond one page is used only where two levels do not exist. */
@@ -79,8 +79,8 @@ int cdtab_init(struct master *m)
 		if (!fresh.l2)
 			return -ENOMEM;
 	}
-	rc = unit_mem_alloc(m->unit, bytes, bytes < 64 ? 64 : bytes,
-			    &fresh.top);
+	rc = hostmem_alloc(&m->unit->port, bytes, bytes < 64 ? 64 : bytes,
+			   &fresh.top);
 	if (rc) {
 		free(fresh.l2);
 		return rc;
@@ -97,10 +97,10 @@ void cdtab_fini(struct master *m)
 		return;
 	for (size_t i = 0; t->two_level && i < l1_entries(t); i++) {
 		if (t->l2[i].host)
-			unit_mem_free(m->unit, &t->l2[i]);
+			hostmem_free(&m->unit->port, &t->l2[i]);
 	}
 	free(t->l2);
-	unit_mem_free(m->unit, &t->top);
+	hostmem_free(&m->unit->port, &t->top);
 	memset(t, 0, sizeof(*t));
 }
 
@@ -121,8 +121,8 @@ static int need_leaf(struct master *m, uint32_t ssid)
 
 	if (leaf->host)
 		return 0;
-	rc = unit_mem_alloc(m->unit, leaf_bytes(&m->cdtab),
-			    leaf_bytes(&m->cdtab), leaf);
+	rc = hostmem_alloc(&m->unit->port, leaf_bytes(&m->cdtab),
+			   leaf_bytes(&m->cdtab), leaf);
 	if (!rc)
 		publish_leaf(m, ssid, leaf);
 	return rc;
@@ -153,7 +153,8 @@ static int replace_leaf(struct master *m, uint32_t ssid, const uint64_t cd[8])
 	uint64_t ste[8];
 	int rc;
 
-	rc = unit_mem_alloc(m->unit, bytes, bytes < 64 ? 64 : bytes, &copy);
+	rc = hostmem_alloc(&m->unit->port, bytes, bytes < 64 ? 64 : bytes,
+			   &copy);
 	if (rc)
 		return rc;
 	memcpy(copy.host, old.host, bytes);
@@ -170,7 +171,7 @@ static int replace_leaf(struct master *m, uint32_t ssid, const uint64_t cd[8])
 		ste[0] |= copy.pa & SMMUV3_STE_0_S1CONTEXTPTR;
 		strtab_install(m, ste);
 	}
-	unit_mem_free(m->unit, &old);
+	hostmem_free(&m->unit->port, &old);
 	return 0;
 }
 

@@ -14,35 +14,6 @@
 #define ATTR_NORMAL 0 /* indices into the MAIR of ste.c */
 #define ATTR_DEVICE 1
 
-static int table_alloc(void *ctx, size_t size, struct pt_table_mem *mem)
-{
-	struct core_dma_mem dma;
-	int rc;
-
-	rc = unit_mem_alloc(ctx, size, size, &dma);
-	if (rc)
-		return rc;
-	mem->host = dma.host;
-	mem->pa = dma.pa;
-	mem->priv[0] = dma.priv;
-	mem->priv[1] = (void *)(uintptr_t)dma.size;
-	return 0;
-}
-
-static void table_free(void *ctx, const struct pt_table_mem *mem)
-{
-	struct core_dma_mem dma = {
-		.host = mem->host,
-		.pa = mem->pa,
-		.size = (size_t)(uintptr_t)mem->priv[1],
-		.priv = mem->priv[0],
-	};
-
-	unit_mem_free(ctx, &dma);
-}
-
-static const struct pt_mem_ops table_ops = { table_alloc, table_free };
-
 /* ---- map and unmap ---- */
 
 static int domain_map(struct core_domain *core, uint64_t iova, uint64_t pa,
@@ -147,25 +118,11 @@ static void domain_forget(struct domain *d, uint64_t first, uint64_t last,
 		hostinv_barrier(&h);
 		add_atcs(&h, d, first, last);
 		add_guests_atcs(&h, d);
-		if (h.n &&
-		    (h.cmds[h.n - 1][0] & SMMUV3_CMD_0_OP) == SMMUV3_OP_SYNC)
-			h.n--; /* there was none */
+		hostinv_drop_barrier(&h); /* there was none */
 	}
-	hostinv_flush(&h);
+	hostinv_finish(&h);
 	masters_quarantine(u);
 	pthread_mutex_unlock(&u->cfg_lock);
-}
-
-/* Outwards to whole leaves, so that what must go goes whatever else does. */
-static void widen(const struct domain *d, uint64_t *first, uint64_t *last)
-{
-	unsigned int size_lg2;
-	uint64_t pa;
-
-	if (pt_translate(d->pt, *first, &pa, NULL, &size_lg2))
-		*first &= ~low_mask(size_lg2);
-	if (pt_translate(d->pt, *last, &pa, NULL, &size_lg2))
-		*last |= low_mask(size_lg2);
 }
 
 static void domain_unmap(struct core_domain *core, uint64_t iova,
@@ -176,14 +133,11 @@ static void domain_unmap(struct core_domain *core, uint64_t iova,
 	uint64_t first = iova;
 	uint64_t last = iova + length - 1;
 
-	if (pt_unmap(d->pt, first, length, &gather)) {
+	if (!hostmem_unmap(d->pt, &first, &last, &gather))
 		logger_log(d->unit->cfg.logger, LOGGER_ERROR,
 			   "smmuv3: unmap of %#llx+%#llx splits a block",
 			   (unsigned long long)iova,
 			   (unsigned long long)length);
-		widen(d, &first, &last);
-		(void)pt_unmap(d->pt, first, last - first + 1, &gather);
-	}
 	domain_forget(d, first, last, !gather.tables);
 	pt_gather_free(d->pt, &gather);
 }
@@ -214,11 +168,11 @@ static void domain_free(struct core_domain *core)
 		hostinv_asid(&h, d->asid);
 	else
 		hostinv_vmid_all(&h, d->vmid);
-	hostinv_flush(&h);
+	hostinv_finish(&h);
 	if (d->stage == 1)
-		unit_id_put(u, &u->asids, d->asid);
+		hostids_put(&u->asids, d->asid);
 	else
-		unit_id_put(u, &u->vmids, d->vmid);
+		hostids_put(&u->vmids, d->vmid);
 	pt_destroy(d->pt);
 	free(d);
 }
@@ -259,7 +213,7 @@ static int domain_tables(struct domain *d)
 	d->core.geometry.first = 0;
 	d->core.geometry.last = low_mask(cfg.ias);
 	d->core.geometry.page_sizes = armv8_page_sizes(cfg.granule_lg2);
-	return armv8_pt_create(&cfg, &table_ops, d->unit, &d->pt);
+	return armv8_pt_create(&cfg, &hostmem_tables, &d->unit->port, &d->pt);
 }
 
 int domain_alloc(struct core_device *dev, uint32_t flags,
@@ -288,8 +242,8 @@ int domain_alloc(struct core_device *dev, uint32_t flags,
 	rc = domain_tables(d);
 	if (rc)
 		goto out_free;
-	rc = stage == 1 ? unit_id_get(u, &u->asids, &d->asid)
-			: unit_id_get(u, &u->vmids, &d->vmid);
+	rc = stage == 1 ? hostids_get(&u->asids, &d->asid)
+			: hostids_get(&u->vmids, &d->vmid);
 	if (rc)
 		goto out_tables;
 	*out = &d->core;

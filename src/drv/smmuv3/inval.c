@@ -306,13 +306,13 @@ static int stop_for(struct work *w, enum verdict verdict,
 }
 
 static void charge(struct work *w, const struct span *s,
-		   const struct cmdq_result *res)
+		   const struct hostq_result *res)
 {
 	uint64_t sid = res->suspect;
 
 	if (!res->timeouts)
 		return;
-	if (res->code == SMMUV3_CERROR_ATC_INV_SYNC)
+	if (res->code == HOSTQ_NO_ANSWER)
 		sid = field_get(SMMUV3_CMD_0_SID, s->cmds[res->done][0]);
 	viommu_charge(w->v, sid, res->timeouts);
 }
@@ -325,7 +325,7 @@ static void charge(struct work *w, const struct span *s,
 static int run_span(struct work *w, const struct smmuv3_cmd_rec *raw,
 		    uint32_t base, uint32_t start, uint32_t n, uint32_t *next)
 {
-	struct cmdq_result res;
+	struct hostq_result res;
 	uint32_t silent = NONE;
 	enum verdict verdict;
 	struct span s;
@@ -354,7 +354,7 @@ static int run_span(struct work *w, const struct smmuv3_cmd_rec *raw,
 	if (silent < *next)
 		latch(w, base + silent);
 	if (rc && rc != -ETIMEDOUT)
-		return stop(w, rc, res.code, 0);
+		return stop(w, rc, cmdq_code(&res), 0);
 	return *next < n ? stop_for(w, verdict, &raw[*next]) : 0;
 }
 

@@ -45,7 +45,7 @@ static void forget_atc(struct master *m)
 
 	hostinv_init(&h, m->unit);
 	hostinv_atc_all(&h, m);
-	hostinv_flush(&h);
+	hostinv_finish(&h);
 	masters_quarantine(m->unit);
 }
 
@@ -223,7 +223,7 @@ static void forget_pasid_atc(struct master *m, uint32_t pasid)
 		return;
 	hostinv_init(&h, m->unit);
 	hostinv_atc(&h, m, pasid, 0, UINT64_MAX);
-	hostinv_flush(&h);
+	hostinv_finish(&h);
 	masters_quarantine(m->unit);
 }
 

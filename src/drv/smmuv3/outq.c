@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/le.h"
-#include "drv/smmuv3/barrier.h"
+#include "drv/barrier.h"
 #include "drv/smmuv3/unit.h"
 #include "hwdef/smmuv3_regs.h"
 
@@ -267,7 +267,7 @@ int outq_init(struct outq *q, struct unit *u, uint32_t base_reg,
 	size_t bytes = sizeof(le64) * q->dwords << lg2;
 	int rc;
 
-	rc = unit_mem_alloc(u, bytes, bytes < 32 ? 32 : bytes, &q->mem);
+	rc = hostmem_alloc(&u->port, bytes, bytes < 32 ? 32 : bytes, &q->mem);
 	if (rc)
 		return rc;
 	q->unit = u;
@@ -287,5 +287,5 @@ void outq_fini(struct outq *q)
 	if (!q->mem.host)
 		return;
 	pthread_mutex_destroy(&q->lock);
-	unit_mem_free(q->unit, &q->mem);
+	hostmem_free(&q->unit->port, &q->mem);
 }

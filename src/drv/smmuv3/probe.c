@@ -30,44 +30,6 @@ void unit_write64(const struct unit *u, uint32_t offset, uint64_t value)
 	u->port.ops->write(u->port.ctx, offset, 8, value);
 }
 
-int unit_mem_alloc(struct unit *u, size_t size, size_t align,
-		   struct core_dma_mem *mem)
-{
-	struct core_dma_mem got = { 0 };
-	int rc;
-
-	rc = u->port.ops->mem_alloc(u->port.ctx, size, align, &got);
-	if (!rc)
-		*mem = got;
-	return rc;
-}
-
-void unit_mem_free(struct unit *u, struct core_dma_mem *mem)
-{
-	u->port.ops->mem_free(u->port.ctx, mem);
-	memset(mem, 0, sizeof(*mem));
-}
-
-int unit_id_get(struct unit *u, struct ids *ids, uint16_t *id)
-{
-	uint32_t got;
-	int rc;
-
-	pthread_mutex_lock(&u->id_lock);
-	rc = ids_reserve(ids, &got);
-	pthread_mutex_unlock(&u->id_lock);
-	if (!rc)
-		*id = (uint16_t)got;
-	return rc;
-}
-
-void unit_id_put(struct unit *u, struct ids *ids, uint16_t id)
-{
-	pthread_mutex_lock(&u->id_lock);
-	(void)ids_remove(ids, id);
-	pthread_mutex_unlock(&u->id_lock);
-}
-
 /* Until (register & mask) == want; -EIO if that does not come. */
 static int wait_register(const struct unit *u, uint32_t offset, uint32_t mask,
 			 uint32_t want)
@@ -137,7 +99,7 @@ static int forget_all(struct unit *u)
 		{ SMMUV3_OP_TLBI_NSNH_ALL, 0 },
 		{ SMMUV3_OP_TLBI_EL2_ALL, 0 },
 	};
-	struct cmdq_result res;
+	struct hostq_result res;
 
 	return cmdq_issue(&u->cmdq, cmds, u->feat.hyp ? 3 : 2, &res);
 }
@@ -275,9 +237,8 @@ static void locks_fini(struct unit *u)
 {
 	pthread_mutex_destroy(&u->cfg_lock);
 	pthread_mutex_destroy(&u->sid_lock);
-	pthread_mutex_destroy(&u->id_lock);
-	ids_fini(&u->asids);
-	ids_fini(&u->vmids);
+	hostids_fini(&u->asids);
+	hostids_fini(&u->vmids);
 }
 
 static void unit_destroy(struct core_iommu *iommu)
@@ -297,18 +258,9 @@ static void unit_destroy(struct core_iommu *iommu)
 static void unit_stats(struct core_iommu *iommu, struct core_iommu_stats *stats)
 {
 	struct unit *u = to_unit(iommu);
-	struct cmdq_stats q;
 
-	cmdq_read_stats(&u->cmdq, &q);
-	*stats = (struct core_iommu_stats){
-		.batches = q.batches,
-		.timeouts = q.timeouts,
-		.searches = q.searches,
-		.illegal = q.illegal,
-		.aborts = q.aborts,
-		.quarantines =
-			__atomic_load_n(&u->quarantines, __ATOMIC_RELAXED),
-	};
+	hostq_read_stats(&u->cmdq.q, stats);
+	stats->quarantines = __atomic_load_n(&u->quarantines, __ATOMIC_RELAXED);
 }
 
 static const struct core_iommu_ops unit_ops = {
@@ -385,9 +337,10 @@ int smmuv3_drv_create(const struct smmuv3_drv_config *config,
 		goto out_free;
 	pthread_mutex_init(&u->cfg_lock, NULL);
 	pthread_mutex_init(&u->sid_lock, NULL);
-	pthread_mutex_init(&u->id_lock, NULL);
-	ids_init(&u->asids, (uint32_t)low_mask(u->feat.asid_bits));
-	ids_init(&u->vmids, (uint32_t)low_mask(u->feat.vmid_bits));
+	quarantine_init(&u->quarantine, u->cfg.atc_timeouts,
+			u->cfg.atc_window_ms);
+	hostids_init(&u->asids, (uint32_t)low_mask(u->feat.asid_bits));
+	hostids_init(&u->vmids, (uint32_t)low_mask(u->feat.vmid_bits));
 	rc = bring_up(u);
 	if (!rc) {
 		*out = &u->core;

@@ -39,7 +39,7 @@ static int init_linear(struct unit *u, struct strtab *t)
 	if (t->sid_bits > LINEAR_BITS_MAX)
 		t->sid_bits = LINEAR_BITS_MAX;
 	bytes = sizeof(struct smmuv3_ste) << t->sid_bits;
-	rc = unit_mem_alloc(u, bytes, bytes, &t->top);
+	rc = hostmem_alloc(&u->port, bytes, bytes, &t->top);
 	if (rc)
 		return rc;
 	fill_abort(t->top.host, 1u << t->sid_bits);
@@ -60,7 +60,7 @@ static int init_2lvl(struct unit *u, struct strtab *t)
 	if (!t->l2)
 		return -ENOMEM;
 	bytes = (size_t)t->l2_n * SMMUV3_L1STD_SIZE;
-	rc = unit_mem_alloc(u, bytes, bytes < 64 ? 64 : bytes, &t->top);
+	rc = hostmem_alloc(&u->port, bytes, bytes < 64 ? 64 : bytes, &t->top);
 	if (rc) {
 		free(t->l2);
 		t->l2 = NULL;
@@ -93,11 +93,11 @@ void strtab_fini(struct unit *u)
 
 	for (uint32_t i = 0; i < t->l2_n; i++) {
 		if (t->l2[i].host)
-			unit_mem_free(u, &t->l2[i]);
+			hostmem_free(&u->port, &t->l2[i]);
 	}
 	free(t->l2);
 	if (t->top.host)
-		unit_mem_free(u, &t->top);
+		hostmem_free(&u->port, &t->top);
 }
 
 static int make_l2(struct unit *u, uint32_t sid)
@@ -111,7 +111,7 @@ static int make_l2(struct unit *u, uint32_t sid)
 
 	if (l2->host)
 		return 0;
-	rc = unit_mem_alloc(u, bytes, bytes, l2);
+	rc = hostmem_alloc(&u->port, bytes, bytes, l2);
 	if (rc)
 		return rc;
 	fill_abort(l2->host, 1u << STRTAB_SPLIT);
@@ -121,7 +121,7 @@ static int make_l2(struct unit *u, uint32_t sid)
 	/* the invalid descriptor may have been cached */
 	hostinv_init(&h, u);
 	hostinv_ste(&h, sid, false);
-	hostinv_flush(&h);
+	hostinv_finish(&h);
 	return 0;
 }
 
@@ -152,7 +152,7 @@ static void sync_ste(struct master *m)
 
 	hostinv_init(&h, m->unit);
 	hostinv_ste(&h, m->dev->stream_id, true);
-	hostinv_flush(&h);
+	hostinv_finish(&h);
 }
 
 /* Writes the words of @want that differ, but not word @skip. */

@@ -2,8 +2,6 @@
 /* Invalidations of the host's own, Arm IHI 0070 4.3 to 4.5. */
 #include "drv/smmuv3/tlb.h"
 
-#include <errno.h>
-
 #include "hwdef/smmuv3_regs.h"
 
 #define ATC_SIZE_ALL	52 /* 2^52 pages: everything */
@@ -11,18 +9,24 @@
 #define RANGE_SCALE_MAX 31
 #define MAX_SINGLE_OPS	512 /* more pages than this: everything instead */
 
+static struct unit *unit_of(const struct hostinv *h)
+{
+	return container_of(h->q, struct unit, cmdq.q);
+}
+
+static void mark_silent(struct hostinv *h, uint32_t sid)
+{
+	master_mark_broken(unit_of(h), sid);
+}
+
 void hostinv_init(struct hostinv *h, struct unit *u)
 {
-	h->unit = u;
-	h->n = 0;
+	hostinv_start(h, &u->cmdq.q, mark_silent);
 }
 
 void hostinv_add(struct hostinv *h, uint64_t dw0, uint64_t dw1)
 {
-	if (h->n == HOSTINV_MAX)
-		hostinv_flush(h);
-	h->cmds[h->n][0] = dw0;
-	h->cmds[h->n++][1] = dw1;
+	hostinv_put(h, (uint64_t[]){ dw0, dw1 });
 }
 
 void hostinv_barrier(struct hostinv *h)
@@ -31,56 +35,12 @@ void hostinv_barrier(struct hostinv *h)
 		hostinv_add(h, SMMUV3_OP_SYNC, 0);
 }
 
-/*
- * A device that did not answer once loses its ATS: it is asked no more. What
- * is in [@start, h->n) behind the command that was not answered.
- */
-static void forget_device(struct hostinv *h, uint32_t start, uint32_t sid)
+void hostinv_drop_barrier(struct hostinv *h)
 {
-	uint32_t n = start;
+	const uint64_t *last = hostinv_last(h);
 
-	for (uint32_t i = start; i < h->n; i++) {
-		uint64_t dw0 = h->cmds[i][0];
-
-		if ((dw0 & SMMUV3_CMD_0_OP) == SMMUV3_OP_ATC_INV &&
-		    field_get(SMMUV3_CMD_0_SID, dw0) == sid)
-			continue;
-		h->cmds[n][0] = dw0;
-		h->cmds[n++][1] = h->cmds[i][1];
-	}
-	h->n = n;
-}
-
-/*
- * Never fails: a command that hardware refuses is passed over with a message,
- * a device that does not answer is marked, a dead queue has stopped all DMA.
- */
-void hostinv_flush(struct hostinv *h)
-{
-	struct cmdq_result res;
-	uint32_t start = 0;
-	uint32_t sid;
-	int rc;
-
-	while (start < h->n) {
-		rc = cmdq_issue(&h->unit->cmdq, h->cmds + start, h->n - start,
-				&res);
-		if (!rc || res.code == SMMUV3_CERROR_ABT)
-			break;
-		start += res.done;
-		if (rc == -ETIMEDOUT) {
-			sid = (uint32_t)field_get(SMMUV3_CMD_0_SID,
-						  h->cmds[start][0]);
-			master_mark_broken(h->unit, sid);
-			forget_device(h, start, sid);
-			continue;
-		}
-		logger_log(h->unit->cfg.logger, LOGGER_ERROR,
-			   "smmuv3: hardware refuses command %#llx",
-			   (unsigned long long)h->cmds[start][0]);
-		start++;
-	}
-	h->n = 0;
+	if (last && (last[0] & SMMUV3_CMD_0_OP) == SMMUV3_OP_SYNC)
+		h->n--;
 }
 
 void hostinv_asid(struct hostinv *h, uint16_t asid)
@@ -113,7 +73,7 @@ void hostinv_vmid_s1(struct hostinv *h, uint16_t vmid)
 static void add_ranges(struct hostinv *h, uint64_t dw0, uint64_t dw1,
 		       uint64_t first, uint64_t granules)
 {
-	unsigned int granule_lg2 = h->unit->feat.granule_lg2;
+	unsigned int granule_lg2 = unit_of(h)->feat.granule_lg2;
 	uint64_t tg = (granule_lg2 - 10) / 2; /* 4K 1, 16K 2, 64K 3 */
 
 	while (granules) {
@@ -143,11 +103,11 @@ static void add_ranges(struct hostinv *h, uint64_t dw0, uint64_t dw1,
 static bool add_by_address(struct hostinv *h, uint64_t dw0, uint64_t first,
 			   uint64_t last, bool leaf)
 {
-	unsigned int granule_lg2 = h->unit->feat.granule_lg2;
+	unsigned int granule_lg2 = unit_of(h)->feat.granule_lg2;
 	uint64_t granules = ((last - first) >> granule_lg2) + 1;
 	uint64_t dw1 = leaf ? SMMUV3_TLBI_1_LEAF : 0;
 
-	if (h->unit->feat.ril) {
+	if (unit_of(h)->feat.ril) {
 		add_ranges(h, dw0, dw1, first, granules);
 		return true;
 	}

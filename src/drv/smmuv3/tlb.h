@@ -1,27 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Invalidations of the host's own: collected, then issued. The last part of a
- * collection is complete when hostinv_flush() returns. A device that does not
- * answer a CMD_ATC_INV is marked, for masters_quarantine().
- */
+/* Invalidations of the host's own: drv/hostinv.h, with commands of SMMUv3. */
 #ifndef DRV_SMMUV3_TLB_H
 #define DRV_SMMUV3_TLB_H
 
+#include "drv/hostinv.h"
 #include "drv/smmuv3/unit.h"
 
-#define HOSTINV_MAX 128
-
-struct hostinv {
-	struct unit *unit;
-	uint32_t n;
-	uint64_t cmds[HOSTINV_MAX][2];
-};
-
+/* Devices that do not answer are marked, for masters_quarantine(). */
 void hostinv_init(struct hostinv *h, struct unit *u);
 void hostinv_add(struct hostinv *h, uint64_t dw0, uint64_t dw1);
 /* What follows starts only when what precedes is complete. */
 void hostinv_barrier(struct hostinv *h);
-void hostinv_flush(struct hostinv *h);
+/* One that nothing follows goes again. */
+void hostinv_drop_barrier(struct hostinv *h);
 
 void hostinv_asid(struct hostinv *h, uint16_t asid);
 void hostinv_vmid_all(struct hostinv *h, uint16_t vmid); /* both stages */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The driver's own objects. A *unit* is one SMMU, a *master* a device behind
- * it. Lock order: cfg_lock, then viommu.lock, sid_lock, id_lock or the command
- * queue's; an outq's, then sid_lock, then core's for events and page requests.
- * With sid_lock held no doorbell is rung (cmdq_hold()).
+ * it. Lock order: cfg_lock, then viommu.lock, sid_lock, the numbers' or the
+ * command queue's; an outq's, then sid_lock, then core's for events and page
+ * requests. With sid_lock held no doorbell is rung (cmdq_hold()).
  */
 #ifndef DRV_SMMUV3_UNIT_H
 #define DRV_SMMUV3_UNIT_H
@@ -12,11 +12,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/ids.h"
 #include "base/itree.h"
+#include "drv/list.h"
+#include "drv/memory.h"
+#include "drv/quarantine.h"
 #include "drv/smmuv3/cmdq.h"
 #include "drv/smmuv3/driver.h"
-#include "drv/smmuv3/list.h"
 #include "drv/smmuv3/outq.h"
 #include "hwdef/smmuv3_cmd.h"
 #include "hwdef/smmuv3_tables.h"
@@ -80,16 +81,15 @@ struct unit {
 	/* stream table, CD tables, who is attached to what, lists */
 	pthread_mutex_t cfg_lock;
 	struct strtab strtab;
-	bool ats_broken; /* some master has ats_broken and still EATS */
 	uint64_t quarantines;
 
 	/* what event handlers read: masters by StreamID, vmaster, vsid */
 	pthread_mutex_t sid_lock;
 	struct itree masters;
+	struct quarantine quarantine;
 
-	pthread_mutex_t id_lock;
-	struct ids asids;
-	struct ids vmids;
+	struct hostids asids;
+	struct hostids vmids;
 };
 
 /* A CD table of one master; all zero: none yet */
@@ -111,12 +111,6 @@ struct domain;
 struct nested;
 struct viommu;
 
-/* Timeouts that one device or guest made everybody wait for */
-struct budget {
-	uint64_t since_ms; /* the window's beginning */
-	uint32_t spent;
-};
-
 struct master {
 	struct core_device *dev;
 	struct unit *unit;
@@ -136,9 +130,7 @@ struct master {
 	/* under sid_lock */
 	struct viommu *vmaster; /* gets this stream's events, as @vsid */
 	uint32_t vsid;
-	struct budget budget;
-	/* in quarantine; written under sid_lock, read by any */
-	bool ats_broken;
+	struct culprit culprit; /* it is in quarantine if broken */
 
 	uint32_t stalls; /* atomic: not answered yet */
 };
@@ -219,12 +211,6 @@ static inline struct viommu *to_viommu(struct core_viommu *core)
 uint32_t unit_read(const struct unit *u, uint32_t offset);
 void unit_write(const struct unit *u, uint32_t offset, uint32_t value);
 void unit_write64(const struct unit *u, uint32_t offset, uint64_t value);
-int unit_mem_alloc(struct unit *u, size_t size, size_t align,
-		   struct core_dma_mem *mem);
-void unit_mem_free(struct unit *u, struct core_dma_mem *mem);
-/* Lowest free id of @ids; -ENOSPC, -ENOMEM */
-int unit_id_get(struct unit *u, struct ids *ids, uint16_t *id);
-void unit_id_put(struct unit *u, struct ids *ids, uint16_t id);
 
 /* features.c: -ENXIO for what this driver cannot use */
 int features_read(struct unit *u);
@@ -287,7 +273,7 @@ void master_reset(struct core_device *dev);
 /* quarantine.c */
 static inline bool master_is_broken(const struct master *m)
 {
-	return __atomic_load_n(&m->ats_broken, __ATOMIC_ACQUIRE);
+	return culprit_is_broken(&m->culprit);
 }
 
 /* cfg_lock held: takes ATS from masters that do not answer */
@@ -296,8 +282,8 @@ void masters_quarantine(struct unit *u);
 void master_mark_broken(struct unit *u, uint32_t sid);
 /*
  * No lock held. Commands of @v have cost @timeouts, because of @sid
- * (CMDQ_NO_SID: nobody knows). Devices over their budget are in quarantine when
- * it returns.
+ * (HOSTQ_NO_SID: nobody knows). Devices over their budget are in quarantine
+ * when it returns.
  */
 void viommu_charge(struct viommu *v, uint64_t sid, uint32_t timeouts);
 /* cfg_lock held: no quarantine any more, unless its guest is over its budget */

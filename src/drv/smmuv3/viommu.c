@@ -171,8 +171,8 @@ static void viommu_free(struct core_viommu *core)
 	pthread_mutex_unlock(&u->cfg_lock);
 	hostinv_init(&h, u);
 	hostinv_vmid_all(&h, v->vmid);
-	hostinv_flush(&h);
-	unit_id_put(u, &u->vmids, v->vmid);
+	hostinv_finish(&h);
+	hostids_put(&u->vmids, v->vmid);
 	pthread_rwlock_destroy(&v->lock);
 	free(v->vdevs);
 	free(v);
@@ -207,7 +207,7 @@ int viommu_alloc(struct core_device *dev, struct core_domain *parent,
 	v = alloc_zero(sizeof(*v));
 	if (!v)
 		return -ENOMEM;
-	rc = unit_id_get(u, &u->vmids, &v->vmid);
+	rc = hostids_get(&u->vmids, &v->vmid);
 	if (rc) {
 		free(v);
 		return rc;

@@ -260,9 +260,9 @@ static int master_insert(struct master *m)
 		return rc;
 	m->sid_node.first = m->sid;
 	m->sid_node.last = m->sid;
-	pthread_mutex_lock(&u->quarantine.lock);
+	pthread_mutex_lock(&u->sid_lock);
 	itree_insert(&u->masters, &m->sid_node);
-	pthread_mutex_unlock(&u->quarantine.lock);
+	pthread_mutex_unlock(&u->sid_lock);
 	m->dev->drv = m;
 	return 0;
 }
@@ -309,9 +309,9 @@ void vtd_device_remove(struct core_device *dev)
 	}
 	pthread_mutex_lock(&u->cfg_lock);
 	vtd_tables_remove(m);
-	pthread_mutex_lock(&u->quarantine.lock);
+	pthread_mutex_lock(&u->sid_lock);
 	itree_remove(&u->masters, &m->sid_node);
-	pthread_mutex_unlock(&u->quarantine.lock);
+	pthread_mutex_unlock(&u->sid_lock);
 	pthread_mutex_unlock(&u->cfg_lock);
 	dev->drv = NULL;
 	free(m);

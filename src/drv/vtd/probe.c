@@ -176,7 +176,7 @@ static void locks_fini(struct unit *u)
 {
 	pthread_mutex_destroy(&u->cfg_lock);
 	pthread_mutex_destroy(&u->fault_lock);
-	quarantine_fini(&u->quarantine);
+	pthread_mutex_destroy(&u->sid_lock);
 	hostids_fini(&u->dids);
 }
 
@@ -263,6 +263,7 @@ int vtd_drv_create(const struct vtd_drv_config *config,
 	}
 	pthread_mutex_init(&u->cfg_lock, NULL);
 	pthread_mutex_init(&u->fault_lock, NULL);
+	pthread_mutex_init(&u->sid_lock, NULL);
 	quarantine_init(&u->quarantine, u->cfg.atc_timeouts,
 			u->cfg.atc_window_ms);
 	hostids_init(&u->dids, (uint32_t)low_mask(u->feat.did_bits));

@@ -12,11 +12,11 @@ void vtd_master_mark(struct unit *u, uint32_t sid)
 {
 	struct master *m;
 
-	pthread_mutex_lock(&u->quarantine.lock);
+	pthread_mutex_lock(&u->sid_lock);
 	m = vtd_master_find(u, sid);
 	if (m)
 		quarantine_mark(&u->quarantine, &m->culprit);
-	pthread_mutex_unlock(&u->quarantine.lock);
+	pthread_mutex_unlock(&u->sid_lock);
 }
 
 void vtd_masters_quarantine(struct unit *u)
@@ -48,9 +48,9 @@ static void mark_layer(struct layer *l)
 
 		if (!m->dev->ats || !m->unit->feat.ats)
 			continue;
-		pthread_mutex_lock(&m->unit->quarantine.lock);
+		pthread_mutex_lock(&m->unit->sid_lock);
 		quarantine_mark(&m->unit->quarantine, &m->culprit);
-		pthread_mutex_unlock(&m->unit->quarantine.lock);
+		pthread_mutex_unlock(&m->unit->sid_lock);
 	}
 }
 
@@ -89,14 +89,14 @@ void vtd_guest_charge(struct domain *d, struct unit *u, uint64_t sid,
 	struct master *m = NULL;
 	bool over;
 
-	pthread_mutex_lock(&home->lock);
+	pthread_mutex_lock(&d->home->sid_lock);
 	over = quarantine_guest_is_over(home, &d->budget, timeouts);
-	pthread_mutex_unlock(&home->lock);
-	pthread_mutex_lock(&u->quarantine.lock);
+	pthread_mutex_unlock(&d->home->sid_lock);
+	pthread_mutex_lock(&u->sid_lock);
 	if (sid != HOSTQ_NO_SID)
 		m = vtd_master_find(u, (uint32_t)sid);
 	quarantine_charge(&u->quarantine, m ? &m->culprit : NULL, timeouts);
-	pthread_mutex_unlock(&u->quarantine.lock);
+	pthread_mutex_unlock(&u->sid_lock);
 	if (over)
 		mark_guest(d);
 	pthread_mutex_lock(&u->cfg_lock);
@@ -116,10 +116,10 @@ static bool has_spent_guest(struct master *m)
 
 		if (!l->core.nested)
 			continue;
-		pthread_mutex_lock(&d->home->quarantine.lock);
+		pthread_mutex_lock(&d->home->sid_lock);
 		over = quarantine_guest_is_over(&d->home->quarantine,
 						&d->budget, 0);
-		pthread_mutex_unlock(&d->home->quarantine.lock);
+		pthread_mutex_unlock(&d->home->sid_lock);
 	}
 	return over;
 }
@@ -130,9 +130,9 @@ void vtd_master_forgive(struct master *m)
 
 	pthread_mutex_lock(&u->cfg_lock);
 	if (!has_spent_guest(m)) {
-		pthread_mutex_lock(&u->quarantine.lock);
+		pthread_mutex_lock(&u->sid_lock);
 		quarantine_forgive(&m->culprit);
-		pthread_mutex_unlock(&u->quarantine.lock);
+		pthread_mutex_unlock(&u->sid_lock);
 	}
 	pthread_mutex_unlock(&u->cfg_lock);
 }

@@ -12,7 +12,7 @@
  * tables.
  *
  * Locks, outermost first: a parent's layer, a nested layer, a unit's cfg_lock,
- * its quarantine's.
+ * its sid_lock.
  */
 #ifndef DRV_VTD_UNIT_H
 #define DRV_VTD_UNIT_H
@@ -74,7 +74,8 @@ struct unit {
 
 	pthread_mutex_t cfg_lock;      /* tables and entries, masters */
 	struct core_dma_mem *contexts; /* two for each bus */
-	struct itree masters;	       /* also quarantine.lock to change it */
+	struct itree masters;	       /* also sid_lock to change it */
+	pthread_mutex_t sid_lock;      /* quarantine, culprits, budgets */
 	struct quarantine quarantine;
 	uint64_t quarantines;
 	struct hostids dids;
@@ -132,7 +133,7 @@ struct domain {
 	bool eager; /* atomic, as the next: new mappings must be told of */
 	bool dirty; /* tracking is on; entries follow under cfg_lock */
 	struct link nested;   /* under layer.lock */
-	struct budget budget; /* of its guest, under the home's quarantine */
+	struct budget budget; /* of its guest, under the home's sid_lock */
 };
 
 /* A guest's first stage over a domain */
@@ -228,7 +229,7 @@ void vtd_device_reset(struct core_device *dev);
 int vtd_layer_attach(struct layer *l, struct core_device *dev, uint32_t pasid);
 void vtd_layer_init(struct layer *l, const struct core_domain_ops *ops);
 void vtd_layer_fini(struct layer *l);
-/* quarantine.lock or cfg_lock held */
+/* sid_lock or cfg_lock held */
 struct master *vtd_master_find(struct unit *u, uint32_t sid);
 
 /* silent.c: devices that do not answer */
