@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Guests' second-stage tables, in legacy and scalable mode, become IOASes that
+ * are kept like them: what the guest has made present appears and what it has
+ * taken away goes when it invalidates, and not before.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "vtd_fake.h"
+
+/* Three tables of four levels: 0x20000, 0x21000, 0x22000, 0x23000 */
+#define TABLE 0x20000u
+#define RW    3ull
+#define PS    0x80ull
+
+static void link_tables(struct vfake *fake)
+{
+	vg_store(fake, TABLE, (TABLE + 0x1000) | RW);
+	vg_store(fake, TABLE + 0x1000, (TABLE + 0x2000) | RW);
+	vg_store(fake, TABLE + 0x2000, (TABLE + 0x3000) | RW);
+}
+
+static void page(struct vfake *fake, uint32_t n, uint64_t entry)
+{
+	vg_store(fake, TABLE + 0x3000 + n * 8, entry);
+}
+
+/* Legacy: TT 0, that table, 48 bits, DID 5 */
+static struct vfake *start(void)
+{
+	struct vfake *fake = vf_start(false, false);
+
+	link_tables(fake);
+	page(fake, 1, 0x111000 | RW);
+	vg_boot_legacy(fake, TABLE | 1, 0x502);
+	return fake;
+}
+
+static void assert_map(struct vfake *fake, uint64_t iova, uint64_t length,
+		       uint64_t gpa, uint32_t flags)
+{
+	const struct vf_map *map = vf_map_at(fake, iova);
+
+	assert_non_null(map);
+	assert_int_equal(map->iova, iova);
+	assert_int_equal(map->length, length);
+	assert_int_equal(map->gpa, gpa);
+	assert_int_equal(map->flags, flags);
+}
+
+static void a_table_is_there_before_its_device(void **state)
+{
+	struct vfake *fake = start();
+
+	(void)state;
+	assert_int_equal(fake->nmap, 1);
+	assert_map(fake, 0x1000, 0x1000, 0x111000, 7);
+	assert_int_equal(vf_attached(fake, VF_NO_PASID), fake->map[0].ioas);
+	vf_end(fake);
+}
+
+static void changes_count_when_they_are_invalidated(void **state)
+{
+	struct vfake *fake = start();
+
+	(void)state;
+	page(fake, 2, 0x222000 | RW);
+	page(fake, 1, 0);
+	vg_do(fake, 0x4, 0);
+	assert_int_equal(fake->nmap, 1);
+	vg_do(fake, 0x50032, 0x2000); /* IOTLB: DID 5, page 2 */
+	assert_int_equal(fake->nmap, 2);
+	assert_map(fake, 0x2000, 0x1000, 0x222000, 7);
+	vg_do(fake, 0x60032, 0x1000); /* DID 6 */
+	assert_int_equal(fake->nmap, 2);
+	vg_do(fake, 0x50032, 0x1000);
+	assert_null(vf_map_at(fake, 0x1000));
+	page(fake, 2, 0x333000 | RW);
+	page(fake, 3, 0x444000 | RW);
+	vg_do(fake, 0x50022, 0); /* all of DID 5 */
+	assert_map(fake, 0x2000, 0x1000, 0x333000, 7);
+	assert_map(fake, 0x3000, 0x1000, 0x444000, 7);
+	page(fake, 3, 0);
+	vg_do(fake, 0x12, 0); /* global */
+	assert_int_equal(fake->nmap, 1);
+	vf_end(fake);
+}
+
+static void what_is_unchanged_is_left_alone(void **state)
+{
+	struct vfake *fake = start();
+
+	(void)state;
+	for (uint32_t i = 0; i < 64; i++)
+		page(fake, i, (0x100000 + i * 0x1000) | RW);
+	vg_do(fake, 0x12, 0);
+	assert_int_equal(fake->nmap, 64);
+	vf_forget(fake);
+	page(fake, 7, 0);
+	page(fake, 9, 0x300000 | RW);
+	vg_do(fake, 0x12, 0);
+	assert_int_equal(fake->nunmaps, 2);
+	assert_int_equal(fake->ncopies, 1);
+	assert_int_equal(fake->nmap, 63);
+	vf_end(fake);
+}
+
+static void rights_are_those_of_the_whole_way(void **state)
+{
+	struct vfake *fake = start();
+
+	(void)state;
+	page(fake, 0, 0x100001); /* R */
+	page(fake, 1, 0x101002); /* W */
+	page(fake, 2, 0x102004); /* neither */
+	vg_do(fake, 0x12, 0);
+	assert_map(fake, 0, 0x1000, 0x100000, 5);
+	assert_map(fake, 0x1000, 0x1000, 0x101000, 3);
+	assert_null(vf_map_at(fake, 0x2000));
+	vg_store(fake, TABLE + 0x1000, (TABLE + 0x2000) | 1);
+	vg_do(fake, 0x12, 0);
+	assert_map(fake, 0, 0x1000, 0x100000, 5);
+	assert_null(vf_map_at(fake, 0x1000));
+	vf_end(fake);
+}
+
+static void large_pages_are_one_mapping(void **state)
+{
+	struct vfake *fake = start();
+
+	(void)state;
+	/* 2 MiB at 2 MiB, 1 GiB at 1 GiB; address bits within are ignored */
+	vg_store(fake, TABLE + 0x2008, 0x4001f000 | PS | RW);
+	vg_store(fake, TABLE + 0x1008, 0x80000000 | PS | RW);
+	vg_do(fake, 0x12, 0);
+	assert_map(fake, 0x200000, 0x200000, 0x40000000, 7);
+	assert_map(fake, 0x40000000, 0x40000000, 0x80000000, 7);
+	/* PS in a PML4E is no page */
+	vg_store(fake, TABLE + 8, 0x80000000 | PS | RW);
+	vg_do(fake, 0x12, 0);
+	assert_int_equal(fake->nmap, 3);
+	vf_end(fake);
+}
+
+static void a_page_is_split_and_joined(void **state)
+{
+	struct vfake *fake = start();
+
+	(void)state;
+	vg_store(fake, TABLE + 0x2000, 0x200000 | PS | RW);
+	vg_do(fake, 0x50032, 9); /* 2 MiB at 0 */
+	assert_int_equal(fake->nmap, 1);
+	assert_map(fake, 0, 0x200000, 0x200000, 7);
+	/* split: only one page of it is invalidated, all of it follows */
+	vg_store(fake, TABLE + 0x2000, (TABLE + 0x3000) | RW);
+	for (uint32_t i = 0; i < 512; i++)
+		page(fake, i, (0x200000 + i * 0x1000) | RW);
+	page(fake, 3, 0);
+	vg_do(fake, 0x50032, 0x3000);
+	assert_int_equal(fake->nmap, 511);
+	assert_null(vf_map_at(fake, 0x3000));
+	/* joined */
+	vg_store(fake, TABLE + 0x2000, 0x200000 | PS | RW);
+	vg_do(fake, 0x50032, 0x3000);
+	assert_int_equal(fake->nmap, 1);
+	assert_map(fake, 0, 0x200000, 0x200000, 7);
+	vf_end(fake);
+}
+
+static void what_is_no_guest_memory_is_left_out(void **state)
+{
+	struct vfake *fake = start();
+
+	(void)state;
+	fake->no_memory_first = 0x300000;
+	fake->no_memory_last = 0x300fff;
+	page(fake, 2, 0x300000 | RW);
+	page(fake, 3, 0x301000 | RW);
+	vg_do(fake, 0x12, 0);
+	assert_null(vf_map_at(fake, 0x2000));
+	assert_map(fake, 0x3000, 0x1000, 0x301000, 7);
+	fake->no_memory_first = 0x1ull << 60; /* plugged in */
+	vg_do(fake, 0x50032, 0x2000);
+	assert_map(fake, 0x2000, 0x1000, 0x300000, 7);
+	vf_end(fake);
+}
+
+static void domains_share_and_end(void **state)
+{
+	struct vfake *fake = start();
+	struct nestfd_viommu_device dev = {
+		.size = sizeof(dev),
+		.vsid = 0x11,
+		.dev_id = 12,
+		.attach = vf_attach,
+		.ctx = fake,
+	};
+	uint32_t ioas = fake->map[0].ioas;
+
+	(void)state;
+	vg_store(fake, VG_CTX + 0x11 * 16, TABLE | 1);
+	vg_store(fake, VG_CTX + 0x11 * 16 + 8, 0x502);
+	vf_forget(fake);
+	assert_int_equal(nestfd_viommu_device_add(fake->viommu, &dev), 0);
+	assert_int_equal(fake->attach[0].pt_id, ioas);
+	assert_int_equal(fake->nmap, 1);
+	/* the one goes, then the other */
+	vg_store(fake, VG_CTX + 0x10 * 16, 0);
+	vg_do(fake, 0x11, 0);
+	assert_false(vf_is_destroyed(fake, ioas));
+	vg_store(fake, VG_CTX + 0x11 * 16, 0);
+	vg_do(fake, 0x10031 | 0x11ull << 32, 0);
+	assert_true(vf_is_destroyed(fake, ioas));
+	vf_end(fake);
+}
+
+static void another_root_is_another_domain(void **state)
+{
+	struct vfake *fake = start();
+	uint32_t ioas = fake->map[0].ioas;
+
+	(void)state;
+	vg_store(fake, VG_CTX + 0x10 * 16, 0x30001);
+	vg_store(fake, 0x30000, 0);
+	vg_do(fake, 0x50021, 0); /* context cache: domain 5 */
+	assert_true(vf_is_destroyed(fake, ioas));
+	assert_int_not_equal(vf_attached(fake, VF_NO_PASID), ioas);
+	vf_end(fake);
+}
+
+static void legacy_contexts_are_judged(void **state)
+{
+	static const struct {
+		uint64_t dw[2];
+		bool blocked;
+	} cases[] = {
+		{ { TABLE | 1, 0x502 }, false },
+		{ { TABLE | 3, 0x502 }, false },  /* FPD */
+		{ { TABLE | 5, 0x502 }, false },  /* TT 1: ATS */
+		{ { TABLE | 9, 0x502 }, false },  /* TT 2: passes */
+		{ { TABLE | 0xd, 0x502 }, true }, /* TT 3 */
+		{ { TABLE, 0x502 }, true },
+		{ { TABLE | 1, 0x501 }, true },	 /* 39 bits: not offered */
+		{ { TABLE | 1, 0x503 }, false }, /* 57 */
+		{ { TABLE | 1, 0x500 }, true },
+		{ { TABLE | 1, 0x504 }, true },
+		{ { TABLE | 0x11, 0x502 }, true }, /* reserved */
+		{ { TABLE | 1, 0x582 }, true },
+		{ { TABLE | 1, 0x1000502 }, true },
+		{ { TABLE | 1 | 1ull << 52, 0x502 }, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct vfake *fake = vf_start(false, false);
+
+		link_tables(fake);
+		vg_boot_legacy(fake, cases[i].dw[0], cases[i].dw[1]);
+		assert_int_equal(vf_attached(fake, VF_NO_PASID) ==
+					 fake->hwpt[0].id,
+				 cases[i].blocked);
+		vf_end(fake);
+	}
+}
+
+static void scalable_mode_has_them_too(void **state)
+{
+	struct vfake *fake = vf_start(false, true);
+
+	(void)state;
+	link_tables(fake);
+	page(fake, 1, 0x111000 | RW);
+	/* PGTT 2, 48 bits */
+	vg_pasid(fake, 0, TABLE | 0x89, 5, 0);
+	vg_pasid(fake, 3, TABLE | 0x89, 5, 0);
+	vg_boot(fake, true);
+	assert_int_equal(fake->nmap, 1);
+	/* with PASIDs a HWPT of its own, fit for them, on the shared IOAS */
+	assert_int_equal(fake->nhwpt, 3);
+	assert_int_equal(fake->hwpt[1].pt_id, fake->map[0].ioas);
+	assert_int_equal(fake->hwpt[1].flags, 8);
+	assert_int_equal(vf_attached(fake, VF_NO_PASID), fake->hwpt[1].id);
+	assert_int_equal(vf_attached(fake, 3), fake->hwpt[2].id);
+	page(fake, 2, 0x222000 | RW);
+	vg_do(fake, 0x50032, 0x2000);
+	assert_int_equal(fake->nmap, 2);
+	vf_end(fake);
+}
+
+static void many_ranges_in_one_doorbell(void **state)
+{
+	struct vfake *fake = start();
+
+	(void)state;
+	for (uint32_t i = 0; i < 200; i++) {
+		page(fake, 511 - i, (0x100000 + i * 0x1000) | RW);
+		vg_put(fake, 0x50032, (511 - i) * 0x1000);
+	}
+	vg_do(fake, 0x4, 0);
+	assert_int_equal(fake->nmap, 201);
+	vf_end(fake);
+}
+
+static void what_cannot_be_taken_away_completes_no_wait(void **state)
+{
+	struct vfake *fake = start();
+	uint32_t wait;
+
+	(void)state;
+	page(fake, 1, 0);
+	fake->fail_unmap = -EBUSY;
+	wait = vg_put_wait(fake);
+	vg_put(fake, 0x50032, 0x1000);
+	vg_put_wait(fake);
+	vg_doorbell(fake);
+	assert_int_equal(vg_status(fake), wait);
+	assert_int_equal(vg_reg(fake, R_FSTS), 0x10);
+	assert_int_equal(vg_reg64(fake, R_IQH), 16);
+	fake->fail_unmap = 0;
+	vg_set(fake, R_FSTS, 0x10);
+	assert_int_equal(vg_status(fake), wait + 1);
+	assert_int_equal(fake->nmap, 0);
+	vf_end(fake);
+}
+
+/* A table that leads to itself: 2^36 translations, of which none remains. */
+static void a_table_without_end_is_given_up(void **state)
+{
+	struct vfake *fake = start();
+
+	(void)state;
+	fake->no_memory_first = 0; /* so that the host's list stays short */
+	for (uint32_t i = 0; i < 512; i++)
+		vg_store(fake, TABLE + i * 8, TABLE | RW);
+	vg_do(fake, 0x12, 0);
+	assert_int_equal(fake->nmap, 0);
+	/* mended, and invalidated as a whole, it is there again */
+	fake->no_memory_first = 1ull << 60;
+	memset(fake->mem + TABLE, 0, 4096);
+	link_tables(fake);
+	vg_do(fake, 0x12, 0);
+	assert_int_equal(fake->nmap, 1);
+	vf_end(fake);
+}
+
+static void without_an_ioas_to_copy_from_there_is_no_second_stage(void **state)
+{
+	struct vfake *fake = calloc(1, sizeof(*fake));
+	struct nestfd_viommu_config config;
+	struct nestfd_viommu_device dev = {
+		.size = sizeof(dev),
+		.vsid = VG_SID,
+		.dev_id = 7,
+		.attach = vf_attach,
+		.ctx = fake,
+	};
+
+	(void)state;
+	vf_config(fake, &config);
+	config.parent_ioas = 0;
+	assert_int_equal(nestfd_viommu_vtd_create(&config, &fake->viommu), 0);
+	assert_int_equal(nestfd_viommu_device_add(fake->viommu, &dev), 0);
+	link_tables(fake);
+	vg_pasid(fake, 0, TABLE | 0x89, 5, 0);
+	vg_boot(fake, true);
+	assert_int_equal(vf_attached(fake, VF_NO_PASID), fake->hwpt[0].id);
+	assert_int_equal(fake->ncopies, 0);
+	vf_end(fake);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_table_is_there_before_its_device),
+		cmocka_unit_test(changes_count_when_they_are_invalidated),
+		cmocka_unit_test(what_is_unchanged_is_left_alone),
+		cmocka_unit_test(rights_are_those_of_the_whole_way),
+		cmocka_unit_test(large_pages_are_one_mapping),
+		cmocka_unit_test(a_page_is_split_and_joined),
+		cmocka_unit_test(what_is_no_guest_memory_is_left_out),
+		cmocka_unit_test(domains_share_and_end),
+		cmocka_unit_test(another_root_is_another_domain),
+		cmocka_unit_test(legacy_contexts_are_judged),
+		cmocka_unit_test(scalable_mode_has_them_too),
+		cmocka_unit_test(many_ranges_in_one_doorbell),
+		cmocka_unit_test(what_cannot_be_taken_away_completes_no_wait),
+		cmocka_unit_test(a_table_without_end_is_given_up),
+		cmocka_unit_test(
+			without_an_ioas_to_copy_from_there_is_no_second_stage),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
