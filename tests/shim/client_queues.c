@@ -304,8 +304,10 @@ static int forked(int argc, char **argv)
 	(void)argv;
 	CHECK(!start(&r) && !pipe(to) && !pipe(from));
 	pid = fork();
-	if (!pid)
+	if (!pid) {
+		close(from[1]); /* if we die, so does the child */
 		_exit(inheritor(&r, to[1], from[0]));
+	}
 	close(to[1]); /* if the child dies, so do we */
 	usleep(20000);
 	CHECK(!trigger(r.fd, r.dev) && !trigger(r.fd, r.dev));

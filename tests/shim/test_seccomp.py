@@ -70,9 +70,41 @@ class Seccomp(Case):
             f"nestfd run: {shutil.which('true')}: served by seccomp: "
             "as asked for\n"))
 
+    def scenarios(self, options, names):
+        for name in names:
+            with self.subTest(name=name):
+                self.works("--via", "seccomp", *options, "--", CLIENT,
+                           *name.split())
+
     def test_scenarios_of_the_preloaded(self):
-        for name in ("calls",):
-            self.works("--via", "seccomp", "--", CLIENT, name)
+        self.scenarios(("--device", "edu@5"), (
+            "calls", "duplicates", "contexts", "memory", "close-everything",
+            "reused-ids", "threads", "closes-meanwhile"))
+
+    def test_scenarios_of_several_processes(self):
+        self.scenarios(("--device", "edu@5"), (
+            "forks", "fork-data", "fork-queue", "orphans",
+            "execs", "execs unused", "sends", "spawns", "threads forwarded"))
+
+    def test_scenarios_with_signals(self):
+        self.scenarios(("--device", "edu@5"), (
+            "handler-before", "handler-after", "bus-errors", "blocked",
+            "handler-jumps", "actions"))
+
+    def test_scenarios_of_hostile_programs(self):
+        self.scenarios(("--device", "edu@5"), (
+            "wild-pointers", "sizes", "numbers", "garbage 1",
+            "abuse-of-the-fd"))
+        self.scenarios((), ("read-only-struct",))
+
+    def test_scenarios_with_queues(self):
+        self.scenarios(("--iommu", "mock"), (
+            "queue-outlives", "queue-closed-meanwhile", "queue-forked",
+            "queue-executed", "queue-executed itself", "fault-queues",
+            "files-stay"))
+
+    def test_a_hundred_thousand_objects(self):
+        self.scenarios((), ("many-objects",))
 
     def test_error_codes_and_rings_for_who_asks(self):
         self.works("--via", "seccomp", "--device", "edu@5", "--", CLIENT,
