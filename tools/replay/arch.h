@@ -78,7 +78,7 @@ struct replay_arch {
 	 */
 	int (*create_viommu)(struct world *world,
 			     struct nestfd_viommu_config *config);
-	/* NULL, or why a nested world cannot replay this */
+	/* NULL; or gives NULL, or why a nested world cannot replay this */
 	const char *(*only_direct)(const struct trace *trace);
 
 	/* The log */
@@ -101,6 +101,7 @@ struct replay_arch {
 		      struct replay_expected *expected);
 
 	/* The queue */
+	bool rings; /* a host can consume it in place */
 	bool wraps; /* its indices have a bit more, which says so */
 	uint32_t tail_register;
 	unsigned int (*opcode)(uint64_t word0); /* below 256 */

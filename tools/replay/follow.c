@@ -48,6 +48,7 @@ static int store(struct run *run, uint64_t addr, const uint64_t *words,
 				"%#" PRIx64 " is not in the guest's memory",
 				addr);
 	memcpy(to, words, nr * sizeof(*words)); /* both are little-endian */
+	run->new_words = true;
 	return 0;
 }
 
@@ -177,11 +178,17 @@ static int check_recording(struct run *run)
 			 run->trace->path, run->trace->meta.iommu_name);
 		return -EBADMSG;
 	}
-	if (!run->options->direct)
+	if (!run->options->direct && run->arch->only_direct)
 		why = run->arch->only_direct(run->trace);
 	if (why) {
 		snprintf(run->err.text, sizeof(run->err.text),
 			 "%.200s: %.200s: use --direct", run->trace->path, why);
+		return -EBADMSG;
+	}
+	if (run->options->queue == NESTFD_QUEUE_RING && !run->arch->rings) {
+		snprintf(run->err.text, sizeof(run->err.text),
+			 "%.200s: commands of %.60s go in no ring",
+			 run->trace->path, run->arch->name);
 		return -EBADMSG;
 	}
 	return 0;

@@ -181,6 +181,7 @@ struct run {
 		struct vtd_state vtd;
 	};
 	size_t next_snapshot;
+	bool new_words; /* came into memory, for the architecture to see */
 	uint64_t line;
 	bool progress;
 	struct trace_error err;

@@ -395,6 +395,7 @@ const struct replay_arch replay_smmuv3 = {
 	.write = write_register,
 	.event = on_event,
 	.expect = expect,
+	.rings = true,
 	.wraps = true,
 	.tail_register = REG_CMDQ_PROD,
 	.opcode = opcode,

@@ -80,21 +80,32 @@ static void stored(struct run *run, const struct trace_event *ev)
 		run->report->deviations[DEV_ADDRESS_WIDTH]++;
 }
 
+/* A page-selective invalidation (6.5.2.3, 6.5.2.4), with IH or without */
+static int forget(struct run *run, uint32_t stream, uint64_t iova, bool leaf)
+{
+	uint64_t words[COMMAND_WORDS] = { 0 };
+	uint32_t domain;
+	bool first;
+
+	if (vtd_domain(run, stream, &first, &domain))
+		return 0; /* nothing to forget */
+	words[0] = (first ? TYPE_PIOTLB : TYPE_IOTLB) | G_PAGE |
+		   (uint64_t)domain << 16;
+	words[1] = (iova & ~0xfffull) | (leaf ? IH : 0);
+	return cmdq_insert(run, words);
+}
+
 /*
  * A virtual unit reads the tables of devices when it is told of them, and not
  * when a device uses them: guests tell in caching mode. The recorded ones have
  * none, or they told before the log shows what.
  */
-static int tell(struct run *run, uint32_t stream, uint64_t iova)
+static int tell_devices(struct run *run)
 {
 	const uint64_t context[COMMAND_WORDS] = { CONTEXT_GLOBAL };
 	const uint64_t pasid[COMMAND_WORDS] = { PASID_GLOBAL };
-	int rc = 0;
+	int rc;
 
-	(void)stream;
-	(void)iova;
-	if (run->options->direct || !run->vtd.untold)
-		return 0;
 	run->vtd.untold = false;
 	run->report->deviations[DEV_UNTOLD]++;
 	rc = cmdq_insert(run, context);
@@ -103,18 +114,45 @@ static int tell(struct run *run, uint32_t stream, uint64_t iova)
 	return rc;
 }
 
+/* So it does with the paging entries of a second stage. */
+static int tell_page(struct run *run, uint32_t stream, uint64_t iova)
+{
+	uint32_t domain;
+	bool first;
+
+	if (vtd_domain(run, stream, &first, &domain) || first)
+		return 0;
+	run->new_words = false;
+	run->report->deviations[DEV_UNTOLD]++;
+	return forget(run, stream, iova, false);
+}
+
+static int tell(struct run *run, uint32_t stream, uint64_t iova)
+{
+	int rc = 0;
+
+	if (run->options->direct)
+		return 0;
+	if (run->vtd.untold)
+		rc = tell_devices(run);
+	if (!rc && run->new_words)
+		rc = tell_page(run, stream, iova);
+	return rc;
+}
+
 static int create(const struct world *world,
 		  struct nestfd_machine_config *config,
 		  struct nestfd_machine **machine)
 {
-	uint64_t add = needs_second_stage(world) ? VTD_ECAP_SSTS : 0;
 	struct nestfd_vtd_id id = {
 		.cap = world->id[ID_CAP],
-		.ecap = world->id[ID_ECAP] | add,
+		.ecap = world->id[ID_ECAP],
 		.version = (uint32_t)world->id[ID_VER],
 		.haw = (uint32_t)VTD_CAP_MGAW(world->id[ID_CAP]) + 1,
 	};
 
+	if (needs_second_stage(world))
+		id.ecap |= VTD_ECAP_SSTS;
 	config->vtd_id = &id;
 	return nestfd_machine_create(config, machine);
 }
@@ -126,19 +164,6 @@ static void plug(const struct world *world, struct nestfd_device_config *config)
 	config->ats = ecap & VTD_ECAP_DT;
 	if (ecap & VTD_ECAP_PASID)
 		config->pasid_bits = (uint8_t)VTD_ECAP_PSS(ecap) + 1;
-}
-
-/*
- * The host translates for a second stage of the guest, or for legacy mode, by
- * what the guest says of it, and that is enough in caching mode only.
- */
-static int create_viommu(struct world *world,
-			 struct nestfd_viommu_config *config)
-{
-	config->cap = world->id[ID_CAP];
-	config->ecap = world->id[ID_ECAP] |
-		       (needs_second_stage(world) ? VTD_ECAP_SSTS : 0);
-	return nestfd_viommu_vtd_create(config, &world->viommu);
 }
 
 static bool uses_second_stage(const struct trace_snapshot *snap)
@@ -156,21 +181,30 @@ static bool uses_second_stage(const struct trace_snapshot *snap)
 	return false;
 }
 
-static const char *only_direct(const struct trace *trace)
+static bool guest_uses_second_stage(const struct trace_meta *meta)
 {
-	const struct trace_meta *meta = &trace->meta;
-	uint64_t cap;
+	for (size_t i = 0; i < meta->nr_snapshots; i++)
+		if (uses_second_stage(&meta->snapshots[i]))
+			return true;
+	return false;
+}
 
-	for (size_t i = 0; i < meta->nr_snapshots; i++) {
-		if (!uses_second_stage(&meta->snapshots[i]) ||
-		    replay_recorded(&meta->snapshots[i].registers, "CAP",
-				    &cap) ||
-		    cap & VTD_CAP_CM)
-			continue;
-		return "this guest uses legacy mode or a second stage, and has "
-		       "no caching mode by which a nested world could follow";
-	}
-	return NULL;
+/*
+ * The host translates for a second stage of the guest, or for legacy mode, by
+ * what the guest says of it. Caching mode makes it say so; for a guest without,
+ * and for what a log shows late, tell() does.
+ */
+static int create_viommu(struct world *world,
+			 struct nestfd_viommu_config *config)
+{
+	config->cap = world->id[ID_CAP];
+	if (guest_uses_second_stage(world->config.meta))
+		config->cap |= VTD_CAP_CM;
+	config->ecap = world->id[ID_ECAP];
+	/* a virtual unit has scalable mode with both stages */
+	if (config->ecap & VTD_ECAP_SMTS)
+		config->ecap |= VTD_ECAP_FSTS | VTD_ECAP_SSTS;
+	return nestfd_viommu_vtd_create(config, &world->viommu);
 }
 
 static uint64_t read64(struct run *run, uint32_t offset)
@@ -284,21 +318,6 @@ static int on_event(struct run *run, const struct trace_event *ev)
 	default:
 		return -ENOENT;
 	}
-}
-
-/* A page-selective invalidation (6.5.2.3, 6.5.2.4), with IH or without */
-static int forget(struct run *run, uint32_t stream, uint64_t iova, bool leaf)
-{
-	uint64_t words[COMMAND_WORDS] = { 0 };
-	uint32_t domain;
-	bool first;
-
-	if (vtd_domain(run, stream, &first, &domain))
-		return 0; /* nothing to forget */
-	words[0] = (first ? TYPE_PIOTLB : TYPE_IOTLB) | G_PAGE |
-		   (uint64_t)domain << 16;
-	words[1] = (iova & ~0xfffull) | (leaf ? IH : 0);
-	return cmdq_insert(run, words);
 }
 
 /* Bits 0 and 1 mean read and write in both stages: 9.7 (P and R/W), 9.8. */
@@ -444,7 +463,6 @@ const struct replay_arch replay_vtd = {
 	.create = create,
 	.plug = plug,
 	.create_viommu = create_viommu,
-	.only_direct = only_direct,
 	.write = write_register,
 	.event = on_event,
 	.stored = stored,

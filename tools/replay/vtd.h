@@ -9,6 +9,7 @@
 #define VTD_CAP_NFR(cap)      (((cap) >> 40 & 0xff) + 1)
 #define VTD_ECAP_DT	      0x4ull
 #define VTD_ECAP_FSTS	      (1ull << 47)
+#define VTD_ECAP_SMTS	      (1ull << 43)
 #define VTD_ECAP_SSTS	      (1ull << 46)
 #define VTD_ECAP_PASID	      (1ull << 40)
 #define VTD_ECAP_PSS(ecap)    ((ecap) >> 35 & 0x1f) /* PASID bits less one */
