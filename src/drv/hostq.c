@@ -281,7 +281,7 @@ void hostq_kick(struct hostq *q)
 /* With posted_lock held */
 static bool posted_grow(struct hostq *q)
 {
-	uint32_t room = q->posted_room ? 2 * q->posted_room : POSTED_CHUNK;
+	uint32_t room = 2 * q->posted_room;
 	void *grown;
 
 	if (q->posted_n < q->posted_room)
@@ -351,9 +351,16 @@ int hostq_init(struct hostq *q, unsigned int lg2, bool wraps)
 	size_t bytes = sizeof(le64) * q->dwords << lg2;
 	int rc;
 
+	/* an answer to a device needs no memory unless many are waiting */
+	q->posted = alloc_array(POSTED_CHUNK, sizeof(*q->posted));
+	if (!q->posted)
+		return -ENOMEM;
+	q->posted_room = POSTED_CHUNK;
 	rc = q->port->ops->mem_alloc(q->port->ctx, bytes, bytes, &q->mem);
-	if (rc)
+	if (rc) {
+		free(q->posted);
 		return rc;
+	}
 	q->slots = 1u << lg2;
 	q->indices = wraps ? 2 * q->slots - 1 : q->slots - 1;
 	q->room = wraps ? q->slots : q->slots - 1;

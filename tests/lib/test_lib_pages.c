@@ -572,6 +572,40 @@ static void bad_requests_are_refused(void **state)
 	end(&rig);
 }
 
+/* Whatever cannot be had, the device is told something, once. */
+static void without_memory_a_device_is_told_so(void **state)
+{
+	struct iommu_hwpt_pgfault faults[2];
+	unsigned int refused = 0;
+	struct rig rig;
+
+	(void)state;
+	begin(&rig, true, false);
+	for (uint64_t nth = 0; nth < 12; nth++) {
+		uint32_t group = (uint32_t)nth;
+		ssize_t n;
+		int code;
+
+		nestfd_fail_nth(nth);
+		assert_int_equal(ask(&rig, group, X, ALONE, READ), 0);
+		assert_int_equal(ask(&rig, group, X, ALONE, READ | LAST), 0);
+		n = get(&rig, faults, 2);
+		nestfd_fail_nth(0);
+		if (n < 0) /* no room for a cookie: it can be read again */
+			n = get(&rig, faults, 2);
+		if (n > 0)
+			assert_int_equal(answer(&rig, faults[0].cookie, 0),
+					 ANSWER);
+		code = told(&rig, group);
+		assert_int_equal(code, n > 0 ? NESTFD_PAGE_SUCCESS
+					     : NESTFD_PAGE_INVALID);
+		refused += code == NESTFD_PAGE_INVALID;
+		assert_false(is_readable(&rig));
+	}
+	assert_int_not_equal(refused, 0);
+	end(&rig);
+}
+
 /* ---- stalls ---- */
 
 static void a_stalled_access_goes_on_once_the_page_is_there(void **state)
@@ -830,6 +864,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_iommu_without_pri_refuses_all),
 		cmocka_unit_test(an_answer_has_the_pasid_of_its_group),
 		cmocka_unit_test(bad_requests_are_refused),
+		cmocka_unit_test(without_memory_a_device_is_told_so),
 		cmocka_unit_test(
 			a_stalled_access_goes_on_once_the_page_is_there),
 		cmocka_unit_test(a_stall_ends_with_an_abort),
