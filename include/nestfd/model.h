@@ -170,6 +170,7 @@ enum nestfd_fault_kind {
 	NESTFD_FAULT_ATC_LATE,	  /* it answers, but late */
 	NESTFD_FAULT_GONE,	  /* a device is gone until its reset */
 	NESTFD_FAULT_SLOW_SYNC,	  /* a sync takes long to complete */
+	NESTFD_FAULT_ATC_BAD,	  /* an ATC's answer makes no sense; VT-d */
 };
 
 #define NESTFD_FAULT_ANY UINT32_MAX
@@ -179,7 +180,7 @@ enum nestfd_fault_kind {
  * @size: sizeof(struct nestfd_fault)
  * @kind: what goes wrong
  * @opcode: ILL: only commands of this opcode; NESTFD_FAULT_ANY: of any
- * @stream_id: ATC_TIMEOUT, ATC_LATE, GONE: the device, NESTFD_FAULT_ANY: any;
+ * @stream_id: ATC_TIMEOUT, ATC_LATE, ATC_BAD, GONE: the device, NESTFD_FAULT_ANY: any;
  *	ILL: only commands that name this StreamID, alone or in a range
  * @probability: of each opportunity, above 0 to 1; 0 means 1
  * @count: how often at most; 0: for ever
@@ -203,7 +204,8 @@ enum nestfd_fault_kind {
  * commands that were not answered; nobody's commands are executed meanwhile.
  * VT-d: ILL and ABT are Invalidation Queue Errors in front of the descriptor
  * (IQEI 3 and 2); ATC_TIMEOUT and GONE an Invalidation Time-out Error, which
- * aborts the next wait, as late. The mock has ILL, for invalidations, and SLOW_SYNC.
+ * aborts the next wait, as late; ATC_BAD an Invalidation Completion Error, and
+ * nothing else. The mock has ILL, for invalidations, and SLOW_SYNC.
  */
 struct nestfd_fault {
 	size_t size;
@@ -221,7 +223,8 @@ struct nestfd_fault {
  *
  * It holds for commands whose tail is written after the call.
  *
- * Return: 0, -EINVAL, -ENOMEM, -EOPNOTSUPP (not with this architecture).
+ * Return: 0, -EINVAL, -ENOMEM, -EOPNOTSUPP (not with this architecture:
+ * ATC_BAD with all but VT-d).
  */
 int nestfd_inject(struct nestfd_machine *machine,
 		  const struct nestfd_fault *fault);
@@ -237,9 +240,9 @@ uint64_t nestfd_inject_clear(struct nestfd_machine *machine);
 /**
  * nestfd_inject_parse() - a rule in words
  * @text: KIND[:p=PROBABILITY][,n=COUNT][,dev=SID][,op=OPCODE][,us=DELAY]
- *	[,seed=N], KIND one of ill, abt, atc-timeout, atc-late, gone, slow-sync;
- *	numbers as in C. Each word at most once; op with ill, us with all but
- *	ill and abt, dev with all but abt and slow-sync; p above 0 and at most
+ *	[,seed=N], KIND one of ill, abt, atc-timeout, atc-late, gone, slow-sync,
+ *	atc-bad; numbers as in C. Each word at most once; op with ill, us with
+ *	all but ill, abt and atc-bad, dev with all but abt and slow-sync; p above 0 and at most
  *	1, n and us at least 1, op at most 0xff
  *
  * Return: 0 with *@fault filled, -EINVAL.

@@ -19,6 +19,7 @@ static const enum inject_kind kinds[] = {
 	[NESTFD_FAULT_ATC_LATE] = INJECT_ATC_LATE,
 	[NESTFD_FAULT_GONE] = INJECT_GONE,
 	[NESTFD_FAULT_SLOW_SYNC] = INJECT_SLOW_SYNC,
+	[NESTFD_FAULT_ATC_BAD] = INJECT_ATC_BAD,
 };
 
 _Static_assert(NESTFD_FAULT_ANY == INJECT_ANY, "it goes down as it is");
@@ -105,6 +106,7 @@ static const struct {
 	{ "atc-late", NESTFD_FAULT_ATC_LATE, WORD_DEV | WORD_US },
 	{ "gone", NESTFD_FAULT_GONE, WORD_DEV | WORD_US },
 	{ "slow-sync", NESTFD_FAULT_SLOW_SYNC, WORD_US },
+	{ "atc-bad", NESTFD_FAULT_ATC_BAD, WORD_DEV },
 };
 
 /* As C writes them: decimal, 0x... or 0...; *@at moves behind it. */

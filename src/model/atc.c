@@ -9,11 +9,12 @@ static void give_up_after(struct engine *e, uint32_t delay_us)
 		engine_hold(e, delay_us);
 }
 
-/* True if its ATC does not answer this one. */
-static bool unanswered(struct engine *e, struct engine_port *port)
+/* True if its ATC does not answer this one; *bad: but not well */
+static bool unanswered(struct engine *e, struct engine_port *port, bool *bad)
 {
 	const struct inject_chance chance = {
-		.kinds = INJECT_OF_ATC,
+		.kinds = INJECT_OF_ATC |
+			 (e->ops->atc_bad ? INJECT_SET(INJECT_ATC_BAD) : 0),
 		.streams = true,
 		.sid = port->config.stream_id,
 		.sid_last = port->config.stream_id,
@@ -38,6 +39,9 @@ static bool unanswered(struct engine *e, struct engine_port *port)
 	case INJECT_ATC_LATE:
 		engine_hold(e, delay_us);
 		return false;
+	case INJECT_ATC_BAD:
+		*bad = true;
+		return false;
 	default:
 		return false;
 	}
@@ -47,6 +51,7 @@ bool engine_atc_invalidate(struct engine *e, uint32_t sid,
 			   const struct iotlb_inval *inval)
 {
 	bool answered = true;
+	bool bad = false;
 
 	pthread_mutex_lock(&e->ports_lock);
 	for (size_t n = port_find(e, sid); n < e->port_count; n++) {
@@ -54,11 +59,13 @@ bool engine_atc_invalidate(struct engine *e, uint32_t sid,
 
 		if (port->config.stream_id != sid)
 			break;
-		if (unanswered(e, port))
+		if (unanswered(e, port, &bad))
 			answered = false;
 		else if (port->atc)
 			iotlb_invalidate(port->atc, inval);
 	}
 	pthread_mutex_unlock(&e->ports_lock);
+	if (bad)
+		e->ops->atc_bad(e, sid);
 	return answered;
 }

@@ -2,6 +2,8 @@
 /* An engine's life, and what is the same behind every front. */
 #include "model/engine.h"
 
+#include <errno.h>
+
 #include "mem/guard.h"
 #include "model/history.h"
 
@@ -105,7 +107,11 @@ void engine_stats(struct model *model, struct model_stats *stats)
 
 int engine_inject(struct model *model, const struct inject_fault *fault)
 {
-	return inject_add(&to_engine(model)->inject, fault);
+	struct engine *e = to_engine(model);
+
+	if (fault->kind == INJECT_ATC_BAD && !e->ops->atc_bad)
+		return -EOPNOTSUPP;
+	return inject_add(&e->inject, fault);
 }
 
 uint64_t engine_inject_clear(struct model *model)

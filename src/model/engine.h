@@ -161,6 +161,8 @@ struct engine_ops {
 	/* ATS; see ats.c. False: refused, *out says how */
 	bool (*ats_resolve)(struct visit *v, struct atc_answer *answer,
 			    struct model_translation *out);
+	/* An ATC's answer made no sense. NULL: nobody is told of such */
+	void (*atc_bad)(struct engine *e, uint32_t sid);
 	/* May there be translation requests at all? */
 	bool (*ats_open)(struct visit *v, struct model_translation *out);
 	/* Hostile: what the ATC holds against memory; true: stale */

@@ -24,6 +24,7 @@ enum inject_kind {
 	INJECT_ATC_LATE,    /* it answers after a while */
 	INJECT_GONE,	    /* the device is gone until its reset */
 	INJECT_SLOW_SYNC,   /* a sync completes after a while */
+	INJECT_ATC_BAD,	    /* an ATC's answer is none to any invalidation */
 };
 
 #define INJECT_ANY UINT32_MAX

@@ -48,6 +48,7 @@ static const struct {
 	{ "abt", NESTFD_FAULT_ABT, false, false, false },
 	{ "atc-timeout", NESTFD_FAULT_ATC_TIMEOUT, false, true, true },
 	{ "atc-late", NESTFD_FAULT_ATC_LATE, false, true, true },
+	{ "atc-bad", NESTFD_FAULT_ATC_BAD, false, true, false },
 	{ "gone", NESTFD_FAULT_GONE, false, true, true },
 	{ "slow-sync", NESTFD_FAULT_SLOW_SYNC, false, false, true },
 };
@@ -292,7 +293,9 @@ static void a_rule_that_makes_no_sense_is_refused(void **state)
 	for (int kind = -3; kind < 9; kind++) {
 		fault.kind = (enum nestfd_fault_kind)kind;
 		assert_int_equal(nestfd_inject(machine, &fault),
-				 kind >= 0 && kind < 6 ? 0 : -EINVAL);
+				 kind == 6 ? -EOPNOTSUPP /* not here */
+				 : kind >= 0 && kind < 6 ? 0
+							 : -EINVAL);
 	}
 	fault.kind = NESTFD_FAULT_ILL;
 	fault.opcode = 256;
@@ -549,6 +552,7 @@ static void the_mock_has_illegal_invalidations_and_slow_syncs(void **state)
 		{ "atc-timeout", -EOPNOTSUPP, 3 },
 		{ "atc-late", -EOPNOTSUPP, 3 },
 		{ "gone", -EOPNOTSUPP, 3 },
+		{ "atc-bad", -EOPNOTSUPP, 3 },
 	};
 	uint64_t *ram = kit_pages(1);
 	struct nestfd_machine *machine;

@@ -256,6 +256,50 @@ static void a_device_that_does_not_answer_aborts_the_wait(void **state)
 	rig_down(&g);
 }
 
+static void an_answer_that_makes_no_sense_stops_nothing(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	rig_up(&g, IOTLB_FAST);
+	tables(&g, 1);
+	silence(&g, SID1, INJECT_ATC_BAD);
+	desc(&g, DEV_TLB | SRC(SID0), 0x5000);
+	assert_int_equal(reg_get(&g, REG_FSTS, 4) & 0x20, 0);
+	desc(&g, DEV_TLB | SRC(SID1), 0x5000);
+	assert_int_equal(reg_get(&g, REG_FSTS, 4) & 0x20, 0x20);
+	assert_int_equal(reg_get(&g, REG_IQERCD, 8) >> 48, SID1);
+	assert_int_equal(g.irqs[0], 1);
+	reg_set(&g, REG_FSTS, 4, 0x20);
+	desc(&g, DEV_TLB | SRC(SID1), 0x5000);
+	assert_int_equal(reg_get(&g, REG_FSTS, 4) & 0x20, 0);
+	rig_down(&g);
+}
+
+static void a_slow_wait_is_late_but_complete(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	for (int n = 0; n < 2; n++) {
+		struct inject_fault fault = {
+			.kind = n ? INJECT_SLOW_SYNC : INJECT_ATC_LATE,
+			.opcode = INJECT_ANY,
+			.stream_id = INJECT_ANY,
+			.probability = 1,
+			.delay_us = 3000,
+		};
+		uint64_t from;
+
+		rig_up(&g, IOTLB_FAST);
+		assert_int_equal(g.model->ops->inject(g.model, &fault), 0);
+		from = inject_deadline(3000);
+		desc(&g, DEV_TLB | SRC(SID0), 0x5000);
+		assert_true(inject_deadline(0) >= from);
+		rig_down(&g);
+	}
+}
+
 static void without_a_wait_it_is_told_at_once(void **state)
 {
 	struct rig g;
@@ -429,6 +473,8 @@ int main(void)
 		cmocka_unit_test(device_descriptors_reach_their_range_only),
 		cmocka_unit_test(stale_device_entries_are_told),
 		cmocka_unit_test(a_device_that_does_not_answer_aborts_the_wait),
+		cmocka_unit_test(an_answer_that_makes_no_sense_stops_nothing),
+		cmocka_unit_test(a_slow_wait_is_late_but_complete),
 		cmocka_unit_test(without_a_wait_it_is_told_at_once),
 		cmocka_unit_test(a_device_that_is_gone_comes_back_by_reset),
 		cmocka_unit_test(a_page_request_is_queued_and_answered),

@@ -141,6 +141,12 @@ static const struct model_ops ops = {
 	.page_request = vtd_prq_request,
 };
 
+/* The queue goes on (6.5.2.11). */
+static void atc_bad(struct engine *e, uint32_t sid)
+{
+	vtd_front_ice(((struct vtd_model *)e)->front, (uint16_t)sid);
+}
+
 static const struct engine_ops engine_ops = {
 	.port_size = sizeof(struct vtd_port),
 	.translate = vtd_translate,
@@ -148,6 +154,7 @@ static const struct engine_ops engine_ops = {
 	.ats_resolve = vtd_ats_resolve,
 	.ats_open = vtd_ats_open,
 	.ats_check = vtd_ats_check,
+	.atc_bad = atc_bad,
 };
 
 static int parts_create(struct vtd_model *m,
