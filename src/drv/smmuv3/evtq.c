@@ -68,7 +68,7 @@ static uint32_t stall_perm(uint64_t dw1)
 }
 
 /*
- * sid_lock is held. True if somebody will answer, or has: a stall that nobody
+ * devs.lock is held. True if somebody will answer, or has: a stall that nobody
  * takes is one that is terminated. So is one of stage 2 below a guest, whose
  * VMM must not be asked for what the host has not mapped, and those by which
  * one device would take so many tags that others could not stall.
@@ -96,7 +96,8 @@ static bool stalled(struct unit *u, struct master *m, const uint64_t evt[4])
 	return !core_page_request(m->dev, &request);
 }
 
-/* sid_lock is held, so that the vIOMMU lives: detaching clears vmaster first */
+/* devs.lock is held, so that the vIOMMU lives: detaching clears vmaster first
+ */
 static bool forward(const struct master *m, const uint64_t evt[4])
 {
 	struct iommu_vevent_arm_smmuv3 record;
@@ -116,7 +117,7 @@ static bool forward(const struct master *m, const uint64_t evt[4])
 	return true;
 }
 
-/* With sid_lock: true if it is not only the host's */
+/* With devs.lock: true if it is not only the host's */
 static bool deliver(struct unit *u, uint32_t sid, const uint64_t evt[4])
 {
 	struct master *m = master_find(u, sid);
@@ -136,9 +137,9 @@ static void handle_event(struct unit *u, const uint64_t *evt)
 	bool taken;
 
 	cmdq_hold(&u->cmdq);
-	pthread_mutex_lock(&u->sid_lock);
+	pthread_mutex_lock(&u->devs.lock);
 	taken = deliver(u, sid, evt);
-	pthread_mutex_unlock(&u->sid_lock);
+	pthread_mutex_unlock(&u->devs.lock);
 	cmdq_release(&u->cmdq);
 	if (!taken)
 		logger_log(
@@ -155,17 +156,18 @@ static void overflowed(struct unit *u)
 {
 	struct itree_node *node;
 
-	pthread_mutex_lock(&u->sid_lock);
-	for (node = itree_from(&u->masters, 0); node; node = itree_succ(node)) {
+	pthread_mutex_lock(&u->devs.lock);
+	for (node = itree_from(&u->devs.tree, 0); node;
+	     node = itree_succ(node)) {
 		const struct master *m =
-			container_of(node, struct master, sid_node);
+			container_of(node, struct master, hostdev.node);
 
 		if (m->vmaster)
 			core_viommu_event(&m->vmaster->core,
 					  IOMMU_VEVENTQ_TYPE_ARM_SMMUV3, NULL,
 					  0);
 	}
-	pthread_mutex_unlock(&u->sid_lock);
+	pthread_mutex_unlock(&u->devs.lock);
 	logger_log(u->cfg.logger, LOGGER_WARN,
 		   "smmuv3: the event queue has overflowed");
 }

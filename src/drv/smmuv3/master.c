@@ -23,19 +23,19 @@ bool master_stalls(const struct master *m)
 
 struct master *master_find(struct unit *u, uint32_t sid)
 {
-	struct itree_node *node = itree_first(&u->masters, sid, sid);
+	struct hostdev *dev = hostdevs_find(&u->devs, sid);
 
-	return node ? container_of(node, struct master, sid_node) : NULL;
+	return dev ? container_of(dev, struct master, hostdev) : NULL;
 }
 
 /* ---- changing over ---- */
 
 static void set_vmaster(struct master *m, struct viommu *v, uint32_t vsid)
 {
-	pthread_mutex_lock(&m->unit->sid_lock);
+	pthread_mutex_lock(&m->unit->devs.lock);
 	m->vmaster = v;
 	m->vsid = vsid;
-	pthread_mutex_unlock(&m->unit->sid_lock);
+	pthread_mutex_unlock(&m->unit->devs.lock);
 }
 
 /* What the ATC holds belongs to what was; nothing of it may stay. */
@@ -379,11 +379,7 @@ static int master_insert(struct master *m)
 	rc = strtab_entry(u, sid, &m->ste);
 	if (rc)
 		return rc;
-	m->sid_node.first = sid;
-	m->sid_node.last = sid;
-	pthread_mutex_lock(&u->sid_lock);
-	itree_insert(&u->masters, &m->sid_node);
-	pthread_mutex_unlock(&u->sid_lock);
+	hostdevs_insert(&u->devs, &m->hostdev, sid);
 	m->dev->drv = m;
 	return 0;
 }
@@ -398,9 +394,7 @@ int master_add(struct core_device *dev)
 		return -ENOMEM;
 	m->dev = dev;
 	m->unit = u;
-	m->ssid_bits = dev->pasid_bits;
-	if (m->ssid_bits > u->feat.ssid_bits)
-		m->ssid_bits = (uint8_t)u->feat.ssid_bits;
+	m->ssid_bits = hostdev_pasid_bits(dev, u->feat.ssid_bits);
 	link_init(&m->link);
 	pthread_mutex_lock(&u->cfg_lock);
 	rc = master_insert(m);
@@ -420,9 +414,7 @@ void master_remove(struct core_device *dev)
 	while ((node = itree_from(&m->pasids, 0)))
 		block_pasid(m, container_of(node, struct pasid, node));
 	block_default(m);
-	pthread_mutex_lock(&u->sid_lock);
-	itree_remove(&u->masters, &m->sid_node);
-	pthread_mutex_unlock(&u->sid_lock);
+	hostdevs_remove(&u->devs, &m->hostdev);
 	cdtab_fini(m);
 	pthread_mutex_unlock(&u->cfg_lock);
 	dev->drv = NULL;

@@ -81,13 +81,13 @@ static void handle_request(struct unit *u, const uint64_t *dw)
 		return;
 	request_of(dw, &request);
 	cmdq_hold(&u->cmdq);
-	pthread_mutex_lock(&u->sid_lock);
+	pthread_mutex_lock(&u->devs.lock);
 	m = master_find(u, sid);
 	if (m)
 		core_page_request(m->dev, &request);
 	else if (request.flags & IOMMU_PGFAULT_FLAGS_LAST_PAGE)
 		respond(u, sid, &request, SMMUV3_PRI_FAILURE);
-	pthread_mutex_unlock(&u->sid_lock);
+	pthread_mutex_unlock(&u->devs.lock);
 	cmdq_release(&u->cmdq);
 }
 
@@ -95,12 +95,12 @@ void priq_lost(struct unit *u)
 {
 	struct itree_node *node;
 
-	pthread_mutex_lock(&u->sid_lock);
-	for (node = itree_from(&u->masters, 0); node; node = itree_succ(node))
+	pthread_mutex_lock(&u->devs.lock);
+	for (node = itree_from(&u->devs.tree, 0); node; node = itree_succ(node))
 		core_page_requests_lost(
-			container_of(node, struct master, sid_node)->dev,
+			container_of(node, struct master, hostdev.node)->dev,
 			REQUEST_PRI);
-	pthread_mutex_unlock(&u->sid_lock);
+	pthread_mutex_unlock(&u->devs.lock);
 }
 
 static void overflowed(struct unit *u)

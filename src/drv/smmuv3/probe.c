@@ -194,9 +194,7 @@ static uint64_t unit_capabilities(struct core_device *dev,
 	struct unit *u = to_unit(dev->iommu);
 	uint64_t caps = 0;
 
-	*max_pasid_log2 = dev->pasid_bits < u->feat.ssid_bits
-				  ? dev->pasid_bits
-				  : (uint8_t)u->feat.ssid_bits;
+	*max_pasid_log2 = hostdev_pasid_bits(dev, u->feat.ssid_bits);
 	if (!dev->ats || !u->feat.ats)
 		caps |= IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
 	return caps;
@@ -236,7 +234,7 @@ static void unit_sync_events(struct core_iommu *iommu)
 static void locks_fini(struct unit *u)
 {
 	pthread_mutex_destroy(&u->cfg_lock);
-	pthread_mutex_destroy(&u->sid_lock);
+	hostdevs_fini(&u->devs);
 	hostids_fini(&u->asids);
 	hostids_fini(&u->vmids);
 }
@@ -260,7 +258,7 @@ static void unit_stats(struct core_iommu *iommu, struct core_iommu_stats *stats)
 	struct unit *u = to_unit(iommu);
 
 	hostq_read_stats(&u->cmdq.q, stats);
-	stats->quarantines = __atomic_load_n(&u->quarantines, __ATOMIC_RELAXED);
+	stats->quarantines = hostdevs_quarantines(&u->devs);
 }
 
 static const struct core_iommu_ops unit_ops = {
@@ -336,9 +334,7 @@ int smmuv3_drv_create(const struct smmuv3_drv_config *config,
 	if (rc)
 		goto out_free;
 	pthread_mutex_init(&u->cfg_lock, NULL);
-	pthread_mutex_init(&u->sid_lock, NULL);
-	quarantine_init(&u->quarantine, u->cfg.atc_timeouts,
-			u->cfg.atc_window_ms);
+	hostdevs_init(&u->devs, u->cfg.atc_timeouts, u->cfg.atc_window_ms);
 	hostids_init(&u->asids, (uint32_t)low_mask(u->feat.asid_bits));
 	hostids_init(&u->vmids, (uint32_t)low_mask(u->feat.vmid_bits));
 	rc = bring_up(u);

@@ -16,7 +16,7 @@ static struct unit *unit_of(const struct hostinv *h)
 
 static void mark_silent(struct hostinv *h, uint32_t sid)
 {
-	master_mark_broken(unit_of(h), sid);
+	hostdevs_mark_sid(&unit_of(h)->devs, sid);
 }
 
 void hostinv_init(struct hostinv *h, struct unit *u)

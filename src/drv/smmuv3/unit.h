@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The driver's own objects. A *unit* is one SMMU, a *master* a device behind
- * it. Lock order: cfg_lock, then viommu.lock, sid_lock, the numbers' or the
- * command queue's; an outq's, then sid_lock, then core's for events and page
- * requests. With sid_lock held no doorbell is rung (cmdq_hold()).
+ * it. Lock order: cfg_lock, then viommu.lock, devs.lock, the numbers' or the
+ * command queue's; an outq's, then devs.lock, then core's for events and page
+ * requests. With devs.lock held no doorbell is rung (cmdq_hold()).
  */
 #ifndef DRV_SMMUV3_UNIT_H
 #define DRV_SMMUV3_UNIT_H
@@ -13,9 +13,9 @@
 #include <stdint.h>
 
 #include "base/itree.h"
+#include "drv/devices.h"
 #include "drv/list.h"
 #include "drv/memory.h"
-#include "drv/quarantine.h"
 #include "drv/smmuv3/cmdq.h"
 #include "drv/smmuv3/driver.h"
 #include "drv/smmuv3/outq.h"
@@ -81,12 +81,9 @@ struct unit {
 	/* stream table, CD tables, who is attached to what, lists */
 	pthread_mutex_t cfg_lock;
 	struct strtab strtab;
-	uint64_t quarantines;
 
 	/* what event handlers read: masters by StreamID, vmaster, vsid */
-	pthread_mutex_t sid_lock;
-	struct itree masters;
-	struct quarantine quarantine;
+	struct hostdevs devs;
 
 	struct hostids asids;
 	struct hostids vmids;
@@ -114,7 +111,7 @@ struct viommu;
 struct master {
 	struct core_device *dev;
 	struct unit *unit;
-	struct itree_node sid_node;
+	struct hostdev hostdev; /* it is in quarantine if broken */
 	struct smmuv3_ste *ste; /* in the stream table */
 	uint8_t ssid_bits;
 
@@ -127,10 +124,9 @@ struct master {
 	struct cdtab cdtab;
 	struct itree pasids; /* struct pasid by number */
 
-	/* under sid_lock */
+	/* under devs.lock */
 	struct viommu *vmaster; /* gets this stream's events, as @vsid */
 	uint32_t vsid;
-	struct culprit culprit; /* it is in quarantine if broken */
 
 	uint32_t stalls; /* atomic: not answered yet */
 };
@@ -173,7 +169,7 @@ struct viommu {
 	uint16_t vmid;
 	struct link link; /* in parent->viommus */
 	struct link masters;
-	struct budget budget;  /* under sid_lock */
+	struct budget budget;  /* under devs.lock */
 	pthread_rwlock_t lock; /* what follows */
 	struct vdev *vdevs;    /* by virt_id */
 	size_t vdevs_n;
@@ -266,20 +262,18 @@ int master_attach(struct domain *d, struct master *m);
 int master_attach_pasid(struct domain *d, struct master *m, uint32_t pasid);
 int master_attach_nested(struct nested *n, struct master *m);
 void master_block(struct core_device *dev, uint32_t pasid);
-/* sid_lock or cfg_lock held */
+/* devs.lock or cfg_lock held */
 struct master *master_find(struct unit *u, uint32_t sid);
 void master_reset(struct core_device *dev);
 
 /* quarantine.c */
 static inline bool master_is_broken(const struct master *m)
 {
-	return culprit_is_broken(&m->culprit);
+	return hostdev_is_broken(&m->hostdev);
 }
 
 /* cfg_lock held: takes ATS from masters that do not answer */
 void masters_quarantine(struct unit *u);
-/* any lock but sid_lock */
-void master_mark_broken(struct unit *u, uint32_t sid);
 /*
  * No lock held. Commands of @v have cost @timeouts, because of @sid
  * (HOSTQ_NO_SID: nobody knows). Devices over their budget are in quarantine

@@ -10,13 +10,6 @@
 #include "base/alloc.h"
 #include "drv/vtd/unit.h"
 
-struct master *vtd_master_find(struct unit *u, uint32_t sid)
-{
-	struct itree_node *node = itree_first(&u->masters, sid, sid);
-
-	return node ? container_of(node, struct master, sid_node) : NULL;
-}
-
 /* ---- layers ---- */
 
 void vtd_layer_init(struct layer *l, const struct core_domain_ops *ops)
@@ -228,7 +221,7 @@ void vtd_device_block(struct core_device *dev, uint32_t pasid)
 static bool can_ats(const struct master *m)
 {
 	return m->dev->ats && m->unit->feat.ats &&
-	       !culprit_is_broken(&m->culprit);
+	       !hostdev_is_broken(&m->hostdev);
 }
 
 /* The device's TLB is empty and answers again: a quarantine ends. */
@@ -253,16 +246,12 @@ static int master_insert(struct master *m)
 	struct unit *u = m->unit;
 	int rc;
 
-	if (vtd_master_find(u, m->sid))
+	if (hostdevs_find(&u->devs, m->sid))
 		return -EEXIST;
 	rc = vtd_tables_add(m);
 	if (rc)
 		return rc;
-	m->sid_node.first = m->sid;
-	m->sid_node.last = m->sid;
-	pthread_mutex_lock(&u->sid_lock);
-	itree_insert(&u->masters, &m->sid_node);
-	pthread_mutex_unlock(&u->sid_lock);
+	hostdevs_insert(&u->devs, &m->hostdev, m->sid);
 	m->dev->drv = m;
 	return 0;
 }
@@ -281,9 +270,7 @@ int vtd_device_add(struct core_device *dev)
 	m->dev = dev;
 	m->unit = u;
 	m->sid = (uint16_t)dev->stream_id;
-	m->pasid_bits = dev->pasid_bits;
-	if (m->pasid_bits > u->feat.pasid_bits)
-		m->pasid_bits = (uint8_t)u->feat.pasid_bits;
+	m->pasid_bits = hostdev_pasid_bits(dev, u->feat.pasid_bits);
 	m->ats_on = can_ats(m);
 	pthread_mutex_lock(&u->cfg_lock);
 	rc = master_insert(m);
@@ -309,9 +296,7 @@ void vtd_device_remove(struct core_device *dev)
 	}
 	pthread_mutex_lock(&u->cfg_lock);
 	vtd_tables_remove(m);
-	pthread_mutex_lock(&u->sid_lock);
-	itree_remove(&u->masters, &m->sid_node);
-	pthread_mutex_unlock(&u->sid_lock);
+	hostdevs_remove(&u->devs, &m->hostdev);
 	pthread_mutex_unlock(&u->cfg_lock);
 	dev->drv = NULL;
 	free(m);

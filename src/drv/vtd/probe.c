@@ -151,9 +151,7 @@ static uint64_t unit_capabilities(struct core_device *dev,
 	const struct features *f = &to_unit(dev->iommu)->feat;
 	uint64_t caps = 0;
 
-	*max_pasid_log2 = dev->pasid_bits < f->pasid_bits
-				  ? dev->pasid_bits
-				  : (uint8_t)f->pasid_bits;
+	*max_pasid_log2 = hostdev_pasid_bits(dev, f->pasid_bits);
 	if (f->dirty)
 		caps |= IOMMU_HW_CAP_DIRTY_TRACKING;
 	if (!dev->ats || !f->ats)
@@ -176,7 +174,7 @@ static void locks_fini(struct unit *u)
 {
 	pthread_mutex_destroy(&u->cfg_lock);
 	pthread_mutex_destroy(&u->fault_lock);
-	pthread_mutex_destroy(&u->sid_lock);
+	hostdevs_fini(&u->devs);
 	hostids_fini(&u->dids);
 }
 
@@ -196,7 +194,7 @@ static void unit_stats(struct core_iommu *iommu, struct core_iommu_stats *stats)
 	struct unit *u = to_unit(iommu);
 
 	hostq_read_stats(&u->q, stats);
-	stats->quarantines = __atomic_load_n(&u->quarantines, __ATOMIC_RELAXED);
+	stats->quarantines = hostdevs_quarantines(&u->devs);
 }
 
 static const struct core_iommu_ops unit_ops = {
@@ -263,9 +261,7 @@ int vtd_drv_create(const struct vtd_drv_config *config,
 	}
 	pthread_mutex_init(&u->cfg_lock, NULL);
 	pthread_mutex_init(&u->fault_lock, NULL);
-	pthread_mutex_init(&u->sid_lock, NULL);
-	quarantine_init(&u->quarantine, u->cfg.atc_timeouts,
-			u->cfg.atc_window_ms);
+	hostdevs_init(&u->devs, u->cfg.atc_timeouts, u->cfg.atc_window_ms);
 	hostids_init(&u->dids, (uint32_t)low_mask(u->feat.did_bits));
 	rc = bring_up(u);
 	if (!rc) {

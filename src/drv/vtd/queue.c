@@ -251,7 +251,7 @@ void vtd_queue_fini(struct unit *u)
 
 static void mark_silent(struct hostinv *h, uint32_t sid)
 {
-	vtd_master_mark(unit_of(h->q), sid);
+	hostdevs_mark_sid(&unit_of(h->q)->devs, sid);
 }
 
 void vtd_unit_inv(struct hostinv *h, struct unit *u)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Devices that do not answer invalidations: drv/quarantine.h. In quarantine a
+ * Devices that do not answer invalidations: drv/devices.h. In quarantine a
  * device's context entry has no DTE, so hardware neither answers its
  * translation requests nor takes requests that come already translated: what
  * its TLB still holds is out of reach. Invalidations then have nothing to ask
@@ -8,35 +8,23 @@
  */
 #include "drv/vtd/unit.h"
 
-void vtd_master_mark(struct unit *u, uint32_t sid)
+static bool ats_off(struct hostdev *dev)
 {
-	struct master *m;
+	struct master *m = container_of(dev, struct master, hostdev);
 
-	pthread_mutex_lock(&u->sid_lock);
-	m = vtd_master_find(u, sid);
-	if (m)
-		quarantine_mark(&u->quarantine, &m->culprit);
-	pthread_mutex_unlock(&u->sid_lock);
+	if (!m->ats_on)
+		return false;
+	logger_log(m->unit->cfg.logger, LOGGER_ERROR,
+		   "vtd: device %#x does not answer invalidations; its ATS is "
+		   "off",
+		   m->sid);
+	vtd_tables_set_ats(m, false);
+	return true;
 }
 
 void vtd_masters_quarantine(struct unit *u)
 {
-	struct itree_node *node;
-
-	if (!quarantine_take(&u->quarantine))
-		return;
-	for (node = itree_from(&u->masters, 0); node; node = itree_succ(node)) {
-		struct master *m = container_of(node, struct master, sid_node);
-
-		if (!culprit_is_broken(&m->culprit) || !m->ats_on)
-			continue;
-		logger_log(u->cfg.logger, LOGGER_ERROR,
-			   "vtd: device %#x does not answer invalidations; its "
-			   "ATS is off",
-			   m->sid);
-		vtd_tables_set_ats(m, false);
-		__atomic_add_fetch(&u->quarantines, 1, __ATOMIC_RELAXED);
-	}
+	hostdevs_quarantine(&u->devs, ats_off);
 }
 
 static void mark_layer(struct layer *l)
@@ -46,11 +34,8 @@ static void mark_layer(struct layer *l)
 		struct att *a = container_of(link, struct att, link);
 		struct master *m = a->master;
 
-		if (!m->dev->ats || !m->unit->feat.ats)
-			continue;
-		pthread_mutex_lock(&m->unit->sid_lock);
-		quarantine_mark(&m->unit->quarantine, &m->culprit);
-		pthread_mutex_unlock(&m->unit->sid_lock);
+		if (m->dev->ats && m->unit->feat.ats)
+			hostdevs_mark(&m->unit->devs, &m->hostdev);
 	}
 }
 
@@ -85,18 +70,10 @@ static void mark_guest(struct domain *d)
 void vtd_guest_charge(struct domain *d, struct unit *u, uint64_t sid,
 		      uint32_t timeouts)
 {
-	struct quarantine *home = &d->home->quarantine;
-	struct master *m = NULL;
-	bool over;
+	bool over =
+		hostdevs_guest_is_over(&d->home->devs, &d->budget, timeouts);
 
-	pthread_mutex_lock(&d->home->sid_lock);
-	over = quarantine_guest_is_over(home, &d->budget, timeouts);
-	pthread_mutex_unlock(&d->home->sid_lock);
-	pthread_mutex_lock(&u->sid_lock);
-	if (sid != HOSTQ_NO_SID)
-		m = vtd_master_find(u, (uint32_t)sid);
-	quarantine_charge(&u->quarantine, m ? &m->culprit : NULL, timeouts);
-	pthread_mutex_unlock(&u->sid_lock);
+	hostdevs_charge(&u->devs, sid, timeouts);
 	if (over)
 		mark_guest(d);
 	pthread_mutex_lock(&u->cfg_lock);
@@ -114,25 +91,16 @@ static bool has_spent_guest(struct master *m)
 		struct layer *l = container_of(node, struct att, node)->layer;
 		struct domain *d = layer_tables(l);
 
-		if (!l->core.nested)
-			continue;
-		pthread_mutex_lock(&d->home->sid_lock);
-		over = quarantine_guest_is_over(&d->home->quarantine,
-						&d->budget, 0);
-		pthread_mutex_unlock(&d->home->sid_lock);
+		over = l->core.nested &&
+		       hostdevs_guest_is_over(&d->home->devs, &d->budget, 0);
 	}
 	return over;
 }
 
 void vtd_master_forgive(struct master *m)
 {
-	struct unit *u = m->unit;
-
-	pthread_mutex_lock(&u->cfg_lock);
-	if (!has_spent_guest(m)) {
-		pthread_mutex_lock(&u->sid_lock);
-		quarantine_forgive(&m->culprit);
-		pthread_mutex_unlock(&u->sid_lock);
-	}
-	pthread_mutex_unlock(&u->cfg_lock);
+	pthread_mutex_lock(&m->unit->cfg_lock);
+	if (!has_spent_guest(m))
+		hostdevs_forgive(&m->unit->devs, &m->hostdev);
+	pthread_mutex_unlock(&m->unit->cfg_lock);
 }

@@ -12,7 +12,7 @@
  * tables.
  *
  * Locks, outermost first: a parent's layer, a nested layer, a unit's cfg_lock,
- * its sid_lock.
+ * its devs.lock.
  */
 #ifndef DRV_VTD_UNIT_H
 #define DRV_VTD_UNIT_H
@@ -22,10 +22,10 @@
 #include <stdint.h>
 
 #include "base/itree.h"
+#include "drv/devices.h"
 #include "drv/hostinv.h"
 #include "drv/list.h"
 #include "drv/memory.h"
-#include "drv/quarantine.h"
 #include "drv/vtd/desc.h"
 #include "drv/vtd/driver.h"
 #include "hwdef/vtd_tables.h"
@@ -72,12 +72,9 @@ struct unit {
 	struct core_dma_mem root;
 	pthread_mutex_t fault_lock;
 
-	pthread_mutex_t cfg_lock;      /* tables and entries, masters */
+	pthread_mutex_t cfg_lock;      /* tables and entries, devices */
 	struct core_dma_mem *contexts; /* two for each bus */
-	struct itree masters;	       /* also sid_lock to change it */
-	pthread_mutex_t sid_lock;      /* quarantine, culprits, budgets */
-	struct quarantine quarantine;
-	uint64_t quarantines;
+	struct hostdevs devs;
 	struct hostids dids;
 };
 
@@ -86,7 +83,7 @@ struct layer;
 struct master {
 	struct core_device *dev;
 	struct unit *unit;
-	struct itree_node sid_node;
+	struct hostdev hostdev;
 	uint16_t sid;
 	uint8_t pasid_bits;
 
@@ -97,8 +94,6 @@ struct master {
 	uint32_t tables_n;
 	bool ats_on;	   /* read by any */
 	struct itree atts; /* installed ones, by PASID */
-
-	struct culprit culprit;
 };
 
 /* A layer's domain id in one unit */
@@ -133,7 +128,7 @@ struct domain {
 	bool eager; /* atomic, as the next: new mappings must be told of */
 	bool dirty; /* tracking is on; entries follow under cfg_lock */
 	struct link nested;   /* under layer.lock */
-	struct budget budget; /* of its guest, under the home's sid_lock */
+	struct budget budget; /* of its guest, under the home's devs.lock */
 };
 
 /* A guest's first stage over a domain */
@@ -229,8 +224,6 @@ void vtd_device_reset(struct core_device *dev);
 int vtd_layer_attach(struct layer *l, struct core_device *dev, uint32_t pasid);
 void vtd_layer_init(struct layer *l, const struct core_domain_ops *ops);
 void vtd_layer_fini(struct layer *l);
-/* sid_lock or cfg_lock held */
-struct master *vtd_master_find(struct unit *u, uint32_t sid);
 
 /* silent.c: devices that do not answer */
 /* cfg_lock held */
@@ -238,7 +231,6 @@ void vtd_masters_quarantine(struct unit *u);
 /* No lock held. What a guest under @d asked for has cost @timeouts of @u. */
 void vtd_guest_charge(struct domain *d, struct unit *u, uint64_t sid,
 		      uint32_t timeouts);
-void vtd_master_mark(struct unit *u, uint32_t sid);
 void vtd_master_forgive(struct master *m);
 
 /* domain.c, nested.c, inval.c */
