@@ -683,6 +683,22 @@ static void threads_do_not_meet(void **state)
 	for (int i = 0; i < 3; i++)
 		pthread_join(threads[i], NULL);
 	assert_int_equal((uint32_t)get(w, STATUS), w->waits);
+	/*
+	 * DMA between a change and its invalidation is stale by right. Now all
+	 * has been invalidated that was changed.
+	 */
+	w->stale = 0;
+	set_pasid(w, 0, 0x41, 1, FS_TABLE);
+	go(w, 0x37, 0);
+	for (uint32_t i = 1; i < 16; i++) {
+		uint64_t entry = get(w, FS_TABLE + 0x3000 + i * 8);
+
+		if (entry)
+			assert_true(reads(w, NESTFD_NO_PASID, IOVA(i),
+					  get(w, entry & ~0xfffull)));
+		else
+			assert_true(aborts(w, NESTFD_NO_PASID, IOVA(i)));
+	}
 	assert_int_equal(w->stale, 0);
 	world_end(w);
 }
