@@ -402,7 +402,9 @@ static void path_missed(struct visit *v, const struct vtd_context *ctx,
 	vtd_context_request(v, VTD_AT_UNTRANSLATED, &req);
 	if (!req.pv)
 		req.priv = ctx->source.rid_priv;
-	if (vtd_space_admits(&ctx->space, &req, &r->fault))
+	/* bits are of what is admitted */
+	if (ctx->base.bits[v->access->flags & 7] ||
+	    vtd_space_admits(&ctx->space, &req, &r->fault))
 		path_walk(v, ctx, false, &req, r);
 }
 

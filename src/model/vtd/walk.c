@@ -45,6 +45,12 @@ static bool fs_locate(struct fs_walk *w, unsigned int level, uint64_t addr,
 	*pa = addr;
 	if (!nested(w))
 		return true;
+	/* tables often lie together; looked at here for speed alone */
+	if (!write && !w->space->ssade && w->memo.ready & ANY_R &&
+	    covers(w->memo.first, w->memo.size_lg2, addr)) {
+		*pa = w->memo.out + (addr - w->memo.first);
+		return true;
+	}
 	if (!vtd_walk_ss(w->env, w->id, w->space, &a, &w->memo, w->fault))
 		return false;
 	*pa = w->memo.out + (addr - w->memo.first);
@@ -405,7 +411,6 @@ bool vtd_walk(const struct walk_env *env, const struct vtd_id *id,
 	bool ok;
 
 	out->leaf.size_lg2 = 0;
-	out->ss.size_lg2 = 0;
 	out->fault = (struct vtd_denial){ 0 };
 	if (space->pgtt == VTD_PGTT_SS)
 		ok = walk_second(env, id, space, req, out);
