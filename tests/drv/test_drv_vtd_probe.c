@@ -132,6 +132,7 @@ static void test_every_allocation_may_fail(void **state)
 		struct vfake f;
 
 		vfake_init(&f);
+		f.ecap |= 1ULL << 29; /* PRS */
 		alloc_arm(&plan);
 		rc = create(&f, &cfg);
 		alloc_arm(NULL);
@@ -299,6 +300,125 @@ static void test_legacy_mode_has_contexts_that_translate(void **state)
 	vrig_stop(&r);
 }
 
+/* ---- page requests ---- */
+
+#define PRS (1ULL << 29) /* ECAP */
+
+static void begin_requests(struct vrig *r)
+{
+	vrig_init(r);
+	r->hw.ecap |= PRS;
+	vfake_pages = (struct vfake_pages){ 0 };
+	vrig_start(r);
+}
+
+static void test_page_requests_reach_core(void **state)
+{
+	struct vrig r;
+
+	(void)state;
+	begin_requests(&r);
+	assert_int_equal(r.hw.pqa & 0xfff, 2); /* 2^9 in 2^2 pages */
+	assert_int_equal(r.hw.ectl[8], 0);
+	/* type 1, PP, RID 0x182, PASID 0xabcde; R, LPIG, group 0x155 */
+	assert_true(vfake_page_request(&r.hw, 0x000abcde01820101ULL,
+				       0x7fff12345000ULL | 0x155 << 3 | 5));
+	assert_int_equal(vfake_pages.n, 1);
+	assert_ptr_equal(vfake_pages.dev, &r.dev[2]);
+	assert_int_equal(vfake_pages.last.flags, 3);
+	assert_int_equal(vfake_pages.last.pasid, 0xabcde);
+	assert_int_equal(vfake_pages.last.grpid, 0x155);
+	assert_int_equal(vfake_pages.last.perm, 1);
+	assert_int_equal(vfake_pages.last.addr, 0x7fff12345000);
+	/* consumed, and told so */
+	assert_int_equal(r.hw.pqh, r.hw.pqt);
+	assert_int_equal(r.hw.prs, 0);
+	/* no PASID, W, not the last */
+	assert_true(vfake_page_request(&r.hw, 0x01010001, 0x1002));
+	assert_ptr_equal(vfake_pages.dev, &r.dev[1]);
+	assert_int_equal(vfake_pages.last.flags, 0);
+	assert_int_equal(vfake_pages.last.perm, 2);
+	/* execute without read, as the specification forbids but this passes */
+	assert_true(vfake_page_request(&r.hw, 1ULL << 52 | 0x01010001, 0x1002));
+	assert_int_equal(vfake_pages.last.perm, 6);
+	assert_int_equal(vfake_pages.n, 3);
+	/* a stop marker is nothing */
+	assert_true(vfake_page_request(&r.hw, 0x0000000501820101ULL, 4));
+	assert_int_equal(vfake_pages.n, 3);
+	assert_int_equal(r.hw.log_n, 0);
+	for (int i = 0; i < 2000; i++)
+		assert_true(vfake_page_request(&r.hw, 0x01010001, 0x1002));
+	assert_int_equal(vfake_pages.n, 2003);
+	vrig_stop(&r);
+}
+
+static void test_answers_are_page_group_responses(void **state)
+{
+	struct core_page_request last = { .flags = 3,
+					  .pasid = 0xabcde,
+					  .grpid = 0x155 };
+	struct vrig r;
+
+	(void)state;
+	begin_requests(&r);
+	r.iommu->ops->page_response(&r.dev[2], &last, 0);
+	EXPECT_DESC(&r.hw, 0, 0x000abcde01820019ULL, 0x155 << 3);
+	r.iommu->ops->page_response(&r.dev[2], &last, 1);
+	EXPECT_DESC(&r.hw, 1, 0x000abcde01821019ULL, 0x155 << 3);
+	last.flags = 2;
+	r.iommu->ops->page_response(&r.dev[1], &last, 0);
+	EXPECT_DESC(&r.hw, 2, 0x01010009, 0x155 << 3);
+	assert_int_equal(r.hw.log_n, 3);
+	vrig_stop(&r);
+}
+
+static void test_bad_page_requests_are_answered_at_once(void **state)
+{
+	static const struct {
+		uint64_t dw0, dw1, response;
+	} cases[] = {
+		/* nobody has that source-id: Failure */
+		{ 0x03330001, 0x1005, 0x0333f009 },
+		/* not canonical, privileged, execute and read: Invalid */
+		{ 0x01010001, 1ULL << 60 | 5, 0x01011009 },
+		{ 1ULL << 53 | 0x01010001, 0x1005, 0x01011009 },
+		{ 1ULL << 53 | 0x01010001, 0x1006, 0x01011009 },
+		{ 1ULL << 52 | 0x01010001, 0x1005, 0x01011009 },
+	};
+	struct vrig r;
+
+	(void)state;
+	begin_requests(&r);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		vfake_clear_log(&r.hw);
+		vfake_page_request(&r.hw, cases[i].dw0, cases[i].dw1);
+		assert_int_equal(r.hw.log_n, 1);
+		EXPECT_DESC(&r.hw, 0, cases[i].response, 0);
+		/* not the last of its group: nobody waits */
+		vfake_page_request(&r.hw, cases[i].dw0, cases[i].dw1 & ~4ULL);
+		assert_int_equal(r.hw.log_n, 1);
+	}
+	assert_int_equal(vfake_pages.n, 0);
+	vfake_page_request(&r.hw, 0x01010001, 0xff00000000001005ULL);
+	assert_int_equal(vfake_pages.n, 1);
+	vrig_stop(&r);
+}
+
+static void test_an_overflow_drops_what_is_not_whole(void **state)
+{
+	struct vrig r;
+
+	(void)state;
+	begin_requests(&r);
+	r.hw.prs = 2;
+	assert_false(vfake_page_request(&r.hw, 0x01010001, 0x1002));
+	assert_int_equal(vfake_pages.lost, 3);
+	assert_int_equal(r.hw.prs, 0);
+	assert_true(vfake_page_request(&r.hw, 0x01010001, 0x1002));
+	assert_int_equal(vfake_pages.n, 1);
+	vrig_stop(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +434,10 @@ int main(void)
 		cmocka_unit_test(test_capabilities_and_reserved_ranges),
 		cmocka_unit_test(test_faults_are_taken_and_told),
 		cmocka_unit_test(test_legacy_mode_has_contexts_that_translate),
+		cmocka_unit_test(test_page_requests_reach_core),
+		cmocka_unit_test(test_answers_are_page_group_responses),
+		cmocka_unit_test(test_bad_page_requests_are_answered_at_once),
+		cmocka_unit_test(test_an_overflow_drops_what_is_not_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

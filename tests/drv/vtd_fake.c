@@ -250,6 +250,12 @@ static uint64_t fake_read(void *ctx, uint32_t offset, unsigned int size)
 		return f->iqh;
 	case 0xb0:
 		return f->iqercd;
+	case 0xc0:
+		return f->pqh;
+	case 0xc8:
+		return f->pqt;
+	case 0xdc:
+		return f->prs;
 	case 0x200:
 	case 0x208:
 	case 0x210:
@@ -269,6 +275,8 @@ static void fake_write(void *ctx, uint32_t offset, unsigned int size,
 		f->ectl[(offset - 0x38) / 4] = (uint32_t)value;
 	else if (offset >= 0xa0 && offset < 0xb0)
 		f->ectl[4 + (offset - 0xa0) / 4] = (uint32_t)value;
+	else if (offset >= 0xe0 && offset < 0xf0)
+		f->ectl[8 + (offset - 0xe0) / 4] = (uint32_t)value;
 	switch (offset) {
 	case 0x18:
 		write_gcmd(f, (uint32_t)value);
@@ -290,6 +298,18 @@ static void fake_write(void *ctx, uint32_t offset, unsigned int size,
 		break;
 	case 0x90:
 		f->iqa = value;
+		break;
+	case 0xc0:
+		f->pqh = value;
+		break;
+	case 0xc8:
+		f->pqt = value;
+		break;
+	case 0xd0:
+		f->pqa = value;
+		break;
+	case 0xdc:
+		f->prs &= ~(uint32_t)(value & 3);
 		break;
 	case 0x208:
 	case 0x218:
@@ -345,6 +365,26 @@ void vfake_fault(struct vfake *f, unsigned int i, uint64_t dw0, uint64_t dw1)
 	f->frcd[i][0] = dw0;
 	f->frcd[i][1] = dw1 | 1ULL << 63;
 	event(f);
+}
+
+bool vfake_page_request(struct vfake *f, uint64_t dw0, uint64_t dw1)
+{
+	uint64_t bytes = 4096ULL << (f->pqa & 7);
+	uint64_t next = (f->pqt + 32) % bytes;
+	bool room = next != f->pqh && !(f->prs & 2);
+
+	if (room) {
+		uint64_t *rec = at(f, (f->pqa & ~0xfffULL) + f->pqt);
+
+		rec[0] = dw0;
+		rec[1] = dw1;
+		rec[2] = rec[3] = 0;
+		f->pqt = next;
+	}
+	f->prs |= room ? 1 : 2;
+	if (!(f->ectl[8] & 0x80000000u) && f->handler[2])
+		f->handler[2](f->handler_arg[2]);
+	return room;
 }
 
 /* ---- tables, as hardware walks them ---- */
@@ -409,6 +449,24 @@ bool vfake_walk(const struct vfake *f, uint64_t root, unsigned int levels,
 }
 
 /* ---- core ---- */
+
+struct vfake_pages vfake_pages = { .rc = -ENODEV };
+
+int core_page_request(struct core_device *dev,
+		      const struct core_page_request *request)
+{
+	vfake_pages.n++;
+	vfake_pages.dev = dev;
+	vfake_pages.last = *request;
+	return vfake_pages.rc;
+}
+
+void core_page_requests_lost(struct core_device *dev, uint32_t kind)
+{
+	(void)dev;
+	assert_int_equal(kind, 0);
+	vfake_pages.lost++;
+}
 
 static struct vfake_dirty *dirty_of(struct core_dirty *dirty)
 {

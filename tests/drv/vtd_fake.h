@@ -40,6 +40,8 @@ struct vfake {
 	uint32_t fsts;
 	uint32_t ectl[12]; /* FECTL.., IECTL.., PECTL.. */
 	uint64_t frcd[2][2];
+	uint64_t pqa, pqh, pqt;
+	uint32_t prs;
 	unsigned int register_invalidations;
 	bool deaf; /* GSTS does not follow */
 
@@ -98,6 +100,19 @@ void vfake_set_bits(const struct vfake *f, uint64_t pa, uint64_t bits);
 void vfake_clear_log(struct vfake *f);
 /* A recorded fault, and the event */
 void vfake_fault(struct vfake *f, unsigned int i, uint64_t dw0, uint64_t dw1);
+
+/* A page request, and the event; false: no room */
+bool vfake_page_request(struct vfake *f, uint64_t dw0, uint64_t dw1);
+
+/* What core was asked; @rc: what it says, at first -ENODEV */
+struct vfake_pages {
+	int rc;
+	unsigned int n;
+	unsigned int lost; /* calls of core_page_requests_lost() */
+	struct core_device *dev;
+	struct core_page_request last;
+};
+extern struct vfake_pages vfake_pages;
 
 /* core_dirty_record() */
 struct vfake_dirty {

@@ -112,6 +112,11 @@ static int enable(struct unit *u)
 		return rc;
 	u->port.ops->irq(u->port.ctx, VTD_DRV_LINE_FAULT, vtd_fault_handle, u);
 	event_init(u, VTD_FECTL, VTD_DRV_LINE_FAULT, true);
+	if (u->feat.prq) {
+		u->port.ops->irq(u->port.ctx, VTD_DRV_LINE_PAGE_REQUEST,
+				 vtd_prq_handle, u);
+		event_init(u, VTD_PECTL, VTD_DRV_LINE_PAGE_REQUEST, true);
+	}
 	return set_gcmd(u, VTD_GCMD_TE, true);
 }
 
@@ -123,6 +128,11 @@ static void disable(struct unit *u)
 {
 	event_init(u, VTD_FECTL, VTD_DRV_LINE_FAULT, false);
 	u->port.ops->irq(u->port.ctx, VTD_DRV_LINE_FAULT, NULL, NULL);
+	if (u->feat.prq) {
+		event_init(u, VTD_PECTL, VTD_DRV_LINE_PAGE_REQUEST, false);
+		u->port.ops->irq(u->port.ctx, VTD_DRV_LINE_PAGE_REQUEST, NULL,
+				 NULL);
+	}
 	if (u->gcmd & VTD_GCMD_TE)
 		(void)set_gcmd(u, VTD_GCMD_TE, false);
 	if (u->gcmd & VTD_GCMD_QIE)
@@ -183,6 +193,7 @@ static void unit_destroy(struct core_iommu *iommu)
 	struct unit *u = to_unit(iommu);
 
 	disable(u);
+	vtd_prq_fini(u);
 	vtd_queue_fini(u);
 	vtd_tables_fini(u);
 	locks_fini(u);
@@ -209,6 +220,7 @@ static const struct core_iommu_ops unit_ops = {
 	.nested_ops = &vtd_nested_ops,
 	.block = vtd_device_block,
 	.device_reset = vtd_device_reset,
+	.page_response = vtd_page_response,
 	.stats = unit_stats,
 	.destroy = unit_destroy,
 };
@@ -230,10 +242,15 @@ static int bring_up(struct unit *u)
 	rc = vtd_queue_init(u);
 	if (rc)
 		goto out_tables;
+	rc = vtd_prq_init(u);
+	if (rc)
+		goto out_queue;
 	rc = enable(u);
 	if (!rc)
 		return 0;
 	disable(u);
+	vtd_prq_fini(u);
+out_queue:
 	vtd_queue_fini(u);
 out_tables:
 	vtd_tables_fini(u);

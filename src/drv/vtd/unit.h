@@ -71,6 +71,13 @@ struct unit {
 	struct core_dma_mem status; /* waits write here */
 	struct core_dma_mem root;
 	pthread_mutex_t fault_lock;
+	/* with feat.prq */
+	struct {
+		struct core_dma_mem mem;
+		pthread_mutex_t lock; /* handling, and @head */
+		uint32_t head;
+		uint32_t pending; /* 1: there may be some */
+	} prq;
 
 	pthread_mutex_t cfg_lock;      /* tables and entries, devices */
 	struct core_dma_mem *contexts; /* two for each bus */
@@ -197,6 +204,14 @@ void vtd_unit_inv(struct hostinv *h, struct unit *u);
 void vtd_fault_handle(void *arg);
 /* What was recorded before is dropped. */
 void vtd_fault_reset(struct unit *u);
+
+/* prq.c: page requests */
+int vtd_prq_init(struct unit *u);
+void vtd_prq_fini(struct unit *u);
+void vtd_prq_handle(void *arg);
+/* Called with any lock of core */
+void vtd_page_response(struct core_device *dev,
+		       const struct core_page_request *last, uint32_t code);
 
 /* tables.c; cfg_lock held */
 int vtd_tables_init(struct unit *u);
