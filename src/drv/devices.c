@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "drv/clock.h"
 #include "drv/hostq.h"
+#include "linux/iommufd.h"
 
 #define TIMEOUTS_DEFAULT  4
 #define WINDOW_MS_DEFAULT 10000
@@ -21,6 +22,13 @@ void hostdevs_init(struct hostdevs *h, unsigned int timeouts,
 void hostdevs_fini(struct hostdevs *h)
 {
 	pthread_mutex_destroy(&h->lock);
+}
+
+uint64_t hostdev_capabilities(const struct core_device *dev, bool ats,
+			      unsigned int pasid_bits, uint8_t *max_pasid_log2)
+{
+	*max_pasid_log2 = hostdev_pasid_bits(dev, pasid_bits);
+	return dev->ats && ats ? 0 : IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
 }
 
 /* ---- who there is ---- */

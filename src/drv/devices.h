@@ -61,6 +61,10 @@ static inline uint8_t hostdev_pasid_bits(const struct core_device *dev,
 	return dev->pasid_bits < bits ? dev->pasid_bits : (uint8_t)bits;
 }
 
+/* core_iommu_ops.capabilities(), of what all have; @ats: of the unit */
+uint64_t hostdev_capabilities(const struct core_device *dev, bool ats,
+			      unsigned int pasid_bits, uint8_t *max_pasid_log2);
+
 static inline bool hostdev_is_broken(const struct hostdev *dev)
 {
 	return __atomic_load_n(&dev->broken, __ATOMIC_ACQUIRE);

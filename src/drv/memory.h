@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What drivers share with their hardware: memory, and numbers from a pool. */
+/*
+ * What drivers share with their hardware: registers, memory, and numbers from a
+ * pool.
+ */
 #ifndef DRV_MEMORY_H
 #define DRV_MEMORY_H
 
@@ -12,11 +15,21 @@
 #include "core/hwport.h"
 #include "pt/tree.h"
 
+/*
+ * Until (4-byte register @offset & @mask) == @want; -EIO if that has not come
+ * after @timeout_ms.
+ */
+int hostport_wait(const struct core_hwport *port, uint32_t offset,
+		  uint32_t mask, uint32_t want, unsigned int timeout_ms);
+
 /* Zeroed; -ENOMEM */
 int hostmem_alloc(const struct core_hwport *port, size_t size, size_t align,
 		  struct core_dma_mem *mem);
 /* Leaves @mem all zero. */
 void hostmem_free(const struct core_hwport *port, struct core_dma_mem *mem);
+
+/* CORE_PROT_* as PT_PROT_* */
+unsigned int hostmem_prot(uint32_t prot);
 
 /* Page tables in such memory; the context is a struct core_hwport */
 extern const struct pt_mem_ops hostmem_tables;

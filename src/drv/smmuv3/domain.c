@@ -19,15 +19,8 @@
 static int domain_map(struct core_domain *core, uint64_t iova, uint64_t pa,
 		      uint64_t length, uint32_t prot)
 {
-	unsigned int pt_prot = 0;
-
-	if (prot & CORE_PROT_READ)
-		pt_prot |= PT_PROT_READ;
-	if (prot & CORE_PROT_WRITE)
-		pt_prot |= PT_PROT_WRITE;
-	if (prot & CORE_PROT_MMIO)
-		pt_prot |= PT_PROT_DEVICE;
-	return pt_map(to_domain(core)->pt, iova, pa, length, pt_prot);
+	return pt_map(to_domain(core)->pt, iova, pa, length,
+		      hostmem_prot(prot));
 }
 
 /* Range invalidation of the ATCs of everything directly under @d */

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Bringing a unit up and down, Arm IHI 0070 6.3 and 3.11 (reset). */
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "drv/smmuv3/tlb.h"
@@ -34,13 +32,8 @@ void unit_write64(const struct unit *u, uint32_t offset, uint64_t value)
 static int wait_register(const struct unit *u, uint32_t offset, uint32_t mask,
 			 uint32_t want)
 {
-	struct timespec nap = { .tv_nsec = 100000 };
-
-	for (unsigned int tries = 0; tries < u->cfg.timeout_ms * 10; tries++) {
-		if ((unit_read(u, offset) & mask) == want)
-			return 0;
-		nanosleep(&nap, NULL);
-	}
+	if (!hostport_wait(&u->port, offset, mask, want, u->cfg.timeout_ms))
+		return 0;
 	logger_log(u->cfg.logger, LOGGER_ERROR,
 		   "smmuv3: register %#x does not respond", offset);
 	return -EIO;
@@ -192,12 +185,9 @@ static uint64_t unit_capabilities(struct core_device *dev,
 				  uint8_t *max_pasid_log2)
 {
 	struct unit *u = to_unit(dev->iommu);
-	uint64_t caps = 0;
 
-	*max_pasid_log2 = hostdev_pasid_bits(dev, u->feat.ssid_bits);
-	if (!dev->ats || !u->feat.ats)
-		caps |= IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
-	return caps;
+	return hostdev_capabilities(dev, u->feat.ats, u->feat.ssid_bits,
+				    max_pasid_log2);
 }
 
 static size_t unit_reserved(struct core_device *dev, struct core_resv *resv,

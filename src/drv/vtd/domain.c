@@ -166,16 +166,11 @@ static int domain_map(struct core_domain *core, uint64_t iova, uint64_t pa,
 	struct change c = {
 		.d = d, .first = iova, .last = iova + length - 1, .more = true
 	};
-	unsigned int pt_prot = 0;
 	int rc;
 
-	if (prot & CORE_PROT_READ)
-		pt_prot |= PT_PROT_READ;
-	if (prot & CORE_PROT_WRITE)
-		pt_prot |= PT_PROT_WRITE;
 	if (d->nest_parent && !(prot & CORE_PROT_WRITE))
 		return -EINVAL;
-	rc = pt_map(d->pt, iova, pa, length, pt_prot);
+	rc = pt_map(d->pt, iova, pa, length, hostmem_prot(prot));
 	if (!rc && __atomic_load_n(&d->eager, __ATOMIC_RELAXED))
 		tell(&c);
 	return rc;

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "drv/clock.h"
 #include "drv/vtd/unit.h"
 #include "hwdef/vtd_regs.h"
 
@@ -25,11 +24,8 @@ void vtd_unit_write(const struct unit *u, uint32_t offset, unsigned int size,
 /* Until (GSTS & @mask) == @want; -EIO if that does not come. */
 static int wait_gsts(const struct unit *u, uint32_t mask, uint32_t want)
 {
-	for (unsigned int tries = 0; tries < u->cfg.timeout_ms * 10; tries++) {
-		if ((vtd_unit_read(u, VTD_GSTS, 4) & mask) == want)
-			return 0;
-		clock_nap_us(100);
-	}
+	if (!hostport_wait(&u->port, VTD_GSTS, mask, want, u->cfg.timeout_ms))
+		return 0;
 	logger_log(u->cfg.logger, LOGGER_ERROR,
 		   "vtd: global status %#x does not change", mask);
 	return -EIO;
@@ -159,14 +155,10 @@ static uint64_t unit_capabilities(struct core_device *dev,
 				  uint8_t *max_pasid_log2)
 {
 	const struct features *f = &to_unit(dev->iommu)->feat;
-	uint64_t caps = 0;
+	uint64_t caps = hostdev_capabilities(dev, f->ats, f->pasid_bits,
+					     max_pasid_log2);
 
-	*max_pasid_log2 = hostdev_pasid_bits(dev, f->pasid_bits);
-	if (f->dirty)
-		caps |= IOMMU_HW_CAP_DIRTY_TRACKING;
-	if (!dev->ats || !f->ats)
-		caps |= IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
-	return caps;
+	return caps | (f->dirty ? IOMMU_HW_CAP_DIRTY_TRACKING : 0);
 }
 
 static size_t unit_reserved(struct core_device *dev, struct core_resv *resv,
