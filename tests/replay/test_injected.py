@@ -3,7 +3,7 @@
 """    test_injected.py RECORDING SEEDS
 
 Errors injected at random commands, SEEDS seeds of each kind: both cache
-policies, nested (unless the guest uses stage 2, or VT-d) and on the bare model, doorbells
+policies, nested (unless the guest uses stage 2 of an SMMUv3) and on the bare model, doorbells
 as recorded and merged. The guest's queue stops, the guest goes over it, and in
 the end not one access is wrong, and none had another translation than without
 errors."""
@@ -28,7 +28,7 @@ class Injected(unittest.TestCase):
         if meta["iommu"] == "Intel VT-d":
             # both are Invalidation Queue Errors
             cls.stops, cls.ill, cls.abt = ("iqe", "ite", "ice"), "iqe", "iqe"
-            cls.worlds = (["--direct"],)
+            cls.worlds = ([], ["--direct"])
             types = [t & 0xf for t in types]
             cls.syncs = types.count(0x5)
             # IOTLB or PASID-based IOTLB, of which there are most

@@ -3,7 +3,7 @@
 """    test_mutations.py RECORDING COUNT SEEDS [OPTION...]
 
 Altered invalidations: COUNT of each kind for each seed from 1 on. Every one
-that mutation_oracle.py says must be noticed is; nothing that was noticed has
+that mutation_oracle.py (vtd_oracle.py) says must be noticed is; nothing that was noticed has
 another explanation. What the oracle does not model are walk caches, so an
 alteration of a command that removes tables as well may be noticed in addition,
 and of no other."""
@@ -14,9 +14,10 @@ import unittest
 
 import kit
 import mutation_oracle
+import vtd_oracle
 
-KINDS = ("drop", "narrow", "asid", "ttl")
 PATH, COUNT, SEEDS, OPTIONS = None, 0, 0, []
+ORACLE, KINDS = mutation_oracle, ("drop", "narrow", "asid", "ttl")
 
 
 def mutate(kind, seed, count, options=()):
@@ -33,8 +34,8 @@ def judge(mutations):
         json.dump({"mutations": mutations}, f)
         f.flush()
         meta = kit.meta(PATH)
-        listed = mutation_oracle.read_mutations(f.name, meta["commands"])
-    oracle = mutation_oracle.Oracle(PATH, listed)
+        listed = ORACLE.read_mutations(f.name, meta["commands"])
+    oracle = ORACLE.Oracle(PATH, listed)
     oracle.run()
     return ([id(m) in oracle.detail for m in listed],
             [m["index"] in oracle.at_fault for m in listed])
@@ -44,6 +45,15 @@ def removes_tables(word0, word1):
     """IHI 0070 4.4: by address with Leaf=0, or without an address"""
     by_address = word0 & 0xFF in (0x12, 0x13, 0x2A)
     return not by_address or not word1 & 1
+
+
+def choose_oracle():
+    global ORACLE, KINDS, removes_tables
+    if kit.meta(PATH)["iommu"] == "Intel VT-d":
+        ORACLE, removes_tables = vtd_oracle, vtd_oracle.removes_tables
+        # legacy mode and second stages have no PASID-based invalidations
+        has_pasid = COUNT <= sum(w[0] & 0xf == 0x6 for w in kit.commands(PATH))
+        KINDS = ("drop", "narrow", "domain") + ("pasid",) * has_pasid
 
 
 class Mutations(unittest.TestCase):
@@ -84,4 +94,5 @@ class Mutations(unittest.TestCase):
 if __name__ == "__main__":
     PATH, COUNT, SEEDS = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     OPTIONS = sys.argv[4:]
+    choose_oracle()
     unittest.main(argv=sys.argv[:1])
