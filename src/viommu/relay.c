@@ -33,6 +33,23 @@ void relay_destroy(struct nestfd_viommu *viommu, uint32_t id)
 		relay_call(viommu, IOMMU_DESTROY, &destroy);
 }
 
+int relay_hw_info(struct nestfd_viommu *viommu, uint32_t type, void *data,
+		  uint32_t size, struct iommu_hw_info *info)
+{
+	int rc;
+
+	*info = (struct iommu_hw_info){
+		.size = sizeof(*info),
+		.dev_id = viommu->dev_id,
+		.data_len = size,
+		.data_uptr = (uintptr_t)data,
+	};
+	rc = relay_call(viommu, IOMMU_GET_HW_INFO, info);
+	if (!rc && info->out_data_type != type)
+		rc = -EOPNOTSUPP;
+	return rc;
+}
+
 bool relay_is_exact(const struct nestfd_viommu *viommu)
 {
 	return viommu->backend.exact || (viommu->ext & NESTFD_EXT_ERRORS);

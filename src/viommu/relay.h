@@ -63,6 +63,14 @@ bool relay_is_exact(const struct nestfd_viommu *viommu);
 /* A call that is not an invalidation: counted. 0 or a negative errno */
 int relay_call(struct nestfd_viommu *viommu, unsigned long cmd, void *arg);
 
+/*
+ * IOMMU_GET_HW_INFO of the device that the config names. -EOPNOTSUPP: it is
+ * behind another kind of IOMMU than @type
+ */
+struct iommu_hw_info;
+int relay_hw_info(struct nestfd_viommu *viommu, uint32_t type, void *data,
+		  uint32_t size, struct iommu_hw_info *info);
+
 /* IOMMU_DESTROY; ids of 0 are ignored. Its failure leaves nothing to do. */
 void relay_destroy(struct nestfd_viommu *viommu, uint32_t id);
 

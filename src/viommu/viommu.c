@@ -10,6 +10,46 @@
 
 #define PUMP_BYTES 4096
 
+int viommu_check(const struct nestfd_viommu_config *config)
+{
+	if (config->size != sizeof(*config) || !config->backend.ioctl ||
+	    !config->guest.read || !config->guest.write ||
+	    (unsigned int)config->queue > NESTFD_QUEUE_RING)
+		return -EINVAL;
+	return 0;
+}
+
+void viommu_init(struct nestfd_viommu *viommu, const struct viommu_ops *ops,
+		 const struct nestfd_viommu_config *config)
+{
+	viommu->ops = ops;
+	viommu->backend = config->backend;
+	viommu->guest = config->guest;
+	viommu->dev_id = config->dev_id;
+	viommu->parent_hwpt = config->parent_hwpt;
+	viommu->veventq_fd = -1;
+	pthread_mutex_init(&viommu->pump_lock, NULL);
+}
+
+void viommu_fini(struct nestfd_viommu *viommu)
+{
+	pthread_mutex_destroy(&viommu->pump_lock);
+}
+
+int viommu_read_memory(void *ctx, uint64_t gpa, void *buf, size_t len)
+{
+	const struct nestfd_viommu *viommu = ctx;
+
+	return viommu->guest.read(viommu->guest.ctx, gpa, buf, len);
+}
+
+int viommu_write_memory(void *ctx, uint64_t gpa, const void *buf, size_t len)
+{
+	const struct nestfd_viommu *viommu = ctx;
+
+	return viommu->guest.write(viommu->guest.ctx, gpa, buf, len);
+}
+
 void nestfd_viommu_destroy(struct nestfd_viommu *viommu)
 {
 	if (viommu)

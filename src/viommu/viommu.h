@@ -68,6 +68,19 @@ struct nestfd_viommu {
 	struct viommu_counters counters;
 };
 
+/* -EINVAL: a config that no architecture takes */
+int viommu_check(const struct nestfd_viommu_config *config);
+
+/* What every virtual IOMMU starts with; all else is 0. */
+void viommu_init(struct nestfd_viommu *viommu, const struct viommu_ops *ops,
+		 const struct nestfd_viommu_config *config);
+void viommu_fini(struct nestfd_viommu *viommu);
+
+/* Guest memory, as fronts ask for it: @viommu is a struct nestfd_viommu. */
+int viommu_read_memory(void *viommu, uint64_t gpa, void *buf, size_t len);
+int viommu_write_memory(void *viommu, uint64_t gpa, const void *buf,
+			size_t len);
+
 /*
  * What the host has for the guest goes into the guest's queue, before a command
  * completes that waits for it. The consuming thread's.

@@ -14,20 +14,6 @@
 #define DEFAULT_EVENTS 32768u
 #define RUN_FIRST_ROOM 256u
 
-static int guest_read(void *ctx, uint64_t addr, void *buf, size_t len)
-{
-	struct vsmmu *vsmmu = ctx;
-
-	return vsmmu->base.guest.read(vsmmu->base.guest.ctx, addr, buf, len);
-}
-
-static int guest_write(void *ctx, uint64_t addr, const void *buf, size_t len)
-{
-	struct vsmmu *vsmmu = ctx;
-
-	return vsmmu->base.guest.write(vsmmu->base.guest.ctx, addr, buf, len);
-}
-
 static void guest_irq(void *ctx, enum smmuv3_irq irq)
 {
 	struct vsmmu *vsmmu = ctx;
@@ -51,8 +37,8 @@ static int make_front(struct vsmmu *vsmmu)
 {
 	struct smmuv3_front_config config = { .id = vsmmu->id };
 	struct smmuv3_front_ops ops = {
-		.read = guest_read,
-		.write = guest_write,
+		.read = viommu_read_memory,
+		.write = viommu_write_memory,
 		.consume = vsmmu_consume,
 		.changed = changed,
 		.irq = guest_irq,
@@ -203,7 +189,7 @@ static void destroy_hwpts(struct vsmmu *vsmmu)
 static void vsmmu_free(struct vsmmu *vsmmu)
 {
 	viommu_run_free(&vsmmu->run);
-	pthread_mutex_destroy(&vsmmu->base.pump_lock);
+	viommu_fini(&vsmmu->base);
 	pthread_mutex_destroy(&vsmmu->event_lock);
 	pthread_mutex_destroy(&vsmmu->lock);
 	free(vsmmu);
@@ -303,19 +289,13 @@ static const struct viommu_ops vsmmu_ops = {
 static int host_id(struct vsmmu *vsmmu, struct smmuv3_id *host)
 {
 	struct iommu_hw_info_arm_smmuv3 hw = { 0 };
-	struct iommu_hw_info info = {
-		.size = sizeof(info),
-		.dev_id = vsmmu->base.dev_id,
-		.data_len = sizeof(hw),
-		.data_uptr = (uintptr_t)&hw,
-	};
+	struct iommu_hw_info info;
 	int i, rc;
 
-	rc = relay_call(&vsmmu->base, IOMMU_GET_HW_INFO, &info);
+	rc = relay_hw_info(&vsmmu->base, IOMMU_HW_INFO_TYPE_ARM_SMMUV3, &hw,
+			   sizeof(hw), &info);
 	if (rc)
 		return rc;
-	if (info.out_data_type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
-		return -EOPNOTSUPP;
 	for (i = 0; i < 6; i++)
 		host->idr[i] = hw.idr[i];
 	host->iidr = hw.iidr;
@@ -418,21 +398,15 @@ int nestfd_viommu_smmuv3_create(const struct nestfd_viommu_config *config,
 	struct vsmmu *vsmmu;
 	int rc;
 
-	if (config->size != sizeof(*config) || !config->backend.ioctl ||
-	    !config->guest.read || !config->guest.write ||
-	    (unsigned int)config->queue > NESTFD_QUEUE_RING)
-		return -EINVAL;
+	rc = viommu_check(config);
+	if (rc)
+		return rc;
 	vsmmu = alloc_zero(sizeof(*vsmmu));
 	if (!vsmmu)
 		return -ENOMEM;
-	vsmmu->base.ops = &vsmmu_ops;
-	vsmmu->base.backend = config->backend;
-	vsmmu->base.guest = config->guest;
-	vsmmu->base.dev_id = config->dev_id;
-	vsmmu->base.parent_hwpt = config->parent_hwpt;
+	viommu_init(&vsmmu->base, &vsmmu_ops, config);
 	pthread_mutex_init(&vsmmu->lock, NULL);
 	pthread_mutex_init(&vsmmu->event_lock, NULL);
-	pthread_mutex_init(&vsmmu->base.pump_lock, NULL);
 	viommu_run_init(&vsmmu->run, IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
 			SMMUV3_CMD_SIZE);
 	rc = viommu_run_reserve(&vsmmu->run, RUN_FIRST_ROOM);

@@ -425,7 +425,7 @@ static struct vvtd_shadow *find(const struct vvtd *vvtd,
 	return NULL;
 }
 
-static int alloc_ioas(struct vvtd *vvtd, uint32_t *ioas_id)
+int vvtd_ioas_alloc(struct vvtd *vvtd, uint32_t *ioas_id)
 {
 	struct iommu_ioas_alloc arg = { .size = sizeof(arg) };
 	int rc = relay_call(&vvtd->base, IOMMU_IOAS_ALLOC, &arg);
@@ -448,7 +448,7 @@ struct vvtd_shadow *vvtd_shadow_get(struct vvtd *vvtd,
 	shadow = alloc_zero(sizeof(*shadow));
 	if (!shadow)
 		return NULL;
-	*rc = alloc_ioas(vvtd, &shadow->ioas_id);
+	*rc = vvtd_ioas_alloc(vvtd, &shadow->ioas_id);
 	if (*rc) {
 		free(shadow);
 		return NULL;

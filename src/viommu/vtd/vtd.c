@@ -10,20 +10,6 @@
 #include "hwdef/vtd_regs.h"
 #include "nestfd/ext.h"
 
-static int guest_read(void *ctx, uint64_t addr, void *buf, size_t len)
-{
-	struct vvtd *vvtd = ctx;
-
-	return vvtd->base.guest.read(vvtd->base.guest.ctx, addr, buf, len);
-}
-
-static int guest_write(void *ctx, uint64_t addr, const void *buf, size_t len)
-{
-	struct vvtd *vvtd = ctx;
-
-	return vvtd->base.guest.write(vvtd->base.guest.ctx, addr, buf, len);
-}
-
 /*
  * What SRTP and TE ask for is in force when GSTS says so. A device that the
  * host would not even block stays as it was: no register could tell.
@@ -43,8 +29,8 @@ static void changed(void *ctx, enum vtd_change what)
 static int make_front(struct vvtd *vvtd, struct vtd_front **front)
 {
 	static const struct vtd_front_ops ops = {
-		.read = guest_read,
-		.write = guest_write,
+		.read = viommu_read_memory,
+		.write = viommu_write_memory,
 		.consume = vvtd_consume,
 		.invalidate = vvtd_invalidate,
 		.changed = changed,
@@ -119,7 +105,7 @@ static int vvtd_device_remove(struct nestfd_viommu *viommu, uint32_t vsid)
 
 static void vvtd_free(struct vvtd *vvtd)
 {
-	pthread_mutex_destroy(&vvtd->base.pump_lock);
+	viommu_fini(&vvtd->base);
 	pthread_mutex_destroy(&vvtd->lock);
 	free(vvtd);
 }
@@ -183,19 +169,13 @@ static const struct viommu_ops vvtd_ops = {
 static int read_host(struct vvtd *vvtd, struct vvtd_host *host)
 {
 	struct iommu_hw_info_vtd hw = { 0 };
-	struct iommu_hw_info info = {
-		.size = sizeof(info),
-		.dev_id = vvtd->base.dev_id,
-		.data_len = sizeof(hw),
-		.data_uptr = (uintptr_t)&hw,
-	};
+	struct iommu_hw_info info;
 	int rc;
 
-	rc = relay_call(&vvtd->base, IOMMU_GET_HW_INFO, &info);
+	rc = relay_hw_info(&vvtd->base, IOMMU_HW_INFO_TYPE_INTEL_VTD, &hw,
+			   sizeof(hw), &info);
 	if (rc)
 		return rc;
-	if (info.out_data_type != IOMMU_HW_INFO_TYPE_INTEL_VTD)
-		return -EOPNOTSUPP;
 	*host = (struct vvtd_host){
 		.cap = hw.cap_reg,
 		.ecap = hw.ecap_reg,
@@ -205,16 +185,6 @@ static int read_host(struct vvtd *vvtd, struct vvtd_host *host)
 		.pasids = info.out_max_pasid_log2,
 	};
 	return 0;
-}
-
-static int alloc_block_ioas(struct vvtd *vvtd)
-{
-	struct iommu_ioas_alloc arg = { .size = sizeof(arg) };
-	int rc = relay_call(&vvtd->base, IOMMU_IOAS_ALLOC, &arg);
-
-	if (!rc)
-		vvtd->block_ioas = arg.out_ioas_id;
-	return rc;
 }
 
 /* Everything that lives on the backend, and the front. */
@@ -233,7 +203,7 @@ static int start(struct vvtd *vvtd, const struct nestfd_viommu_config *config)
 		vvtd->base.ext & NESTFD_EXT_ERRORS
 			? sizeof(struct nestfd_hwpt_vtd_s1_invalidate)
 			: sizeof(struct iommu_hwpt_vtd_s1_invalidate);
-	rc = alloc_block_ioas(vvtd);
+	rc = vvtd_ioas_alloc(vvtd, &vvtd->block_ioas);
 	if (rc)
 		return rc;
 	rc = make_front(vvtd, &vvtd->front);
@@ -248,27 +218,20 @@ int nestfd_viommu_vtd_create(const struct nestfd_viommu_config *config,
 	struct vvtd *vvtd;
 	int rc;
 
-	if (config->size != sizeof(*config) || !config->backend.ioctl ||
-	    !config->guest.read || !config->guest.write ||
-	    (unsigned int)config->queue > NESTFD_QUEUE_RING)
-		return -EINVAL;
+	rc = viommu_check(config);
+	if (rc)
+		return rc;
 	if (config->queue == NESTFD_QUEUE_RING)
 		return -EOPNOTSUPP; /* its descriptors are not the backend's */
 	vvtd = alloc_zero(sizeof(*vvtd));
 	if (!vvtd)
 		return -ENOMEM;
-	vvtd->base.ops = &vvtd_ops;
-	vvtd->base.backend = config->backend;
-	vvtd->base.guest = config->guest;
-	vvtd->base.dev_id = config->dev_id;
-	vvtd->base.parent_hwpt = config->parent_hwpt;
-	vvtd->base.veventq_fd = -1;
+	viommu_init(&vvtd->base, &vvtd_ops, config);
 	vvtd->parent_ioas = config->parent_ioas;
 	TAILQ_INIT(&vvtd->dirty_spaces);
 	TAILQ_INIT(&vvtd->dirty_shadows);
 	TAILQ_INIT(&vvtd->troubled);
 	pthread_mutex_init(&vvtd->lock, NULL);
-	pthread_mutex_init(&vvtd->base.pump_lock, NULL);
 	rc = start(vvtd, config);
 	if (rc) {
 		vvtd_free(vvtd);

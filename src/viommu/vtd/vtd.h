@@ -204,6 +204,9 @@ unsigned int vvtd_invalidate(void *ctx, const struct vtd_desc *desc);
 
 /* shadow.c, all with the lock held */
 
+/* One with nothing in it */
+int vvtd_ioas_alloc(struct vvtd *vvtd, uint32_t *ioas_id);
+
 /* The shadow of that table, whole; NULL, *@rc: why not */
 struct vvtd_shadow *vvtd_shadow_get(struct vvtd *vvtd,
 				    const struct vvtd_want *want, int *rc);
