@@ -371,6 +371,13 @@ static void without_an_ioas_to_copy_from_there_is_no_second_stage(void **state)
 	vg_boot(fake, true);
 	assert_int_equal(vf_attached(fake, VF_NO_PASID), fake->hwpt[0].id);
 	assert_int_equal(fake->ncopies, 0);
+	/* Linux sets AW in first-stage entries too; nothing else */
+	vg_pasid(fake, 0, 0x49, 5, 0x7000);
+	vg_do(fake, 0x37, 0);
+	assert_int_not_equal(vf_attached(fake, VF_NO_PASID), fake->hwpt[0].id);
+	vg_pasid(fake, 0, 0x1041, 5, 0x7000);
+	vg_do(fake, 0x37, 0);
+	assert_int_equal(vf_attached(fake, VF_NO_PASID), fake->hwpt[0].id);
 	vf_end(fake);
 }
 

@@ -447,6 +447,14 @@ static bool complete_wait(struct span *span, const struct vtd_desc *desc,
 	return true;
 }
 
+static bool is_ordered(uint64_t dw0)
+{
+	uint64_t type = field_get(VTD_QI_0_TYPE_LO, dw0);
+
+	return type == VTD_QI_WAIT || type == VTD_QI_DEV_TLB ||
+	       type == VTD_QI_PDEV_TLB;
+}
+
 /* What only counts in order: waits, and the guest's device TLBs */
 static void complete(struct span *span, const uint64_t (*descs)[4])
 {
@@ -454,6 +462,8 @@ static void complete(struct span *span, const uint64_t (*descs)[4])
 	struct vtd_desc desc;
 
 	for (uint32_t i = 0; i < span->end; i++) {
+		if (!is_ordered(descs[i][0]))
+			continue;
 		if (vtd_front_decode(vvtd->front, descs[i], &desc))
 			continue; /* the mode has changed under it */
 		if (desc.type == VTD_QI_DEV_TLB || desc.type == VTD_QI_PDEV_TLB)

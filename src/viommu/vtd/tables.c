@@ -178,8 +178,8 @@ static bool pasid_reserved(const struct vvtd *vvtd,
 	uint64_t third = GENMASK_ULL(11, 8) | BIT_ULL(1) | beyond(vvtd);
 	uint64_t rest = 0;
 
-	first |= unless(ecap & VTD_ECAP_SSTS,
-			VTD_PASID_0_AW | VTD_PASID_0_SSPTPTR);
+	/* so is AW, but Linux sets it in entries of either stage */
+	first |= unless(ecap & VTD_ECAP_SSTS, VTD_PASID_0_SSPTPTR);
 	second |= unless(ecap & VTD_ECAP_SMPWCS, VTD_PASID_1_PWSNP);
 	second |= unless(ecap & VTD_ECAP_SC, VTD_PASID_1_PGSNP);
 	third |= unless(ecap & VTD_ECAP_SRS, VTD_PASID_2_SRE);
