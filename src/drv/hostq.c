@@ -21,13 +21,37 @@
 /* How long a search for the culprit lets others go first, at most */
 #define TURN_MS 100
 
+static void put_words(le64 *to, const uint64_t *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] = le64_make(from[i]);
+}
+
 static void ring_put(struct hostq *q, uint32_t index, const uint64_t *cmd)
 {
 	le64 *ring = q->mem.host;
-	le64 *slot = ring + (size_t)(index & (q->slots - 1)) * q->dwords;
 
-	for (unsigned int i = 0; i < q->dwords; i++)
-		slot[i] = le64_make(cmd[i]);
+	put_words(ring + (size_t)(index & (q->slots - 1)) * q->dwords, cmd,
+		  q->dwords);
+}
+
+/* From @index on */
+static void ring_put_all(struct hostq *q, uint32_t index, const uint64_t *cmds,
+			 uint32_t n)
+{
+	uint32_t slot = index & (q->slots - 1);
+	uint32_t together = n < q->slots - slot ? n : q->slots - slot;
+	le64 *ring = q->mem.host;
+
+	if (q->stride == q->dwords) {
+		put_words(ring + (size_t)slot * q->dwords, cmds,
+			  (size_t)together * q->dwords);
+		put_words(ring, cmds + (size_t)together * q->dwords,
+			  (size_t)(n - together) * q->dwords);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		ring_put(q, index + i, cmds + (size_t)i * q->stride);
 }
 
 static void ring_put_nothing(struct hostq *q, uint32_t index)
@@ -155,19 +179,13 @@ static bool make_room(struct hostq *q, uint32_t n)
 static int run(struct hostq *q, struct hostq_batch *b)
 {
 	uint64_t last[HOSTQ_CMD_MAX] = { 0 };
-	b->syncs = 0;
 	b->limit = b->n;
 	b->tried = UINT32_MAX;
 	b->named = HOSTQ_NO_SID;
 	if (q->dead || !make_room(q, b->n + 1))
 		return -EIO;
 	b->first = q->prod;
-	for (uint32_t i = 0; i < b->n; i++) {
-		const uint64_t *cmd = b->cmds + (size_t)i * q->stride;
-
-		b->syncs += q->ops->is_sync(cmd);
-		ring_put(q, b->first + i, cmd);
-	}
+	ring_put_all(q, b->first, b->cmds, b->n);
 	q->ops->sync(q, b, b->syncs, last);
 	ring_put(q, b->first + b->n, last);
 	q->prod = (q->prod + b->n + 1) & q->indices;

@@ -42,7 +42,7 @@ struct hostq_batch {
 	bool failed;	/* some device has not answered */
 	bool refused;	/* or has answered what it must not */
 	bool over;	/* the sync will not come: it was aborted */
-	uint32_t syncs; /* in it, so that its own is the next */
+	uint32_t syncs; /* made by ops->sync() in it: its own is the next */
 	uint64_t named; /* by hardware: whose fault; or HOSTQ_NO_SID */
 	uint32_t errors;
 	uint32_t tried; /* where the last error was that was tried again */

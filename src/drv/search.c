@@ -122,6 +122,7 @@ static bool ask_again(struct hostq *q, const struct hostq_batch *b,
 		again_copy(q, &a, b, start, s->at[i] + 1);
 	}
 	again.n = a.n; /* and the sync that every batch has */
+	again.syncs = a.syncs;
 	*from = i;
 	__atomic_add_fetch(&q->stats.searches, 1, __ATOMIC_RELAXED);
 	/* legal a moment ago: if it is not now, it has not answered */
