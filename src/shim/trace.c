@@ -15,6 +15,7 @@
 
 #define SHOWN_ENTRIES 4u /* of an array; the rest is "..." */
 #define SHOWN_WORDS   16u
+#define FIXED	      16u /* of IOMMU_TEST_CMD: what all operations have */
 /* The end of a line stays free for the result. */
 #define RESERVE 96u
 
@@ -327,6 +328,23 @@ static void print_data_out(struct trace_line *line, const unsigned char *out)
 	}
 }
 
+/* What follows the members that all have: as far as it is not 0 */
+static void print_rest(struct trace_line *line, const unsigned char *bytes)
+{
+	uint64_t words[(TRACE_ARG - FIXED) / 8];
+	size_t shown = 0;
+
+	memcpy(words, bytes + FIXED, sizeof(words));
+	for (size_t i = 0; i < sizeof(words) / 8; i++)
+		if (words[i])
+			shown = i + 1;
+	append(line, "args=[");
+	for (size_t i = 0; i < shown; i++)
+		append(line, words[i] ? "%s%#llx" : "%s%llx", i ? ", " : "",
+		       (unsigned long long)words[i]);
+	append(line, "]");
+}
+
 static void print_in(struct trace_line *line)
 {
 	const char *comma = "";
@@ -338,6 +356,10 @@ static void print_in(struct trace_line *line)
 			print_field(line, f, line->in, &comma);
 	}
 	print_data_in(line);
+	if (line->command->data == TRACE_WORDS && line->known > FIXED) {
+		append(line, ", ");
+		print_rest(line, line->in);
+	}
 	append(line, "}");
 }
 
@@ -354,6 +376,18 @@ static uint32_t read_arg(struct trace_line *line)
 	if (size < sizeof(size))
 		size = sizeof(size); /* it is there, whatever it says */
 	return read_client(line, line->in, line->arg, size) ? 0 : size;
+}
+
+/* An argument that is no pointer */
+static void print_number(struct trace_line *line, uint64_t arg)
+{
+	const struct trace_name *values = line->command->values;
+	const char *name = values ? find_name(values, arg) : NULL;
+
+	if (name)
+		append(line, "%s", name);
+	else
+		append(line, arg ? "%#llx" : "0", (unsigned long long)arg);
 }
 
 void trace_enter(struct trace_line *line, int fd, unsigned long cmd,
@@ -374,6 +408,10 @@ void trace_enter(struct trace_line *line, int fd, unsigned long cmd,
 		return;
 	}
 	append(line, "ioctl(%d, %s, ", fd, line->command->name);
+	if (!line->command->fields) {
+		print_number(line, arg);
+		return;
+	}
 	line->known = read_arg(line);
 	if (line->known)
 		print_in(line);
@@ -403,6 +441,12 @@ static void print_out(struct trace_line *line, bool failed)
 	}
 	if (line->command->data == TRACE_RING)
 		print_cons(line, &comma, &cons);
+	if (line->command->data == TRACE_WORDS &&
+	    memcmp(out + FIXED, line->in + FIXED, TRACE_ARG - FIXED)) {
+		append(line, "%s", comma);
+		print_rest(line, out);
+		comma = ", ";
+	}
 	if (*comma != ',')
 		return;
 	if (!failed)

@@ -17,7 +17,7 @@
 /* Longer lines are cut, with "..." */
 #define TRACE_LINE 2048
 /* The most of a struct that is looked at; the largest known one has 56 */
-#define TRACE_ARG 64
+#define TRACE_ARG 72
 
 struct trace_mem {
 	/* 0, or a negative errno with nothing promised about @dst */

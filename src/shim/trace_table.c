@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include <linux/iommufd.h>
+#include <linux/vfio.h>
 
 #include "nestfd/ext.h"
 #include "shim/trace.h"
@@ -415,7 +416,7 @@ static const struct trace_field hw_queue_alloc[] = {
 #define COMMAND(cmd, type, table, kind_of_data)                    \
 	[_IOC_NR(cmd) - IOMMUFD_CMD_BASE] = { #cmd, table,         \
 					      sizeof(struct type), \
-					      kind_of_data }
+					      kind_of_data, NULL }
 
 static const struct trace_command commands[] = {
 	COMMAND(IOMMU_DESTROY, iommu_destroy, destroy, TRACE_NO_DATA),
@@ -453,10 +454,131 @@ static const struct trace_command commands[] = {
 		TRACE_NO_DATA),
 };
 
+/* ---- VFIO's type 1 calls ---- */
+
+static const struct trace_name vfio_extensions[] = {
+	NAME(VFIO_TYPE1_IOMMU),	  NAME(VFIO_TYPE1v2_IOMMU),
+	NAME(VFIO_DMA_CC_IOMMU),  NAME(VFIO_TYPE1_NESTING_IOMMU),
+	NAME(VFIO_NOIOMMU_IOMMU), NAME(VFIO_UNMAP_ALL),
+	NAME(VFIO_UPDATE_VADDR),  END,
+};
+
+static const struct trace_name vfio_info_flags[] = {
+	NAME(VFIO_IOMMU_INFO_PGSIZES),
+	NAME(VFIO_IOMMU_INFO_CAPS),
+	END,
+};
+
+static const struct trace_name vfio_map_flags[] = {
+	NAME(VFIO_DMA_MAP_FLAG_READ),
+	NAME(VFIO_DMA_MAP_FLAG_WRITE),
+	NAME(VFIO_DMA_MAP_FLAG_VADDR),
+	END,
+};
+
+static const struct trace_name vfio_unmap_flags[] = {
+	NAME(VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP),
+	NAME(VFIO_DMA_UNMAP_FLAG_ALL),
+	NAME(VFIO_DMA_UNMAP_FLAG_VADDR),
+	END,
+};
+
+static const struct trace_field vfio_info[] = {
+	BOTH(vfio_iommu_type1_info, argsz, TRACE_DEC),
+	OUT_FLAGS(vfio_iommu_type1_info, flags, vfio_info_flags),
+	OUT(vfio_iommu_type1_info, iova_pgsizes, TRACE_HEX),
+	OUT(vfio_iommu_type1_info, cap_offset, TRACE_DEC),
+	LAST,
+};
+
+static const struct trace_field vfio_map[] = {
+	IN(vfio_iommu_type1_dma_map, argsz, TRACE_DEC),
+	IN_FLAGS(vfio_iommu_type1_dma_map, flags, vfio_map_flags),
+	IN(vfio_iommu_type1_dma_map, vaddr, TRACE_HEX),
+	IN(vfio_iommu_type1_dma_map, iova, TRACE_HEX),
+	IN(vfio_iommu_type1_dma_map, size, TRACE_HEX),
+	LAST,
+};
+
+static const struct trace_field vfio_unmap[] = {
+	IN(vfio_iommu_type1_dma_unmap, argsz, TRACE_DEC),
+	IN_FLAGS(vfio_iommu_type1_dma_unmap, flags, vfio_unmap_flags),
+	IN(vfio_iommu_type1_dma_unmap, iova, TRACE_HEX),
+	BOTH(vfio_iommu_type1_dma_unmap, size, TRACE_HEX),
+	LAST,
+};
+
+#define VFIO(cmd, ...) \
+	[_IOC_NR(cmd) - VFIO_BASE] = { .name = #cmd, __VA_ARGS__ }
+
+static const struct trace_command vfio_commands[] = {
+	VFIO(VFIO_GET_API_VERSION, .fields = NULL),
+	VFIO(VFIO_CHECK_EXTENSION, .values = vfio_extensions),
+	VFIO(VFIO_SET_IOMMU, .values = vfio_extensions),
+	VFIO(VFIO_IOMMU_GET_INFO, .fields = vfio_info,
+	     .size = sizeof(struct vfio_iommu_type1_info)),
+	VFIO(VFIO_IOMMU_MAP_DMA, .fields = vfio_map,
+	     .size = sizeof(struct vfio_iommu_type1_dma_map)),
+	VFIO(VFIO_IOMMU_UNMAP_DMA, .fields = vfio_unmap,
+	     .size = sizeof(struct vfio_iommu_type1_dma_unmap)),
+};
+
+/* ---- The mock's, as Linux's drivers/iommu/iommufd/iommufd_test.h ---- */
+
+static const struct trace_name test_ops[] = { { 1, "ADD_RESERVED" },
+					      { 2, "MOCK_DOMAIN" },
+					      { 3, "MD_CHECK_MAP" },
+					      { 4, "MD_CHECK_REFS" },
+					      { 5, "CREATE_ACCESS" },
+					      { 6, "DESTROY_ACCESS_PAGES" },
+					      { 7, "ACCESS_PAGES" },
+					      { 8, "ACCESS_RW" },
+					      { 9, "SET_TEMP_MEMORY_LIMIT" },
+					      { 10, "MOCK_DOMAIN_REPLACE" },
+					      { 11, "ACCESS_REPLACE_IOAS" },
+					      { 12, "MOCK_DOMAIN_FLAGS" },
+					      { 13, "DIRTY" },
+					      { 14, "MD_CHECK_IOTLB" },
+					      { 15, "TRIGGER_IOPF" },
+					      { 16, "DEV_CHECK_CACHE" },
+					      { 17, "TRIGGER_VEVENT" },
+					      { 18, "PASID_ATTACH" },
+					      { 19, "PASID_REPLACE" },
+					      { 20, "PASID_DETACH" },
+					      { 21, "PASID_CHECK_HWPT" },
+					      { 22, "DMABUF_GET" },
+					      { 23, "DMABUF_REVOKE" },
+					      END };
+
+struct test_cmd {
+	uint32_t size;
+	uint32_t op;
+	uint32_t id;
+	uint32_t __reserved;
+	uint64_t words[7];
+};
+
+static const struct trace_field test_cmd[] = {
+	SIZE(test_cmd),
+	IN_ENUM(test_cmd, op, test_ops),
+	IN(test_cmd, id, TRACE_DEC),
+	RES(test_cmd),
+	LAST,
+};
+
+#define TEST_NR 0xa0
+
+static const struct trace_command test_command = {
+	.name = "IOMMU_TEST_CMD",
+	.fields = test_cmd,
+	.size = sizeof(struct test_cmd),
+	.data = TRACE_WORDS,
+};
+
 #define EXT_BASE 0xf0
-#define EXT(cmd, type, table, kind_of_data) \
-	[_IOC_NR(cmd) -                     \
-		EXT_BASE] = { #cmd, table, sizeof(struct type), kind_of_data }
+#define EXT(cmd, type, table, kind_of_data)                             \
+	[_IOC_NR(cmd) - EXT_BASE] = { #cmd, table, sizeof(struct type), \
+				      kind_of_data, NULL }
 
 static const struct trace_command ext_commands[] = {
 	EXT(NESTFD_EXT_ENABLE, nestfd_ext_enable, ext_enable, TRACE_NO_DATA),
@@ -472,7 +594,10 @@ const struct trace_command *trace_find(unsigned int nr)
 		return &ext_commands[nr - EXT_BASE];
 	if (nr >= IOMMUFD_CMD_BASE && nr - IOMMUFD_CMD_BASE < COUNT(commands))
 		return &commands[nr - IOMMUFD_CMD_BASE];
-	return NULL;
+	if (nr >= VFIO_BASE && nr - VFIO_BASE < COUNT(vfio_commands) &&
+	    vfio_commands[nr - VFIO_BASE].name)
+		return &vfio_commands[nr - VFIO_BASE];
+	return nr == TEST_NR ? &test_command : NULL;
 }
 
 const char *trace_command_name(unsigned int nr)

@@ -41,13 +41,16 @@ enum trace_data {
 	TRACE_RANGES_OUT,
 	TRACE_HW_INFO, /* out: data_len bytes, 32-bit words */
 	TRACE_RING,    /* *q_cons_uptr, and entries from there on */
+	TRACE_WORDS,   /* no pointer: the rest of the struct, 64-bit words */
 };
 
 struct trace_command {
 	const char *name;
-	const struct trace_field *fields; /* ends with a NULL name */
+	/* Ends with a NULL name; NULL if the argument is no pointer */
+	const struct trace_field *fields;
 	uint8_t size;
-	uint8_t data; /* enum trace_data */
+	uint8_t data;			 /* enum trace_data */
+	const struct trace_name *values; /* of an argument that is none */
 };
 
 /* By number; NULL for none */

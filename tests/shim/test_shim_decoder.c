@@ -121,7 +121,10 @@ static void every_command_has_its_name(void **state)
 
 		if (nr == 0xf0 || nr == 0xf1)
 			assert_int_equal(strncmp(name, "NESTFD_", 7), 0);
-		else if (nr < 0x80 || nr > 0x94)
+		else if ((nr >= 0x64 && nr <= 0x66) ||
+			 (nr >= 0x70 && nr <= 0x72))
+			assert_int_equal(strncmp(name, "VFIO_", 5), 0);
+		else if ((nr < 0x80 || nr > 0x94) && nr != 0xa0)
 			assert_null(name);
 		else
 			assert_int_equal(strncmp(name, "IOMMU_", 6), 0);
@@ -182,6 +185,84 @@ static void a_ring_shows_what_is_pending(void **state)
 }
 
 /* Any bytes, any size: a line with an end */
+static void vfio_s_calls_are_named(void **state)
+{
+	struct memory m = { .size = 64 };
+	const uint32_t map[] = { 32,	 3, 0x5000, 0, /* argsz, flags, vaddr */
+				 0x9000, 1, 0x2000, 0 };
+	const uint32_t unmap[] = { 24, 2, 0, 0, 0x1000, 0 };
+
+	(void)state;
+	assert_string_equal(told(&m, 0x3b64, 0, 0),
+			    "ioctl(3, VFIO_GET_API_VERSION, 0) = 0");
+	assert_string_equal(told(&m, 0x3b65, 3, 1),
+			    "ioctl(3, VFIO_CHECK_EXTENSION, "
+			    "VFIO_TYPE1v2_IOMMU) = 1");
+	assert_string_equal(told(&m, 0x3b66, 77, -EINVAL),
+			    "ioctl(3, VFIO_SET_IOMMU, 0x4d) = -1 EINVAL "
+			    "(Invalid argument)");
+	memcpy(m.bytes, map, sizeof(map));
+	assert_string_equal(told(&m, 0x3b71, 0x1000, 0),
+			    "ioctl(3, VFIO_IOMMU_MAP_DMA, {argsz=32, "
+			    "flags=VFIO_DMA_MAP_FLAG_READ|"
+			    "VFIO_DMA_MAP_FLAG_WRITE, vaddr=0x5000, "
+			    "iova=0x100009000, size=0x2000}) = 0");
+	memcpy(m.bytes, unmap, sizeof(unmap));
+	assert_string_equal(told(&m, 0x3b72, 0x1000, 0),
+			    "ioctl(3, VFIO_IOMMU_UNMAP_DMA, {argsz=24, "
+			    "flags=VFIO_DMA_UNMAP_FLAG_ALL, iova=0, "
+			    "size=0x1000} => {size=0x1000}) = 0");
+	assert_string_equal(told(&m, 0x3b67, 0x1000, -ENOTTY),
+			    "ioctl(3, 0x3b67, 0x1000) = -1 ENOTTY "
+			    "(Inappropriate ioctl for device)");
+}
+
+static void operations_of_the_mock_are_named(void **state)
+{
+	struct memory m = { .size = 128 };
+	uint32_t cmd[18] = { 72, 1, 7, 0, 0x1000, 0, 0x2000, 0 };
+
+	(void)state;
+	memcpy(m.bytes, cmd, sizeof(cmd));
+	assert_string_equal(told(&m, 0x3ba0, 0x1000, 0),
+			    "ioctl(3, IOMMU_TEST_CMD, {size=72, "
+			    "op=ADD_RESERVED, id=7, args=[0x1000, 0x2000]}) = "
+			    "0");
+	cmd[1] = 23;
+	cmd[3] = 9;
+	cmd[4] = cmd[6] = 0;
+	cmd[17] = 1;
+	memcpy(m.bytes, cmd, sizeof(cmd));
+	assert_string_equal(told(&m, 0x3ba0, 0x1000, -EIO),
+			    "ioctl(3, IOMMU_TEST_CMD, {size=72, "
+			    "op=DMABUF_REVOKE, id=7, __reserved=0x9, args=[0, "
+			    "0, 0, 0, 0, 0, 0x100000000]}) = -1 EIO "
+			    "(Input/output error)");
+	cmd[0] = 16; /* less than all have */
+	cmd[1] = 24;
+	memcpy(m.bytes, cmd, sizeof(cmd));
+	assert_string_equal(told(&m, 0x3ba0, 0x1000, -EINVAL),
+			    "ioctl(3, IOMMU_TEST_CMD, {size=16, op=0x18, "
+			    "id=7, __reserved=0x9}) = -1 EINVAL (Invalid "
+			    "argument)");
+}
+
+static void what_an_operation_of_the_mock_answers(void **state)
+{
+	struct memory m = { .bytes = { 72, 0, 0, 0, 2 }, .size = 128 };
+	const struct trace_mem mem = { memory_read, &m };
+
+	(void)state;
+	trace_enter(&line, 3, 0x3ba0, 0x1000, &mem);
+	m.bytes[16] = 5;
+	trace_exit(&line, 0);
+	line.text[line.used - 1] = '\0';
+	assert_string_equal(line.text,
+			    "ioctl(3, IOMMU_TEST_CMD, {size=72, "
+			    "op=MOCK_DOMAIN, id=0, args=[]} => {args=[0x5]}) "
+			    "= 0");
+}
+
 static void garbage_ends(void **state)
 {
 	struct memory m = { .size = sizeof(m.bytes) };
@@ -203,6 +284,8 @@ static void garbage_ends(void **state)
 		     i % 2 ? 0 : -EIO);
 		told(&m, 0x3bf0ul + (unsigned int)i % 2, 0x1000,
 		     i % 3 ? 0 : -EIO);
+		told(&m, 0x3b64ul + (unsigned int)i % 16, 0x1000, 0);
+		told(&m, 0x3ba0, 0x1000, 0);
 	}
 }
 
@@ -216,6 +299,9 @@ int main(void)
 		cmocka_unit_test(every_command_has_its_name),
 		cmocka_unit_test(additions_are_named),
 		cmocka_unit_test(a_ring_shows_what_is_pending),
+		cmocka_unit_test(vfio_s_calls_are_named),
+		cmocka_unit_test(operations_of_the_mock_are_named),
+		cmocka_unit_test(what_an_operation_of_the_mock_answers),
 		cmocka_unit_test(garbage_ends),
 	};
 
