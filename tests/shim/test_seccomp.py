@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import unittest
 
 import kit
 from kit import CLIENT, CLIENT_STATIC, NESTFD, Case, environment, nestfd_run
@@ -47,6 +48,22 @@ func main() {
 	}
 	all.Wait()
 }
+"""
+
+
+# A program that may not make the system call NUMBER: ENOSYS
+WITHOUT = r"""
+import ctypes, os, struct, sys
+def op(code, yes, no, k):
+    return struct.pack("HBBI", code, yes, no, k)
+code = (op(0x20, 0, 0, 0) + op(0x15, 0, 1, int(sys.argv[1])) +
+        op(0x06, 0, 0, 0x50000 | 38) + op(0x06, 0, 0, 0x7fff0000))
+code = ctypes.create_string_buffer(code)
+libc = ctypes.CDLL(None)
+assert not libc.prctl(38, 1, 0, 0, 0)
+assert not libc.prctl(22, 2, ctypes.create_string_buffer(
+    struct.pack("HxxxxxxQ", 4, ctypes.addressof(code))))
+os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
@@ -139,6 +156,26 @@ class Seccomp(Case):
                              text=True, check=True).stdout
         self.assertTrue(r.stdout.startswith(own))
         self.assertRegex(r.stdout, r"\nMax data size +[0-9]+ ")
+
+    @unittest.skipIf(os.uname().machine != "x86_64", "numbers are x86-64's")
+    def test_what_is_missing_is_said_in_a_line(self):
+        for number, words in (
+                (317, "this kernel has no seccomp user notification"),
+                (434, "this kernel has no pidfd_open(2)"),
+                (438, "processes may not take each other's fds "
+                      "(pidfd_getfd(2))"),
+                (310, "processes may not read each other's memory "
+                      "(process_vm_readv(2))")):
+            r = subprocess.run(
+                ["python3", "-c", WITHOUT, str(number), NESTFD, "run", "--",
+                 CLIENT_STATIC], env=environment(), capture_output=True,
+                text=True, timeout=60)
+            self.assertEqual((r.returncode, r.stdout, r.stderr), (
+                2, "", f"nestfd run: --via seccomp: {words}\n"))
+        self.works("--via", "seccomp", "--", NESTFD, "run", "--",
+                   CLIENT_STATIC, status=2, err=(
+                       "nestfd run: seccomp filter: there is one already "
+                       "that somebody listens to\n"))
 
     def test_status_and_signals(self):
         self.works("--via", "seccomp", "--", "sh", "-c", "exit 7", status=7)

@@ -80,7 +80,9 @@ static int wait_for_exec(const struct run *run, int from)
 		return 0;
 	fprintf(stderr, "nestfd run: %s: %s\n",
 		report.filter ? "seccomp filter" : run->program[0],
-		strerror(report.error));
+		report.filter && report.error == EBUSY
+			? "there is one already that somebody listens to"
+			: strerror(report.error));
 	if (report.filter)
 		return TOOL_INVALID;
 	return report.error == ENOENT ? RUN_NOT_FOUND : RUN_NOT_EXECUTABLE;

@@ -15,11 +15,14 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #if defined(__x86_64__)
@@ -192,18 +195,63 @@ int filter_install(const struct filter_config *config, bool *interrupted)
 	return *interrupted ? install(&p, 0) : fd;
 }
 
+/*
+ * What serving a program takes, done to a child of ours: containers and Yama
+ * may forbid it.
+ */
+static const char *reach(pid_t pid, int pidfd, int theirs)
+{
+	char there = 0;
+	struct iovec to = { &there, 1 };
+	struct iovec from = { &there, 1 };
+	int fd;
+
+	if (process_vm_readv(pid, &to, 1, &from, 1, 0) != 1)
+		return "processes may not read each other's memory "
+		       "(process_vm_readv(2))";
+	fd = (int)syscall(SYS_pidfd_getfd, pidfd, theirs, 0);
+	if (fd < 0)
+		return "processes may not take each other's fds "
+		       "(pidfd_getfd(2))";
+	close(fd);
+	return NULL;
+}
+
+static const char *why_not_reached(void)
+{
+	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	const char *why;
+	int child, status;
+	pid_t pid;
+
+	if (self < 0)
+		return "this kernel has no pidfd_open(2)";
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		for (;;)
+			pause();
+	}
+	child = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
+	/* The child has our fds: this one's number, too. */
+	why = child < 0 ? "no process to try it with" : reach(pid, child, self);
+	if (child >= 0)
+		close(child);
+	close(self);
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+	return why;
+}
+
 const char *filter_why_not(void)
 {
 	struct seccomp_notif_sizes sizes;
 	uint32_t action = SECCOMP_RET_USER_NOTIF;
-	int fd;
 
 	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) ||
 	    syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action))
 		return "this kernel has no seccomp user notification";
-	fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	if (fd < 0)
-		return "this kernel has no pidfd_open(2)";
-	close(fd);
-	return NULL;
+	return why_not_reached();
 }
