@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The whole path: a guest's PROD write through virtual SMMU, ioctl, core,
- * driver, host queue and model, back to CONS; and DMA through both stages.
+ * The whole path: a guest's doorbell through virtual IOMMU, ioctl, core,
+ * driver, host queue and model, and back; and DMA through both stages. For each
+ * architecture, or those that arguments name.
  */
 #include <linux/iommufd.h>
 #include <pthread.h>
@@ -13,10 +14,13 @@
 
 #include "bench.h"
 #include "guest.h"
+#include "path.h"
 
-#define IOVA_HOT    0x1000ULL
-#define IOVA_CACHED 0x40000000ULL /* where cached pages start */
+#define IOVA_HOT    PATH_HOT
+#define IOVA_CACHED 0x100000000ULL /* cached pages start; no MSIs there */
 
+static const struct path_arch *const archs[] = { &path_smmuv3, &path_vtd };
+static const struct path_arch *arch; /* the one at work */
 static struct host host;
 static struct guest guest; /* the one whose cache is filled */
 static struct bench_machine machine;
@@ -27,19 +31,9 @@ static void die(const char *what, int rc)
 	exit(1);
 }
 
-/* What one sample puts into the queue before it rings */
-struct job {
-	uint64_t dw0;
-	uint64_t dw1;
-	uint64_t step;	       /* added to dw1 each time */
-	unsigned int commands; /* per doorbell, without the sync */
-	unsigned int doorbells;
-	bool sync;
-};
-
 static void ring_job(void *arg)
 {
-	struct job *job = arg;
+	const struct path_job *job = arg;
 	uint64_t dw1 = job->dw1;
 
 	for (unsigned int d = 0; d < job->doorbells; d++) {
@@ -48,18 +42,18 @@ static void ring_job(void *arg)
 			dw1 += job->step;
 		}
 		if (job->sync)
-			guest_command(&guest, GUEST_SYNC);
+			guest_wait(&guest);
 		guest_ring(&guest);
 	}
 }
 
-static void measure_job(const char *what, struct job job)
+static void measure_job(const struct path_job *job)
 {
 	struct bench_row row;
 
-	bench_measure(ring_job, NULL, &job,
-		      (uint64_t)job.doorbells * job.commands, &row);
-	bench_print(what, &row, machine.validate);
+	bench_measure(ring_job, NULL, (void *)(uintptr_t)job,
+		      (uint64_t)job->doorbells * job->commands, &row);
+	bench_print(job->what, &row, machine.validate);
 }
 
 static void touch(uint64_t iova)
@@ -85,60 +79,22 @@ static void fill(uint64_t n)
 		touch(IOVA_CACHED + i * 4096);
 }
 
-static void commands_with(uint64_t cached)
+static void commands_with(const struct path_job *job, uint64_t cached)
 {
-	char heading[96];
+	char heading[128];
 
 	fill(cached);
 	snprintf(heading, sizeof(heading),
-		 "guest commands, %llu cached translations, ns per command",
+		 "%s guest commands, %s, %llu cached translations, "
+		 "ns per command",
+		 arch->name, host.ats ? "ATS" : "no ATS",
 		 (unsigned long long)cached);
 	bench_heading(heading);
-	measure_job("TLBI_NH_VA + CMD_SYNC, one doorbell (per pair)",
-		    (struct job){ guest_tlbi_va_0(&guest),
-				  guest_tlbi_va_1(IOVA_HOT), 0, 1, 4096,
-				  true });
-	measure_job("TLBI_NH_VA, 64 per doorbell",
-		    (struct job){ guest_tlbi_va_0(&guest),
-				  guest_tlbi_va_1(IOVA_HOT), 4096, 64, 256,
-				  true });
-	measure_job("TLBI_NH_VA, 4096 per doorbell",
-		    (struct job){ guest_tlbi_va_0(&guest),
-				  guest_tlbi_va_1(IOVA_HOT), 4096, 4096, 4,
-				  true });
-	measure_job("TLBI_NH_VAA, 64 per doorbell",
-		    (struct job){ 0x13, guest_tlbi_va_1(IOVA_HOT), 4096, 64,
-				  256, true });
-	measure_job("TLBI_NH_VA of 512 pages, 64 per doorbell",
-		    (struct job){ guest_tlbi_va_0(&guest) | 9 << 20,
-				  guest_tlbi_va_1(0), 0x200000, 64, 64, true });
-	measure_job("CFGI_CD, 64 per doorbell",
-		    (struct job){ 0x05 | (uint64_t)guest.vsid << 32, 1, 0, 64,
-				  256, true });
-	measure_job("CFGI_CD_ALL, 64 per doorbell",
-		    (struct job){ 0x06 | (uint64_t)guest.vsid << 32, 0, 0, 64,
-				  256, true });
-	measure_job("CFGI_STE, unchanged, 64 per doorbell",
-		    (struct job){ 0x03 | (uint64_t)guest.vsid << 32, 1, 0, 64,
-				  256, true });
-	measure_job("PREFETCH_CONFIG, 64 per doorbell",
-		    (struct job){ 0x01 | (uint64_t)guest.vsid << 32, 0, 0, 64,
-				  256, true });
-	measure_job("ATC_INV of a page, 64 per doorbell",
-		    (struct job){ 0x40 | (uint64_t)guest.vsid << 32, IOVA_HOT,
-				  4096, 64, 256, true });
-	measure_job("CMD_SYNC alone, 64 per doorbell",
-		    (struct job){ 0x46, 0, 0, 64, 256, false });
-	/* last: they empty the cache */
-	measure_job("TLBI_NH_ASID, 64 per doorbell",
-		    (struct job){ 0x11 | (uint64_t)guest.asid << 48, 0, 0, 64,
-				  256, true });
-	fill(cached);
-	measure_job("TLBI_NH_ALL, 64 per doorbell",
-		    (struct job){ 0x10, 0, 0, 64, 256, true });
-	fill(cached);
-	measure_job("TLBI_NSNH_ALL, 64 per doorbell",
-		    (struct job){ 0x30, 0, 0, 64, 256, true });
+	for (; job->what; job++) {
+		if (job->after_fill)
+			fill(cached);
+		measure_job(job);
+	}
 }
 
 /* The pair where every invalidation removes an entry. */
@@ -152,27 +108,11 @@ static void unmap_cycle(void *arg)
 }
 
 struct inval_job {
-	uint64_t (*entries)[2];
+	char *entries;
+	uint32_t object;
 	uint32_t count;
 	uint32_t times;
 };
-
-static uint32_t viommu_id;
-
-static void make_viommu(void)
-{
-	struct iommu_viommu_alloc alloc = {
-		.size = sizeof(alloc),
-		.type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
-		.dev_id = host.probe_dev,
-		.hwpt_id = host.parent,
-	};
-	int rc = nestfd_ioctl(host.ctx, IOMMU_VIOMMU_ALLOC, &alloc);
-
-	if (rc)
-		die("IOMMU_VIOMMU_ALLOC", rc);
-	viommu_id = alloc.out_viommu_id;
-}
 
 static void invalidate(void *arg)
 {
@@ -181,10 +121,10 @@ static void invalidate(void *arg)
 	for (uint32_t i = 0; i < job->times; i++) {
 		struct iommu_hwpt_invalidate inv = {
 			.size = sizeof(inv),
-			.hwpt_id = viommu_id,
+			.hwpt_id = job->object,
 			.data_uptr = (uintptr_t)job->entries,
-			.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
-			.entry_len = 16,
+			.data_type = arch->data_type,
+			.entry_len = arch->entry_len,
 			.entry_num = job->count,
 		};
 		int rc = nestfd_ioctl(host.ctx, IOMMU_HWPT_INVALIDATE, &inv);
@@ -197,19 +137,22 @@ static void invalidate(void *arg)
 static void ioctls(void)
 {
 	static const uint32_t counts[] = { 1, 16, 256, 4096, 1u << 19 };
-	struct inval_job job;
+	struct inval_job job = { 0 };
 	struct bench_row row;
-	char what[64];
+	char what[80];
+	int rc = arch->object(&guest, &job.object);
 
-	make_viommu();
-	job.entries = malloc((size_t)(1u << 19) * 16);
+	if (rc)
+		die(arch->object_is, rc);
+	job.entries = calloc(1u << 19, arch->entry_len);
 	if (!job.entries)
 		exit(1);
-	for (uint32_t i = 0; i < 1u << 19; i++) {
-		job.entries[i][0] = 0x12 | 5ULL << 48;
-		job.entries[i][1] = guest_tlbi_va_1((uint64_t)i << 12);
-	}
-	bench_heading("IOMMU_HWPT_INVALIDATE on a vIOMMU, ns per entry");
+	for (uint32_t i = 0; i < 1u << 19; i++)
+		arch->entry(job.entries + (size_t)i * arch->entry_len,
+			    (uint64_t)i << 12);
+	snprintf(what, sizeof(what),
+		 "IOMMU_HWPT_INVALIDATE on %s, ns per entry", arch->object_is);
+	bench_heading(what);
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		job.count = counts[i];
 		job.times = counts[i] > 4096 ? 1 : 8192 / counts[i] + 1;
@@ -250,17 +193,20 @@ static void translate_many(void *arg)
 static void forget(void *arg)
 {
 	(void)arg;
-	guest_command(&guest, 0x11 | (uint64_t)guest.asid << 48, 0);
-	guest_command(&guest, GUEST_SYNC);
+	guest_command(&guest, arch->forget[0], arch->forget[1]);
+	guest_wait(&guest);
 	guest_ring(&guest);
 }
 
 static void translations(void)
 {
 	struct bench_row row;
+	char heading[80];
 
 	fill(DMA_PAGES);
-	bench_heading("DMA of 8 bytes through both stages, ns each");
+	snprintf(heading, sizeof(heading),
+		 "%s DMA of 8 bytes through both stages, ns each", arch->name);
+	bench_heading(heading);
 	bench_measure(hit_same, NULL, NULL, 4096, &row);
 	bench_print("hit, the same page", &row, machine.probe);
 	bench_measure(hit_many, NULL, NULL, DMA_PAGES, &row);
@@ -291,17 +237,14 @@ static void syncs(void)
 {
 	static struct guest others[2];
 	pthread_t threads[2];
-	struct job pair = { guest_tlbi_va_0(&guest),
-			    guest_tlbi_va_1(IOVA_HOT),
-			    0,
-			    1,
-			    4096,
-			    true };
+	struct path_job pair = arch->jobs[0];
 	struct bench_row row;
-	char what[64];
+	char what[96];
 	int rc;
 
-	bench_heading("TLBI_NH_VA + CMD_SYNC while others do DMA, ns per pair");
+	snprintf(what, sizeof(what), "%s while others do DMA, ns per pair",
+		 pair.what);
+	bench_heading(what);
 	for (unsigned int n = 0; n <= 2; n++) {
 		stop_dma = false;
 		at_work = 0;
@@ -333,6 +276,7 @@ static void world_start(bool ats)
 	int rc;
 
 	memset(&host, 0, sizeof(host));
+	host.arch = arch->arch;
 	host.guests = 3;
 	host.ats = ats;
 	host.cache = NESTFD_CACHE_FAST;
@@ -340,7 +284,7 @@ static void world_start(bool ats)
 	rc = host_start(&host);
 	if (rc)
 		die("host", rc);
-	rc = guest_start(&guest, &host, 0, 5);
+	rc = guest_start(&guest, &host, 0, PATH_ASID);
 	if (rc)
 		die("guest", rc);
 	guest_map(&guest, IOVA_HOT, guest_page(&guest, 0));
@@ -353,24 +297,49 @@ static void world_stop(void)
 	host_stop(&host);
 }
 
-int main(void)
+static void measure_commands(const struct path_job *jobs, bool ats)
 {
 	static const uint64_t cached[] = { 0, 256, 4096, 1000000 };
+
+	world_start(ats);
+	for (size_t i = 0; i < sizeof(cached) / sizeof(cached[0]); i++)
+		commands_with(jobs, cached[i]);
+	world_stop();
+}
+
+static void measure_arch(void)
+{
 	struct bench_row row;
 
-	bench_machine(&machine);
 	world_start(false);
 	translations();
 	bench_heading("map, DMA, unmap: a miss, a hit's removal, one doorbell");
 	bench_measure(unmap_cycle, NULL, NULL, 1024, &row);
-	bench_print("nested miss + TLBI_NH_VA + CMD_SYNC", &row,
+	bench_print("nested miss + invalidation of the page", &row,
 		    machine.validate);
 	ioctls();
 	syncs();
 	world_stop();
-	world_start(true);
-	for (size_t i = 0; i < sizeof(cached) / sizeof(cached[0]); i++)
-		commands_with(cached[i]);
-	world_stop();
+	if (arch->jobs_without_ats)
+		measure_commands(arch->jobs_without_ats, false);
+	measure_commands(arch->jobs, true);
+}
+
+static bool named(int argc, char **argv, const char *name)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], name))
+			return true;
+	return argc < 2;
+}
+
+int main(int argc, char **argv)
+{
+	bench_machine(&machine);
+	for (size_t i = 0; i < sizeof(archs) / sizeof(archs[0]); i++) {
+		arch = archs[i];
+		if (named(argc, argv, arch->name))
+			measure_arch();
+	}
 	return 0;
 }

@@ -7,14 +7,17 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Layout of a guest's part of RAM */
-#define AT_STRTAB 0x0000000ULL /* linear, 64 entries */
-#define AT_CD	  0x0002000ULL
-#define AT_L1	  0x0003000ULL
-#define AT_EVENTQ 0x0010000ULL
-#define AT_CMDQ	  0x0800000ULL /* up to 2^19 commands; aligned to that */
-#define AT_DATA	  0x1000000ULL /* 1024 pages */
-#define AT_TABLES 0x1400000ULL
+#include "guest_arch.h"
+
+static const struct guest_arch *const archs[] = { &guest_smmuv3, &guest_vtd };
+
+static const struct guest_arch *arch_of(const struct host *host)
+{
+	for (size_t i = 0; i < sizeof(archs) / sizeof(archs[0]); i++)
+		if (archs[i]->arch == host->arch)
+			return archs[i];
+	return archs[0];
+}
 
 static int alloc_ioas(struct host *host)
 {
@@ -75,7 +78,7 @@ int host_start(struct host *host)
 {
 	struct nestfd_machine_config config = {
 		.size = sizeof(config),
-		.arch = NESTFD_ARCH_SMMUV3,
+		.arch = arch_of(host)->arch,
 		.cache = host->cache,
 		.cache_entries = host->cache_entries,
 		.pri = host->page_requests,
@@ -159,7 +162,10 @@ static void *ram_map(void *ctx, uint64_t gpa, size_t len)
 
 static int attach(void *ctx, uint32_t pt_id)
 {
-	return nestfd_attach(ctx, NESTFD_NO_PASID, &pt_id);
+	struct guest *guest = ctx;
+
+	guest->pt_id = pt_id;
+	return nestfd_attach(guest->dev, NESTFD_NO_PASID, &pt_id);
 }
 
 void *guest_at(const struct guest *guest, uint64_t gpa)
@@ -185,46 +191,6 @@ uint64_t guest_page(const struct guest *guest, unsigned int n)
 	return guest->base + AT_DATA + (uint64_t)n * 4096;
 }
 
-static void write_ste(struct guest *guest, enum guest_stream what)
-{
-	uint64_t at = guest->base + AT_STRTAB + guest->vsid * 64;
-
-	/* S1DSS 2, WB, inner shareable; EATS 1 */
-	guest_put(guest, at + 8, guest->host->ats ? 0x100000d6 : 0xd6);
-	/* V; Config 0 abort, 4 bypass, 5 stage 1 */
-	if (what == GUEST_NESTED)
-		guest_put(guest, at, (guest->base + AT_CD) | 0xb);
-	else
-		guest_put(guest, at, what == GUEST_BYPASS ? 0x9 : 0x1);
-}
-
-static void write_tables(struct guest *guest)
-{
-	/* T0SZ 25, inner shareable WB, EPD1, V, IPS 48 bits, AA64, R, A */
-	guest_put(guest, guest->base + AT_CD,
-		  (uint64_t)guest->asid << 48 | 3ULL << 45 | 1ULL << 41 |
-			  5ULL << 32 | 1ULL << 31 | 1ULL << 30 | 0x3500 | 25);
-	guest_put(guest, guest->base + AT_CD + 8, guest->base + AT_L1);
-	guest_put(guest, guest->base + AT_CD + 24, 0xff);
-	write_ste(guest, GUEST_NESTED);
-}
-
-static void boot(struct guest *guest)
-{
-	struct nestfd_viommu *v = guest->viommu;
-
-	write_tables(guest);
-	nestfd_viommu_write(v, 0x80, 8, guest->base + AT_STRTAB);
-	nestfd_viommu_write(v, 0x88, 4, 6);
-	nestfd_viommu_write(v, 0x90, 8,
-			    (guest->base + AT_CMDQ) | guest->cmdq_lg2);
-	nestfd_viommu_write(v, 0xa0, 8, (guest->base + AT_EVENTQ) | 8);
-	nestfd_viommu_write(v, 0x20, 4, 0xd);
-	guest_command(guest, 0x03 | (uint64_t)guest->vsid << 32, 1);
-	guest_command(guest, GUEST_SYNC);
-	guest_ring(guest);
-}
-
 static int plug_in(struct guest *guest)
 {
 	struct host *host = guest->host;
@@ -242,6 +208,7 @@ static int plug_in(struct guest *guest)
 			     nestfd_write },
 		.guest = { host, ram_read, ram_write, host->irq, ram_map },
 		.parent_hwpt = host->parent,
+		.parent_ioas = host->ioas,
 		.queue = host->queue,
 		.pri = host->pri,
 	};
@@ -259,11 +226,11 @@ static int plug_in(struct guest *guest)
 	if (rc)
 		goto remove;
 	config.dev_id = guest->dev_id;
-	rc = nestfd_viommu_smmuv3_create(&config, &guest->viommu);
+	rc = guest->arch->create(&config, &guest->viommu);
 	if (rc)
 		goto remove;
 	member.dev_id = guest->dev_id;
-	member.ctx = guest->dev;
+	member.ctx = guest;
 	rc = nestfd_viommu_device_add(guest->viommu, &member);
 	if (!rc)
 		return 0;
@@ -276,20 +243,23 @@ remove:
 int guest_start_as(struct guest *guest, struct host *host, unsigned int index,
 		   uint16_t asid, uint32_t vsid)
 {
+	const struct guest_arch *arch = arch_of(host);
+	uint32_t lg2 = host->cmdq_lg2 ? host->cmdq_lg2 : 16;
 	int rc;
 
 	*guest = (struct guest){
 		.host = host,
+		.arch = arch,
 		.index = index,
 		.base = HOST_RAM_BASE + index * GUEST_PART,
 		.vsid = vsid,
 		.asid = asid,
-		.cmdq_lg2 = host->cmdq_lg2 ? host->cmdq_lg2 : 16,
+		.cmdq_lg2 = lg2 < arch->cmdq_lg2 ? lg2 : arch->cmdq_lg2,
 	};
 	guest->next_table = guest->base + AT_TABLES;
 	rc = plug_in(guest);
 	if (!rc)
-		boot(guest);
+		arch->boot(guest);
 	return rc;
 }
 
@@ -311,7 +281,7 @@ static uint64_t descend(struct guest *guest, uint64_t gpa)
 	uint64_t word = guest_get(guest, gpa);
 
 	if (!word) {
-		word = guest->next_table | 3;
+		word = guest->next_table | guest->arch->table_bits;
 		guest->next_table += 4096;
 		guest_put(guest, gpa, word);
 	}
@@ -320,17 +290,18 @@ static uint64_t descend(struct guest *guest, uint64_t gpa)
 
 static uint64_t leaf_at(struct guest *guest, uint64_t iova)
 {
-	uint64_t l2, l3;
+	unsigned int shift = 3 + 9 * guest->arch->levels;
+	uint64_t table = guest->base + guest->arch->root;
 
-	l2 = descend(guest, guest->base + AT_L1 + (iova >> 30 & 0x1ff) * 8);
-	l3 = descend(guest, l2 + (iova >> 21 & 0x1ff) * 8);
-	return l3 + (iova >> 12 & 0x1ff) * 8;
+	for (; shift > 12; shift -= 9)
+		table = descend(guest, table + (iova >> shift & 0x1ff) * 8);
+	return table + (iova >> 12 & 0x1ff) * 8;
 }
 
 void guest_map(struct guest *guest, uint64_t iova, uint64_t gpa)
 {
-	/* nG, AF, inner shareable, AP EL0 RW, page */
-	guest_put(guest, leaf_at(guest, iova), gpa ? gpa | 0xf43 : 0);
+	guest_put(guest, leaf_at(guest, iova),
+		  gpa ? gpa | guest->arch->page_bits : 0);
 }
 
 void guest_map_many(struct guest *guest, uint64_t iova, uint64_t gpa,
@@ -344,35 +315,33 @@ uint64_t guest_command_at(const struct guest *guest, uint32_t index)
 {
 	uint32_t mask = (1u << guest->cmdq_lg2) - 1;
 
-	return guest->base + AT_CMDQ + (index & mask) * 16;
+	return guest->base + AT_CMDQ +
+	       ((uint64_t)(index & mask) << guest->arch->command_lg2);
 }
 
 void guest_command(struct guest *guest, uint64_t dw0, uint64_t dw1)
 {
-	uint32_t mask = (1u << guest->cmdq_lg2) - 1;
 	uint64_t at = guest_command_at(guest, guest->prod);
 
 	guest_put(guest, at, dw0);
 	guest_put(guest, at + 8, dw1);
-	guest->prod = (guest->prod + 1) & (mask << 1 | 1);
+	/* with the wrap flag, for whom there is one */
+	guest->prod = (guest->prod + 1) & ((2u << guest->cmdq_lg2) - 1);
 }
 
 void guest_ring(struct guest *guest)
 {
-	nestfd_viommu_write(guest->viommu, 0x98, 4, guest->prod);
+	guest->arch->ring(guest);
 }
 
-void guest_set_stream(struct guest *guest, enum guest_stream what)
+void guest_wait(struct guest *guest)
 {
-	write_ste(guest, what);
-	guest_command(guest, 0x03 | (uint64_t)guest->vsid << 32, 1);
-	guest_command(guest, GUEST_SYNC);
-	guest_ring(guest);
+	guest->arch->wait(guest);
 }
 
 void guest_invalidate(struct guest *guest, uint64_t iova)
 {
-	guest_command(guest, guest_tlbi_va_0(guest), guest_tlbi_va_1(iova));
-	guest_command(guest, GUEST_SYNC);
+	guest->arch->invalidate(guest, iova);
+	guest_wait(guest);
 	guest_ring(guest);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Guests for tests and benchmarks: a host (machine, /dev/iommu, guest RAM in a
- * nest parent) and any number of guests on it, each with a virtual SMMUv3, one
- * device and stage-1 tables of 4 KiB pages in its own part of the RAM. Words
- * are worked out by hand from Arm IHI 0070 and the Arm ARM.
+ * nest parent) and any number of guests on it, each with a virtual IOMMU of the
+ * machine's architecture, one device and first-stage tables of 4 KiB pages in
+ * its own part of the RAM. Words are worked out by hand from Arm IHI 0070, the
+ * Arm ARM and the VT-d specification.
  */
 #ifndef TESTS_SUPPORT_GUEST_H
 #define TESTS_SUPPORT_GUEST_H
@@ -18,7 +19,10 @@
 #define HOST_RAM_BASE 0x40000000ULL
 #define GUEST_PART    0x4000000ULL /* 64 MiB of RAM for each guest */
 
+struct guest_arch;
+
 struct host {
+	enum nestfd_arch arch;	 /* in: SMMUv3 if 0 */
 	enum nestfd_cache cache; /* in */
 	unsigned int guests;	 /* in: how many parts of RAM */
 	uint32_t cache_entries;	 /* in: bound of the fast policy, or 0 */
@@ -46,13 +50,15 @@ struct host {
 
 struct guest {
 	struct host *host;
+	const struct guest_arch *arch;
 	unsigned int index;
 	uint64_t base; /* guest physical start of its part */
 	struct nestfd_device *dev;
 	uint32_t dev_id;
 	uint32_t vsid;
 	struct nestfd_viommu *viommu;
-	uint16_t asid;
+	uint32_t pt_id; /* what the device was attached to last */
+	uint16_t asid;	/* VT-d: domain id */
 	uint32_t cmdq_lg2;
 	uint32_t prod;
 	uint64_t next_table; /* bump allocator for tables */
@@ -84,7 +90,12 @@ uint64_t guest_page(const struct guest *guest, unsigned int n);
 
 void guest_command(struct guest *guest, uint64_t dw0, uint64_t dw1);
 void guest_ring(struct guest *guest);
-/* What the guest lets its stream do: rewrites the STE, CFGI_STE, CMD_SYNC */
+/* CMD_SYNC; VT-d: a wait that writes a status */
+void guest_wait(struct guest *guest);
+/* VT-d: the status that the last wait wrote: its place in the queue */
+uint32_t guest_waited(const struct guest *guest);
+/* SMMUv3: what the guest lets its stream do: rewrites the STE, CFGI_STE,
+ * CMD_SYNC */
 enum guest_stream { GUEST_ABORT, GUEST_BYPASS, GUEST_NESTED };
 void guest_set_stream(struct guest *guest, enum guest_stream what);
 /* Where command number @index lies */
@@ -92,7 +103,10 @@ uint64_t guest_command_at(const struct guest *guest, uint32_t index);
 /* One word of guest memory, in a single access */
 void guest_put(const struct guest *guest, uint64_t gpa, uint64_t word);
 uint64_t guest_get(const struct guest *guest, uint64_t gpa);
-/* TLBI_NH_VA of one page (range form, leaf, TTL 3) and CMD_SYNC, and ring */
+/*
+ * TLBI_NH_VA of one page (range form, leaf, TTL 3), VT-d: P_IOTLB of one page,
+ * leaf; and a wait, and ring
+ */
 void guest_invalidate(struct guest *guest, uint64_t iova);
 
 #define GUEST_SYNC 0x46ULL, 0ULL

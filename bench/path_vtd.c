@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+/* bench_path's VT-d. Words worked out by hand from the specification, 6.5.2. */
+#include "path.h"
+
+#include <linux/iommufd.h>
+#include <string.h>
+
+#define DID	(PATH_ASID << 16)
+#define P_IOTLB (0x36 | DID) /* PASID 0, page-selective */
+#define LEAF	0x40ULL
+#define BATCH	64, 256, true
+
+#define PAGE_JOBS                                                           \
+	{ "P_IOTLB + wait, one doorbell (per pair)",                        \
+	  P_IOTLB,                                                          \
+	  PATH_HOT | LEAF,                                                  \
+	  0,                                                                \
+	  1,                                                                \
+	  4096,                                                             \
+	  true,                                                             \
+	  false },                                                          \
+		{ "P_IOTLB of a page, 64 per doorbell",                     \
+		  P_IOTLB,                                                  \
+		  PATH_HOT | LEAF,                                          \
+		  4096,                                                     \
+		  BATCH,                                                    \
+		  false },                                                  \
+		{ "P_IOTLB of a page, 4096 per doorbell",                   \
+		  P_IOTLB,                                                  \
+		  PATH_HOT | LEAF,                                          \
+		  4096,                                                     \
+		  4096,                                                     \
+		  4,                                                        \
+		  true,                                                     \
+		  false },                                                  \
+	{                                                                   \
+		"P_IOTLB of 512 pages, 64 per doorbell", P_IOTLB, LEAF | 9, \
+			0x200000, 64, 64, true, false                       \
+	}
+
+static const struct path_job page_jobs[] = { PAGE_JOBS, { 0 } };
+
+/* With ATS the host invalidates the device's TLB with each of the first. */
+static const struct path_job jobs[] = {
+	PAGE_JOBS,
+	{ "PASID cache, of a PASID, 64 per doorbell", 0x17 | DID, 0, 0, BATCH,
+	  false },
+	{ "context cache, of a device, 64 per doorbell",
+	  0x31 | DID | PATH_VSID << 32, 0, 0, BATCH, false },
+	{ "device TLB of a page, 64 per doorbell", 0x3 | PATH_VSID << 32,
+	  PATH_HOT, 4096, BATCH, false },
+	{ "wait alone, 64 per doorbell", 0x25, 0x40005000, 0, 64, 256, false,
+	  false },
+	/* last: they empty the cache */
+	{ "P_IOTLB of a PASID, 64 per doorbell", 0x26 | DID, 0, 0, BATCH,
+	  false },
+	{ "IOTLB of a domain, 64 per doorbell", 0x22 | DID, 0, 0, BATCH, true },
+	{ "IOTLB, global, 64 per doorbell", 0x12, 0, 0, BATCH, true },
+	{ 0 },
+};
+
+/* Linux's structs have no vIOMMU here: the HWPT of the guest's device */
+static int nested_hwpt(struct guest *guest, uint32_t *id)
+{
+	*id = guest->pt_id;
+	return 0;
+}
+
+static void entry(void *entry, uint64_t iova)
+{
+	struct iommu_hwpt_vtd_s1_invalidate words = {
+		.addr = iova,
+		.npages = 1,
+		.flags = IOMMU_VTD_INV_FLAGS_LEAF,
+	};
+
+	memcpy(entry, &words, sizeof(words));
+}
+
+const struct path_arch path_vtd = {
+	.arch = NESTFD_ARCH_VTD,
+	.name = "vtd",
+	.jobs = jobs,
+	.jobs_without_ats = page_jobs,
+	.forget = { 0x26 | DID, 0 },
+	.object_is = "a nested HWPT",
+	.data_type = IOMMU_HWPT_INVALIDATE_DATA_VTD_S1,
+	.entry_len = sizeof(struct iommu_hwpt_vtd_s1_invalidate),
+	.object = nested_hwpt,
+	.entry = entry,
+};
