@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "vtd_fake.h"
 
 /* P and a first-stage table */
@@ -648,6 +649,70 @@ static void any_call_may_fail(void **state)
 	}
 }
 
+/* One life of a guest; false if it could not even be made. */
+static bool live(struct vfake *fake)
+{
+	struct nestfd_viommu_config config;
+	struct nestfd_viommu_device dev = {
+		.size = sizeof(dev),
+		.vsid = VG_SID,
+		.dev_id = 7,
+		.attach = vf_attach,
+		.attach_pasid = vf_attach_pasid,
+		.ctx = fake,
+	};
+
+	vf_config(fake, &config);
+	if (nestfd_viommu_vtd_create(&config, &fake->viommu))
+		return false;
+	if (nestfd_viommu_device_add(fake->viommu, &dev))
+		return true;
+	vg_pasid(fake, 0, FS, 1, 0x7000);
+	vg_pasid(fake, 3, 0x30089, 2, 0); /* second stage */
+	vg_store(fake, 0x30000, 0x31003);
+	vg_store(fake, 0x31000, 0x32003);
+	vg_store(fake, 0x32000, 0x33003);
+	for (uint32_t i = 0; i < 100; i++)
+		vg_store(fake, 0x33000 + i * 8, 0x40003 + i * 0x1000);
+	vg_boot(fake, true);
+	for (uint64_t i = 0; i < 40; i++)
+		vg_put(fake, 0x10036, i * 0x1000);
+	vg_put(fake, 0x12, 0);
+	vg_put(fake, 0x37, 0);
+	vg_put_wait(fake);
+	vg_doorbell(fake);
+	nestfd_viommu_reset(fake->viommu);
+	return true;
+}
+
+/* Without memory less is attached and mapped, but nothing is left behind. */
+static void any_allocation_may_fail(void **state)
+{
+	struct alloc_plan plan = { 0 };
+
+	(void)state;
+	do {
+		struct vfake *fake = calloc(1, sizeof(*fake));
+
+		assert_non_null(fake);
+		plan.fail_at++;
+		plan.passed = 0;
+		alloc_arm(&plan);
+		if (live(fake)) {
+			alloc_arm(NULL);
+			if (fake->waits && !vg_status(fake))
+				fail_msg("a wait that never completes");
+			vf_end(fake);
+		} else {
+			alloc_arm(NULL);
+			assert_int_equal(fake->live, 0);
+			free(fake);
+		}
+	} while (plan.passed >= plan.fail_at);
+	print_message("%u allocations\n", (unsigned int)plan.fail_at - 1);
+	assert_true(plan.fail_at > 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -678,6 +743,7 @@ int main(void)
 		cmocka_unit_test(caching_mode_is_as_the_vmm_says),
 		cmocka_unit_test(configurations_are_checked),
 		cmocka_unit_test(any_call_may_fail),
+		cmocka_unit_test(any_allocation_may_fail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
