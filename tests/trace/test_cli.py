@@ -104,6 +104,35 @@ class Dump(unittest.TestCase):
                          "there is no snapshot 10, only 10\n" % TRACE)
 
 
+VTD = os.path.join(os.environ["NESTFD_TRACES"], "vtd-sm-fs-vfio-6.12")
+
+
+class DumpVtd(unittest.TestCase):
+    def test_descriptors_are_decoded(self):
+        r = run("dump", "--commands", VTD)
+        self.assertEqual(r.returncode, 0)
+        self.assertEqual(r.stdout.count("  WAIT SW "), 4591)
+        self.assertEqual(r.stdout.count("  PIOTLB G=3 "), 4562)
+        self.assertEqual(r.stdout.count("  PASID_CACHE G=1 "), 4)
+        self.assertNotIn("other=", r.stdout)
+
+    def test_tables_of_one_snapshot(self):
+        r = run("dump", "--tables=3", VTD)
+        self.assertEqual(r.returncode, 0)
+        self.assertIn("stream 0x28 pasid 0  PASID P=1 AW=2 PGTT=1 ", r.stdout)
+        self.assertIn("stream 0x28 without PASID: ", r.stdout)
+
+    def test_the_log_names_structures_and_faults(self):
+        r = run("dump", "--log", VTD)
+        self.assertEqual(r.returncode, 0)
+        for text in ("root LP=1 ", "context P=1 PDTS=2 ",
+                     "PASID directory P=1 ", "first-stage entry P=1 R/W ",
+                     "reason 0x71 (SFS.2 first-stage entry not present)",
+                     "fault record 0: fault T1=1 AT=0 PV=0 FR=0x71 "):
+            self.assertIn(text, r.stdout)
+        self.assertNotIn("other=", r.stdout)
+
+
 class Trouble(unittest.TestCase):
     def test_a_recording_that_is_not_there(self):
         r = run("dump", "/nonexistent")

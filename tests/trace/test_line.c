@@ -12,6 +12,7 @@
 
 #include "trace/internal.h"
 #include "trace/smmuv3.h"
+#include "trace/vtd.h"
 
 static struct trace_event ev;
 static struct trace_cursor cur;
@@ -207,6 +208,132 @@ static void vtd_register_events(void **state)
 	assert_int_equal(ev.type, TRACE_EV_DROP);
 }
 
+static void each_line_belongs_to_an_architecture(void **state)
+{
+	static const char *const smmuv3[] = { "S 18 5b660600", "D 48251000",
+					      "Q 2",	       "G 1 5",
+					      "E text",	       "O 10 1000 0",
+					      "A 10 1000 1" };
+	static const char *const vtd[] = {
+		"QS 1202000 100", "QE 1",     "TE 1",
+		"ROOT 1c13000 1", "IR 1 2 3", "FR 0 100000 4000000600000028"
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(smmuv3) / sizeof(smmuv3[0]); i++) {
+		assert_int_equal(parse(TRACE_SMMUV3, smmuv3[i]), 0);
+		assert_int_equal(parse(TRACE_VTD, smmuv3[i]), -EBADMSG);
+		assert_int_equal(parse(TRACE_AMDVI, smmuv3[i]), -EBADMSG);
+	}
+	for (size_t i = 0; i < sizeof(vtd) / sizeof(vtd[0]); i++) {
+		assert_int_equal(parse(TRACE_VTD, vtd[i]), 0);
+		assert_int_equal(parse(TRACE_SMMUV3, vtd[i]), -EBADMSG);
+		assert_int_equal(parse(TRACE_RISCV, vtd[i]), -EBADMSG);
+	}
+	assert_int_equal(parse(TRACE_SMMUV3, "Z iotlb_reset"), -EBADMSG);
+	assert_int_equal(parse(TRACE_AMDVI, "B 10 1000"), -EBADMSG);
+}
+
+static void vtd_leaves_are_whole_and_let_something_through(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(TRACE_VTD, "T 28 800000 3600000 1fffff w "
+					  "3600081 6"),
+			 0);
+	assert_int_equal(ev.translate.mask, 0x1fffff);
+	/* not the address of a page of 2 MiB */
+	assert_int_equal(parse(TRACE_VTD, "T 28 800000 3601000 1fffff w "
+					  "3601081 6"),
+			 -EBADMSG);
+	/* less than a page; not a mask; no mask at all */
+	assert_int_equal(parse(TRACE_VTD, "T 28 0 0 7ff w 3 6"), -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "T 28 0 0 1ffe w 3 6"), -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "T 28 0 0 0 w 3 6"), -EBADMSG);
+	/* neither read nor write; a domain without its leaf; a large domain */
+	assert_int_equal(parse(TRACE_VTD, "T 28 0 1000 fff w 1ffc 6"),
+			 -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "T 28 0 1000 fff w 1003"), -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "T 28 0 1000 fff w 1003 10000"),
+			 -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "T 28 0 1000 fff w 1003 ffff"), 0);
+	assert_int_equal(parse(TRACE_VTD, "T 28 0 1000 fff x 1003 6"),
+			 -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "T 28 0 1000 fff w 1003 6 0"),
+			 -EBADMSG);
+}
+
+static void vtd_sources_and_reasons_have_their_width(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(TRACE_VTD, "T ffff 0 1000 fff w 1003 6"), 0);
+	assert_int_equal(parse(TRACE_VTD, "T 10000 0 1000 fff w 1003 6"),
+			 -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "B 10000 1000"), -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "B 100 1000 1"), -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "F ffff 255 0 0"), 0);
+	assert_int_equal(ev.fault.reason, 0xff);
+	assert_int_equal(parse(TRACE_VTD, "F 10000 5 0 0"), -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "F 28 256 0 0"), -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "F 28 0 0 0"), -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "F 28 7f 0 0"), -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "F 28 5 0 2"), -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "F 28 5 0"), -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "QE 2"), -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "TE"), -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "FR 0 100000"), -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "R 1c13021 1"), -EBADMSG);
+	assert_int_equal(parse(TRACE_VTD, "R 1c13020 1 2 3 4 5 6 7 8 9"),
+			 -EBADMSG);
+}
+
+/* Words from the descriptions of the specification, 6.5.2 and chapter 9 */
+static void vtd_records_in_words(void **state)
+{
+	static const uint64_t iotlb[4] = { 0x600f2, 0x12345045 };
+	static const uint64_t piotlb[4] = { 0x0000000700020036, 0xfffff040 };
+	static const uint64_t wait[4] = { 0x200000025, 0x1052cbc };
+	static const uint64_t odd[4] = { 0x20f, 0, 1, 0 };
+	static const uint64_t reserved[4] = { 0x4000000000000004 };
+	static const uint64_t fault[2] = { 0x100000, 0xc000007100000028 };
+	static const uint64_t context[2] = { 0x1ac9005, 0x202 };
+	static const uint64_t pasid[8] = { 0x1f5d089, 8 };
+	static const uint64_t leaf[1] = { 0x1ff64067 };
+	char text[256];
+
+	(void)state;
+	vtd_text_command(iotlb, text, sizeof(text));
+	assert_string_equal(text, "IOTLB G=3 DW DR DID=6 AM=5 IH "
+				  "Address=0x12345000");
+	vtd_text_command(piotlb, text, sizeof(text));
+	assert_string_equal(text, "PIOTLB G=3 DID=2 PASID=0x7 AM=0 IH "
+				  "Address=0xfffff000");
+	vtd_text_command(wait, text, sizeof(text));
+	assert_string_equal(text, "WAIT SW Data=0x2 Address=0x1052cbc");
+	vtd_text_command(odd, text, sizeof(text));
+	assert_string_equal(text, "descriptor 0x1f? other=0:0:1:0");
+	vtd_text_command(reserved, text, sizeof(text));
+	assert_string_equal(text, "IEC G=0 IM=0 IIDX=0 "
+				  "other=4000000000000000:0:0:0");
+	vtd_text_fault(fault, text, sizeof(text));
+	assert_string_equal(text, "fault F T1=1 AT=0 PV=0 FR=0x71 T2=0 "
+				  "SID=0x28 FI=0x100000 (SFS.2 first-stage "
+				  "entry not present)");
+	vtd_text_context(context, text, sizeof(text));
+	assert_string_equal(text, "context P=1 TT=1 DID=2 AW=2 AVAIL=0 "
+				  "SSPTPTR=0x1ac9000");
+	vtd_text_pasid(pasid, text, sizeof(text));
+	assert_string_equal(text, "PASID P=1 AW=2 PGTT=2 SSPTPTR=0x1f5d000 "
+				  "DID=8 FSPM=0 FSPTPTR=0");
+	vtd_text_first(leaf, text, sizeof(text));
+	assert_string_equal(text, "first-stage entry P=1 R/W U/S A D "
+				  "ADDR=0x1ff64000");
+	vtd_text_second(leaf, text, sizeof(text));
+	assert_string_equal(text, "second-stage entry R W X EMT=0x4 IPAT "
+				  "ADDR=0x1ff64000");
+	vtd_text_second(leaf, text, 8);
+	assert_string_equal(text, "second-");
+}
+
 static void separators_are_single_blanks(void **state)
 {
 	(void)state;
@@ -316,6 +443,11 @@ int main(void)
 		cmocka_unit_test(accesses_without_translation_are_told_apart),
 		cmocka_unit_test(smmuv3_fetches_interrupts_and_errors),
 		cmocka_unit_test(vtd_register_events),
+		cmocka_unit_test(each_line_belongs_to_an_architecture),
+		cmocka_unit_test(
+			vtd_leaves_are_whole_and_let_something_through),
+		cmocka_unit_test(vtd_sources_and_reasons_have_their_width),
+		cmocka_unit_test(vtd_records_in_words),
 		cmocka_unit_test(separators_are_single_blanks),
 		cmocka_unit_test(every_bit_of_a_number_arrives),
 		cmocka_unit_test(on_failure_the_event_is_untouched),
