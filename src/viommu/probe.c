@@ -119,10 +119,36 @@ static void say_smmuv3(struct report *report,
 	    hw->idr[0] & 0x400 ? "yes" : "no");
 }
 
+static bool has(uint64_t reg, unsigned int bit)
+{
+	return reg >> bit & 1;
+}
+
+static void say_vtd(struct report *report, const struct iommu_hw_info_vtd *hw)
+{
+	uint64_t ecap = hw->ecap_reg;
+	bool scalable = has(ecap, 43);
+	bool nesting = scalable && has(ecap, 47) && has(ecap, 26);
+
+	say(report, "CAP 0x%016llx, ECAP 0x%016llx\n",
+	    (unsigned long long)hw->cap_reg, (unsigned long long)ecap);
+	say(report, "scalable mode %s; stages:%s%s; nesting %s\n",
+	    scalable ? "yes" : "no", has(ecap, 47) ? " 1" : "",
+	    !scalable || has(ecap, 46) ? " 2" : "",
+	    nesting ? "possible" : "not possible");
+	say(report, "PASIDs of %u bits, IOVAs of %u bits, ATS %s\n",
+	    has(ecap, 40) ? (unsigned int)(ecap >> 35 & 0x1f) + 1 : 0,
+	    (unsigned int)(hw->cap_reg >> 16 & 0x3f) + 1,
+	    has(ecap, 2) ? "yes" : "no");
+}
+
 static int probe_device(const struct nestfd_backend *backend, uint32_t dev_id,
 			struct report *report)
 {
-	struct iommu_hw_info_arm_smmuv3 hw = { 0 };
+	union {
+		struct iommu_hw_info_arm_smmuv3 smmuv3;
+		struct iommu_hw_info_vtd vtd;
+	} hw = { 0 };
 	struct iommu_hw_info info = {
 		.size = sizeof(info),
 		.dev_id = dev_id,
@@ -140,7 +166,9 @@ static int probe_device(const struct nestfd_backend *backend, uint32_t dev_id,
 	    dev_id, hw_name(info.out_data_type), info.out_max_pasid_log2,
 	    (unsigned long long)info.out_capabilities);
 	if (info.out_data_type == IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
-		say_smmuv3(report, &hw);
+		say_smmuv3(report, &hw.smmuv3);
+	else if (info.out_data_type == IOMMU_HW_INFO_TYPE_INTEL_VTD)
+		say_vtd(report, &hw.vtd);
 	return 0;
 }
 

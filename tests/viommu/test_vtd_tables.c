@@ -649,6 +649,25 @@ static void any_call_may_fail(void **state)
 	}
 }
 
+static void a_probe_says_it_in_words(void **state)
+{
+	struct vfake *fake = calloc(1, sizeof(*fake));
+	struct nestfd_viommu_config config;
+	char text[2048];
+
+	(void)state;
+	vf_config(fake, &config);
+	assert_int_equal(nestfd_probe(&config.backend, 7, text, sizeof(text)),
+			 0);
+	assert_non_null(strstr(text, "CAP 0x19ed008c40780c66, "
+				     "ECAP 0x0003ef9e86f050df\n"
+				     "scalable mode yes; stages: 1 2; "
+				     "nesting possible\n"
+				     "PASIDs of 20 bits, IOVAs of 57 bits, "
+				     "ATS yes\n"));
+	free(fake);
+}
+
 /* One life of a guest; false if it could not even be made. */
 static bool live(struct vfake *fake)
 {
@@ -742,6 +761,7 @@ int main(void)
 		cmocka_unit_test(what_the_host_lacks_is_not_offered),
 		cmocka_unit_test(caching_mode_is_as_the_vmm_says),
 		cmocka_unit_test(configurations_are_checked),
+		cmocka_unit_test(a_probe_says_it_in_words),
 		cmocka_unit_test(any_call_may_fail),
 		cmocka_unit_test(any_allocation_may_fail),
 	};

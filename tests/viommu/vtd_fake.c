@@ -163,6 +163,8 @@ int vf_ioctl(void *ctx, unsigned long cmd, void *arg)
 		fake->nioas++;
 		fake->live++;
 		return 0;
+	case IOMMU_IOAS_IOVA_RANGES:
+		return 0;
 	case IOMMU_HWPT_ALLOC:
 		return hwpt_alloc(fake, arg);
 	case IOMMU_HWPT_INVALIDATE:
