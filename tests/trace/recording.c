@@ -117,6 +117,53 @@ void recording_init(struct recording *rec)
 	set_part(rec, PART_ROWS, rows_text, strlen(rows_text));
 }
 
+/* A queue of 4 KiB; one device, one page, one fault */
+static const char vtd_log_text[] = "W 90 4000e000 8\n"
+				   "W 18 4000000 4\n"
+				   "QE 1\n"
+				   "QS 4000e000 80\n"
+				   "ROOT 40003000 1\n"
+				   "TE 1\n"
+				   "W 88 40 4\n"
+				   "C 0 PIOTLB\n"
+				   "C 1 WAIT\n"
+				   "N 0 boot\n"
+				   "W 88 60 4\n"
+				   "C 2 IEC\n"
+				   "R 40003000 40004001 0\n"
+				   "P 40001000 48090003\n"
+				   "T 18 fffff000 48090000 fff w 48090003 2\n"
+				   "F 18 113 100000 0\n"
+				   "FR 0 100000 4000007100000018\n"
+				   "IR 1 4ff00 300009\n"
+				   "Z iotlb_reset IOTLB reset\n"
+				   "N 1 end\n";
+
+void recording_init_vtd(struct recording *rec)
+{
+	static const uint8_t commands[96] = {
+		[0] = 0x36,  [2] = 0x02,  [32] = 0x25, [36] = 0x02,
+		[41] = 0xf0, [43] = 0x40, [64] = 0x04,
+	};
+
+	recording_init(rec);
+	recording_edit(rec, PART_META, "Arm SMMUv3", "Intel VT-d");
+	recording_edit(rec, PART_META, "\"entry_bytes\": 16",
+		       "\"entry_bytes\": 32");
+	recording_edit(rec, PART_META,
+		       "\"opcodes\": {\"SYNC\": 1, \"CFGI_STE_RANGE\": 1, "
+		       "\"TLBI_NSNH_ALL\": 1}",
+		       "\"opcodes\": {\"PIOTLB\": 1, \"WAIT\": 1, "
+		       "\"IEC\": 1}");
+	recording_edit(rec, PART_ROWS, "0,0x18,0,0xfffff000",
+		       "0,0x18,rid,0xfffff000");
+	free(rec->parts[PART_COMMANDS].data);
+	free(rec->parts[PART_LOG].data);
+	set_part(rec, PART_COMMANDS, commands, sizeof(commands));
+	set_part(rec, PART_LOG, vtd_log_text, strlen(vtd_log_text));
+	rec->parts[PART_EVENTS].absent = true;
+}
+
 void recording_free(struct recording *rec)
 {
 	for (int i = 0; i < NR_PARTS; i++)

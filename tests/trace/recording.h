@@ -37,6 +37,8 @@ struct recording {
 };
 
 void recording_init(struct recording *rec);
+/* One of VT-d in scalable mode, with commands of 32 bytes */
+void recording_init_vtd(struct recording *rec);
 void recording_free(struct recording *rec);
 
 /* Replace the only place where @from stands; the test fails if there is none */

@@ -837,6 +837,76 @@ static void all_further_recordings_agree_with_themselves(void **state)
 		print_message("%zu further recordings\n", nr);
 }
 
+static int read_vtd(const struct recording *rec, struct tally *tally)
+{
+	struct trace_error err = { "" };
+	int rc;
+
+	recording_write((struct recording *)rec);
+	memset(tally, 0, sizeof(*tally));
+	rc = read_everything(rec->dir, tally, &err);
+	recording_remove((struct recording *)rec);
+	if (rc)
+		print_message("%s\n", err.text);
+	return rc;
+}
+
+static void a_vtd_recording_is_read_as_written(void **state)
+{
+	struct recording rec;
+	struct tally tally;
+
+	(void)state;
+	recording_init_vtd(&rec);
+	assert_int_equal(read_vtd(&rec, &tally), 0);
+	assert_int_equal(tally.commands, 3);
+	assert_int_equal(tally.translations, 1);
+	assert_int_equal(tally.rows, 3);
+	recording_free(&rec);
+}
+
+/* Each makes one thing of the recording above untrue. */
+static void a_vtd_recording_is_checked_like_any_other(void **state)
+{
+	static const struct {
+		int part;
+		const char *from;
+		const char *to;
+	} cases[] = {
+		/* a command too few, and not in its order */
+		{ PART_LOG, "C 2 IEC\n", "" },
+		{ PART_LOG, "C 1 WAIT\n", "C 2 WAIT\n" },
+		/* a name that belongs to another type */
+		{ PART_LOG, "C 1 WAIT", "C 1 IEC" },
+		{ PART_META, "\"PIOTLB\": 1, \"WAIT\": 1",
+		  "\"PIOTLB\": 2, \"WAIT\": 0" },
+		/* lines of an SMMUv3 */
+		{ PART_LOG, "TE 1\n", "Q 0\n" },
+		{ PART_LOG, "QE 1\n", "S 18 40003000\n" },
+		/* a translation too few; what is none */
+		{ PART_LOG, "T 18 fffff000 48090000 fff w 48090003 2\n", "" },
+		{ PART_LOG, "48090003 2", "48090000 2" },
+		{ PART_LOG, "48090000 fff", "48090000 1fffff" },
+		{ PART_LOG, "F 18 113", "F 18 300" },
+		/* the wrong width, and half a command */
+		{ PART_META, "\"entry_bytes\": 32", "\"entry_bytes\": 16" },
+		{ PART_META, "\"entry_bytes\": 32", "\"entry_bytes\": 24" },
+		{ PART_META, "\"commands\": 3", "\"commands\": 4" },
+		{ PART_ROWS, "0,0x18,rid", "0,0x18,ri" },
+	};
+	struct recording rec;
+	struct tally tally;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		recording_init_vtd(&rec);
+		recording_edit(&rec, cases[i].part, cases[i].from, cases[i].to);
+		assert_int_equal(read_vtd(&rec, &tally),
+				 i == 10 ? -EFBIG : -EBADMSG);
+		recording_free(&rec);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest fixed[] = {
@@ -847,6 +917,8 @@ int main(void)
 		cmocka_unit_test(a_fifo_in_the_place_of_a_file_does_not_hang),
 		cmocka_unit_test(the_error_is_optional),
 		cmocka_unit_test(the_made_up_recording_is_read_as_written),
+		cmocka_unit_test(a_vtd_recording_is_read_as_written),
+		cmocka_unit_test(a_vtd_recording_is_checked_like_any_other),
 		cmocka_unit_test(pages_are_found_in_their_snapshot_only),
 		cmocka_unit_test(rows_come_for_the_snapshot_asked_for),
 		cmocka_unit_test(
