@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -381,9 +382,13 @@ static inline int rig_try(struct rig *g, enum iotlb_policy policy,
 	rc = grace_create(&g->grace);
 	if (rc)
 		return rc;
-	if (posix_memalign((void **)&g->ram, 4096, RAM_SIZE))
+	/* zero, and only what is used has to be */
+	g->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (g->ram == MAP_FAILED) {
+		g->ram = NULL;
 		return -ENOMEM;
-	memset(g->ram, 0, RAM_SIZE);
+	}
 	rc = phys_add_at(g->phys, RAM, g->ram, RAM_SIZE, PHYS_READ | PHYS_WRITE,
 			 &range);
 	if (rc)
@@ -417,7 +422,8 @@ static inline void rig_down(struct rig *g)
 		grace_destroy(g->grace);
 	if (g->phys)
 		phys_destroy(g->phys);
-	free(g->ram);
+	if (g->ram)
+		munmap(g->ram, RAM_SIZE);
 }
 
 /* SRTP, then QIE, then TE; @rtaddr with its mode, @iqa with DW and size */
