@@ -47,23 +47,34 @@ static void forget_device(struct hostinv *h, uint32_t start, uint32_t sid)
 	h->n = n;
 }
 
-static void pass_over(struct hostinv *h, uint32_t at)
+/*
+ * Without it hardware would go on using what is about to be given away: there
+ * is nobody to tell, so it is issued again, a few times.
+ */
+static bool again(struct hostinv *h, uint32_t at, uint32_t tries)
 {
 	logger_log(h->q->logger, LOGGER_ERROR,
 		   "%s: hardware refuses command %#llx", h->q->ops->name,
 		   (unsigned long long)*cmd_at(h, at));
+	if (tries <= HOSTQ_RETRIES)
+		return true;
+	hostq_give_up(h->q, "an invalidation of the host's is refused");
+	return false;
 }
 
 void hostinv_finish(struct hostinv *h)
 {
 	struct hostq_result res;
 	uint32_t start = 0;
+	uint32_t tries = 0;
 	uint32_t sid = 0;
 
 	while (start < h->n) {
 		if (!hostq_issue(h->q, cmd_at(h, start), h->n - start, &res) ||
 		    res.code == HOSTQ_DEAD)
 			break;
+		if (res.done)
+			tries = 0;
 		start += res.done;
 		if (res.code != HOSTQ_ILLEGAL &&
 		    h->q->ops->asks(cmd_at(h, start), &sid)) {
@@ -71,7 +82,8 @@ void hostinv_finish(struct hostinv *h)
 			forget_device(h, start, sid);
 			continue;
 		}
-		pass_over(h, start++);
+		if (!again(h, start, ++tries))
+			break;
 	}
 	h->n = 0;
 }

@@ -25,8 +25,9 @@ void hostinv_start(struct hostinv *h, struct hostq *q,
 void hostinv_put(struct hostinv *h, const uint64_t *cmd);
 const uint64_t *hostinv_last(const struct hostinv *h);
 /*
- * Never fails: a command that hardware refuses is passed over with a message,
- * a device that does not answer is marked, a dead queue has stopped all DMA.
+ * Never fails: a command that hardware refuses is issued again until the unit
+ * is given up, a device that does not answer is marked, a dead queue has
+ * stopped all DMA.
  */
 void hostinv_finish(struct hostinv *h);
 

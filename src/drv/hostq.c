@@ -14,7 +14,6 @@
 
 #define SPINS_BEFORE_YIELD 256
 #define SPINS_BEFORE_SLEEP 4096
-#define RETRIES		   3
 #define POSTED_CHUNK	   HOSTQ_ERROR_ROOM
 #define POSTED_MAX	   (1u << 20)
 
@@ -82,12 +81,18 @@ void hostq_cut(struct hostq *q, struct hostq_batch *b, uint32_t at)
 		ring_put_nothing(q, b->first + i);
 }
 
-void hostq_try_again(struct hostq *q, struct hostq_batch *b, uint32_t at,
-		     const char *why)
+/* Another error at @at: one too many in a row? */
+static bool tried_enough(struct hostq_batch *b, uint32_t at)
 {
 	b->tries = at == b->tried ? b->tries + 1 : 1;
 	b->tried = at;
-	if (b->tries > RETRIES)
+	return b->tries > HOSTQ_RETRIES;
+}
+
+void hostq_try_again(struct hostq *q, struct hostq_batch *b, uint32_t at,
+		     const char *why)
+{
+	if (tried_enough(b, at))
 		hostq_kill(q, why);
 }
 
@@ -96,6 +101,8 @@ void hostq_refused(struct hostq *q, struct hostq_batch *b, uint32_t at)
 	hostq_count(&q->stats.illegal);
 	if (at > b->n) {
 		/* not of this batch: one that was posted */
+		if (!tried_enough(b, at))
+			return;
 		logger_log(q->logger, LOGGER_ERROR,
 			   "%s: a posted command was illegal", q->ops->name);
 		ring_put_nothing(q, b->first + at);
@@ -122,7 +129,7 @@ static bool has_error(struct hostq *q, struct hostq_batch *b)
 {
 	if (!q->ops->error(q, b))
 		return false;
-	if (++b->errors > RETRIES * (b->n + 2 * POSTED_CHUNK))
+	if (++b->errors > HOSTQ_RETRIES * (b->n + 2 * POSTED_CHUNK))
 		hostq_kill(q, "errors of the queue without end");
 	return true;
 }
@@ -287,6 +294,13 @@ int hostq_run(struct hostq *q, struct hostq_batch *b)
 	if (b->failed)
 		give_turns(q);
 	return rc;
+}
+
+void hostq_give_up(struct hostq *q, const char *why)
+{
+	lock(q);
+	hostq_kill(q, why);
+	unlock(q);
 }
 
 void hostq_kick(struct hostq *q)

@@ -29,6 +29,10 @@
 #define HOSTQ_NO_SID	 UINT64_MAX
 #define HOSTQ_ERROR_ROOM 64
 
+/* How often what nobody but the driver can have got wrong is tried again, at
+ * one place, before the unit is dead */
+#define HOSTQ_RETRIES 7
+
 struct hostq;
 
 /* One batch on its way. Indices count from its first command. */
@@ -167,6 +171,9 @@ void hostq_post(struct hostq *q, const uint64_t *cmd);
  */
 void hostq_hold(struct hostq *q);
 void hostq_release(struct hostq *q);
+
+/* The unit is dead: see hostq_kill(). */
+void hostq_give_up(struct hostq *q, const char *why);
 
 /* ops->chores() soon. Like hostq_post(). */
 void hostq_kick(struct hostq *q);

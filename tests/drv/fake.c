@@ -105,8 +105,11 @@ static uint32_t execute(struct fake *f, const uint64_t dw[2])
 	}
 	if (f->spy)
 		f->spy(f, dw);
-	if (f->ill_dw0 && dw[0] == f->ill_dw0)
+	if (f->ill_dw0 && dw[0] == f->ill_dw0) {
+		if (f->ill_times && !--f->ill_times)
+			f->ill_dw0 = 0;
 		return 1;
+	}
 	if (op == 0x46 && f->atc_outstanding) {
 		f->atc_outstanding = false;
 		return 3;

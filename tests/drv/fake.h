@@ -52,6 +52,7 @@ struct fake {
 
 	/* failures */
 	uint64_t ill_dw0;	 /* illegal: this very doubleword 0; 0: none */
+	unsigned int ill_times;	 /* so often, then it is legal; 0: always */
 	uint32_t mute_sid;	 /* no ATC there answers; -1: none */
 	unsigned int mute_times; /* so often, then it answers; 0: always */
 	bool atc_outstanding;

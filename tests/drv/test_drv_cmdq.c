@@ -371,6 +371,64 @@ static void test_an_illegal_sync_kills_the_unit(void **state)
 	guest_stop(&g);
 }
 
+/* TLBI_S2_IPA of one page, VMID 1 */
+#define HOST_IPA 0x10000002a
+
+static void unmap_a_page(struct guest *g)
+{
+	assert_int_equal(g->parent->ops->map(g->parent, 0x1000, 0, 4096, 3), 0);
+	fake_clear_log(&g->r.hw);
+	g->parent->ops->unmap(g->parent, 0x1000, 4096);
+}
+
+static size_t executed(const struct guest *g, uint64_t dw0)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < g->r.hw.log_n; i++)
+		n += g->r.hw.log[i][0] == dw0;
+	return n;
+}
+
+static void
+test_the_hosts_own_invalidation_is_issued_until_it_is_done(void **state)
+{
+	uint64_t cmd[1][2] = { { GUEST_ASID(1) } };
+	struct core_inval inv;
+	struct guest g;
+
+	(void)state;
+	guest_start(&g);
+	unmap_a_page(&g);
+	assert_int_equal(executed(&g, HOST_IPA), 1);
+	for (unsigned int times = 1; times <= 7; times++) {
+		g.r.hw.ill_dw0 = HOST_IPA;
+		g.r.hw.ill_times = times;
+		unmap_a_page(&g);
+		assert_int_equal(g.r.hw.ill_dw0, 0);
+		assert_int_equal(executed(&g, HOST_IPA), 1);
+		/* what stands behind it as well */
+		assert_true(g.r.hw.log_n >= 2);
+		assert_int_equal(rig_inval(g.v, cmd, 1, &inv), 0);
+	}
+	guest_stop(&g);
+}
+
+static void
+test_without_the_hosts_own_invalidation_there_is_no_translation(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	guest_start(&g);
+	g.r.hw.ill_dw0 = HOST_IPA;
+	g.r.hw.ill_times = 8;
+	unmap_a_page(&g);
+	assert_int_equal(executed(&g, HOST_IPA), 0);
+	expect_dead(&g);
+	guest_stop(&g);
+}
+
 static void test_a_dead_unit_harms_no_other(void **state)
 {
 	uint64_t cmd[1][2] = { { GUEST_ASID(1) } };
@@ -547,6 +605,10 @@ int main(void)
 			test_a_queue_that_cannot_be_fetched_kills_the_unit),
 		cmocka_unit_test(test_a_queue_that_stands_still_kills_the_unit),
 		cmocka_unit_test(test_an_illegal_sync_kills_the_unit),
+		cmocka_unit_test(
+			test_the_hosts_own_invalidation_is_issued_until_it_is_done),
+		cmocka_unit_test(
+			test_without_the_hosts_own_invalidation_there_is_no_translation),
 		cmocka_unit_test(test_a_dead_unit_harms_no_other),
 		cmocka_unit_test(test_hardware_may_take_its_time),
 		cmocka_unit_test(test_other_global_errors_are_acknowledged),

@@ -83,6 +83,30 @@ static int native(struct guest *g, const uint64_t (*cmds)[2], uint32_t n,
 /* as the host's queue gets them */
 #define HOST_ASID(n) ((uint64_t)(n) << 48 | 0x200000011)
 
+static void test_without_ats_in_the_smmu_an_atc_inv_is_the_vmms(void **state)
+{
+	uint64_t cmds[3][2] = { { ASID(1) }, { ATC_INV(0x51) }, { ASID(2) } };
+	struct core_inval inv;
+	struct guest g;
+
+	(void)state;
+	rig_init(&g.r);
+	g.r.hw.idr[0] &= ~(1u << 10);
+	guest_begin(&g);
+	assert_int_equal(native(&g, cmds, 3, &inv), -EOPNOTSUPP);
+	EXPECT_STOP(inv, 1, VMM, 0x40);
+	assert_int_equal(g.r.hw.log_n, 2); /* and a sync */
+	EXPECT_CMD(&g.r.hw, 0, HOST_ASID(1), 0);
+	guest_stop(&g);
+
+	/* with it, a device without an ATC is nothing to stop for */
+	guest_start(&g);
+	cmds[1][0] = 0x5000000040;
+	assert_int_equal(native(&g, cmds, 3, &inv), 0);
+	EXPECT_STOP(inv, 3, 0, 0);
+	guest_stop(&g);
+}
+
 static void test_syncs_behind_no_atc_inv_cost_nothing(void **state)
 {
 	uint64_t cmds[7][2] = { { SYNC },    { ASID(1) }, { SYNC }, { ASID(2) },
@@ -514,6 +538,8 @@ static void test_an_array_says_which_vsid_did_not_answer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			test_without_ats_in_the_smmu_an_atc_inv_is_the_vmms),
 		cmocka_unit_test(test_syncs_behind_no_atc_inv_cost_nothing),
 		cmocka_unit_test(
 			test_a_sync_behind_an_atc_inv_reaches_the_host),

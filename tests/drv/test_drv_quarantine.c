@@ -640,7 +640,7 @@ static void test_a_dead_unit_takes_nothing_new(void **state)
 		assert_int_equal(rig_inval(g.v, cmd, 1, &inv), -EIO);
 		assert_int_equal(inv.code, 2);
 	}
-	assert_int_equal(stats(&g).aborts, 4); /* and three retries */
+	assert_int_equal(stats(&g).aborts, 8); /* and seven retries */
 	assert_int_equal(g.r.iommu->ops->domain_alloc(&g.r.dev[0], 0, &d),
 			 -EIO);
 	assert_int_equal(g.r.iommu->ops->viommu_alloc(&g.r.dev[0], g.parent, 1,
@@ -657,7 +657,7 @@ static void test_a_dead_unit_takes_nothing_new(void **state)
 static void abort_now_and_then(struct fake *f, const uint64_t dw[2])
 {
 	(void)dw;
-	f->abort_times = 3;
+	f->abort_times = 7;
 }
 
 static void test_retries_begin_anew_where_the_queue_has_moved(void **state)
@@ -672,7 +672,7 @@ static void test_retries_begin_anew_where_the_queue_has_moved(void **state)
 		cmds[i][0] = i << 48 | 0x11;
 		cmds[i][1] = 0;
 	}
-	g.r.hw.spy = abort_now_and_then; /* each fetch succeeds the 4th time */
+	g.r.hw.spy = abort_now_and_then; /* each fetch succeeds the 8th time */
 	assert_int_equal(rig_inval(g.v, cmds, 100, &inv), 0);
 	assert_int_equal(inv.done, 100);
 	g.r.hw.abort_times = 0;

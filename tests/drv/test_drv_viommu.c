@@ -638,6 +638,25 @@ static void test_a_stall_inside_a_doorbell_does_not_deadlock(void **state)
 	guest_stop(&g);
 }
 
+/* What was called illegal when it was not is executed. */
+static void test_a_posted_command_is_tried_again(void **state)
+{
+	uint64_t cmd[1][2] = { { 0x11, 0 } };
+	struct core_inval inv;
+	struct guest g;
+
+	(void)state;
+	guest_start(&g);
+	g.r.hw.ill_dw0 = 0x10100002044;
+	g.r.hw.ill_times = 7;
+	fault(&g, 0x101, 0x10, 0x80000007);
+	assert_int_equal(rig_inval(g.v, cmd, 1, &inv), 0);
+	assert_int_equal(inv.done, 1);
+	EXPECT_CMD(&g.r.hw, 0, 0x10100002044, 7);
+	EXPECT_CMD(&g.r.hw, 1, 0x200000011, 0);
+	guest_stop(&g);
+}
+
 static void test_an_illegal_posted_command_harms_nobody(void **state)
 {
 	uint64_t cmd[1][2] = { { 0x11, 0 } };
@@ -686,6 +705,7 @@ int main(void)
 			test_a_full_event_queue_is_emptied_and_overflow_taken),
 		cmocka_unit_test(
 			test_a_stall_inside_a_doorbell_does_not_deadlock),
+		cmocka_unit_test(test_a_posted_command_is_tried_again),
 		cmocka_unit_test(test_an_illegal_posted_command_harms_nobody),
 	};
 

@@ -167,6 +167,9 @@ static enum verdict rewrite(struct work *w, uint64_t cmd[2])
 	case SMMUV3_OP_CFGI_CD_ALL:
 		return rewrite_stream(w, cmd);
 	case SMMUV3_OP_ATC_INV:
+		/* a guest's own SMMU must say then that it is illegal */
+		if (w->inv->native && !v->unit->feat.ats)
+			return REFUSE;
 		/* 4.5.1: both are IGNORED without SSV */
 		if (!(cmd[0] & SMMUV3_CMD_0_SSV))
 			cmd[0] &= ~(SMMUV3_CMD_0_SSID | SMMUV3_ATC_0_G);
