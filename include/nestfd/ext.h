@@ -186,7 +186,10 @@ struct nestfd_hwpt_invalidate {
  * ATC_INV that was not answered, everything between them executed;
  * out_error_info is the index of that ATC_INV (with wrap flag). If there is no
  * CMD_SYNC behind it, *q_cons_uptr is q_prod: the next CMD_SYNC is the VMM's to
- * fail.
+ * fail. If another entry stops the queue before that CMD_SYNC, the code is
+ * ATC_INV_SYNC all the same and *q_cons_uptr is that entry's index: the VMM
+ * fails the next CMD_SYNC, and what is wrong with the entry it learns by
+ *calling again from there.
  *
  * Errors: EINVAL (an index, bits, length or alignment out of range; unknown
  * @data_type), ENOENT (@hwpt_id), EFAULT (*q_cons_uptr cannot be read or

@@ -108,6 +108,8 @@ static enum verdict judge(struct fake *fake, const uint64_t cmd[2])
 	case 0x40:
 		if (cmd[0] >> 32 != 0x10)
 			return VMM;
+		if ((cmd[0] & 0xff) == 0x40 && !(fake->idr[0] & 1u << 10))
+			return VMM;
 		break;
 	case 0x10: /* TLBI_NH_ALL, ASID, VA, VAA, NSNH_ALL */
 	case 0x11:

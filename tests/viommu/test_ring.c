@@ -465,6 +465,7 @@ struct choice {
 	uint32_t idr[6]; /* what the VMM wants */
 	int rc;
 	bool ring;
+	bool host_no_ats;
 };
 
 static void check_choice(const struct choice *choice)
@@ -475,6 +476,8 @@ static void check_choice(const struct choice *choice)
 	int rc;
 
 	fake_config(fake, &config);
+	if (choice->host_no_ats)
+		fake->idr[0] &= ~(1u << 10);
 	fake->ext = choice->ext;
 	config.queue = choice->queue;
 	memcpy(config.idr, choice->idr, sizeof(config.idr));
@@ -513,6 +516,35 @@ static void check_choice(const struct choice *choice)
 		0x084c341b, 0x02730010, 0, 0x404, 0, 0x75 \
 	}
 
+/* 4.5.1: CERROR_ILL, whoever reads the queue */
+static void an_atc_inv_is_illegal_without_ats_on_either_side(void **state)
+{
+	(void)state;
+	for (int queue = NESTFD_QUEUE_AUTO; queue <= NESTFD_QUEUE_RING;
+	     queue++) {
+		struct fake *fake = test_malloc(sizeof(*fake));
+		struct nestfd_viommu_config config;
+
+		fake_config(fake, &config);
+		fake->idr[0] &= ~(1u << 10);
+		fake->ext = 3;
+		config.queue = (enum nestfd_queue)queue;
+		fake_start(fake, &config);
+		guest_boot(fake, fake->viommu);
+		guest_put(fake, TLBI(1));
+		guest_put(fake, TLBI(2));
+		guest_put(fake, 0x0000001000000040ULL, 52);
+		guest_put(fake, TLBI(3));
+		guest_doorbell(fake, fake->viommu);
+		assert_int_equal(fake->nrings, queue != NESTFD_QUEUE_ARRAY);
+		assert_int_equal(fake->nissued, 2);
+		assert_int_equal(fake_reg(fake, CONS), 1 << 24 | 2);
+		assert_int_equal(fake_reg(fake, GERROR), 1);
+		nestfd_viommu_destroy(fake->viommu);
+		test_free(fake);
+	}
+}
+
 static void a_ring_needs_a_backend_memory_and_the_hosts_judgement(void **state)
 {
 	static const struct choice choices[] = {
@@ -528,6 +560,8 @@ static void a_ring_needs_a_backend_memory_and_the_hosts_judgement(void **state)
 		{ NESTFD_QUEUE_RING, 3, false, AS_HOST, -EOPNOTSUPP, false },
 		{ NESTFD_QUEUE_AUTO, 3, true, NO_ATS, 0, false },
 		{ NESTFD_QUEUE_RING, 3, true, NO_ATS, -EOPNOTSUPP, false },
+		{ NESTFD_QUEUE_AUTO, 3, true, NO_ATS, 0, true, true },
+		{ NESTFD_QUEUE_RING, 3, true, AS_HOST, 0, true, true },
 		{ NESTFD_QUEUE_AUTO, 3, true, NO_RIL, 0, false },
 		{ NESTFD_QUEUE_RING, 3, true, NO_RIL, -EOPNOTSUPP, false },
 		{ NESTFD_QUEUE_AUTO, 3, true, NO_SSID, 0, false },
@@ -570,6 +604,8 @@ int main(void)
 		CASE(an_index_that_cannot_be_is_no_progress),
 		CASE(a_queue_in_pieces_goes_as_an_array),
 		CASE(memory_is_asked_for_each_time),
+		cmocka_unit_test(
+			an_atc_inv_is_illegal_without_ats_on_either_side),
 		cmocka_unit_test(
 			a_ring_needs_a_backend_memory_and_the_hosts_judgement),
 	};

@@ -113,16 +113,15 @@ void vsmmu_id(const struct smmuv3_id *host, const uint32_t wanted[6], bool pri,
 
 /*
  * A command that the guest's registers make illegal must not be legal to the
- * host, and the other way round: ranges hang on RIL, the SSV of an ATC_INV on
- * SSIDSIZE (it counts as 0 without SubstreamIDs). Without ATS an ATC_INV is
- * illegal, but a host carries it out, or skips it. Everything else that the
- * registers differ in is either a command for the VMM, or names what does not
- * exist.
+ * host, and the other way round: ranges hang on RIL, an ATC_INV on ATS, and its
+ * SSV on SSIDSIZE (it counts as 0 without SubstreamIDs). Everything else that
+ * the registers differ in is either a command for the VMM, or names what does
+ * not exist.
  */
 bool vsmmu_id_fits_ring(const struct smmuv3_id *host,
 			const struct smmuv3_id *guest)
 {
-	return (host->idr[0] & guest->idr[0] & SMMUV3_IDR0_ATS) &&
+	return !((host->idr[0] ^ guest->idr[0]) & SMMUV3_IDR0_ATS) &&
 	       !((host->idr[3] ^ guest->idr[3]) & SMMUV3_IDR3_RIL) &&
 	       !(host->idr[1] & SMMUV3_IDR1_SSIDSIZE) ==
 		       !(guest->idr[1] & SMMUV3_IDR1_SSIDSIZE);
