@@ -113,17 +113,15 @@ static void sections_nest(void **state)
 static void alone_nothing_is_waited_for(void **state)
 {
 	struct grace *g;
-	uint64_t start;
 
 	(void)state;
 	assert_int_equal(grace_create(&g), 0);
 	reader_enter();
 	reader_exit();
 	assert_false(reader_others());
-	start = now();
+	/* who had to wait would have no time left to do so */
 	for (int i = 0; i < 1000; i++)
 		assert_int_equal(grace_wait(g, 0), 0);
-	assert_true(now() - start < 500 * MS);
 	grace_destroy(g);
 }
 
@@ -214,7 +212,6 @@ static void a_stuck_reader_costs_no_more_than_the_timeout(void **state)
 		start = now();
 		assert_int_equal(grace_wait(g, 20 * MS), -ETIMEDOUT);
 		assert_true(now() - start >= 20 * MS);
-		assert_true(now() - start < 2000 * MS);
 	}
 	assert_int_equal(grace_wait(g, 0), -ETIMEDOUT);
 	assert_int_equal(thing.freed, 0);

@@ -14,15 +14,14 @@ struct quiet {
 	unsigned int stop; /* atomic */
 	unsigned int rounds;
 	unsigned int wrong;
-	/* how long its invalidations took */
-	uint64_t slow_ns; /* in: from here on it is slow; 0: never */
-	unsigned int slow;
-	uint64_t max_ns;
+	unsigned int waited;   /* its invalidations while a device timed out */
+	unsigned int timeouts; /* of its unit, from start to end */
+	struct nestfd_driver_stats before;
 	pthread_t thread;
 };
 
 /* Its pages have all moved when @bed is new: it goes on from there. */
-void quiet_start(struct quiet *q, struct bed *bed, uint64_t slow_ns);
+void quiet_start(struct quiet *q, struct bed *bed);
 /* At least a hundred rounds; nothing may have been wrong */
 void quiet_end(struct quiet *q);
 

@@ -178,7 +178,7 @@ static void two_contexts(enum way way)
 	/* a new guest now and then: one is soon over its budget for good */
 	for (unsigned int guests = 0; guests < 20; guests++) {
 		bed_make(&bed, way);
-		quiet_start(&q, &bed, 0);
+		quiet_start(&q, &bed);
 		for (unsigned int round = 0; round < 8; round++)
 			fail_in_every_way(&bed, guests * 8 + round);
 		quiet_end(&q);
@@ -215,7 +215,7 @@ static void an_illegal_command_is_its_guests_alone(void **state)
 	(void)state;
 	bed_make(&bed, WAY_ARRAY);
 	assert_int_equal(nestfd_inject(bed.machine, &ill), 0);
-	quiet_start(&q, &bed, 0);
+	quiet_start(&q, &bed);
 	for (int i = 0; i < 2000; i++) {
 		bed_array(&bed, GUEST_CTX, cmds, 3, &answer);
 		assert_int_equal(answer.rc, -EIO);

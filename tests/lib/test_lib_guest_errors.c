@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "guest.h"
 
@@ -389,22 +388,12 @@ static void prod_beyond_the_queue_consumes_nothing(void **state)
 	stop(&e);
 }
 
-static double seconds(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
 static void a_neighbour_does_not_notice_a_guest_full_of_errors(void **state)
 {
 	struct errors e;
-	double begun;
 
 	(void)state;
 	start(&e, 0);
-	begun = seconds();
 	for (unsigned int round = 0; round < 2000; round++) {
 		uint64_t iova = AFTER + round % 8 * PAGE;
 
@@ -423,7 +412,6 @@ static void a_neighbour_does_not_notice_a_guest_full_of_errors(void **state)
 		assert_int_equal(word_at(&e.neighbour, iova), 0x11);
 		assert_int_equal(host_errors(&e.host), 0);
 	}
-	assert_true(seconds() - begun < 30);
 	stop(&e);
 }
 

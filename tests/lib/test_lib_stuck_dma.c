@@ -23,7 +23,6 @@
 
 #define X     0x7654000ULL
 #define EXTRA 0x200000000ULL
-#define LONG  10.0 /* seconds: more than any bound, less than for ever */
 
 static double seconds(void)
 {
@@ -153,7 +152,6 @@ static void a_guests_sync_ends_and_the_device_is_failed(void **state)
 		begun = seconds();
 		guest_invalidate(&s.guest, X);
 		assert_true(seconds() - begun > 0.5); /* it was given time */
-		assert_true(seconds() - begun < LONG);
 		assert_int_equal(nestfd_viommu_read(s.guest.viommu, 0x9c, 4) &
 					 0xfffff,
 				 s.guest.prod);
@@ -169,20 +167,13 @@ static void a_guests_sync_ends_and_the_device_is_failed(void **state)
 static void the_host_gets_its_memory_back(void **state)
 {
 	struct stuck s;
-	double begun;
 	uint64_t word;
 
 	(void)state;
 	start(&s, NESTFD_CACHE_HOSTILE, false);
-	begun = seconds();
 	assert_int_equal(kit_unmap(s.host.ctx, s.host.ioas, EXTRA, PAGE), 0);
-	assert_true(seconds() - begun < LONG);
 	assert_int_equal(kit_read(s.guest.dev, X, &word), -ENODEV);
-	begun = seconds();
-	expect_others_unharmed(&s);
-	print_message("two more invalidations while it is stuck: %.1f s\n",
-		      seconds() - begun);
-	assert_true(seconds() - begun < LONG);
+	expect_others_unharmed(&s); /* while it is still stuck */
 	release(&s);
 	expect_others_unharmed(&s);
 	stop(&s);
@@ -222,13 +213,10 @@ static void a_device_with_ats_does_not_answer_then(void **state)
 static void a_stuck_device_can_be_removed(void **state)
 {
 	struct stuck s;
-	double begun;
 
 	(void)state;
 	start(&s, NESTFD_CACHE_FAST, false);
-	begun = seconds();
 	guest_stop(&s.guest);
-	assert_true(seconds() - begun < 3 * LONG);
 	release(&s);
 	expect_others_unharmed(&s);
 	guest_stop(&s.other);

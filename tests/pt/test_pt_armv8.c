@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -583,23 +582,15 @@ test_each_allocation_may_fail_and_leaves_nothing_behind(void **state)
 
 static void test_a_gigabyte_aligned_costs_one_descriptor(void **state)
 {
-	struct timespec a;
-	struct timespec b;
 	struct fixture f;
 
 	(void)state;
 	start(&f, 2, 12, 48);
 	assert_int_equal(pt_map(f.pt, 0, 0, GIB, 3), 0);
 	assert_int_equal(pt_tables(f.pt), 2);
-	clock_gettime(CLOCK_MONOTONIC, &a);
 	for (uint64_t i = 1; i <= 64; i++)
 		assert_int_equal(pt_map(f.pt, i * GIB, i * GIB, GIB, 3), 0);
-	clock_gettime(CLOCK_MONOTONIC, &b);
 	assert_int_equal(pt_tables(f.pt), 2);
-	/* a bound so wide that only a loop over pages exceeds it */
-	assert_true((b.tv_sec - a.tv_sec) * 1000000000LL + b.tv_nsec -
-			    a.tv_nsec <
-		    64 * 100000LL);
 	stop(&f);
 }
 
