@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -19,6 +20,15 @@
 
 #define LOOK_MS 100
 #define FDS_MAX 65536u
+
+static bool can_allocate(void)
+{
+	const size_t some = 1 << 20;
+	void *p = mmap(NULL, some, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p != MAP_FAILED && !munmap(p, some);
+}
 
 /*
  * What the program has open, we have open, too: more than is usual. What it
@@ -38,6 +48,8 @@ static int set_limits(struct run *run)
 		less.rlim_cur = half;
 		if (setrlimit(RLIMIT_DATA, &less))
 			return -errno;
+		if (!can_allocate()) /* sanitizers have more already */
+			setrlimit(RLIMIT_DATA, &run->data);
 	}
 	more = run->fds;
 	more.rlim_cur = more.rlim_max < FDS_MAX ? more.rlim_max : FDS_MAX;
