@@ -472,6 +472,36 @@ static void a_reset_forgets_what_was_to_be_told(void **state)
 	vf_end(fake);
 }
 
+/* Another error came first, so the guest has not seen ITE yet. */
+static void a_reset_forgets_what_is_due(void **state)
+{
+	(void)state;
+	for (int reset = 0; reset < 2; reset++) {
+		struct vfake *fake = start_silent(true, false, 1);
+
+		vg_put(fake, P_IOTLB, 0x2000);
+		vg_put(fake, 0, 0);
+		vg_doorbell(fake);
+		assert_int_equal(vg_reg(fake, R_FSTS), FSTS_IQE);
+		if (reset) {
+			nestfd_viommu_reset(fake->viommu);
+			fake->tail = 0;
+			vg_boot(fake, false);
+			vg_do(fake, 0x4, 0);
+		} else {
+			vg_store(fake, VG_QUEUE + 32, 0x4);
+			vg_put_wait(fake);
+			vg_doorbell(fake);
+			vg_set(fake, R_FSTS, FSTS_IQE);
+			assert_int_equal(vg_reg(fake, R_FSTS), FSTS_ITE);
+			assert_int_equal(vg_status(fake), 0);
+			vg_set(fake, R_FSTS, FSTS_ITE);
+			assert_int_equal(vg_status(fake), 1);
+		}
+		vf_end(fake);
+	}
+}
+
 static void ats_turned_off_ends_the_matter(void **state)
 {
 	struct vfake *fake = start_silent(true, true, 1);
@@ -596,6 +626,7 @@ int main(void)
 		cmocka_unit_test(without_a_wait_ite_is_shown_at_once),
 		cmocka_unit_test(two_devices_are_told_of_one_by_one),
 		cmocka_unit_test(a_reset_forgets_what_was_to_be_told),
+		cmocka_unit_test(a_reset_forgets_what_is_due),
 		cmocka_unit_test(ats_turned_off_ends_the_matter),
 		cmocka_unit_test(an_invalid_answer_stops_nothing),
 		cmocka_unit_test(an_inexact_backend_blames_the_first),

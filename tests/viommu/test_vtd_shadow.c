@@ -349,6 +349,59 @@ static void a_table_without_end_is_given_up(void **state)
 	vf_end(fake);
 }
 
+/* 2^27 tables without a leaf: bounded work, and none of it for ever */
+static void tables_without_leaves_are_given_up(void **state)
+{
+	struct vfake *fake = start();
+	uint64_t reads;
+
+	(void)state;
+	for (uint32_t i = 0; i < 512; i++) {
+		vg_store(fake, TABLE + i * 8, (TABLE + 0x1000) | RW);
+		vg_store(fake, TABLE + 0x1000 + i * 8, (TABLE + 0x2000) | RW);
+		vg_store(fake, TABLE + 0x2000 + i * 8, (TABLE + 0x3000) | RW);
+		page(fake, i, 0);
+	}
+	reads = fake->reads;
+	for (int i = 0; i < 10; i++)
+		vg_put(fake, 0x12, 0);
+	vg_do(fake, 0x50022, 0);
+	assert_true(fake->reads - reads < 70000);
+	assert_int_equal(fake->nmap, 0);
+	memset(fake->mem + TABLE, 0, 0x3000);
+	link_tables(fake);
+	page(fake, 1, 0x111000 | RW);
+	vg_do(fake, 0x12, 0);
+	assert_int_equal(fake->nmap, 1);
+	vf_end(fake);
+}
+
+static void registers_invalidate_shadows(void **state)
+{
+	struct vfake *fake = start();
+
+	(void)state;
+	vg_set(fake, R_GCMD, 0x80000000); /* QIE off */
+	page(fake, 1, 0);
+	page(fake, 2, 0x222000 | RW);
+	/* by page, DID 5: pages 0 to 3 */
+	vg_set64(fake, R_IVA, 2);
+	vg_set64(fake, R_IOTLB, 0xb000000500000000);
+	assert_int_equal(vg_reg64(fake, R_IOTLB) >> 57, 0x1b);
+	assert_int_equal(fake->nmap, 1);
+	assert_map(fake, 0x2000, 0x1000, 0x222000, 7);
+	/* what could not be taken away was not done */
+	page(fake, 2, 0);
+	fake->fail_unmap = -EBUSY;
+	vg_set64(fake, R_IOTLB, 0x9000000000000000);
+	assert_int_equal(vg_reg64(fake, R_IOTLB) >> 57, 8);
+	fake->fail_unmap = 0;
+	vg_set64(fake, R_IOTLB, 0x9000000000000000);
+	assert_int_equal(vg_reg64(fake, R_IOTLB) >> 57, 9);
+	assert_int_equal(fake->nmap, 0);
+	vf_end(fake);
+}
+
 static void without_an_ioas_to_copy_from_there_is_no_second_stage(void **state)
 {
 	struct vfake *fake = calloc(1, sizeof(*fake));
@@ -398,6 +451,8 @@ int main(void)
 		cmocka_unit_test(many_ranges_in_one_doorbell),
 		cmocka_unit_test(what_cannot_be_taken_away_completes_no_wait),
 		cmocka_unit_test(a_table_without_end_is_given_up),
+		cmocka_unit_test(tables_without_leaves_are_given_up),
+		cmocka_unit_test(registers_invalidate_shadows),
 		cmocka_unit_test(
 			without_an_ioas_to_copy_from_there_is_no_second_stage),
 	};

@@ -236,6 +236,7 @@ static int mem_read(void *ctx, uint64_t gpa, void *buf, size_t len)
 {
 	struct vfake *fake = ctx;
 
+	fake->reads++;
 	if (gpa >= VG_MEM || len > VG_MEM - gpa)
 		return -EFAULT;
 	memcpy(buf, fake->mem + gpa, len);

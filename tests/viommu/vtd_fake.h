@@ -120,6 +120,7 @@ struct vfake {
 	bool ext;
 	uint64_t ext_on;
 	int fail_nth_ioctl;
+	uint64_t reads; /* of guest memory */
 
 	struct nestfd_viommu *viommu;
 	uint32_t tail; /* IQT, in descriptors */
