@@ -4,6 +4,27 @@
 
 #define WHY_SIZE 1024u
 
+/* A write through an entry that was dirty, to a page that is clean again */
+static bool misses_dirty(const struct visit *v, const struct context *ctx,
+			 const struct outcome *now)
+{
+	uint8_t need = ctx->bits[v->access->flags & 7];
+
+	return v->access->flags & MODEL_WRITE && now->ready &&
+	       !(now->ready & need);
+}
+
+bool check_differs(const struct visit *v, const struct context *ctx,
+		   const struct outcome *o, const struct outcome *now,
+		   bool same_fault)
+{
+	if (o->ok != now->ok)
+		return true;
+	if (!o->ok)
+		return !same_fault;
+	return o->pa != now->pa || (o->hit && misses_dirty(v, ctx, now));
+}
+
 void check_tell(struct visit *v, const struct stale_found *found)
 {
 	struct engine *e = v->engine;

@@ -61,6 +61,20 @@ bool context_publish(struct engine_port *port, uint64_t seq,
 	return kept;
 }
 
+bool context_part_publish(struct engine_port *port, uint64_t seq, void *place,
+			  void *entry)
+{
+	void **slot = place;
+	bool kept;
+
+	spin_take(&port->lock);
+	kept = port->config_seq == seq && !*slot;
+	if (kept)
+		reader_publish(slot, entry);
+	spin_drop(&port->lock);
+	return kept;
+}
+
 bool context_replace(struct engine_port *port, uint64_t seq,
 		     struct context *old, struct context *ctx)
 {

@@ -44,8 +44,9 @@ void engine_fini(struct engine *e)
 }
 
 /* Only the consumer reads: its commands. */
-int engine_front_read(struct engine *e, uint64_t addr, void *buf, size_t len)
+int engine_front_read(void *ctx, uint64_t addr, void *buf, size_t len)
 {
+	struct engine *e = ctx;
 	int rc;
 
 	reader_enter();
@@ -54,9 +55,9 @@ int engine_front_read(struct engine *e, uint64_t addr, void *buf, size_t len)
 	return rc;
 }
 
-int engine_front_write(struct engine *e, uint64_t addr, const void *buf,
-		       size_t len)
+int engine_front_write(void *ctx, uint64_t addr, const void *buf, size_t len)
 {
+	const struct engine *e = ctx;
 	int rc;
 
 	reader_enter();

@@ -259,11 +259,16 @@ int engine_init(struct engine *e, const struct engine_ops *ops,
 		const struct model_host *host, enum iotlb_policy policy,
 		uint32_t capacity, size_t command_size);
 void engine_fini(struct engine *e);
-/* What a front reads its queue through, and writes to */
-int engine_front_read(struct engine *e, uint64_t addr, void *buf, size_t len);
-int engine_front_write(struct engine *e, uint64_t addr, const void *buf,
-		       size_t len);
-/* For struct model_ops */
+/* What a front reads its queue through, and writes to; @ctx is the model. */
+int engine_front_read(void *ctx, uint64_t addr, void *buf, size_t len);
+int engine_front_write(void *ctx, uint64_t addr, const void *buf, size_t len);
+/* Those of struct model_ops that are the engine's alone */
+#define ENGINE_MODEL_OPS                                              \
+	.port_remove = port_remove, .translate = engine_translate,    \
+	.dma = engine_dma, .ats_request = ats_request,                \
+	.for_each_entry = engine_for_each, .stats = engine_stats,     \
+	.inject = engine_inject, .inject_clear = engine_inject_clear, \
+	.port_reset = port_reset
 void engine_for_each(struct model *model,
 		     void (*fn)(void *ctx, const struct iotlb_entry *entry),
 		     void *ctx);
@@ -342,6 +347,10 @@ struct stale_found {
 	const void *part;
 };
 void check_tell(struct visit *v, const struct stale_found *found);
+/* Is what came of a visit other than it would be @now? @ctx: if it hit */
+bool check_differs(const struct visit *v, const struct context *ctx,
+		   const struct outcome *o, const struct outcome *now,
+		   bool same_fault);
 
 /* ats.c: what a translation request is answered */
 #define ATC_READ  0x1u
@@ -393,6 +402,12 @@ bool context_publish(struct engine_port *port, uint64_t seq,
 /* The same in the place of @old, which must still be there */
 bool context_replace(struct engine_port *port, uint64_t seq,
 		     struct context *old, struct context *ctx);
+/*
+ * The same for what contexts are made of: *@place gets @entry if it is empty
+ * and no invalidation has come; true then.
+ */
+bool context_part_publish(struct engine_port *port, uint64_t seq, void *place,
+			  void *entry);
 /* With the port's lock held: takes it out and puts it on @gone. */
 void context_drop(struct engine_port *port, struct context *ctx,
 		  struct context **gone);

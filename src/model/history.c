@@ -84,6 +84,43 @@ enum nearness history_scope(const struct iotlb_inval *i,
 	return NEAR_COVERS;
 }
 
+enum nearness
+history_nearest(const struct iotlb_inval *inval, unsigned int n,
+		enum nearness (*judge)(void *ctx, const struct iotlb_inval *i,
+				       struct near *near),
+		void *ctx, struct near *near)
+{
+	enum nearness best = NEAR_NOT;
+
+	for (unsigned int i = 0; i < n && best != NEAR_COVERS; i++) {
+		struct near this = *near;
+		enum nearness how = judge(ctx, &inval[i], &this);
+
+		if (how < best)
+			continue;
+		best = how;
+		*near = this;
+	}
+	return best;
+}
+
+enum nearness history_atc(const struct history_atc *a, uint32_t sid,
+			  const struct iotlb_entry *e, struct near *near)
+{
+	if (a->sid != sid)
+		return because(near, NEAR_KIND, "another %s", a->stream);
+	if (e->iova > a->last || e->iova + low_mask(e->size_lg2) < a->first)
+		return because(near, NEAR_ADDRESS, "address outside");
+	if (a->with != !!e->vmid)
+		return because(near, NEAR_TAG, "%s",
+			       a->with ? "it names a PASID, cached without"
+				       : "it names no PASID, cached with one");
+	if (a->with && !a->global && a->pasid != e->asid)
+		return because(near, NEAR_TAG, "PASID %u, cached with %u",
+			       a->pasid, e->asid);
+	return NEAR_COVERS;
+}
+
 /* The nearest stay, of equals the latest; @near is new. */
 static void keep(struct near best[TOLD_MAX], const struct near *near)
 {

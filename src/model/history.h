@@ -7,6 +7,7 @@
 #ifndef MODEL_HISTORY_H
 #define MODEL_HISTORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -62,6 +63,28 @@ void history_why(struct history *h, uint64_t serial,
 /* Appends, like snprintf(); returns the new end, or beyond @size */
 int __attribute__((format(printf, 4, 5)))
 words(char *text, size_t size, int at, const char *format, ...);
+
+/* The nearest of @n scopes, each judged by @judge against what is stale */
+enum nearness
+history_nearest(const struct iotlb_inval *inval, unsigned int n,
+		enum nearness (*judge)(void *ctx, const struct iotlb_inval *i,
+				       struct near *near),
+		void *ctx, struct near *near);
+
+/* What an invalidation of a device's own cache names */
+struct history_atc {
+	uint32_t sid;
+	uint64_t first;
+	uint64_t last;
+	uint32_t pasid;
+	bool with;	    /* a PASID */
+	bool global;	    /* any */
+	const char *stream; /* what @sid is called */
+};
+
+/* What @a lacks to remove @e of the device @sid */
+enum nearness history_atc(const struct history_atc *a, uint32_t sid,
+			  const struct iotlb_entry *e, struct near *near);
 
 /* What the tags of cache entries are called */
 struct history_words {

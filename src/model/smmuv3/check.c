@@ -22,25 +22,11 @@ static void look_cold(const struct visit *v, const struct smmuv3_context *ctx,
 		engine_path(&cold, ctx, true, r);
 }
 
-/* A write through an entry that was dirty, to a page that is clean again */
-static bool misses_dirty(const struct visit *v,
-			 const struct smmuv3_context *ctx,
-			 const struct result *now)
-{
-	uint8_t need = ctx->base.bits[v->access->flags & 7];
-
-	return v->access->flags & MODEL_WRITE && now->o.ready &&
-	       !(now->o.ready & need);
-}
-
 static bool differs(const struct visit *v, const struct smmuv3_context *ctx,
 		    const struct result *r, const struct result *now)
 {
-	if (r->o.ok != now->o.ok)
-		return true;
-	if (!r->o.ok)
-		return r->fault.event != now->fault.event;
-	return r->o.pa != now->o.pa || (r->o.hit && misses_dirty(v, ctx, now));
+	return check_differs(v, &ctx->base, &r->o, &now->o,
+			     r->fault.event == now->fault.event);
 }
 
 static void tell(struct visit *v, const struct stale_part *part, bool has_pa,

@@ -122,13 +122,8 @@ static void stream_keep(struct visit *v, uint64_t seq, uint64_t serial,
 		return;
 	entry->serial = serial;
 	entry->stream = *stream;
-	spin_take(&port->base.lock);
-	if (port->base.config_seq == seq && !port->stream) {
-		reader_publish(&port->stream, entry);
-		entry = NULL;
-	}
-	spin_drop(&port->base.lock);
-	free(entry);
+	if (!context_part_publish(&port->base, seq, &port->stream, entry))
+		free(entry);
 }
 
 bool context_stream(struct visit *v, bool cold, struct smmuv3_stream *stream,

@@ -9,20 +9,6 @@
 #include "hwdef/smmuv3_regs.h"
 #include "model/smmuv3/engine.h"
 
-static int front_read(void *ctx, uint64_t addr, void *buf, size_t len)
-{
-	struct smmuv3_model *m = ctx;
-
-	return engine_front_read(&m->engine, addr, buf, len);
-}
-
-static int front_write(void *ctx, uint64_t addr, const void *buf, size_t len)
-{
-	struct smmuv3_model *m = ctx;
-
-	return engine_front_write(&m->engine, addr, buf, len);
-}
-
 /* Two writers may get here in either order: each takes the last picture. */
 static bool mode_update(struct smmuv3_model *m)
 {
@@ -77,8 +63,8 @@ static void front_irq(void *ctx, enum smmuv3_irq irq)
 }
 
 static const struct smmuv3_front_ops front_ops = {
-	.read = front_read,
-	.write = front_write,
+	.read = engine_front_read,
+	.write = engine_front_write,
 	.consume = exec_consume,
 	.changed = front_changed,
 	.irq = front_irq,
@@ -111,22 +97,14 @@ static void model_destroy(struct model *model)
 }
 
 static const struct model_ops ops = {
+	ENGINE_MODEL_OPS,
 	.destroy = model_destroy,
 	.read = model_read,
 	.write = model_write,
 	.port_add = port_add,
-	.port_remove = port_remove,
-	.translate = engine_translate,
-	.dma = engine_dma,
 	.stall_poll = stall_poll,
-	.ats_request = ats_request,
 	.page_request = pri_request,
-	.for_each_entry = engine_for_each,
-	.stats = engine_stats,
 	.explain = engine_explain,
-	.inject = engine_inject,
-	.inject_clear = engine_inject_clear,
-	.port_reset = port_reset,
 };
 
 static const struct engine_ops engine_ops = {

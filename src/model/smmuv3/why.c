@@ -56,10 +56,12 @@ static enum nearness judge_kind(const struct iotlb_inval *i,
 }
 
 /* What @i lacks to remove @e; the address first, then tags, then the rest. */
-static enum nearness judge_scope(const struct iotlb_inval *i,
-				 const struct smmuv3_cmd *cmd,
-				 const struct iotlb_entry *e, struct near *near)
+static enum nearness judge_scope(void *ctx, const struct iotlb_inval *i,
+				 struct near *near)
 {
+	const struct stale_part *part = ctx;
+	const struct smmuv3_cmd *cmd = command(near);
+	const struct iotlb_entry *e = part->entry;
 	enum nearness how;
 
 	if (!(i->regimes & 1u << e->regime) &&
@@ -89,19 +91,8 @@ static enum nearness judge_tlbi(const struct stale_part *part,
 {
 	struct iotlb_inval inval[2];
 	unsigned int n = exec_scope(command(near), inval);
-	enum nearness best = NEAR_NOT;
 
-	for (unsigned int i = 0; i < n && best != NEAR_COVERS; i++) {
-		struct near this = *near;
-		enum nearness how = judge_scope(&inval[i], command(near),
-						part->entry, &this);
-
-		if (how < best)
-			continue;
-		best = how;
-		*near = this;
-	}
-	return best;
+	return history_nearest(inval, n, judge_scope, (void *)part, near);
 }
 
 static enum nearness judge_l1cd(const struct stale_part *part,
@@ -146,22 +137,20 @@ static enum nearness judge_cfgi(const struct stale_part *part,
 static enum nearness judge_atc(const struct stale_part *part, struct near *near)
 {
 	const struct smmuv3_cmd *cmd = command(near);
-	const struct iotlb_entry *e = part->entry;
+	const struct history_atc atc = {
+		.sid = cmd->sid,
+		.first = cmd->first,
+		.last = cmd->last,
+		.pasid = cmd->ssid,
+		.with = cmd->ssv,
+		.global = cmd->global,
+		.stream = "StreamID",
+	};
 
 	if (cmd->op != SMMUV3_OP_ATC_INV)
 		return NEAR_NOT;
-	if (cmd->sid != part->port->base.config.stream_id)
-		return because(near, NEAR_KIND, "another StreamID");
-	if (e->iova > cmd->last || e->iova + low_mask(e->size_lg2) < cmd->first)
-		return because(near, NEAR_ADDRESS, "address outside");
-	if (cmd->ssv != !!e->vmid)
-		return because(near, NEAR_TAG, "%s",
-			       cmd->ssv ? "it names a PASID, cached without"
-					: "it names no PASID, cached with one");
-	if (cmd->ssv && !cmd->global && cmd->ssid != part->ssid)
-		return because(near, NEAR_TAG, "PASID %u, cached with %u",
-			       cmd->ssid, part->ssid);
-	return NEAR_COVERS;
+	return history_atc(&atc, part->port->base.config.stream_id, part->entry,
+			   near);
 }
 
 static enum nearness judge(void *ctx, struct near *near)

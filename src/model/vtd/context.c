@@ -65,13 +65,8 @@ static void source_keep(struct visit *v, uint64_t seq, uint64_t serial,
 	entry->serial = serial;
 	entry->source = *source;
 	entry->fault = *fault;
-	spin_take(&port->base.lock);
-	if (port->base.config_seq == seq && !port->source) {
-		reader_publish(&port->source, entry);
-		entry = NULL;
-	}
-	spin_drop(&port->base.lock);
-	free(entry);
+	if (!context_part_publish(&port->base, seq, &port->source, entry))
+		free(entry);
 }
 
 bool vtd_context_source(struct visit *v, bool cold, struct vtd_source *source,

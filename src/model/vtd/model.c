@@ -9,20 +9,6 @@
 #include "base/le.h"
 #include "model/vtd/engine.h"
 
-static int front_read(void *ctx, uint64_t addr, void *buf, size_t len)
-{
-	struct vtd_model *m = ctx;
-
-	return engine_front_read(&m->engine, addr, buf, len);
-}
-
-static int front_write(void *ctx, uint64_t addr, const void *buf, size_t len)
-{
-	struct vtd_model *m = ctx;
-
-	return engine_front_write(&m->engine, addr, buf, len);
-}
-
 /* Two writers may get here in either order: each takes the last picture. */
 static void mode_update(struct vtd_model *m)
 {
@@ -74,8 +60,8 @@ static void front_irq(void *ctx, enum vtd_irq irq, uint64_t addr, uint32_t data)
 }
 
 static const struct vtd_front_ops front_ops = {
-	.read = front_read,
-	.write = front_write,
+	.read = engine_front_read,
+	.write = engine_front_write,
 	.consume = vtd_exec_consume,
 	.invalidate = vtd_exec_register,
 	.changed = front_changed,
@@ -123,22 +109,10 @@ static int stall_poll(struct model_port *port, uint16_t tag)
 }
 
 static const struct model_ops ops = {
-	.destroy = model_destroy,
-	.read = model_read,
-	.write = model_write,
-	.port_add = add,
-	.port_remove = port_remove,
-	.translate = engine_translate,
-	.dma = engine_dma,
-	.stall_poll = stall_poll,
-	.ats_request = ats_request,
-	.for_each_entry = engine_for_each,
-	.stats = engine_stats,
-	.explain = vtd_explain,
-	.inject = engine_inject,
-	.inject_clear = engine_inject_clear,
-	.port_reset = port_reset,
-	.page_request = vtd_prq_request,
+	ENGINE_MODEL_OPS,	.destroy = model_destroy,
+	.read = model_read,	.write = model_write,
+	.port_add = add,	.stall_poll = stall_poll,
+	.explain = vtd_explain, .page_request = vtd_prq_request,
 };
 
 /* The queue goes on (6.5.2.11). */

@@ -36,17 +36,18 @@ static bool is_table(uint8_t regime)
 }
 
 /* What @i lacks to remove @e; the address first, then tags, then the kind. */
-static enum nearness judge_scope(const struct iotlb_inval *i,
-				 const struct vtd_desc *desc,
-				 const struct iotlb_entry *e, struct near *near)
+static enum nearness judge_scope(void *ctx, const struct iotlb_inval *i,
+				 struct near *near)
 {
+	const struct stale_part *part = ctx;
+	const struct iotlb_entry *e = part->entry;
 	enum nearness how = history_scope(i, e, &names, near);
 
 	if (how != NEAR_COVERS)
 		return how;
 	if (i->regimes & 1u << e->regime)
 		return NEAR_COVERS;
-	if (is_table(e->regime) && desc->ih)
+	if (is_table(e->regime) && descriptor(near)->ih)
 		return because(near, NEAR_MISS, "IH=1 keeps paging structures");
 	return because(near, NEAR_KIND, "it does not reach %s",
 		       kind_name(e->regime));
@@ -57,19 +58,8 @@ static enum nearness judge_iotlb(const struct stale_part *part,
 {
 	struct iotlb_inval inval[2];
 	unsigned int n = vtd_exec_scope(descriptor(near), inval);
-	enum nearness best = NEAR_NOT;
 
-	for (unsigned int i = 0; i < n && best != NEAR_COVERS; i++) {
-		struct near this = *near;
-		enum nearness how = judge_scope(&inval[i], descriptor(near),
-						part->entry, &this);
-
-		if (how < best)
-			continue;
-		best = how;
-		*near = this;
-	}
-	return best;
+	return history_nearest(inval, n, judge_scope, (void *)part, near);
 }
 
 static enum nearness judge_source(const struct stale_part *part,
@@ -115,24 +105,20 @@ static enum nearness judge_space(const struct stale_part *part,
 static enum nearness judge_atc(const struct stale_part *part, struct near *near)
 {
 	const struct vtd_desc *desc = descriptor(near);
-	const struct iotlb_entry *e = part->entry;
-	bool with = desc->type == VTD_QI_PDEV_TLB;
+	const struct history_atc atc = {
+		.sid = desc->sid,
+		.first = desc->first,
+		.last = desc->last,
+		.pasid = desc->pasid,
+		.with = desc->type == VTD_QI_PDEV_TLB,
+		.global = desc->global,
+		.stream = "source-id",
+	};
 
-	if (desc->type != VTD_QI_DEV_TLB && !with)
+	if (desc->type != VTD_QI_DEV_TLB && !atc.with)
 		return NEAR_NOT;
-	if (desc->sid != part->port->base.config.stream_id)
-		return because(near, NEAR_KIND, "another source-id");
-	if (e->iova > desc->last ||
-	    e->iova + low_mask(e->size_lg2) < desc->first)
-		return because(near, NEAR_ADDRESS, "address outside");
-	if (with != !!e->vmid)
-		return because(near, NEAR_TAG, "%s",
-			       with ? "it names a PASID, cached without"
-				    : "it names no PASID, cached with one");
-	if (with && !desc->global && desc->pasid != e->asid)
-		return because(near, NEAR_TAG, "PASID %u, cached with %u",
-			       desc->pasid, e->asid);
-	return NEAR_COVERS;
+	return history_atc(&atc, part->port->base.config.stream_id, part->entry,
+			   near);
 }
 
 static enum nearness judge(void *ctx, struct near *near)
