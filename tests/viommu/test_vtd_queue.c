@@ -195,6 +195,10 @@ static void everything_swallows_pages(void **state)
 	/* and the next one is by page again */
 	vg_do(fake, P_IOTLB, 0x3000);
 	assert_int_equal(fake->inval[1].entry[0].addr, 0x3000);
+	vg_put(fake, 0x12, 0);
+	vg_do(fake, P_IOTLB, 0x4000);
+	assert_int_equal(fake->ninval, 3);
+	assert_int_equal(fake->inval[2].count, 1);
 	vf_end(fake);
 }
 
@@ -337,6 +341,13 @@ static void ite_waits_for_the_guests_own_invalidation(void **state)
 		assert_int_equal(fake->ninval, 3);
 		/* told once */
 		vg_do(fake, 0x3 | SID << 32, 0x2000);
+		/* and told again when it happens again */
+		fake->bad_times = 1;
+		vg_do(fake, P_IOTLB, 0x2000);
+		vg_put(fake, 0x3 | SID << 32, 0x2000);
+		vg_put_wait(fake);
+		vg_doorbell(fake);
+		assert_int_equal(vg_reg(fake, R_FSTS), FSTS_ITE);
 		vf_end(fake);
 	}
 }
