@@ -354,6 +354,31 @@ static void a_stale_page_is_told_with_what_missed_it(void **state)
 	rig_down(&g);
 }
 
+/* The second stage's page is told by its address, not by its domain first. */
+static void a_stale_second_stage_page_is_told_by_its_address(void **state)
+{
+	struct rig g;
+	uint64_t ss;
+
+	(void)state;
+	rig_up(&g, IOTLB_HOSTILE);
+	ss = page(&g);
+	pasid_set(&g, 0, 3, PT_SS | ss, 5, 0);
+	ss_map(&g, ss, 0x5000, 1, RAM | SS_PAGE);
+	assert_int_equal(see(&g, 3, 0x5000).pa, RAM);
+	ss_map(&g, ss, 0x5000, 1, (RAM + 0x1000) | SS_PAGE);
+	desc(&g, IOTLB_PAGE | DID(5), 0x7000 | IH);
+	desc(&g, IOTLB_PAGE | DID(6), 0x8000 | IH);
+	assert_int_equal(see(&g, 3, 0x5000).pa, RAM);
+	assert_non_null(strstr(g.why, "0x7000-0x7fff: address outside"));
+	assert_null(strstr(g.why, "domain id 6"));
+	desc(&g, P_PAGE | DID(5) | PASID(3), 0x5000);
+	see(&g, 3, 0x5000);
+	assert_non_null(
+		strstr(g.why, "does not reach second-stage translations"));
+	rig_down(&g);
+}
+
 static void a_table_that_moved_needs_ih_clear(void **state)
 {
 	struct rig g;
@@ -417,6 +442,8 @@ int main(void)
 			every_pasid_descriptor_removes_what_its_table_says),
 		cmocka_unit_test(config_and_device_descriptors_leave_the_iotlb),
 		cmocka_unit_test(a_stale_page_is_told_with_what_missed_it),
+		cmocka_unit_test(
+			a_stale_second_stage_page_is_told_by_its_address),
 		cmocka_unit_test(a_table_that_moved_needs_ih_clear),
 		cmocka_unit_test(a_nested_table_that_moved_below_is_stale),
 	};

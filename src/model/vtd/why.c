@@ -35,22 +35,23 @@ static bool is_table(uint8_t regime)
 	return 1u << regime & (REGIMES_TABLE_FS | REGIMES_TABLE_SS);
 }
 
-/* What @i lacks to remove @e; the address first, then tags, then the kind. */
+/* What @i lacks to remove @e; the kind first: one descriptor has two scopes. */
 static enum nearness judge_scope(void *ctx, const struct iotlb_inval *i,
 				 struct near *near)
 {
 	const struct stale_part *part = ctx;
 	const struct iotlb_entry *e = part->entry;
-	enum nearness how = history_scope(i, e, &names, near);
+	bool reaches = i->regimes & 1u << e->regime;
+	bool keeps = is_table(e->regime) && descriptor(near)->ih;
+	enum nearness how;
 
-	if (how != NEAR_COVERS)
+	if (!reaches && !keeps)
+		return because(near, NEAR_KIND, "it does not reach %s",
+			       kind_name(e->regime));
+	how = history_scope(i, e, &names, near);
+	if (how != NEAR_COVERS || reaches)
 		return how;
-	if (i->regimes & 1u << e->regime)
-		return NEAR_COVERS;
-	if (is_table(e->regime) && descriptor(near)->ih)
-		return because(near, NEAR_MISS, "IH=1 keeps paging structures");
-	return because(near, NEAR_KIND, "it does not reach %s",
-		       kind_name(e->regime));
+	return because(near, NEAR_MISS, "IH=1 keeps paging structures");
 }
 
 static enum nearness judge_iotlb(const struct stale_part *part,
