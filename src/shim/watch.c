@@ -108,7 +108,8 @@ void watch_other(struct watch *w, unsigned int row, const char *format, ...)
 static ssize_t quiet_write(int fd, const void *buf, size_t len)
 {
 	static const struct timespec now = { 0 };
-	sigset_t pipe, old, pending;
+	sigset_t pipe, pending;
+	sigset_t old = { 0 };
 	ssize_t rc;
 	int error;
 
