@@ -179,7 +179,8 @@ void nestfd_viommu_destroy(struct nestfd_viommu *viommu);
  *	errno; must not call back into libviommu
  * @ctx: first argument of @attach and @attach_pasid
  * @attach_pasid: VT-d: likewise for DMA with that PASID; @pt_id 0 detaches it.
- *	NULL: the device's PASIDs are not followed, and abort
+ *	See nestfd_vfio_attach_pasid(). NULL: the device's PASIDs are not
+ *	followed, and abort
  */
 struct nestfd_viommu_device {
 	size_t size;
@@ -324,6 +325,12 @@ int nestfd_kernel_ioctl(void *kernel, unsigned long cmd, void *arg);
  * @vfio_fd: pointer to the int that holds the VFIO device's fd
  */
 int nestfd_vfio_attach(void *vfio_fd, uint32_t pt_id);
+
+/**
+ * nestfd_vfio_attach_pasid() - the same with VFIO_DEVICE_ATTACH_PASID (Linux
+ * 6.15), or VFIO_DEVICE_DETACH_IOMMUFD_PT if @pt_id is 0
+ */
+int nestfd_vfio_attach_pasid(void *vfio_fd, uint32_t pasid, uint32_t pt_id);
 
 /**
  * nestfd_probe() - what a /dev/iommu offers, additions included, in words

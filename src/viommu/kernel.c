@@ -18,7 +18,16 @@ struct vfio_attach_pt {
 	uint32_t pt_id;
 	uint32_t pasid;
 };
-#define VFIO_ATTACH_PT _IO(';', 119)
+#define VFIO_ATTACH_PT	  _IO(';', 119)
+#define VFIO_ATTACH_PASID 1u /* of Linux 6.15: @pasid counts */
+
+struct vfio_detach_pt {
+	uint32_t argsz;
+	uint32_t flags;
+	uint32_t pasid;
+};
+#define VFIO_DETACH_PT	  _IO(';', 120)
+#define VFIO_DETACH_PASID 1u
 
 int nestfd_kernel_open(const char *path, struct nestfd_kernel *kernel)
 {
@@ -52,4 +61,30 @@ int nestfd_vfio_attach(void *vfio_fd, uint32_t pt_id)
 	};
 
 	return ioctl(*(int *)vfio_fd, VFIO_ATTACH_PT, &arg) < 0 ? -errno : 0;
+}
+
+static int detach_pasid(int fd, uint32_t pasid)
+{
+	struct vfio_detach_pt arg = {
+		.argsz = sizeof(arg),
+		.flags = VFIO_DETACH_PASID,
+		.pasid = pasid,
+	};
+
+	return ioctl(fd, VFIO_DETACH_PT, &arg) < 0 ? -errno : 0;
+}
+
+int nestfd_vfio_attach_pasid(void *vfio_fd, uint32_t pasid, uint32_t pt_id)
+{
+	struct vfio_attach_pt arg = {
+		.argsz = sizeof(arg),
+		.flags = VFIO_ATTACH_PASID,
+		.pt_id = pt_id,
+		.pasid = pasid,
+	};
+	int fd = *(int *)vfio_fd;
+
+	if (!pt_id)
+		return detach_pasid(fd, pasid);
+	return ioctl(fd, VFIO_ATTACH_PT, &arg) < 0 ? -errno : 0;
 }

@@ -81,6 +81,10 @@ static void changes_count_when_they_are_invalidated(void **state)
 	assert_int_equal(fake->nmap, 2);
 	vg_do(fake, 0x50032, 0x1000);
 	assert_null(vf_map_at(fake, 0x1000));
+	page(fake, 1, 0x555000 | RW); /* what was invalidated once is over */
+	vg_do(fake, 0x50032, 0x2000);
+	assert_null(vf_map_at(fake, 0x1000));
+	page(fake, 1, 0);
 	page(fake, 2, 0x333000 | RW);
 	page(fake, 3, 0x444000 | RW);
 	vg_do(fake, 0x50022, 0); /* all of DID 5 */

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include <cmocka.h>
 
@@ -649,6 +650,52 @@ static void any_call_may_fail(void **state)
 	}
 }
 
+/* What VFIO is asked, in place of libc's */
+static struct {
+	int fd;
+	unsigned long request;
+	uint32_t arg[4];
+} asked;
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	const uint32_t *arg;
+	va_list args;
+
+	va_start(args, request);
+	arg = va_arg(args, const void *);
+	va_end(args);
+	asked.fd = fd;
+	asked.request = request;
+	memcpy(asked.arg, arg, arg[0] < 16 ? arg[0] : 16);
+	if (fd == 77)
+		return 0;
+	errno = EBUSY;
+	return -1;
+}
+
+static void real_devices_attach_by_pasid(void **state)
+{
+	int fd = 77, bad = 78;
+
+	(void)state;
+	/* VFIO_DEVICE_ATTACH_IOMMUFD_PT: argsz, ATTACH_PASID, pt_id, pasid */
+	assert_int_equal(nestfd_vfio_attach_pasid(&fd, 5, 9), 0);
+	assert_int_equal(asked.fd, 77);
+	assert_int_equal(asked.request, 0x3b77);
+	assert_memory_equal(asked.arg, ((uint32_t[]){ 16, 1, 9, 5 }), 16);
+	/* VFIO_DEVICE_DETACH_IOMMUFD_PT: argsz, DETACH_PASID, pasid */
+	assert_int_equal(nestfd_vfio_attach_pasid(&fd, 6, 0), 0);
+	assert_int_equal(asked.request, 0x3b78);
+	assert_memory_equal(asked.arg, ((uint32_t[]){ 12, 1, 6 }), 12);
+	assert_int_equal(nestfd_vfio_attach(&fd, 9), 0);
+	assert_int_equal(asked.request, 0x3b77);
+	assert_memory_equal(asked.arg, ((uint32_t[]){ 12, 0, 9 }), 12);
+	assert_int_equal(nestfd_vfio_attach_pasid(&bad, 5, 9), -EBUSY);
+	assert_int_equal(nestfd_vfio_attach_pasid(&bad, 5, 0), -EBUSY);
+	assert_int_equal(nestfd_vfio_attach(&bad, 9), -EBUSY);
+}
+
 static void a_probe_says_it_in_words(void **state)
 {
 	struct vfake *fake = calloc(1, sizeof(*fake));
@@ -761,6 +808,7 @@ int main(void)
 		cmocka_unit_test(what_the_host_lacks_is_not_offered),
 		cmocka_unit_test(caching_mode_is_as_the_vmm_says),
 		cmocka_unit_test(configurations_are_checked),
+		cmocka_unit_test(real_devices_attach_by_pasid),
 		cmocka_unit_test(a_probe_says_it_in_words),
 		cmocka_unit_test(any_call_may_fail),
 		cmocka_unit_test(any_allocation_may_fail),

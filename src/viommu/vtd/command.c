@@ -90,12 +90,10 @@ static void age(struct vvtd *vvtd)
 	}
 }
 
-static bool becomes_due(struct vvtd_trouble *trouble, uint32_t at)
+static void make_due(struct vvtd_trouble *trouble, uint32_t at)
 {
-	if (!trouble->held || trouble->at >= at)
-		return false;
-	*trouble = (struct vvtd_trouble){ .due = true, .at = at };
-	return true;
+	if (trouble->held && trouble->at < at)
+		*trouble = (struct vvtd_trouble){ .due = true, .at = at };
 }
 
 /* The guest's own device-TLB invalidation */
@@ -106,8 +104,8 @@ static void meet_device(struct vvtd *vvtd, uint16_t sid, uint32_t at)
 	pthread_mutex_lock(&vvtd->lock);
 	device = vvtd_device_find(vvtd, sid);
 	if (device && device->troubled) {
-		becomes_due(&device->ite, at);
-		becomes_due(&device->ice, at);
+		make_due(&device->ite, at);
+		make_due(&device->ice, at);
 	}
 	pthread_mutex_unlock(&vvtd->lock);
 }
