@@ -47,11 +47,27 @@ static bool run_grow(struct viommu_run *run)
 	return room <= RELAY_MAX_ENTRIES && !viommu_run_reserve(run, room);
 }
 
+/* The sizes that there are become a few moves. */
+static void copy_entry(void *to, const void *from, uint32_t size)
+{
+	switch (size) {
+	case 16:
+		memcpy(to, from, 16);
+		break;
+	case 32:
+		memcpy(to, from, 32);
+		break;
+	default:
+		memcpy(to, from, size);
+		break;
+	}
+}
+
 bool viommu_run_add(struct viommu_run *run, const void *entry, uint32_t at)
 {
 	if (run->count == run->room && !run_grow(run))
 		return false;
-	memcpy(viommu_run_entry(run, run->count), entry, run->stride);
+	copy_entry(viommu_run_entry(run, run->count), entry, run->stride);
 	run->map[run->count++] = at;
 	return true;
 }

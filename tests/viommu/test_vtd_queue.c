@@ -217,6 +217,15 @@ static void a_replaced_hwpt_needs_no_invalidation(void **state)
 	assert_int_equal(fake->inval[0].hwpt_id, fake->hwpt[0].id);
 	assert_int_equal(fake->inval[0].count, 1);
 	assert_int_equal(fake->inval[0].entry[0].addr, 0x2000);
+	/* nor does what was asked of it count for its successor */
+	vg_put(fake, 0x12, 0);
+	vg_pasid(fake, 0, 0x41, 1, 0x9000);
+	vg_do(fake, 0x17, 0);
+	assert_int_equal(fake->ninval, 1);
+	vg_do(fake, P_IOTLB, 0x3000);
+	assert_int_equal(fake->ninval, 2);
+	assert_int_equal(fake->inval[1].hwpt_id, fake->hwpt[1].id);
+	assert_int_equal(fake->inval[1].entry[0].addr, 0x3000);
 	vf_end(fake);
 }
 
