@@ -61,7 +61,10 @@ struct nestfd_backend {
  *	until the function of libviommu that asks returns; NULL if they do not.
  *	The guest may write them at any time. May be NULL: no ring then
  *
- * Called from whichever thread is in libviommu; must not call back into it.
+ * Called from whichever thread is in libviommu. @irq and MSIs may read and
+ *write the virtual IOMMU's registers (CR0 excepted), or wait for a thread that
+ *does; beyond that no callback may call back into libviommu, or wait for who is
+ *there.
  */
 struct nestfd_guest {
 	void *ctx;

@@ -182,10 +182,14 @@ static int pump_locked(struct nestfd_viommu *viommu, bool all)
 	int rc;
 
 	pthread_mutex_lock(&viommu->pump_lock);
+	if (viommu->ops->hold)
+		viommu->ops->hold(viommu);
 	rc = pump(viommu, false);
 	if (all && viommu->ops->pump)
 		more = viommu->ops->pump(viommu);
 	pthread_mutex_unlock(&viommu->pump_lock);
+	if (viommu->ops->hold)
+		viommu->ops->release(viommu);
 	if (rc < 0)
 		return rc;
 	return more < 0 ? more : rc + more;

@@ -31,6 +31,11 @@ struct viommu_ops {
 	 * who pumps. May be NULL. */
 	int (*pump)(struct nestfd_viommu *viommu);
 	int (*fault_fd)(struct nestfd_viommu *viommu);
+	/* With pump_lock held / not held any more: interrupts wait until then,
+	 * since who is interrupted may ring a doorbell, which pumps. NULL: both
+	 */
+	void (*hold)(struct nestfd_viommu *viommu);
+	void (*release)(struct nestfd_viommu *viommu);
 };
 
 struct viommu_counters {

@@ -154,11 +154,124 @@ static void a_reset_while_another_thread_pumps(void **state)
 	way_end(m.fake);
 }
 
+/* ---- handlers that ring ---- */
+
+/* Interrupted for events, a processor of the guest's sends a CMD_SYNC. */
+static void ring_at_once(struct fake *fake, unsigned int line)
+{
+	if (line)
+		return;
+	guest_put(fake, 0x46, 0);
+	guest_doorbell(fake, fake->viommu);
+}
+
+static const uint32_t *count(void *ctx, int fd)
+{
+	static const uint32_t none;
+
+	(void)ctx;
+	(void)fd;
+	return &none;
+}
+
+/* Each CMD_SYNC looks for events, and there is one. */
+static struct fake *start_with_event(enum nestfd_queue queue)
+{
+	uint64_t event[5] = { 0, 0x0000001000000010ULL, 0, 0, 0 };
+	struct fake *fake = test_malloc(sizeof(*fake));
+	struct nestfd_viommu_config config;
+
+	fake_config(fake, &config);
+	config.backend.count = count;
+	config.queue = queue;
+	fake->ext = 3;
+	fake_start(fake, &config);
+	guest_boot(fake, fake->viommu);
+	memcpy(fake->events, event, sizeof(event));
+	fake->event_bytes = sizeof(event);
+	return fake;
+}
+
+#define EACH_QUEUE(q)                                                         \
+	for (enum nestfd_queue q = NESTFD_QUEUE_AUTO; q <= NESTFD_QUEUE_RING; \
+	     q++)
+
+static void a_handler_rings_while_events_are_pumped(void **state)
+{
+	(void)state;
+	EACH_QUEUE(queue)
+	{
+		struct fake *fake = start_with_event(queue);
+		uint32_t cons = fake->cmdq_prod;
+
+		fake->on_irq = ring_at_once;
+		assert_int_equal(nestfd_viommu_pump(fake->viommu), 1);
+		assert_int_equal(fake->irqs[0], 1);
+		assert_int_equal(fake_reg(fake, CONS), cons + 1);
+		assert_int_equal(fake_reg(fake, 0x100a8), 1);
+		way_end(fake);
+	}
+}
+
+struct other_cpu {
+	struct fake *fake;
+	atomic_uint interrupted;
+	atomic_uint rung;
+};
+
+static struct other_cpu *other; /* of the one test that runs */
+
+/* The VMM's handler returns only when the processor has reacted. */
+static void wait_for_the_other(struct fake *fake, unsigned int line)
+{
+	(void)fake;
+	if (line)
+		return;
+	other->interrupted++;
+	while (other->rung != other->interrupted)
+		sched_yield();
+}
+
+static void *react(void *arg)
+{
+	struct other_cpu *cpu = arg;
+
+	while (!cpu->interrupted)
+		sched_yield();
+	guest_put(cpu->fake, 0x46, 0);
+	guest_doorbell(cpu->fake, cpu->fake->viommu);
+	cpu->rung++;
+	return NULL;
+}
+
+static void another_cpu_rings_while_the_handler_waits_for_it(void **state)
+{
+	(void)state;
+	EACH_QUEUE(queue)
+	{
+		struct other_cpu cpu = { .fake = start_with_event(queue) };
+		uint32_t cons = cpu.fake->cmdq_prod;
+		pthread_t thread;
+
+		other = &cpu;
+		cpu.fake->on_irq = wait_for_the_other;
+		pthread_create(&thread, NULL, react, &cpu);
+		assert_int_equal(nestfd_viommu_pump(cpu.fake->viommu), 1);
+		pthread_join(thread, NULL);
+		assert_int_equal(fake_reg(cpu.fake, CONS), cons + 1);
+		assert_int_equal(cpu.interrupted, 1);
+		way_end(cpu.fake);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_queue_rewritten_while_it_is_consumed),
 		cmocka_unit_test(a_reset_while_another_thread_pumps),
+		cmocka_unit_test(a_handler_rings_while_events_are_pumped),
+		cmocka_unit_test(
+			another_cpu_rings_while_the_handler_waits_for_it),
 	};
 
 	return cmocka_run_group_tests_name("viommu threads", tests, NULL, NULL);

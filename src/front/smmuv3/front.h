@@ -146,6 +146,14 @@ enum smmuv3_priq_result {
 enum smmuv3_priq_result smmuv3_front_priq_add(struct smmuv3_front *front,
 					      const uint64_t rec[2]);
 
+/*
+ * For who holds locks while he adds records that interrupt handlers may want:
+ * interrupts wait for smmuv3_front_release(), which sends those that do. (That
+ * of a CMD_SYNC waits for nobody.) Any thread; may nest.
+ */
+void smmuv3_front_hold(struct smmuv3_front *front);
+void smmuv3_front_release(struct smmuv3_front *front);
+
 /* Room in the EVENTQ, so that a stalled event can wait (3.5.3, 7.2) */
 bool smmuv3_front_event_room(struct smmuv3_front *front);
 

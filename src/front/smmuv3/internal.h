@@ -69,6 +69,8 @@ struct smmuv3_front {
 	uint32_t gerror;  /* A */
 	uint32_t gerrorn; /* A */
 	struct irq_source irqs[FRONT_IRQS];
+	uint32_t held; /* smmuv3_front_hold() */
+	uint32_t held_irqs;
 
 	/* what software may write, by the identification registers */
 	uint64_t addr_bits; /* OAS */

@@ -67,7 +67,7 @@ static void msi_ended(struct smmuv3_front *f, struct irq_source *source)
 	pthread_mutex_unlock(&f->lock);
 }
 
-void front_irq(struct smmuv3_front *f, enum smmuv3_irq irq)
+static void send(struct smmuv3_front *f, enum smmuv3_irq irq)
 {
 	struct irq_source *source = &f->irqs[irq];
 	bool enabled, msi;
@@ -91,6 +91,39 @@ void front_irq(struct smmuv3_front *f, enum smmuv3_irq irq)
 	if (!send_msi(f, addr, data))
 		front_raise(f, source->abort);
 	msi_ended(f, source);
+}
+
+void front_irq(struct smmuv3_front *f, enum smmuv3_irq irq)
+{
+	bool held;
+
+	pthread_mutex_lock(&f->lock);
+	held = f->held;
+	f->held_irqs |= held ? 1u << irq : 0;
+	pthread_mutex_unlock(&f->lock);
+	if (!held)
+		send(f, irq);
+}
+
+void smmuv3_front_hold(struct smmuv3_front *f)
+{
+	pthread_mutex_lock(&f->lock);
+	f->held++;
+	pthread_mutex_unlock(&f->lock);
+}
+
+void smmuv3_front_release(struct smmuv3_front *f)
+{
+	uint32_t irqs;
+
+	pthread_mutex_lock(&f->lock);
+	f->held--;
+	irqs = f->held_irqs;
+	f->held_irqs = 0;
+	pthread_mutex_unlock(&f->lock);
+	for (unsigned int irq = 0; irqs >> irq; irq++)
+		if (irqs >> irq & 1)
+			send(f, (enum smmuv3_irq)irq);
 }
 
 /* SIG_IRQ of a CMD_SYNC (4.7.3) */

@@ -273,6 +273,16 @@ static int vsmmu_fault_fd(struct nestfd_viommu *viommu)
 	return vsmmu->pri.on ? vsmmu->pri.fd : -1;
 }
 
+static void vsmmu_hold(struct nestfd_viommu *viommu)
+{
+	smmuv3_front_hold(to_vsmmu(viommu)->front);
+}
+
+static void vsmmu_release(struct nestfd_viommu *viommu)
+{
+	smmuv3_front_release(to_vsmmu(viommu)->front);
+}
+
 static const struct viommu_ops vsmmu_ops = {
 	.destroy = vsmmu_destroy,
 	.read = vsmmu_read,
@@ -284,6 +294,8 @@ static const struct viommu_ops vsmmu_ops = {
 	.event_size = SMMUV3_EVT_SIZE,
 	.pump = vsmmu_pri_pump,
 	.fault_fd = vsmmu_fault_fd,
+	.hold = vsmmu_hold,
+	.release = vsmmu_release,
 };
 
 static int host_id(struct vsmmu *vsmmu, struct smmuv3_id *host)
