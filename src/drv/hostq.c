@@ -257,7 +257,7 @@ static void lock(struct hostq *q)
 static void give_turns(struct hostq *q)
 {
 	uint32_t came = __atomic_load_n(&q->waiting[0], __ATOMIC_RELAXED);
-	uint64_t deadline = clock_ms() + TURN_MS;
+	uint64_t deadline = clock_ms() + q->turn_ms;
 	uint32_t spins = 0;
 
 	while ((int32_t)(__atomic_load_n(&q->waiting[1], __ATOMIC_RELAXED) -
@@ -393,6 +393,7 @@ int hostq_init(struct hostq *q, unsigned int lg2, bool wraps)
 		free(q->posted);
 		return rc;
 	}
+	q->turn_ms = TURN_MS;
 	q->slots = 1u << lg2;
 	q->indices = wraps ? 2 * q->slots - 1 : q->slots - 1;
 	q->room = wraps ? q->slots : q->slots - 1;

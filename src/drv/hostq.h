@@ -85,11 +85,12 @@ struct hostq {
 	const struct core_hwport *port;
 	const struct logger *logger;
 	unsigned int timeout_ms;
-	unsigned int dwords; /* of a command in the queue */
-	unsigned int stride; /* of one as given, at least that */
-	uint32_t slots;	     /* a power of two */
-	uint32_t indices;    /* mask: slots, and the wrap bit if any */
-	uint32_t room;	     /* that may be used at once */
+	unsigned int turn_ms; /* how long others may take for their turns */
+	unsigned int dwords;  /* of a command in the queue */
+	unsigned int stride;  /* of one as given, at least that */
+	uint32_t slots;	      /* a power of two */
+	uint32_t indices;     /* mask: slots, and the wrap bit if any */
+	uint32_t room;	      /* that may be used at once */
 	struct core_dma_mem mem;
 
 	pthread_mutex_t lock;	       /* what follows */
