@@ -163,6 +163,86 @@ static void each_reserved_bit_of_a_context_entry_blocks(void **state)
 	vf_end(fake);
 }
 
+/* A host without @cap, @ecap; scalable mode, DTE if it has ATS */
+static struct vfake *start_less(uint64_t cap, uint64_t ecap)
+{
+	struct vfake *fake = calloc(1, sizeof(*fake));
+	struct nestfd_viommu_config config;
+	struct nestfd_viommu_device dev = {
+		.size = sizeof(dev),
+		.vsid = VG_SID,
+		.dev_id = 7,
+		.attach = vf_attach,
+		.ctx = fake,
+	};
+
+	assert_non_null(fake);
+	vf_config(fake, &config);
+	fake->cap &= ~cap;
+	fake->ecap &= ~ecap;
+	assert_int_equal(nestfd_viommu_vtd_create(&config, &fake->viommu), 0);
+	assert_int_equal(nestfd_viommu_device_add(fake->viommu, &dev), 0);
+	vg_pasid(fake, 0, FS, 1, 0x7000);
+	vg_boot(fake, false);
+	return fake;
+}
+
+static void what_is_not_offered_is_reserved(void **state)
+{
+	static const struct {
+		uint64_t cap, ecap;
+		uint64_t context0, context1;
+		uint64_t pasid[3];
+	} cases[] = {
+		{ 1ull << 60, 0, 9, 0, { FS, 1, 0x7004 } }, /* FS5LP */
+		{ 0, 1ull << 31, 9, 0, { FS, 1, 0x7001 } }, /* SRS */
+		{ 0, 1ull << 34, 9, 0, { FS, 1, 0x7080 } }, /* EAFS */
+		{ 0, 1ull << 6, 9, 0, { 0x101, 1, 0 } },    /* PT */
+		{ 0, 1ull << 46, 9, 0, { 0x30089, 1, 0 } }, /* SSTS */
+		{ 0, 1ull << 48, 9, 0, { FS, 0x800001, 0x7000 } },
+		{ 0, 1ull << 2, 0xd, 0, { FS, 1, 0x7000 } }, /* DT */
+		{ 0, 1ull << 40, 9, 0, { FS, 1, 0x7000 } },  /* PASID */
+		{ 0, 1ull << 49, 9, 1, { FS, 1, 0x7000 } },  /* RPS */
+		{ 6, 0, 9, 0, { FS, 0x10, 0x7000 } },	     /* ND */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (int less = 0; less < 2; less++) {
+			struct vfake *fake =
+				start_less(less ? cases[i].cap : 0,
+					   less ? cases[i].ecap : 0);
+
+			vg_store(fake, VG_CTX + 0x10 * 32,
+				 VG_DIR | cases[i].context0);
+			vg_store(fake, VG_CTX + 0x10 * 32 + 8,
+				 cases[i].context1);
+			for (uint32_t pasid = 0; pasid < 2; pasid++)
+				vg_pasid(fake, pasid, cases[i].pasid[0],
+					 cases[i].pasid[1], cases[i].pasid[2]);
+			vg_do(fake, 0x11, 0);
+			assert_int_equal(is_blocked(fake), less);
+			vf_end(fake);
+		}
+	}
+}
+
+static void rid_pasid_is_within_the_directory(void **state)
+{
+	struct vfake *fake = start_less(0, 0);
+
+	(void)state;
+	/* PASID 0x2000 would be in entry 128; there are 128, then 256 */
+	vg_store(fake, VG_DIR + 128 * 8, VG_PASIDS | 1);
+	vg_store(fake, VG_CTX + 0x10 * 32 + 8, 0x2000);
+	vg_do(fake, 0x11, 0);
+	assert_true(is_blocked(fake));
+	vg_store(fake, VG_CTX + 0x10 * 32, VG_DIR | 0x209);
+	vg_do(fake, 0x11, 0);
+	assert_false(is_blocked(fake));
+	vf_end(fake);
+}
+
 static void rid_pasid_names_another_entry(void **state)
 {
 	struct vfake *fake = vf_start(false, false);
@@ -788,6 +868,8 @@ int main(void)
 		cmocka_unit_test(what_the_entry_says_of_its_table_goes_down),
 		cmocka_unit_test(each_reserved_bit_of_a_pasid_entry_blocks),
 		cmocka_unit_test(each_reserved_bit_of_a_context_entry_blocks),
+		cmocka_unit_test(what_is_not_offered_is_reserved),
+		cmocka_unit_test(rid_pasid_is_within_the_directory),
 		cmocka_unit_test(rid_pasid_names_another_entry),
 		cmocka_unit_test(functions_above_127_have_a_table_of_their_own),
 		cmocka_unit_test(pass_through_is_the_parent),
