@@ -522,6 +522,34 @@ static void a_reset_forgets_what_is_due(void **state)
 	}
 }
 
+static void a_look_at_the_context_does_not_end_it(void **state)
+{
+	struct vfake *fake = start_silent(true, true, 1);
+
+	(void)state;
+	vg_do(fake, P_IOTLB, 0x2000);
+	vg_do(fake, 0x11, 0);
+	vg_put(fake, 0x3 | SID << 32, 0x2000);
+	vg_put_wait(fake);
+	vg_doorbell(fake);
+	assert_int_equal(vg_reg(fake, R_FSTS), FSTS_ITE);
+	vf_end(fake);
+}
+
+static void an_invalid_answer_needs_no_wait(void **state)
+{
+	struct vfake *fake = start_silent(true, true, 1);
+
+	(void)state;
+	fake->bad_errno = 0;
+	fake->bad_error = 1; /* ICE */
+	vg_do(fake, P_IOTLB, 0x2000);
+	vg_put(fake, 0x3 | SID << 32, 0x2000);
+	vg_doorbell(fake);
+	assert_int_equal(vg_reg(fake, R_FSTS), FSTS_ICE);
+	vf_end(fake);
+}
+
 static void ats_turned_off_ends_the_matter(void **state)
 {
 	struct vfake *fake = start_silent(true, true, 1);
@@ -647,6 +675,8 @@ int main(void)
 		cmocka_unit_test(two_devices_are_told_of_one_by_one),
 		cmocka_unit_test(a_reset_forgets_what_was_to_be_told),
 		cmocka_unit_test(a_reset_forgets_what_is_due),
+		cmocka_unit_test(a_look_at_the_context_does_not_end_it),
+		cmocka_unit_test(an_invalid_answer_needs_no_wait),
 		cmocka_unit_test(ats_turned_off_ends_the_matter),
 		cmocka_unit_test(an_invalid_answer_stops_nothing),
 		cmocka_unit_test(an_inexact_backend_blames_the_first),

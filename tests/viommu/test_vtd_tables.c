@@ -828,6 +828,8 @@ static bool live(struct vfake *fake)
 	vg_put_wait(fake);
 	vg_doorbell(fake);
 	nestfd_viommu_reset(fake->viommu);
+	assert_int_equal(vf_attached(fake, VF_NO_PASID), VF_PARENT);
+	assert_int_equal(vf_attached(fake, 3), 0);
 	return true;
 }
 

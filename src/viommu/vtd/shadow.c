@@ -453,7 +453,6 @@ struct vvtd_shadow *vvtd_shadow_get(struct vvtd *vvtd,
 		free(shadow);
 		return NULL;
 	}
-	shadow->did = want->did;
 	shadow->root = want->root;
 	shadow->levels = want->levels;
 	shadow->users = 1;

@@ -63,7 +63,6 @@ struct vvtd_shadow {
 	TAILQ_ENTRY(vvtd_shadow) dirty_link;
 	bool dirty;
 	uint8_t levels;
-	uint16_t did;
 	uint32_t ioas_id;
 	uint32_t users;
 	uint64_t root;
