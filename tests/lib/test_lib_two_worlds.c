@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * Side by side in one process: machines, contexts of a machine, virtual SMMUs
- * of a context. Everything that could be confused has the same number on both
- * sides: StreamIDs, ids, ASIDs, IOVAs, vSIDs.
+ * Side by side in one process: machines, of one architecture or of two,
+ * contexts of a machine, virtual IOMMUs of a context. Everything that could be
+ * confused has the same number on both sides: StreamIDs and requester ids, ids,
+ * ASIDs and domain ids, IOVAs, vSIDs.
  */
 #include "kit.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "guest.h"
@@ -29,10 +31,12 @@ static void count_stale(void *ctx, const struct nestfd_stale *stale)
 	w->stale++;
 }
 
-static void world_start(struct world *w, enum nestfd_cache cache, bool ats)
+static void world_start_on(struct world *w, enum nestfd_arch arch,
+			   enum nestfd_cache cache, bool ats)
 {
 	*w = (struct world){
-		.host = { .cache = cache,
+		.host = { .arch = arch,
+			  .cache = cache,
 			  .guests = 2,
 			  .ats = ats,
 			  .stale = count_stale },
@@ -43,6 +47,11 @@ static void world_start(struct world *w, enum nestfd_cache cache, bool ats)
 	assert_int_equal(
 		guest_start_as(&w->b, &w->host, 1, 1, ats ? VSID + 1 : VSID),
 		0);
+}
+
+static void world_start(struct world *w, enum nestfd_cache cache, bool ats)
+{
+	world_start_on(w, NESTFD_ARCH_SMMUV3, cache, ats);
 }
 
 static void world_stop(struct world *w)
@@ -175,6 +184,116 @@ static void guests_on_two_machines_do_not_meet(void **state)
 	expect_word(&one.a, 2);
 	world_stop(&two);
 	world_stop(&one);
+}
+
+/* ---- one machine of each architecture ---- */
+
+#define ARCHS 2
+static const enum nestfd_arch both[ARCHS] = { NESTFD_ARCH_SMMUV3,
+					      NESTFD_ARCH_VTD };
+
+static void start_both(struct world w[ARCHS], bool ats)
+{
+	for (unsigned int i = 0; i < ARCHS; i++) {
+		world_start_on(&w[i], both[i], NESTFD_CACHE_HOSTILE, ats);
+		furnish(&w[i].a, 10 * i + 1, 10 * i + 2);
+		furnish(&w[i].b, 10 * i + 3, 10 * i + 4);
+		expect_word(&w[i].a, 10 * i + 1);
+		expect_word(&w[i].b, 10 * i + 3);
+	}
+}
+
+static void an_architectures_guest_disturbs_none_of_the_others(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < ARCHS; i++) {
+		struct world w[ARCHS];
+		unsigned int o = !i;
+
+		start_both(w, false);
+		for (unsigned int k = 0; k < ARCHS; k++)
+			guest_map(&w[k].a, X, guest_page(&w[k].a, 1));
+		guest_invalidate(&w[i].a, X);
+		expect_word(&w[i].a, 10 * i + 2);
+		expect_word(&w[i].b, 10 * i + 3);
+		/* the same in the other: nobody has told it */
+		expect_word(&w[o].a, 10 * o + 1);
+		assert_int_equal(w[i].stale, 0);
+		assert_int_equal(w[o].stale, 1);
+		guest_invalidate(&w[o].a, X);
+		expect_word(&w[o].a, 10 * o + 2);
+		/* and one ends while the other goes on */
+		world_stop(&w[i]);
+		expect_word(&w[o].a, 10 * o + 2);
+		expect_word(&w[o].b, 10 * o + 3);
+		assert_int_equal(w[o].stale, 1);
+		world_stop(&w[o]);
+	}
+}
+
+static void an_error_in_one_is_none_in_the_other(void **state)
+{
+	struct nestfd_fault fault;
+
+	(void)state;
+	for (unsigned int i = 0; i < ARCHS; i++) {
+		struct world w[ARCHS];
+		unsigned int o = !i;
+		uint64_t word;
+
+		start_both(w, true);
+		assert_int_equal(nestfd_inject_parse("abt", &fault), 0);
+		assert_int_equal(nestfd_inject(w[i].host.machine, &fault), 0);
+		guest_invalidate(&w[i].a, X);
+		/* that unit is dead now */
+		assert_int_equal(kit_read(w[i].b.dev, X, &word), -EIO);
+		guest_map(&w[o].a, X, guest_page(&w[o].a, 1));
+		guest_invalidate(&w[o].a, X);
+		expect_word(&w[o].a, 10 * o + 2);
+		expect_word(&w[o].b, 10 * o + 3);
+		assert_int_equal(w[o].stale, 0);
+		world_stop(&w[o]);
+		world_stop(&w[i]);
+	}
+}
+
+#define ROUNDS 300
+
+static void *move_to_and_fro(void *arg)
+{
+	struct world *w = arg;
+
+	for (unsigned int n = 0; n < ROUNDS; n++) {
+		uint64_t word = 0;
+
+		guest_map(&w->a, X, guest_page(&w->a, n % 2));
+		guest_invalidate(&w->a, X);
+		if (nestfd_dma_read(w->a.dev, X, &word, sizeof(word)) ||
+		    word != guest_get(&w->a, guest_page(&w->a, n % 2)))
+			return w;
+	}
+	return NULL;
+}
+
+static void both_at_once_in_threads(void **state)
+{
+	struct world w[ARCHS];
+	pthread_t thread[ARCHS];
+	void *wrong;
+
+	(void)state;
+	start_both(w, true);
+	for (unsigned int i = 0; i < ARCHS; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL,
+						move_to_and_fro, &w[i]),
+				 0);
+	for (unsigned int i = 0; i < ARCHS; i++) {
+		assert_int_equal(pthread_join(thread[i], &wrong), 0);
+		assert_null(wrong);
+		assert_int_equal(w[i].stale, 0);
+	}
+	for (unsigned int i = 0; i < ARCHS; i++)
+		world_stop(&w[i]);
 }
 
 /* ---- two contexts on one machine ---- */
@@ -590,6 +709,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(two_machines_have_two_memories),
 		cmocka_unit_test(what_ends_in_one_machine_goes_on_in_the_other),
 		cmocka_unit_test(guests_on_two_machines_do_not_meet),
+		cmocka_unit_test(
+			an_architectures_guest_disturbs_none_of_the_others),
+		cmocka_unit_test(an_error_in_one_is_none_in_the_other),
+		cmocka_unit_test(both_at_once_in_threads),
 		cmocka_unit_test(an_id_means_nothing_in_another_context),
 		cmocka_unit_test(
 			a_device_of_one_context_is_no_device_of_the_other),
