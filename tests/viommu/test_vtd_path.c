@@ -606,6 +606,37 @@ static void a_silent_device_is_told_to_the_guest(void **state)
 	world_end(w);
 }
 
+/* ICE likewise; the queue goes on */
+static void a_senseless_answer_is_told_to_the_guest(void **state)
+{
+	struct world *w = world_start(true);
+	struct nestfd_fault fault = {
+		.size = sizeof(fault),
+		.kind = NESTFD_FAULT_ATC_BAD,
+		.opcode = NESTFD_FAULT_ANY,
+		.stream_id = HOST_SID,
+		.count = 1,
+	};
+
+	(void)state;
+	fill(w);
+	boot_scalable(w, true);
+	fs_map(w, FS_TABLE, 1, DATA(1));
+	assert_true(reads_by_ats(w, IOVA(1), 0x1001));
+	fs_map(w, FS_TABLE, 1, DATA(2));
+	assert_int_equal(nestfd_inject(w->machine, &fault), 0);
+	go(w, 0x10036, IOVA(1));
+	assert_int_equal(reg(w, R_FSTS), 0);
+	go(w, 0x3 | (uint64_t)SID << 32, IOVA(1));
+	assert_int_equal(reg(w, R_FSTS), 0x20);
+	assert_int_equal(reg(w, R_IQERCD) >> 48, SID);
+	assert_int_equal((uint32_t)get(w, MSI), 0x77);
+	set(w, R_FSTS, 0x20);
+	go(w, 0x3 | (uint64_t)SID << 32, IOVA(1));
+	assert_int_equal(reg(w, R_FSTS), 0);
+	world_end(w);
+}
+
 /* ---- threads ---- */
 
 struct racer {
@@ -716,6 +747,7 @@ int main(void)
 		cmocka_unit_test(legacy_mode_works),
 		cmocka_unit_test(device_tlbs_are_the_hosts_affair),
 		cmocka_unit_test(a_silent_device_is_told_to_the_guest),
+		cmocka_unit_test(a_senseless_answer_is_told_to_the_guest),
 		cmocka_unit_test(threads_do_not_meet),
 	};
 
