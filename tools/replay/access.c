@@ -49,6 +49,21 @@ static void place_restore(const struct place *place)
 	memcpy(place->word, &place->saved, WORD);
 }
 
+static int move(const struct culprit *c, void *data, size_t length,
+		uint32_t flags)
+{
+	struct nestfd_dma dma = {
+		.size = sizeof(dma),
+		.iova = c->iova,
+		.pasid = NESTFD_NO_PASID,
+		.flags = flags | (c->ats ? NESTFD_DMA_TRANSLATED : 0),
+		.buf = data,
+		.length = length,
+	};
+
+	return nestfd_dma(c->dev, &dma);
+}
+
 static void check_read(struct run *run, const struct culprit *c,
 		       const struct place *place)
 {
@@ -57,7 +72,7 @@ static void check_read(struct run *run, const struct culprit *c,
 	int rc;
 
 	memcpy(place->at, &expected, place->length);
-	rc = nestfd_dma_read(c->dev, c->iova, &got, place->length);
+	rc = move(c, &got, place->length, 0);
 	run->report->reads++;
 	if (rc || memcmp(&got, &expected, place->length))
 		run_wrong(run, WRONG_TRANSLATION, c,
@@ -77,7 +92,7 @@ static void check_write(struct run *run, const struct culprit *c,
 	place_restore(place);
 	memcpy((uint8_t *)&expected + (WORD - place->length), &data,
 	       place->length);
-	rc = nestfd_dma_write(c->dev, c->iova, &data, place->length);
+	rc = move(c, &data, place->length, NESTFD_DMA_WRITE);
 	run->report->writes++;
 	if (rc || memcmp(place->word, &expected, WORD))
 		run_wrong(run, WRONG_TRANSLATION, c,
@@ -158,7 +173,7 @@ int access_look(struct run *run, uint32_t sid, uint64_t iova, uint32_t flags,
 	rc = world_stream(run->world, sid, &stream);
 	if (rc)
 		return run_fail_world(run, rc);
-	*c = (struct culprit){ stream->dev, sid, iova, flags };
+	*c = (struct culprit){ stream->dev, sid, iova, flags, stream->ats };
 	*tr = (struct nestfd_translation){ .size = sizeof(*tr) };
 	start = replay_clock_ns();
 	rc = nestfd_translate(stream->dev, iova, NESTFD_NO_PASID, flags, tr);

@@ -121,6 +121,13 @@ struct replay_arch {
 	/* What a guest does about it, so that the queue goes on */
 	void (*acknowledge)(struct run *run, unsigned int stop);
 	unsigned int rewrite; /* the stop at which a command is written again */
+	/*
+	 * The stop after which commands have to be sent again, which they are,
+	 * and one that waits for them; 0: none
+	 */
+	unsigned int lost;
+	bool (*can_be_lost)(const uint64_t *words);
+	uint64_t wait[COMMAND_WORDS];
 	struct replay_stop stops[STOP_CODES]; /* from 1 on */
 
 	/* Snapshots */

@@ -200,7 +200,7 @@ static void on_stale(void *ctx, const struct nestfd_stale *stale)
 	struct run *run = ctx;
 	struct culprit c = { NULL,
 			     world_guest_stream(run->world, stale->stream_id),
-			     stale->iova, 0 };
+			     stale->iova, 0, false };
 	char now[64] = "unmapped";
 
 	if (stale->mapped)

@@ -116,6 +116,7 @@ static void recover(struct run *run, uint32_t tail)
 		last = head;
 		q->stuck = tries == TRIES;
 		run->report->stops[stop]++;
+		q->lost |= stop == arch->lost;
 		if (stop == arch->rewrite)
 			overwrite(run, head, index_at(run, head, tail));
 		arch->acknowledge(run, stop);
@@ -154,11 +155,12 @@ static void check(struct run *run, uint32_t tail)
 		  "%s; next is command %" PRIu64 ": %s", state, at, text);
 }
 
-static int ring(struct run *run, uint32_t tail)
+static void write_tail(struct run *run, uint32_t tail)
 {
 	struct cmdq *q = &run->cmdq;
 	uint64_t start = replay_clock_ns();
 
+	q->lost = false;
 	world_write(run->world, run->arch->tail_register, 4,
 		    (uint64_t)tail << run->cmdq.tail_shift);
 	if (run->options->nr_faults && q->enabled)
@@ -168,7 +170,42 @@ static int ring(struct run *run, uint32_t tail)
 	check(run, tail);
 	q->waiting = 0;
 	q->deferred = 0;
-	return 0;
+}
+
+/* Until it has got there */
+static int send_again(struct run *run, const uint64_t *words)
+{
+	unsigned int tries = 0;
+	bool lost;
+	int rc;
+
+	do {
+		rc = cmdq_insert(run, words);
+		lost = run->cmdq.lost;
+		if (!rc)
+			rc = cmdq_insert(run, run->arch->wait);
+		lost |= run->cmdq.lost;
+	} while (!rc && lost && ++tries < TRIES);
+	return rc;
+}
+
+static int ring(struct run *run, uint32_t tail)
+{
+	struct cmdq *q = &run->cmdq;
+	uint64_t first = q->first_waiting;
+	uint32_t nr = q->waiting;
+	uint64_t words[COMMAND_WORDS];
+	int rc = 0;
+
+	write_tail(run, tail);
+	if (!q->lost)
+		return 0;
+	for (uint32_t i = 0; i < nr && !rc; i++) {
+		words_of(run, first + i, words);
+		if (run->arch->can_be_lost(words))
+			rc = send_again(run, words);
+	}
+	return rc;
 }
 
 int cmdq_flush(struct run *run)
@@ -285,7 +322,7 @@ int cmdq_insert(struct run *run, const uint64_t *words)
 	q->tail = (q->tail + 1) & q->mask;
 	q->inserted++;
 	q->own = words;
-	rc = ring(run, q->tail);
+	write_tail(run, q->tail);
 	q->own = NULL;
-	return rc;
+	return 0;
 }

@@ -136,6 +136,7 @@ struct cmdq {
 	bool announced;
 	uint64_t first_waiting; /* index of a command */
 	bool enabled;
+	bool lost;  /* what was rung in last has to be sent again in part */
 	bool stuck; /* no use in acknowledging errors any more */
 };
 
@@ -199,6 +200,7 @@ struct culprit {
 	uint32_t stream;
 	uint64_t iova;
 	uint32_t flags;
+	bool ats; /* the device has its translations from its own cache */
 };
 
 void run_wrong(struct run *run, enum wrong_kind kind,

@@ -117,7 +117,9 @@ static int look(const struct check *check, const struct trace_row *row,
 		check->run->err = check->world->err;
 		return rc;
 	}
-	*c = (struct culprit){ stream->dev, row->stream, iova, 0 };
+	*c = (struct culprit){ .dev = stream->dev,
+			       .stream = row->stream,
+			       .iova = iova };
 	if (!(row->perms & TRACE_ROW_R))
 		c->flags |= NESTFD_DMA_WRITE;
 	*tr = (struct nestfd_translation){ .size = sizeof(*tr) };

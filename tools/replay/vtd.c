@@ -13,14 +13,16 @@
 #include "trace/vtd.h"
 #include "vtd.h"
 
-#define TYPE_IOTLB    0x2
-#define TYPE_WAIT     0x5
-#define TYPE_PIOTLB   0x6
-#define G_PAGE	      0x30ull
-#define IH	      0x40ull
-#define WAIT_SW	      0x20ull
-#define WAIT_DATA(w0) ((uint32_t)((w0) >> 32))
-#define WAIT_ADDR     (~3ull)
+#define TYPE_IOTLB	0x2
+#define TYPE_DEV_TLB	0x3
+#define DEV_TLB_SID(w0) ((uint32_t)((w0) >> 32) & 0xffff)
+#define TYPE_WAIT	0x5
+#define TYPE_PIOTLB	0x6
+#define G_PAGE		0x30ull
+#define IH		0x40ull
+#define WAIT_SW		0x20ull
+#define WAIT_DATA(w0)	((uint32_t)((w0) >> 32))
+#define WAIT_ADDR	(~3ull)
 
 /* What lies above is not RAM on the boards that have a VT-d unit. */
 #define RAM_MIB_MAX	2048
@@ -374,6 +376,12 @@ static void placed(struct run *run, const uint64_t *words)
 {
 	void *status = status_of(run, words);
 	uint32_t other = ~WAIT_DATA(words[0]);
+	struct world_stream *stream;
+
+	/* who invalidates a device TLB has one that is in use (6.5.2.5) */
+	if (vtd_command_type(words[0]) == TYPE_DEV_TLB &&
+	    !world_stream(run->world, DEV_TLB_SID(words[0]), &stream))
+		stream->ats = true;
 
 	if (status)
 		memcpy(status, &other, sizeof(other));
@@ -414,6 +422,12 @@ static void acknowledge(struct run *run, unsigned int stop)
 					 [STOP_ICE] = VTD_FSTS_ICE };
 
 	world_write(run->world, VTD_FSTS, 4, bits[stop]);
+}
+
+/* Linux sends all again that the aborted wait was for. */
+static bool can_be_lost(const uint64_t *words)
+{
+	return vtd_command_type(words[0]) == TYPE_DEV_TLB;
 }
 
 static uint64_t recorded(const struct trace_counts *regs, const char *name)
@@ -480,6 +494,9 @@ const struct replay_arch replay_vtd = {
 	.stopped = stopped,
 	.acknowledge = acknowledge,
 	.rewrite = STOP_IQE,
+	.lost = STOP_ITE,
+	.can_be_lost = can_be_lost,
+	.wait = { TYPE_WAIT },
 	.stops = {
 		[STOP_IQE] = { "iqe", "IQE" },
 		[STOP_ITE] = { "ite", "ITE" },

@@ -40,6 +40,7 @@ struct world_stream {
 	uint32_t host_sid;
 	uint32_t dev_id;
 	struct nestfd_device *dev;
+	bool ats; /* the guest keeps its cache coherent */
 };
 
 struct world_region {
