@@ -104,6 +104,8 @@ static void a_queue_rewritten_while_it_is_consumed(void **state)
 		pthread_create(&threads[0], NULL, scribble, &m);
 		pthread_create(&threads[1], NULL, poll_and_acknowledge, &m);
 		ring_under_fire(m.fake);
+		while (!m.polled)
+			sched_yield();
 		m.stop = true;
 		pthread_join(threads[0], NULL);
 		pthread_join(threads[1], NULL);
