@@ -335,6 +335,35 @@ static void switching_the_queue_off_forgets_no_silent_device(void **state)
 	}
 }
 
+/* 4.5.1: CMD_ATC_INV is IGNORED while SMMUEN is 0 */
+static void an_smmu_that_is_off_asks_no_device(void **state)
+{
+	(void)state;
+	EACH_WAY(fake)
+	{
+		nestfd_viommu_write(fake->viommu, 0x20, 4, 0xc);
+		fake->fail = true;
+		fake->fail_times = -1;
+		fake->bad[0] = 0x0000001000000040ULL;
+		fake->bad[1] = 52;
+		fake->bad_errno = -ETIMEDOUT;
+		for (int i = 2; i < 6; i++)
+			guest_put(fake, TLBI(i));
+		guest_put(fake, 0x0000001000000040ULL, 52);
+		guest_put(fake, SYNC);
+		guest_doorbell(fake, fake->viommu);
+		assert_int_equal(fake_reg(fake, CONS), 8);
+		assert_int_equal(active(fake), 0);
+		assert_int_equal(fake->nissued, 4);
+		/* and on again it does */
+		nestfd_viommu_write(fake->viommu, 0x20, 4, 0xd);
+		guest_put(fake, 0x0000001000000040ULL, 52);
+		guest_put(fake, SYNC);
+		guest_doorbell(fake, fake->viommu);
+		assert_int_equal(fake_reg(fake, CONS), 3 << 24 | 9);
+	}
+}
+
 static void a_reset_forgets_a_silent_device(void **state)
 {
 	(void)state;
@@ -525,6 +554,7 @@ int main(void)
 		CASE(two_silent_devices_fail_one_sync),
 		CASE(the_sync_of_a_later_doorbell_fails),
 		CASE(switching_the_queue_off_forgets_no_silent_device),
+		CASE(an_smmu_that_is_off_asks_no_device),
 		CASE(a_reset_forgets_a_silent_device),
 		CASE(an_illegal_command_in_between_stops_first),
 		CASE(the_interrupt_finds_cons_err_and_gerror),

@@ -261,12 +261,23 @@ static bool cfgi_cd(struct span *span, uint32_t at, const uint64_t dw[2],
 			      dw[1] & SMMUV3_CFGI_1_LEAF);
 }
 
+bool vsmmu_is_enabled(const struct vsmmu *vsmmu)
+{
+	struct smmuv3_regs regs;
+
+	smmuv3_front_regs(vsmmu->front, &regs);
+	return regs.cr0 & SMMUV3_CR0_SMMUEN;
+}
+
+/* 4.5.1: IGNORED while the guest's SMMUEN is 0, answered or not */
 static bool atc_inv(struct span *span, uint32_t at, const uint64_t dw[2],
 		    const struct smmuv3_cmd *cmd)
 {
 	uint64_t dw0 = dw[0] & (SMMUV3_CMD_0_OP | SMMUV3_CMD_0_SID |
 				SMMUV3_CMD_0_SSV | SMMUV3_ATC_0_G);
 
+	if (!vsmmu_is_enabled(span->vsmmu))
+		return true;
 	if (cmd->ssv)
 		dw0 |= dw[0] & SMMUV3_CMD_0_SSID;
 	return stream_command(span, at, cmd->sid, dw0,

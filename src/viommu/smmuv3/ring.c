@@ -99,7 +99,9 @@ struct smmuv3_taken vsmmu_consume_queue(void *ctx,
 	if (!vsmmu->ring.left)
 		viommu_count(&vsmmu->base.counters.doorbells, 1);
 	vsmmu->ring.left = n;
-	if (vsmmu->atc_failed || is_poor(&vsmmu->ring, n))
+	/* the host knows nothing of the guest's SMMUEN (4.5.1) */
+	if (vsmmu->atc_failed || is_poor(&vsmmu->ring, n) ||
+	    !vsmmu_is_enabled(vsmmu))
 		return taken;
 	ring.entries = queue_memory(vsmmu, queue);
 	if (!ring.entries)

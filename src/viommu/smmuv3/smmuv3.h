@@ -112,6 +112,9 @@ void vsmmu_id(const struct smmuv3_id *host, const uint32_t wanted[6], bool pri,
 bool vsmmu_id_fits_ring(const struct smmuv3_id *host,
 			const struct smmuv3_id *guest);
 
+/* SMMUEN of the guest's CR0 */
+bool vsmmu_is_enabled(const struct vsmmu *vsmmu);
+
 /* What CMDQ_CONS.ERR says of a failed call (SMMUV3_CERROR_*) */
 uint32_t vsmmu_cerror(int rc, const struct relay_outcome *outcome);
 
