@@ -23,6 +23,12 @@ extern "C" {
 /** NESTFD_EXT_* - features, in struct nestfd_ext_enable */
 #define NESTFD_EXT_ERRORS 0x1ULL /* out_error of IOMMU_HWPT_INVALIDATE */
 #define NESTFD_EXT_RING	  0x2ULL /* NESTFD_HWPT_INVALIDATE_RING */
+/*
+ * Of vIOMMUs made afterwards: DMA of a device whose nested HWPT was made of a
+ * vSTE with V = 0 is told as C_BAD_STE in the vEVENTQ, where there is a vDEVICE
+ * (Linux: it aborts, and nobody is told). Of SMMUv3 only.
+ */
+#define NESTFD_EXT_INVALID 0x4ULL
 
 /**
  * struct nestfd_ext_enable - ioctl(NESTFD_EXT_ENABLE)

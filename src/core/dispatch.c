@@ -121,7 +121,8 @@ static bool has_ext(const struct core_ctx *ctx, uint64_t ext)
 
 int ext_ioctl_enable(struct core_call *call)
 {
-	const uint64_t all = NESTFD_EXT_ERRORS | NESTFD_EXT_RING;
+	const uint64_t all =
+		NESTFD_EXT_ERRORS | NESTFD_EXT_RING | NESTFD_EXT_INVALID;
 	struct nestfd_ext_enable *arg = call->arg;
 	uint64_t wanted = arg->features;
 

@@ -315,7 +315,8 @@ struct core_viommu {
 	const struct core_viommu_ops *ops;
 	struct core_iommu *iommu;
 	struct core_domain *parent;
-	void *core; /* core's object */
+	void *core;	   /* core's object */
+	bool tell_invalid; /* core's: NESTFD_EXT_INVALID was on */
 };
 
 /* Core's; the driver reads it. Unique per (viommu, virt_id) and device. */
@@ -415,10 +416,10 @@ int core_inval_check(const struct core_inval *inv, size_t size);
 
 /*
  * An event of the hardware for the guest behind @viommu: a record of the
- * veventq @type. Copied, numbered, or counted as lost. Any thread. @record NULL:
- * events were lost on their way here, and the client is told so.
- * Return: 0 (also if it is lost because the queue is full); -EOPNOTSUPP if
- * there is no such queue, -ENOMEM (counted as lost).
+ * veventq @type. Copied, numbered, or counted as lost. Any thread. @record
+ * NULL: events were lost on their way here, and the client is told so. Return:
+ * 0 (also if it is lost because the queue is full); -EOPNOTSUPP if there is no
+ * such queue, -ENOMEM (counted as lost).
  */
 int core_viommu_event(struct core_viommu *viommu, uint32_t type,
 		      const void *record, size_t size);

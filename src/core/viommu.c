@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "base/checked.h"
 #include "core/internal.h"
+#include "nestfd/ext.h"
 
 /* A driver must be able to forget what its nested domains cache. */
 static bool viommu_ok(const struct core_viommu *viommu)
@@ -44,6 +45,9 @@ static int viommu_new(struct core_call *call, struct core_dev *dev,
 	}
 	viommu->drv->iommu = iommu;
 	viommu->drv->parent = parent->domain;
+	viommu->drv->tell_invalid =
+		atomic_load_explicit(&call->ctx->ext, memory_order_relaxed) &
+		NESTFD_EXT_INVALID;
 	/* Pairs with the acquire in core_viommu_event(). */
 	reader_publish(&viommu->drv->core, (void *)viommu);
 	rc = viommu->drv->ops->init ? viommu->drv->ops->init(viommu->drv, &data)

@@ -101,6 +101,7 @@ static const struct trace_name inval_types[] = {
 static const struct trace_name ext_features[] = {
 	NAME(NESTFD_EXT_ERRORS),
 	NAME(NESTFD_EXT_RING),
+	NAME(NESTFD_EXT_INVALID),
 	END,
 };
 

@@ -80,9 +80,12 @@ static void probe_additions(const struct nestfd_backend *backend,
 		say(report, "additions to the ABI: none\n");
 		return;
 	}
-	say(report, "additions to the ABI: error codes %s, ring %s\n",
+	say(report,
+	    "additions to the ABI: error codes %s, ring %s, "
+	    "invalid streams told %s\n",
 	    arg.features & NESTFD_EXT_ERRORS ? "yes" : "no",
-	    arg.features & NESTFD_EXT_RING ? "yes" : "no");
+	    arg.features & NESTFD_EXT_RING ? "yes" : "no",
+	    arg.features & NESTFD_EXT_INVALID ? "yes" : "no");
 }
 
 static const char *hw_name(uint32_t type)

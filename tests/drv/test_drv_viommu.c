@@ -527,7 +527,16 @@ static void test_an_ste_without_v_is_invalid_to_hardware_too(void **state)
 	fault(&g, 0x100, 0x04, 0);
 	assert_int_equal(fake_core_events, 0);
 
+	/* with one, but the client did not ask for it: as on Linux */
 	rig_vdev(g.v, &vdev, &g.r.dev[0], 0x123);
+	assert_int_equal(s1->ops->attach(s1, &g.r.dev[0], NO_PASID), 0);
+	assert_int_equal(invalid->ops->attach(invalid, &g.r.dev[0], NO_PASID),
+			 0);
+	assert_int_equal(fake_ste(&g.r.hw, 0x100, 0), 1);
+	fault(&g, 0x100, 0x04, 0);
+	assert_int_equal(fake_core_events, 0);
+
+	g.v->tell_invalid = true;
 	for (unsigned int n = 1; n < 4; n++) {
 		assert_int_equal(s1->ops->attach(s1, &g.r.dev[0], NO_PASID), 0);
 		assert_int_equal(

@@ -130,9 +130,9 @@ static int ring(int argc, char **argv)
 	CHECK(viommu > 0);
 	FAILS(ioctl(fd, NESTFD_HWPT_INVALIDATE_RING, prepare(&s, viommu, 0, 1)),
 	      ENOTTY);
-	enable.features = 4;
+	enable.features = 8;
 	FAILS(ioctl(fd, NESTFD_EXT_ENABLE, &enable), EOPNOTSUPP);
-	CHECK(enable.features == 3);
+	CHECK(enable.features == 7);
 	CHECK(!ioctl(fd, NESTFD_EXT_ENABLE, &enable));
 	return array_of(fd, viommu) || ring_of(fd, viommu, &s) ||
 	       bad_memory(fd, viommu, &s, pages) || of_a_child(fd, viommu);

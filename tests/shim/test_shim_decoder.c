@@ -143,15 +143,16 @@ static void put32(struct memory *m, uint32_t at, uint32_t value)
 /* EXT_ENABLE: size, flags, features */
 static void additions_are_named(void **state)
 {
-	struct memory m = { .bytes = { 16, 0, 0, 0, 0, 0, 0, 0, 7 },
+	struct memory m = { .bytes = { 16, 0, 0, 0, 0, 0, 0, 0, 15 },
 			    .size = 64 };
 
 	(void)state;
 	assert_string_equal(told(&m, 0x3bf0, 0x1000, 0),
 			    "ioctl(3, NESTFD_EXT_ENABLE, {size=16, flags=0, "
-			    "features=NESTFD_EXT_ERRORS|NESTFD_EXT_RING|0x4} "
-			    "=> {features=NESTFD_EXT_ERRORS|NESTFD_EXT_RING|"
-			    "0x4}) = 0");
+			    "features=NESTFD_EXT_ERRORS|NESTFD_EXT_RING|"
+			    "NESTFD_EXT_INVALID|0x8} => "
+			    "{features=NESTFD_EXT_ERRORS|NESTFD_EXT_RING|"
+			    "NESTFD_EXT_INVALID|0x8}) = 0");
 }
 
 /* A ring of 16 entries of 8 bytes at 0x1100, cons at 0x1080 */

@@ -163,12 +163,13 @@ int master_attach_nested(struct nested *n, struct master *m)
 
 	if (cmdq_is_dead(&u->cmdq))
 		return -EIO;
-	/* What is not valid need not have one; but then nobody is told. */
-	if (translates || !nested_is_valid(n))
+	told = !nested_is_valid(n) && n->viommu->core.tell_invalid;
+	if (translates || told)
 		rc = vdev_of(n->viommu, m->dev, &virt_id);
 	if (rc && translates)
 		return rc;
-	told = !rc && !nested_is_valid(n);
+	/* What is not valid need not have one; but then nobody is told. */
+	told = told && !rc;
 	pthread_mutex_lock(&u->cfg_lock);
 	if (!itree_empty(&m->pasids)) {
 		pthread_mutex_unlock(&u->cfg_lock);

@@ -351,7 +351,7 @@ static int make_hwpts(struct vsmmu *vsmmu)
 static int choose_queue(struct vsmmu *vsmmu, const struct smmuv3_id *host,
 			enum nestfd_queue queue)
 {
-	uint64_t wanted = NESTFD_EXT_ERRORS;
+	uint64_t wanted = NESTFD_EXT_ERRORS | NESTFD_EXT_INVALID;
 
 	if (queue != NESTFD_QUEUE_ARRAY && vsmmu->base.guest.map &&
 	    vsmmu_id_fits_ring(host, &vsmmu->id))
