@@ -20,9 +20,11 @@ struct client {
 	__u32 dev;
 	__u32 nested[2];
 	__u32 viommu;
+	__u32 parent;
 	__u32 map_ioas;
 	__u32 plain_ioas;
-	char *memory; /* 1 GiB at a multiple of it, and 2 MiB more */
+	__u32 bare_ioas; /* without a HWPT */
+	char *memory;	 /* 1 GiB at a multiple of it, and 2 MiB more */
 	__u32 entries[CLIENT_ENTRIES * 3];
 };
 

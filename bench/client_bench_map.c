@@ -78,6 +78,7 @@ struct aim {
 	double both;
 };
 
+static const struct aim aim_bare = { 300, 600 };
 static const struct aim aim_4k = { 2300, 4100 };
 static const struct aim aim_2m = { 278e3, 543e3 };
 static const struct aim aim_1g = { 144e6, 281e6 };
@@ -132,6 +133,14 @@ void client_mappings(struct client *c)
 {
 	const char *columns = c->few ? "" : "        aim  of it";
 
+	__u32 map_ioas = c->map_ioas;
+
+	client_heading("IOAS_MAP and UNMAP without an HWPT, ns", columns);
+	c->map_ioas = c->bare_ioas;
+	mapping(c, 4 * KIB, 0, 0, "4 KiB aligned", &aim_bare);
+	mapping(c, 2 * MIB, 0, 0, "2 MiB aligned", &aim_bare);
+	mapping(c, GIB, 0, 0, "1 GiB aligned", &aim_bare);
+	c->map_ioas = map_ioas;
 	client_heading("IOAS_MAP and UNMAP with one HWPT, leaves of 4 KiB and "
 		       "1 MiB, ns",
 		       columns);
