@@ -147,6 +147,11 @@ def compare(args, binaries):
             bad += judge(program, results, text, excused)
             if args.verbose or not results:
                 print(text[-20000:])
+    print("\nWhat the n-th failing allocation is answered with")
+    table_of = TOP / "tests" / "mock" / "fail_nth_table.py"
+    sys.stdout.flush()
+    bad += subprocess.run([sys.executable, str(table_of), args.nestfd,
+                           str(binaries / "iommufd_fail_nth")]).returncode
     print(f"\n{bad} cases worse than on Linux and not in docs/abi.md's list")
     return 1 if bad else 0
 
