@@ -340,8 +340,6 @@ unsigned int vtd_decode(const uint64_t dw[4], const struct vtd_id *id,
 		.guest_bits =
 			low_mask(1 + (unsigned int)get(VTD_CAP_MGAW, id->cap)),
 	};
-	struct vtd_desc out = { .type = (uint8_t)number };
-	unsigned int iqei;
 
 	if (!type || (type->not_legacy && ttm == VTD_TTM_LEGACY) ||
 	    !has(id->ecap, type->needs))
@@ -349,10 +347,8 @@ unsigned int vtd_decode(const uint64_t dw[4], const struct vtd_id *id,
 	if ((dw[0] & ~type->defined[0]) | (dw[1] & ~type->defined[1]) | dw[2] |
 	    dw[3])
 		return VTD_IQEI_RESERVED;
-	iqei = type->decode(dw, &rules, &out);
-	if (!iqei)
-		*desc = out;
-	return iqei;
+	*desc = (struct vtd_desc){ .type = (uint8_t)number };
+	return type->decode(dw, &rules, desc);
 }
 
 const char *vtd_desc_name(unsigned int type)

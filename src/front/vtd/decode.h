@@ -64,7 +64,7 @@ struct vtd_desc {
 
 /*
  * @ttm: VTD_TTM_* in force. 0, or the VTD_IQEI_* (TYPE, RESERVED) for which
- * the queue stops; @desc is untouched then.
+ * the queue stops; @desc holds nothing then.
  */
 unsigned int vtd_decode(const uint64_t dw[4], const struct vtd_id *id,
 			unsigned int ttm, struct vtd_desc *desc);
