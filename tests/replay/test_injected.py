@@ -47,6 +47,7 @@ class Injected(unittest.TestCase):
             # TLBI_NH_VA or TLBI_S2_IPA
             cls.tlbi = 0x2a if stage2 else 0x12
         cls.tlbis = types.count(cls.tlbi)
+        cls.hosts_too = meta["iommu"] == "Intel VT-d"
         cls.plain = {}
 
     def reference(self, args):
@@ -79,10 +80,16 @@ class Injected(unittest.TestCase):
 
     def test_illegal_invalidations(self):
         faults = 0
-        for args, _, seed in self.each():
+        for args, direct, seed in self.each():
             i = self.check(args, "ill:p=0.05,op=%d,seed=%d" % (self.tlbi, seed))
-            # all are the guest's own
-            self.assertEqual([i[s] for s in self.stops], [i["faults"], 0, 0])
+            # all are the guest's own; only VT-d's hosts have such, too
+            stops = [i[s] for s in self.stops]
+            if self.hosts_too and not direct:
+                self.assertLessEqual(stops[0], i["faults"])
+                self.assertGreater(stops[0], i["faults"] * 0.9)
+            else:
+                self.assertEqual(stops[0], i["faults"])
+            self.assertEqual(stops[1:], [0, 0])
             faults += i["faults"]
         # each row of chances is one of SEEDS
         self.assertGreater(faults, self.tlbis * 0.05 * SEEDS / 2)
