@@ -49,8 +49,9 @@ void nestfd_iommu_write(struct nestfd_machine *machine, uint32_t offset,
  * nestfd_iommu_irq() - who is told of the IOMMU's wired interrupts
  * @irq: called with the line: SMMUv3: 0 event queue, 1 PRI queue, 2 command
  *	sync, 3 global error; VT-d: 0 fault, 1 invalidation completion, 2 page
- *	request, after their message was written. NULL for nobody. It is called by the thread that
- *	the hardware is in and must not call back into the machine.
+ *	request, after their message was written. NULL for nobody. It is called
+ *	by the thread that the hardware is in and must not call back into the
+ *	machine.
  *
  * Return: 0, -EBUSY on an opened machine: the driver has the lines.
  */
@@ -180,8 +181,9 @@ enum nestfd_fault_kind {
  * @size: sizeof(struct nestfd_fault)
  * @kind: what goes wrong
  * @opcode: ILL: only commands of this opcode; NESTFD_FAULT_ANY: of any
- * @stream_id: ATC_TIMEOUT, ATC_LATE, ATC_BAD, GONE: the device, NESTFD_FAULT_ANY: any;
- *	ILL: only commands that name this StreamID, alone or in a range
+ * @stream_id: ATC_TIMEOUT, ATC_LATE, ATC_BAD, GONE: the device,
+ *	NESTFD_FAULT_ANY: any; ILL: only commands that name this StreamID, alone
+ *	or in a range
  * @probability: of each opportunity, above 0 to 1; 0 means 1
  * @count: how often at most; 0: for ever
  * @seed: of the rule's own random numbers: the same seed and the same commands
@@ -242,8 +244,8 @@ uint64_t nestfd_inject_clear(struct nestfd_machine *machine);
  * @text: KIND[:p=PROBABILITY][,n=COUNT][,dev=SID][,op=OPCODE][,us=DELAY]
  *	[,seed=N], KIND one of ill, abt, atc-timeout, atc-late, gone, slow-sync,
  *	atc-bad; numbers as in C. Each word at most once; op with ill, us with
- *	all but ill, abt and atc-bad, dev with all but abt and slow-sync; p above 0 and at most
- *	1, n and us at least 1, op at most 0xff
+ *	all but ill, abt and atc-bad, dev with all but abt and slow-sync; p
+ *	above 0 and at most 1, n and us at least 1, op at most 0xff
  *
  * Return: 0 with *@fault filled, -EINVAL.
  */

@@ -164,17 +164,17 @@ struct core_pages {
 	struct core_ctx *ctx;	       /* fixed */
 	char *host;		       /* fixed: starts at a page boundary */
 	struct client_process *memory; /* fixed: host is an address there */
-	char *adopted;	 /* our own mapping of it, once pinned; lock to set */
+	char *adopted; /* our own mapping of it, once pinned; lock to set */
 	struct client_shared *shared; /* for when it has gone, likewise */
-	uint64_t length; /* fixed: whole pages */
-	bool writable;	 /* fixed */
-	bool is_file;	 /* fixed */
-	struct client_file file;    /* fixed, if is_file */
-	struct core_dmabuf *dmabuf; /* fixed: is_file as well */
-	uint64_t dmabuf_epoch;	    /* fixed */
-	pthread_mutex_t lock;	    /* all below */
-	struct itree pinned;	    /* struct core_pin by page index */
-	uint32_t placers;	    /* pins that need range */
+	uint64_t length;	      /* fixed: whole pages */
+	bool writable;		      /* fixed */
+	bool is_file;		      /* fixed */
+	struct client_file file;      /* fixed, if is_file */
+	struct core_dmabuf *dmabuf;   /* fixed: is_file as well */
+	uint64_t dmabuf_epoch;	      /* fixed */
+	pthread_mutex_t lock;	      /* all below */
+	struct itree pinned;	      /* struct core_pin by page index */
+	uint32_t placers;	      /* pins that need range */
 	struct phys_range *range;
 	enum core_accounting accounting;
 	struct core_process *process; /* NULL: nobody is limited */
@@ -343,7 +343,7 @@ struct core_eventq {
 	uint32_t count; /* events delivered or being read */
 	uint32_t sequence;
 	uint32_t events; /* atomic: ever, read by the client without the lock */
-	bool lost; /* a lost-events header is at the tail */
+	bool lost;	 /* a lost-events header is at the tail */
 	uint32_t lost_sequence;
 	bool signalled; /* the eventfd is readable */
 	bool closed;	/* the eventfd is no longer ours */

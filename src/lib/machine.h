@@ -38,7 +38,7 @@ struct pinned {
 	struct core_process core;
 	pid_t pid;
 	_Atomic uint64_t limit; /* pages, as last seen; of clients */
-	struct pinned *next; /* fixed */
+	struct pinned *next;	/* fixed */
 };
 
 struct nestfd {

@@ -97,8 +97,8 @@ struct client_shared *client_shared_new(const struct client_process *process,
 void client_shared_free(struct client_shared *shared); /* NULL is fine */
 
 /* As client_process_read(), from byte @offset on; NULL: -EFAULT */
-int client_shared_read(struct client_shared *shared, void *dst,
-		       uint64_t offset, size_t len);
+int client_shared_read(struct client_shared *shared, void *dst, uint64_t offset,
+		       size_t len);
 int client_shared_write(struct client_shared *shared, uint64_t offset,
 			const void *src, size_t len);
 

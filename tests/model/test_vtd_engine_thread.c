@@ -102,10 +102,9 @@ static void removed_pages_are_not_read(enum iotlb_policy policy)
 		       (DATA + DELTA + (n << 12)) | FS_PAGE);
 	}
 	for (int n = 0; n < 2; n++) {
-		d[n] = (struct device){ .g = &g,
-					.port = n,
-					.asks = n,
-					.stop = &stop };
+		d[n] = (struct device){
+			.g = &g, .port = n, .asks = n, .stop = &stop
+		};
 		pthread_create(&d[n].thread, NULL, device_reads, &d[n]);
 	}
 	end = now() + 1.0;
