@@ -243,6 +243,24 @@ static void pri_resp_reaches_the_device_it_names(void **state)
 	end(&b);
 }
 
+/* 4.5.2: then it is IGNORED, and the device waits on */
+static void pri_resp_is_ignored_while_the_smmu_is_off(void **state)
+{
+	struct bare b;
+
+	(void)state;
+	begin(&b, 0, 0);
+	ask(&b, 7, ALONE, READ | LAST);
+	wr(&b, CR0, 4, CR0_ON & ~1u);
+	command(&b, 0, 0x41 | 5ULL << 32, 2 << 12 | 7);
+	assert_int_equal(rd(&b, CMDQ_CONS), 1);
+	assert_int_equal(b.heard, 0);
+	wr(&b, CR0, 4, CR0_ON);
+	command(&b, 1, 0x41 | 5ULL << 32, 2 << 12 | 7);
+	expect_heard(&b, 1, 7, ALONE, 0);
+	end(&b);
+}
+
 /* ---- 8.1: overflow ---- */
 
 static void an_overflow_is_flagged_once_and_answered(void **state)
@@ -426,6 +444,7 @@ int main(int argc, char **argv)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_record_says_what_was_asked),
 		cmocka_unit_test(pri_resp_reaches_the_device_it_names),
+		cmocka_unit_test(pri_resp_is_ignored_while_the_smmu_is_off),
 		cmocka_unit_test(an_overflow_is_flagged_once_and_answered),
 		cmocka_unit_test(a_lost_stop_marker_is_not_answered),
 		cmocka_unit_test(what_an_automatic_answer_names),

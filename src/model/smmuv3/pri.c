@@ -147,6 +147,10 @@ static uint8_t code_of(uint8_t resp)
 
 void pri_response(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 {
+	/* 4.5.2: IGNORED while SMMUEN is 0 */
+	if (__atomic_load_n(&m->engine.mode, __ATOMIC_RELAXED) !=
+	    MODE_TRANSLATE)
+		return;
 	page_respond(&m->engine, cmd->sid, cmd->prg_index,
 		     cmd->ssv ? cmd->ssid : MODEL_NO_PASID, code_of(cmd->resp));
 }
