@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* The client's memory: guarded copies, and the copies drivers ask for. */
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
 
+#include "base/barrier.h"
 #include "base/checked.h"
 #include "core/foreign.h"
 #include "core/internal.h"
@@ -62,7 +62,7 @@ int core_load32(uint64_t uptr, uint32_t *value)
 	if (!foreign)
 		return guard_load32(client_ptr(uptr), value);
 	rc = foreign->read(foreign->ctx, value, uptr, sizeof(*value));
-	atomic_thread_fence(memory_order_acquire);
+	barrier_after_index();
 	return rc;
 }
 
@@ -70,7 +70,7 @@ int core_store32(uint64_t uptr, uint32_t value)
 {
 	if (!foreign)
 		return guard_store32(client_ptr(uptr), value);
-	atomic_thread_fence(memory_order_release);
+	barrier_before_index();
 	return foreign->write(foreign->ctx, uptr, &value, sizeof(value));
 }
 

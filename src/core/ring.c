@@ -12,8 +12,8 @@
  * tests/ring/ring.pml is a model of this file, in the same words.
  */
 #include <errno.h>
-#include <stdatomic.h>
 
+#include "base/barrier.h"
 #include "core/internal.h"
 #include "nestfd/ext.h"
 
@@ -117,7 +117,7 @@ static int ring_consume(const struct ring *ring, struct core_call *call,
 	 * Entries are read after the producer's index, however the caller read
 	 * that. Pairs with the release the producer wrote it with.
 	 */
-	atomic_thread_fence(memory_order_acquire);
+	barrier_after_index();
 	return inval_run(call->ctx, arg->hwpt_id, inv);
 }
 

@@ -9,7 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/le.h"
-#include "drv/barrier.h"
+#include "base/barrier.h"
 #include "drv/clock.h"
 
 #define SPINS_BEFORE_YIELD 256
@@ -198,7 +198,7 @@ static int run(struct hostq *q, struct hostq_batch *b)
 	q->prod = (q->prod + b->n + 1) & q->indices;
 	hostq_count(&q->stats.batches);
 	/* orders the commands before the index for hardware elsewhere */
-	barrier_before_doorbell();
+	barrier_before_index();
 	q->ops->doorbell(q);
 	wait_done(q, b);
 	return q->dead ? -EIO : 0;
@@ -236,7 +236,7 @@ static void do_pending(struct hostq *q)
 		     i++) {
 			ring_put(q, q->prod, cmds[i]);
 			q->prod = (q->prod + 1) & q->indices;
-			barrier_before_doorbell();
+			barrier_before_index();
 			q->ops->doorbell(q);
 		}
 	}

@@ -128,7 +128,7 @@ static bool fs_walk(struct way *w, uint64_t addr, uint64_t *out)
 {
 	int width = w->fs_levels == 5 ? 57 : 48;
 	uint64_t table = w->fs_root;
-	bool user = true, rw = true;
+	bool rw = true;
 
 	if (addr >> (width - 1) && ~addr >> (width - 1))
 		return no(w, 0x80);
@@ -159,7 +159,6 @@ static bool fs_walk(struct way *w, uint64_t addr, uint64_t *out)
 		if (w->second &&
 		    (*e & 0x000ffffffffff000ULL) >> (12 + 9 * w->ss_levels))
 			return no(w, 0x74);
-		user &= *e >> 2 & 1;
 		rw &= *e >> 1 & 1;
 		if (!w->super && !(*e & 4))
 			return no(w, 0x81);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/bits.h"
-#include "drv/barrier.h"
+#include "base/barrier.h"
 #include "hwdef/smmuv3_cmd.h"
 #include "hwdef/smmuv3_regs.h"
 
@@ -74,7 +74,7 @@ static void ack(struct cmdq *c, uint32_t errors)
 {
 	__atomic_store_n(&c->gerrorn, c->gerrorn ^ errors, __ATOMIC_RELAXED);
 	/* replaced commands before the restart that fetches them */
-	barrier_before_doorbell();
+	barrier_before_index();
 	reg_write(&c->q, SMMUV3_GERRORN, c->gerrorn);
 }
 

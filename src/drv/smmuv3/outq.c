@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/le.h"
-#include "drv/barrier.h"
+#include "base/barrier.h"
 #include "drv/smmuv3/unit.h"
 #include "hwdef/smmuv3_regs.h"
 

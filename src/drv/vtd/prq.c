@@ -5,7 +5,7 @@
  * (7.6.1). Groups of which the last request was lost are dropped: hardware has
  * answered them.
  */
-#include "drv/barrier.h"
+#include "base/barrier.h"
 #include "drv/vtd/unit.h"
 #include "hwdef/vtd_regs.h"
 
