@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/le.h"
 #include "base/barrier.h"
+#include "base/le.h"
 #include "drv/clock.h"
 
 #define SPINS_BEFORE_YIELD 256

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "base/bits.h"
 #include "base/barrier.h"
+#include "base/bits.h"
 #include "hwdef/smmuv3_cmd.h"
 #include "hwdef/smmuv3_regs.h"
 

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/barrier.h"
 #include "base/bits.h"
 #include "base/le.h"
-#include "base/barrier.h"
 #include "drv/smmuv3/unit.h"
 #include "hwdef/smmuv3_regs.h"
 
