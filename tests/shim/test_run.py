@@ -265,7 +265,9 @@ class NothingStays(Case):
     def test_pipes_end_when_the_program_ends(self):
         """a keeper must not hold the program's standard output"""
         r = subprocess.run(["sh", "-c", f"{NESTFD} run -- {CLIENT} orphans "
-                            "| cat"], env=environment(), timeout=30)
+                            "| cat"], env=environment(), timeout=30,
+                           stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
         self.assertEqual(r.returncode, 0)
 
 
