@@ -68,7 +68,7 @@ struct replay_arch {
 		      struct replay_span spans[WORLD_REGIONS]);
 	/* A machine with the recording's hardware */
 	int (*create)(const struct world *world,
-		      struct nestfd_machine_config *config,
+		      const struct nestfd_machine_config *config,
 		      struct nestfd_machine **machine);
 	void (*plug)(const struct world *world,
 		     struct nestfd_device_config *config);

@@ -68,16 +68,17 @@ static int memory(const struct trace_meta *meta,
 }
 
 static int create(const struct world *world,
-		  struct nestfd_machine_config *config,
+		  const struct nestfd_machine_config *config,
 		  struct nestfd_machine **machine)
 {
 	struct nestfd_smmuv3_id id = { .iidr = (uint32_t)world->id[ID_IIDR],
 				       .aidr = (uint32_t)world->id[ID_AIDR] };
+	struct nestfd_machine_config with_id = *config;
 
 	for (size_t i = ID_IDR0; i <= ID_IDR5; i++)
 		id.idr[i] = (uint32_t)world->id[i];
-	config->smmuv3_id = &id;
-	return nestfd_machine_create(config, machine);
+	with_id.smmuv3_id = &id;
+	return nestfd_machine_create(&with_id, machine);
 }
 
 /*

@@ -143,7 +143,7 @@ static int tell(struct run *run, uint32_t stream, uint64_t iova)
 }
 
 static int create(const struct world *world,
-		  struct nestfd_machine_config *config,
+		  const struct nestfd_machine_config *config,
 		  struct nestfd_machine **machine)
 {
 	struct nestfd_vtd_id id = {
@@ -152,11 +152,12 @@ static int create(const struct world *world,
 		.version = (uint32_t)world->id[ID_VER],
 		.haw = (uint32_t)VTD_CAP_MGAW(world->id[ID_CAP]) + 1,
 	};
+	struct nestfd_machine_config with_id = *config;
 
 	if (needs_second_stage(world))
 		id.ecap |= VTD_ECAP_SSTS;
-	config->vtd_id = &id;
-	return nestfd_machine_create(config, machine);
+	with_id.vtd_id = &id;
+	return nestfd_machine_create(&with_id, machine);
 }
 
 static void plug(const struct world *world, struct nestfd_device_config *config)

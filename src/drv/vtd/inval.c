@@ -122,7 +122,7 @@ static uint32_t bad_answer(struct work *w, uint32_t start, uint32_t n,
 static bool flush(struct work *w)
 {
 	struct outcome *out = w->out;
-	struct hostq_result res;
+	struct hostq_result res = { 0 };
 	uint32_t n = w->n;
 	uint32_t start = 0;
 
