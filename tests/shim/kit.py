@@ -8,6 +8,9 @@ NESTFD = os.environ["NESTFD"]
 CLIENT = os.environ["CLIENT"]
 CLIENT_STATIC = os.environ["CLIENT_STATIC"]
 SANITIZE = os.environ.get("SANITIZE", "none")
+# A keeper forked while another thread starts: libasan's allocator, unlike
+# glibc's, takes no care of fork(), and its lock stays taken in the keeper.
+KEEPERS_MAY_HANG = "address" in SANITIZE
 
 
 def sanitizer_library():
