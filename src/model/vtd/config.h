@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What root, context and PASID tables say of a request: VT-d specification
- * 3.4 and chapter 9. Pure but for reading memory, in a read section.
- *
- * Two steps, as caches keep them: the *source* is what the context entry says
- * of a Source-ID, the *space* what it, or the PASID-table entry behind it,
- * says of one address space.
+ * A request, and what root, context and PASID tables say of it
+ * (front/vtd/tables.h). Pure but for reading memory, in a read section.
  */
 #ifndef MODEL_VTD_CONFIG_H
 #define MODEL_VTD_CONFIG_H
@@ -14,7 +10,7 @@
 #include <stdint.h>
 
 #include "front/vtd/front.h"
-#include "hwdef/vtd_tables.h"
+#include "front/vtd/tables.h"
 #include "model/walk.h"
 
 /* FRCD.AT (11.4.7.6) */
@@ -35,54 +31,6 @@ struct vtd_input {
 	bool write;
 	bool priv;
 	bool exec;
-};
-
-/* Why a request is refused. */
-struct vtd_denial {
-	uint8_t reason;	 /* VTD_FR_*; 0: none */
-	bool unreported; /* an FPD on the way says so, and the fault is
-			  * qualified (7.1.1) */
-	uint8_t level;	 /* of the paging entry at fault, from 1; for people */
-	uint64_t fetch;	 /* what could not be read; for people */
-};
-
-/* What a context entry says. */
-struct vtd_source {
-	bool scalable;
-	bool fpd;
-	bool ats;    /* TT 01, DTE: translated and translation requests */
-	bool paside; /* the rest is of scalable mode */
-	bool pre;
-	bool rid_priv;
-	uint32_t rid_pasid;
-	uint32_t pasids; /* PASIDs below are in the directory */
-	uint64_t directory;
-	/* legacy mode: the space itself */
-	uint8_t pgtt; /* VTD_PGTT_SS or _PT */
-	uint8_t levels;
-	uint16_t did;
-	uint64_t root;
-};
-
-/* One address space, as translations in it go. */
-struct vtd_space {
-	bool scalable;
-	bool fpd;
-	uint8_t pgtt; /* VTD_PGTT_* */
-	uint16_t did;
-	uint32_t pasid; /* that it is cached by; legacy mode: 0 */
-	/* second stage */
-	uint8_t ss_levels;
-	uint8_t ss_bits; /* of an input address: MGAW counts as well */
-	uint64_t ss_root;
-	bool ssade;
-	/* first stage */
-	uint8_t fs_levels;
-	uint64_t fs_root; /* nested: a GPA */
-	bool sre;
-	bool wpe;
-	bool eafe;
-	bool pwsnp;
 };
 
 /*
