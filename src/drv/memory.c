@@ -2,27 +2,10 @@
 /* See memory.h. */
 #include "drv/memory.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/bits.h"
 #include "core/driver.h"
-#include "drv/clock.h"
-
-#define STEP_US 100
-
-int hostport_wait(const struct core_hwport *port, uint32_t offset,
-		  uint32_t mask, uint32_t want, unsigned int timeout_ms)
-{
-	for (unsigned int us = 0; us / 1000 < timeout_ms; us += STEP_US) {
-		uint64_t now = port->ops->read(port->ctx, offset, 4);
-
-		if (((uint32_t)now & mask) == want)
-			return 0;
-		clock_nap_us(STEP_US);
-	}
-	return -EIO;
-}
 
 unsigned int hostmem_prot(uint32_t prot)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What drivers share with their hardware: registers, memory, and numbers from a
- * pool.
+ * What drivers share with their hardware: memory, tables in it, and numbers
+ * from a pool.
  */
 #ifndef DRV_MEMORY_H
 #define DRV_MEMORY_H
@@ -14,13 +14,6 @@
 #include "base/ids.h"
 #include "core/hwport.h"
 #include "pt/tree.h"
-
-/*
- * Until (4-byte register @offset & @mask) == @want; -EIO if that has not come
- * after @timeout_ms.
- */
-int hostport_wait(const struct core_hwport *port, uint32_t offset,
-		  uint32_t mask, uint32_t want, unsigned int timeout_ms);
 
 /* Zeroed; -ENOMEM */
 int hostmem_alloc(const struct core_hwport *port, size_t size, size_t align,

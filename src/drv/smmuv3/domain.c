@@ -126,11 +126,7 @@ static void domain_unmap(struct core_domain *core, uint64_t iova,
 	uint64_t first = iova;
 	uint64_t last = iova + length - 1;
 
-	if (!hostmem_unmap(d->pt, &first, &last, &gather))
-		logger_log(d->unit->cfg.logger, LOGGER_ERROR,
-			   "smmuv3: unmap of %#llx+%#llx splits a block",
-			   (unsigned long long)iova,
-			   (unsigned long long)length);
+	hostunit_unmap(&d->unit->host, d->pt, &first, &last, &gather);
 	domain_forget(d, first, last, !gather.tables);
 	pt_gather_free(d->pt, &gather);
 }
@@ -142,7 +138,7 @@ static int domain_attach(struct core_domain *core, struct core_device *dev,
 {
 	struct domain *d = to_domain(core);
 
-	if (dev->iommu != &d->unit->core)
+	if (dev->iommu != &d->unit->host.core)
 		return -EINVAL;
 	if (pasid == CORE_NO_PASID)
 		return master_attach(d, dev->drv);
@@ -225,7 +221,7 @@ int domain_alloc(struct core_device *dev, uint32_t flags,
 	if (!d)
 		return -ENOMEM;
 	d->core.ops = &domain_ops;
-	d->core.iommu = &u->core;
+	d->core.iommu = &u->host.core;
 	d->unit = u;
 	d->stage = stage;
 	d->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;

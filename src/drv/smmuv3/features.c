@@ -19,12 +19,6 @@ static unsigned int get(uint64_t mask, uint32_t idr)
 	return (unsigned int)field_get(mask, idr);
 }
 
-static int refuse(const struct unit *u, const char *why)
-{
-	logger_log(u->cfg.logger, LOGGER_ERROR, "smmuv3: unusable: %s", why);
-	return -ENXIO;
-}
-
 static int read_idr0(struct unit *u, uint32_t idr)
 {
 	struct features *f = &u->feat;
@@ -33,16 +27,19 @@ static int read_idr0(struct unit *u, uint32_t idr)
 	unsigned int stall = get(SMMUV3_IDR0_STALL_MODEL, idr);
 
 	if (ttf != SMMUV3_TTF_AARCH64 && ttf != SMMUV3_TTF_BOTH)
-		return refuse(u, "no AArch64 translation tables");
+		return hostunit_refuse(&u->host,
+				       "no AArch64 translation tables");
 	if (endian != SMMUV3_TTENDIAN_MIXED && endian != SMMUV3_TTENDIAN_LITTLE)
-		return refuse(u, "no little-endian translation tables");
+		return hostunit_refuse(&u->host,
+				       "no little-endian translation tables");
 	if (!(idr & SMMUV3_IDR0_COHACC))
-		return refuse(u, "table accesses are not coherent");
+		return hostunit_refuse(&u->host,
+				       "table accesses are not coherent");
 	f->s1 = idr & SMMUV3_IDR0_S1P;
 	f->s2 = idr & SMMUV3_IDR0_S2P;
 	f->nesting = f->s1 && f->s2;
 	if (!f->s1 && !f->s2)
-		return refuse(u, "no translation at all");
+		return hostunit_refuse(&u->host, "no translation at all");
 	f->strtab_2lvl = get(SMMUV3_IDR0_ST_LEVEL, idr) == 1;
 	f->cd_2lvl = idr & SMMUV3_IDR0_CD2L;
 	f->ats = idr & SMMUV3_IDR0_ATS;
@@ -69,7 +66,7 @@ static int read_idr1(struct unit *u, uint32_t idr)
 
 	if (idr & (SMMUV3_IDR1_TABLES_PRESET | SMMUV3_IDR1_QUEUES_PRESET |
 		   SMMUV3_IDR1_REL))
-		return refuse(u, "preset tables or queues");
+		return hostunit_refuse(&u->host, "preset tables or queues");
 	f->sid_bits = get(SMMUV3_IDR1_SIDSIZE, idr);
 	f->ssid_bits = get(SMMUV3_IDR1_SSIDSIZE, idr);
 	f->cmdq_lg2 = queue_lg2(u->cfg.cmdq_lg2, CMDQ_LG2_DEFAULT,
@@ -79,9 +76,10 @@ static int read_idr1(struct unit *u, uint32_t idr)
 	f->priq_lg2 = queue_lg2(u->cfg.priq_lg2, PRIQ_LG2_DEFAULT,
 				get(SMMUV3_IDR1_PRIQS, idr));
 	if (f->cmdq_lg2 < CMDQ_LG2_MIN)
-		return refuse(u, "the command queue is too small");
+		return hostunit_refuse(&u->host,
+				       "the command queue is too small");
 	if (f->sid_bits > 32 || f->ssid_bits > 20)
-		return refuse(u, "impossible identification");
+		return hostunit_refuse(&u->host, "impossible identification");
 	return 0;
 }
 
@@ -98,7 +96,7 @@ static int read_idr5(struct unit *u, uint32_t idr)
 	else if (idr & SMMUV3_IDR5_GRAN64K)
 		f->granule_lg2 = 16;
 	else
-		return refuse(u, "no granule");
+		return hostunit_refuse(&u->host, "no granule");
 	f->oas_code = get(SMMUV3_IDR5_OAS, idr);
 	f->oas = bits[f->oas_code];
 	if (f->oas > OAS_USED_MAX) {
@@ -108,8 +106,9 @@ static int read_idr5(struct unit *u, uint32_t idr)
 	return 0;
 }
 
-int features_read(struct unit *u)
+int features_read(struct hostunit *h)
 {
+	struct unit *u = container_of(h, struct unit, host);
 	int rc;
 
 	memset(&u->info, 0, sizeof(u->info));

@@ -369,20 +369,16 @@ void master_reset(struct core_device *dev)
 
 /* ---- coming and going ---- */
 
-static int master_insert(struct master *m)
+struct core_device *master_device(const struct hostdev *hd)
 {
-	struct unit *u = m->unit;
-	uint32_t sid = m->dev->stream_id;
-	int rc;
+	return container_of(hd, struct master, hostdev)->dev;
+}
 
-	if (master_find(u, sid))
-		return -EEXIST;
-	rc = strtab_entry(u, sid, &m->ste);
-	if (rc)
-		return rc;
-	hostdevs_insert(&u->devs, &m->hostdev, sid);
-	m->dev->drv = m;
-	return 0;
+int master_place(struct hostdev *hd)
+{
+	struct master *m = container_of(hd, struct master, hostdev);
+
+	return strtab_entry(m->unit, m->dev->stream_id, &m->ste);
 }
 
 int master_add(struct core_device *dev)
@@ -397,9 +393,7 @@ int master_add(struct core_device *dev)
 	m->unit = u;
 	m->ssid_bits = hostdev_pasid_bits(dev, u->feat.ssid_bits);
 	link_init(&m->link);
-	pthread_mutex_lock(&u->cfg_lock);
-	rc = master_insert(m);
-	pthread_mutex_unlock(&u->cfg_lock);
+	rc = hostunit_add(&u->host, &m->hostdev, m);
 	if (rc)
 		free(m);
 	return rc;

@@ -75,32 +75,18 @@ static void handle_request(struct unit *u, const uint64_t *dw)
 {
 	uint32_t sid = (uint32_t)field_get(SMMUV3_PRI_REC_0_SID, dw[0]);
 	struct core_page_request request;
-	const struct master *m;
 
 	if (is_stop_marker(dw[0]))
 		return;
 	request_of(dw, &request);
-	cmdq_hold(&u->cmdq);
-	pthread_mutex_lock(&u->devs.lock);
-	m = master_find(u, sid);
-	if (m)
-		core_page_request(m->dev, &request);
-	else if (request.flags & IOMMU_PGFAULT_FLAGS_LAST_PAGE)
+	if (hostunit_page_request(&u->host, sid, &request, false) &&
+	    (request.flags & IOMMU_PGFAULT_FLAGS_LAST_PAGE))
 		respond(u, sid, &request, SMMUV3_PRI_FAILURE);
-	pthread_mutex_unlock(&u->devs.lock);
-	cmdq_release(&u->cmdq);
 }
 
 void priq_lost(struct unit *u)
 {
-	struct itree_node *node;
-
-	pthread_mutex_lock(&u->devs.lock);
-	for (node = itree_from(&u->devs.tree, 0); node; node = itree_succ(node))
-		core_page_requests_lost(
-			container_of(node, struct master, hostdev.node)->dev,
-			REQUEST_PRI);
-	pthread_mutex_unlock(&u->devs.lock);
+	hostunit_requests_lost(&u->host, REQUEST_PRI);
 }
 
 static void overflowed(struct unit *u)

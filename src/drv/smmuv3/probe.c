@@ -9,9 +9,8 @@
 #include "drv/smmuv3/unit.h"
 #include "hwdef/smmuv3_regs.h"
 
-#define TIMEOUT_MS_DEFAULT 1000
-#define CACHE_WB	   1
-#define SHARE_INNER	   3
+#define CACHE_WB    1
+#define SHARE_INNER 3
 
 uint32_t unit_read(const struct unit *u, uint32_t offset)
 {
@@ -28,22 +27,11 @@ void unit_write64(const struct unit *u, uint32_t offset, uint64_t value)
 	u->port.ops->write(u->port.ctx, offset, 8, value);
 }
 
-/* Until (register & mask) == want; -EIO if that does not come. */
-static int wait_register(const struct unit *u, uint32_t offset, uint32_t mask,
-			 uint32_t want)
-{
-	if (!hostport_wait(&u->port, offset, mask, want, u->cfg.timeout_ms))
-		return 0;
-	logger_log(u->cfg.logger, LOGGER_ERROR,
-		   "smmuv3: register %#x does not respond", offset);
-	return -EIO;
-}
-
 static int set_cr0(struct unit *u, uint32_t value)
 {
 	u->cr0 = value;
 	unit_write(u, SMMUV3_CR0, value);
-	return wait_register(u, SMMUV3_CR0ACK, value | 0x1ff, value);
+	return hostunit_wait(&u->host, SMMUV3_CR0ACK, value | 0x1ff, value);
 }
 
 /* Without translation everything aborts; 6.3.14: UPDATE comes back as 0. */
@@ -51,11 +39,11 @@ static int set_abort(struct unit *u)
 {
 	int rc;
 
-	rc = wait_register(u, SMMUV3_GBPA, SMMUV3_GBPA_UPDATE, 0);
+	rc = hostunit_wait(&u->host, SMMUV3_GBPA, SMMUV3_GBPA_UPDATE, 0);
 	if (rc)
 		return rc;
 	unit_write(u, SMMUV3_GBPA, SMMUV3_GBPA_UPDATE | SMMUV3_GBPA_ABORT);
-	return wait_register(u, SMMUV3_GBPA,
+	return hostunit_wait(&u->host, SMMUV3_GBPA,
 			     SMMUV3_GBPA_UPDATE | SMMUV3_GBPA_ABORT,
 			     SMMUV3_GBPA_ABORT);
 }
@@ -70,7 +58,7 @@ static int reset(struct unit *u)
 	if (rc)
 		return rc;
 	unit_write(u, SMMUV3_IRQ_CTRL, 0);
-	rc = wait_register(u, SMMUV3_IRQ_CTRLACK, 0x7, 0);
+	rc = hostunit_wait(&u->host, SMMUV3_IRQ_CTRLACK, 0x7, 0);
 	if (rc)
 		return rc;
 	unit_write(u, SMMUV3_CR1,
@@ -127,7 +115,7 @@ static int irqs_on(struct unit *u)
 			 &u->evtq);
 	u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_GERROR, gerror_handle, u);
 	unit_write(u, SMMUV3_IRQ_CTRL, irqs);
-	return wait_register(u, SMMUV3_IRQ_CTRLACK, irqs, irqs);
+	return hostunit_wait(&u->host, SMMUV3_IRQ_CTRLACK, irqs, irqs);
 }
 
 static int enable(struct unit *u)
@@ -167,20 +155,6 @@ static void disable(struct unit *u)
 
 /* ---- operations of core ---- */
 
-static int unit_hw_info(struct core_device *dev, uint32_t type,
-			uint32_t *out_type, const void **data, uint32_t *len)
-{
-	struct unit *u = to_unit(dev->iommu);
-
-	if (type != IOMMU_HW_INFO_TYPE_DEFAULT &&
-	    type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
-		return -EOPNOTSUPP;
-	*out_type = IOMMU_HW_INFO_TYPE_ARM_SMMUV3;
-	*data = &u->info;
-	*len = sizeof(u->info);
-	return 0;
-}
-
 static uint64_t unit_capabilities(struct core_device *dev,
 				  uint8_t *max_pasid_log2)
 {
@@ -188,19 +162,6 @@ static uint64_t unit_capabilities(struct core_device *dev,
 
 	return hostdev_capabilities(dev, u->feat.ats, u->feat.ssid_bits,
 				    max_pasid_log2);
-}
-
-static size_t unit_reserved(struct core_device *dev, struct core_resv *resv,
-			    size_t max)
-{
-	const struct smmuv3_drv_config *cfg = &to_unit(dev->iommu)->cfg;
-
-	if (!max || (!cfg->msi_first && !cfg->msi_last))
-		return 0;
-	resv[0] = (struct core_resv){ .first = cfg->msi_first,
-				      .last = cfg->msi_last,
-				      .msi = true };
-	return 1;
 }
 
 /* With core's locks held: nothing but to post a command */
@@ -221,10 +182,8 @@ static void unit_sync_events(struct core_iommu *iommu)
 	outq_catch_up(&to_unit(iommu)->evtq);
 }
 
-static void locks_fini(struct unit *u)
+static void ids_fini_all(struct unit *u)
 {
-	pthread_mutex_destroy(&u->cfg_lock);
-	hostdevs_fini(&u->devs);
 	hostids_fini(&u->asids);
 	hostids_fini(&u->vmids);
 }
@@ -239,29 +198,22 @@ static void unit_destroy(struct core_iommu *iommu)
 	outq_fini(&u->evtq);
 	strtab_fini(u);
 	cmdq_fini(&u->cmdq);
-	locks_fini(u);
+	ids_fini_all(u);
+	hostunit_fini(&u->host);
 	free(u);
-}
-
-static void unit_stats(struct core_iommu *iommu, struct core_iommu_stats *stats)
-{
-	struct unit *u = to_unit(iommu);
-
-	hostq_read_stats(&u->cmdq.q, stats);
-	stats->quarantines = hostdevs_quarantines(&u->devs);
 }
 
 static const struct core_iommu_ops unit_ops = {
 	.name = "smmuv3",
-	.hw_info = unit_hw_info,
+	.hw_info = hostunit_hw_info,
 	.capabilities = unit_capabilities,
 	.device_add = master_add,
 	.device_remove = master_remove,
-	.reserved = unit_reserved,
+	.reserved = hostunit_reserved,
 	.domain_alloc = domain_alloc,
 	.viommu_alloc = viommu_alloc,
 	.block = master_block,
-	.stats = unit_stats,
+	.stats = hostunit_stats,
 	.device_reset = master_reset,
 	.page_response = unit_page_response,
 	.sync_events = unit_sync_events,
@@ -277,7 +229,7 @@ static int bring_up(struct unit *u)
 		return rc;
 	outq_thread_init(&u->outq_thread);
 	rc = cmdq_init(&u->cmdq, &u->port, u->cfg.logger, u->feat.cmdq_lg2,
-		       u->cfg.timeout_ms);
+		       u->host.timeout_ms);
 	if (rc)
 		return rc;
 	rc = strtab_init(u);
@@ -304,6 +256,26 @@ out_cmdq:
 	return rc;
 }
 
+static int start(struct hostunit *h)
+{
+	struct unit *u = container_of(h, struct unit, host);
+	int rc;
+
+	hostids_init(&u->asids, (uint32_t)low_mask(u->feat.asid_bits));
+	hostids_init(&u->vmids, (uint32_t)low_mask(u->feat.vmid_bits));
+	rc = bring_up(u);
+	if (rc)
+		ids_fini_all(u);
+	return rc;
+}
+
+static const struct hostunit_ops host_ops = {
+	.probe = features_read,
+	.start = start,
+	.device = master_device,
+	.place = master_place,
+};
+
 int smmuv3_drv_create(const struct smmuv3_drv_config *config,
 		      const struct core_hwport *port, struct core_iommu **out)
 {
@@ -315,25 +287,26 @@ int smmuv3_drv_create(const struct smmuv3_drv_config *config,
 	u = alloc_zero(sizeof(*u));
 	if (!u)
 		return -ENOMEM;
-	u->core.ops = &unit_ops;
 	u->port = *port;
 	u->cfg = *config;
-	if (!u->cfg.timeout_ms)
-		u->cfg.timeout_ms = TIMEOUT_MS_DEFAULT;
-	rc = features_read(u);
+	u->host = (struct hostunit){
+		.core.ops = &unit_ops,
+		.ops = &host_ops,
+		.port = &u->port,
+		.logger = config->logger,
+		.timeout_ms = hostunit_timeout_ms(config->timeout_ms),
+		.atc_timeouts = config->atc_timeouts,
+		.atc_window_ms = config->atc_window_ms,
+		.cfg_lock = &u->cfg_lock,
+		.devs = &u->devs,
+		.q = &u->cmdq.q,
+		.resv = { config->msi_first, config->msi_last, true },
+		.info_type = IOMMU_HW_INFO_TYPE_ARM_SMMUV3,
+		.info_len = sizeof(u->info),
+		.info = &u->info,
+	};
+	rc = hostunit_create(&u->host, out);
 	if (rc)
-		goto out_free;
-	pthread_mutex_init(&u->cfg_lock, NULL);
-	hostdevs_init(&u->devs, u->cfg.atc_timeouts, u->cfg.atc_window_ms);
-	hostids_init(&u->asids, (uint32_t)low_mask(u->feat.asid_bits));
-	hostids_init(&u->vmids, (uint32_t)low_mask(u->feat.vmid_bits));
-	rc = bring_up(u);
-	if (!rc) {
-		*out = &u->core;
-		return 0;
-	}
-	locks_fini(u);
-out_free:
-	free(u);
+		free(u);
 	return rc;
 }

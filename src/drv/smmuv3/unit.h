@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "base/itree.h"
-#include "drv/devices.h"
+#include "drv/hostunit.h"
 #include "drv/list.h"
 #include "drv/memory.h"
 #include "drv/smmuv3/cmdq.h"
@@ -67,7 +67,7 @@ struct strtab {
 };
 
 struct unit {
-	struct core_iommu core;
+	struct hostunit host;
 	struct core_hwport port;
 	struct smmuv3_drv_config cfg;
 	struct features feat;
@@ -185,7 +185,7 @@ struct nested {
 
 static inline struct unit *to_unit(struct core_iommu *iommu)
 {
-	return container_of(iommu, struct unit, core);
+	return container_of(iommu, struct unit, host.core);
 }
 
 static inline struct domain *to_domain(struct core_domain *core)
@@ -208,8 +208,8 @@ uint32_t unit_read(const struct unit *u, uint32_t offset);
 void unit_write(const struct unit *u, uint32_t offset, uint32_t value);
 void unit_write64(const struct unit *u, uint32_t offset, uint64_t value);
 
-/* features.c: -ENXIO for what this driver cannot use */
-int features_read(struct unit *u);
+/* features.c: hostunit_ops.probe */
+int features_read(struct hostunit *h);
 
 /* evtq.c, priq.c: queues on outq.h */
 int evtq_init(struct unit *u);
@@ -256,6 +256,9 @@ void cdtab_clear(struct master *m, uint32_t ssid);
 
 /* master.c */
 bool master_can_ats(const struct master *m);
+/* hostunit_ops */
+struct core_device *master_device(const struct hostdev *hd);
+int master_place(struct hostdev *hd);
 int master_add(struct core_device *dev);
 void master_remove(struct core_device *dev);
 int master_attach(struct domain *d, struct master *m);

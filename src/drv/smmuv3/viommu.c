@@ -23,7 +23,7 @@ static int nested_attach(struct core_domain *core, struct core_device *dev,
 {
 	struct nested *n = to_nested(core);
 
-	if (dev->iommu != &n->viommu->unit->core)
+	if (dev->iommu != &n->viommu->unit->host.core)
 		return -EINVAL;
 	/* PASIDs are the guest's own, in its CD table */
 	if (pasid != CORE_NO_PASID)
@@ -63,7 +63,7 @@ static int nested_alloc(struct core_viommu *core, uint32_t flags,
 		return rc;
 	}
 	n->core.ops = &nested_ops;
-	n->core.iommu = &v->unit->core;
+	n->core.iommu = &v->unit->host.core;
 	n->core.nested = true;
 	n->viommu = v;
 	*out = &n->core;
@@ -118,7 +118,7 @@ static int vdevice_add(struct core_viommu *core, struct core_vdevice *vdevice)
 	};
 	int rc;
 
-	if (dev->iommu != &v->unit->core)
+	if (dev->iommu != &v->unit->host.core)
 		return -EINVAL;
 	pthread_rwlock_wrlock(&v->lock);
 	rc = vdev_insert(v, &vdev);
@@ -200,7 +200,7 @@ int viommu_alloc(struct core_device *dev, struct core_domain *parent,
 	(void)data; /* none is defined for this type; Linux looks at none */
 	if (type != IOMMU_VIOMMU_TYPE_ARM_SMMUV3 || !u->feat.nesting)
 		return -EOPNOTSUPP;
-	if (parent->iommu != &u->core || parent->nested || !d->nest_parent)
+	if (parent->iommu != &u->host.core || parent->nested || !d->nest_parent)
 		return -EINVAL;
 	if (cmdq_is_dead(&u->cmdq))
 		return -EIO;
@@ -213,7 +213,7 @@ int viommu_alloc(struct core_device *dev, struct core_domain *parent,
 		return rc;
 	}
 	v->core.ops = &viommu_ops;
-	v->core.iommu = &u->core;
+	v->core.iommu = &u->host.core;
 	v->core.parent = parent;
 	v->unit = u;
 	v->parent = d;

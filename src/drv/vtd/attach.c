@@ -240,20 +240,14 @@ void vtd_device_reset(struct core_device *dev)
 
 /* ---- coming and going ---- */
 
-/* cfg_lock held */
-static int master_insert(struct master *m)
+struct core_device *vtd_master_device(const struct hostdev *hd)
 {
-	struct unit *u = m->unit;
-	int rc;
+	return container_of(hd, struct master, hostdev)->dev;
+}
 
-	if (hostdevs_find(&u->devs, m->sid))
-		return -EEXIST;
-	rc = vtd_tables_add(m);
-	if (rc)
-		return rc;
-	hostdevs_insert(&u->devs, &m->hostdev, m->sid);
-	m->dev->drv = m;
-	return 0;
+int vtd_master_place(struct hostdev *hd)
+{
+	return vtd_tables_add(container_of(hd, struct master, hostdev));
 }
 
 int vtd_device_add(struct core_device *dev)
@@ -272,9 +266,7 @@ int vtd_device_add(struct core_device *dev)
 	m->sid = (uint16_t)dev->stream_id;
 	m->pasid_bits = hostdev_pasid_bits(dev, u->feat.pasid_bits);
 	m->ats_on = can_ats(m);
-	pthread_mutex_lock(&u->cfg_lock);
-	rc = master_insert(m);
-	pthread_mutex_unlock(&u->cfg_lock);
+	rc = hostunit_add(&u->host, &m->hostdev, m);
 	if (rc)
 		free(m);
 	return rc;

@@ -183,11 +183,7 @@ static void domain_unmap(struct core_domain *core, uint64_t iova,
 	struct pt_gather gather = { NULL };
 	struct change c = { .d = d, .first = iova, .last = iova + length - 1 };
 
-	if (!hostmem_unmap(d->pt, &c.first, &c.last, &gather))
-		logger_log(d->home->cfg.logger, LOGGER_ERROR,
-			   "vtd: unmap of %#llx+%#llx splits a block",
-			   (unsigned long long)iova,
-			   (unsigned long long)length);
+	hostunit_unmap(&d->home->host, d->pt, &c.first, &c.last, &gather);
 	c.leaf = !gather.tables;
 	tell(&c);
 	pt_gather_free(d->pt, &gather);
@@ -352,7 +348,7 @@ int vtd_domain_alloc(struct core_device *dev, uint32_t flags,
 		return rc;
 	}
 	vtd_layer_init(&d->layer, &domain_ops);
-	d->layer.core.iommu = &u->core;
+	d->layer.core.iommu = &u->host.core;
 	d->layer.core.dirty_ops = dirty ? &dirty_ops : NULL;
 	*out = &d->layer.core;
 	return 0;

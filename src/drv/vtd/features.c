@@ -8,12 +8,6 @@
 
 #define PDS_BITS 20
 
-static int refuse(const struct unit *u, const char *why)
-{
-	logger_log(u->cfg.logger, LOGGER_ERROR, "vtd: %s", why);
-	return -ENXIO;
-}
-
 /*
  * The largest IOVA that both MGAW and a table of a size there is allow, then
  * the smallest table for it.
@@ -77,8 +71,9 @@ static void read_ecap(struct features *f, uint64_t ecap)
 		f->pasid_bits = PDS_BITS;
 }
 
-int vtd_features_read(struct unit *u)
+int vtd_features_read(struct hostunit *h)
 {
+	struct unit *u = container_of(h, struct unit, host);
 	struct features *f = &u->feat;
 
 	memset(f, 0, sizeof(*f));
@@ -89,10 +84,11 @@ int vtd_features_read(struct unit *u)
 	read_cap(f, u->info.cap_reg);
 	read_ecap(f, u->info.ecap_reg);
 	if (!(u->info.ecap_reg & VTD_ECAP_QI))
-		return refuse(u, "no queued invalidation");
+		return hostunit_refuse(&u->host, "no queued invalidation");
 	if (!choose_levels(f, u->info.cap_reg))
-		return refuse(u, "no table size that is known");
+		return hostunit_refuse(&u->host, "no table size that is known");
 	if (!(field_get(VTD_CAP_SSLPS, u->info.cap_reg) & 1))
-		return refuse(u, "no second-stage pages of 2 MiB");
+		return hostunit_refuse(&u->host,
+				       "no second-stage pages of 2 MiB");
 	return 0;
 }

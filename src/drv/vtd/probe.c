@@ -7,8 +7,7 @@
 #include "drv/vtd/unit.h"
 #include "hwdef/vtd_regs.h"
 
-#define TIMEOUT_MS_DEFAULT 1000
-#define MESSAGE_ADDR	   0xfee00000u
+#define MESSAGE_ADDR 0xfee00000u
 
 uint64_t vtd_unit_read(const struct unit *u, uint32_t offset, unsigned int size)
 {
@@ -21,22 +20,12 @@ void vtd_unit_write(const struct unit *u, uint32_t offset, unsigned int size,
 	u->port.ops->write(u->port.ctx, offset, size, value);
 }
 
-/* Until (GSTS & @mask) == @want; -EIO if that does not come. */
-static int wait_gsts(const struct unit *u, uint32_t mask, uint32_t want)
-{
-	if (!hostport_wait(&u->port, VTD_GSTS, mask, want, u->cfg.timeout_ms))
-		return 0;
-	logger_log(u->cfg.logger, LOGGER_ERROR,
-		   "vtd: global status %#x does not change", mask);
-	return -EIO;
-}
-
 /* 11.4.4.1: one bit at a time; those that stay are written again. */
 static int set_gcmd(struct unit *u, uint32_t bit, bool on)
 {
 	u->gcmd = on ? u->gcmd | bit : u->gcmd & ~bit;
 	vtd_unit_write(u, VTD_GCMD, 4, u->gcmd);
-	return wait_gsts(u, bit, on ? bit : 0);
+	return hostunit_wait(&u->host, VTD_GSTS, bit, on ? bit : 0);
 }
 
 /* Events are messages: data is the line. */
@@ -92,7 +81,7 @@ static int set_root(struct unit *u)
 	vtd_unit_write(u, VTD_RTADDR, 8,
 		       u->root.pa | field_prep(VTD_RTADDR_TTM, mode));
 	vtd_unit_write(u, VTD_GCMD, 4, u->gcmd | VTD_GCMD_SRTP);
-	return wait_gsts(u, VTD_GCMD_SRTP, VTD_GCMD_SRTP);
+	return hostunit_wait(&u->host, VTD_GSTS, VTD_GCMD_SRTP, VTD_GCMD_SRTP);
 }
 
 static int enable(struct unit *u)
@@ -137,20 +126,6 @@ static void disable(struct unit *u)
 
 /* ---- operations of core ---- */
 
-static int unit_hw_info(struct core_device *dev, uint32_t type,
-			uint32_t *out_type, const void **data, uint32_t *len)
-{
-	struct unit *u = to_unit(dev->iommu);
-
-	if (type != IOMMU_HW_INFO_TYPE_DEFAULT &&
-	    type != IOMMU_HW_INFO_TYPE_INTEL_VTD)
-		return -EOPNOTSUPP;
-	*out_type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
-	*data = &u->info;
-	*len = sizeof(u->info);
-	return 0;
-}
-
 static uint64_t unit_capabilities(struct core_device *dev,
 				  uint8_t *max_pasid_log2)
 {
@@ -161,25 +136,6 @@ static uint64_t unit_capabilities(struct core_device *dev,
 	return caps | (f->dirty ? IOMMU_HW_CAP_DIRTY_TRACKING : 0);
 }
 
-static size_t unit_reserved(struct core_device *dev, struct core_resv *resv,
-			    size_t max)
-{
-	(void)dev;
-	if (!max)
-		return 0;
-	resv[0] = (struct core_resv){ .first = VTD_DRV_MSI_FIRST,
-				      .last = VTD_DRV_MSI_LAST };
-	return 1;
-}
-
-static void locks_fini(struct unit *u)
-{
-	pthread_mutex_destroy(&u->cfg_lock);
-	pthread_mutex_destroy(&u->fault_lock);
-	hostdevs_fini(&u->devs);
-	hostids_fini(&u->dids);
-}
-
 static void unit_destroy(struct core_iommu *iommu)
 {
 	struct unit *u = to_unit(iommu);
@@ -188,32 +144,26 @@ static void unit_destroy(struct core_iommu *iommu)
 	vtd_prq_fini(u);
 	vtd_queue_fini(u);
 	vtd_tables_fini(u);
-	locks_fini(u);
+	hostids_fini(&u->dids);
+	pthread_mutex_destroy(&u->fault_lock);
+	hostunit_fini(&u->host);
 	free(u);
-}
-
-static void unit_stats(struct core_iommu *iommu, struct core_iommu_stats *stats)
-{
-	struct unit *u = to_unit(iommu);
-
-	hostq_read_stats(&u->q, stats);
-	stats->quarantines = hostdevs_quarantines(&u->devs);
 }
 
 static const struct core_iommu_ops unit_ops = {
 	.name = "vtd",
-	.hw_info = unit_hw_info,
+	.hw_info = hostunit_hw_info,
 	.capabilities = unit_capabilities,
 	.device_add = vtd_device_add,
 	.device_remove = vtd_device_remove,
-	.reserved = unit_reserved,
+	.reserved = hostunit_reserved,
 	.domain_alloc = vtd_domain_alloc,
 	.nested_alloc = vtd_nested_alloc,
 	.nested_ops = &vtd_nested_ops,
 	.block = vtd_device_block,
 	.device_reset = vtd_device_reset,
 	.page_response = vtd_page_response,
-	.stats = unit_stats,
+	.stats = hostunit_stats,
 	.destroy = unit_destroy,
 };
 
@@ -249,6 +199,28 @@ out_tables:
 	return rc;
 }
 
+static int start(struct hostunit *h)
+{
+	struct unit *u = container_of(h, struct unit, host);
+	int rc;
+
+	pthread_mutex_init(&u->fault_lock, NULL);
+	hostids_init(&u->dids, (uint32_t)low_mask(u->feat.did_bits));
+	rc = bring_up(u);
+	if (rc) {
+		hostids_fini(&u->dids);
+		pthread_mutex_destroy(&u->fault_lock);
+	}
+	return rc;
+}
+
+static const struct hostunit_ops host_ops = {
+	.probe = vtd_features_read,
+	.start = start,
+	.device = vtd_master_device,
+	.place = vtd_master_place,
+};
+
 int vtd_drv_create(const struct vtd_drv_config *config,
 		   const struct core_hwport *port, struct core_iommu **out)
 {
@@ -258,26 +230,27 @@ int vtd_drv_create(const struct vtd_drv_config *config,
 	u = alloc_zero(sizeof(*u));
 	if (!u)
 		return -ENOMEM;
-	u->core.ops = &unit_ops;
 	u->port = *port;
 	u->cfg = *config;
-	if (!u->cfg.timeout_ms)
-		u->cfg.timeout_ms = TIMEOUT_MS_DEFAULT;
-	rc = vtd_features_read(u);
-	if (rc) {
+	u->cfg.timeout_ms = hostunit_timeout_ms(config->timeout_ms);
+	u->host = (struct hostunit){
+		.core.ops = &unit_ops,
+		.ops = &host_ops,
+		.port = &u->port,
+		.logger = config->logger,
+		.timeout_ms = u->cfg.timeout_ms,
+		.atc_timeouts = config->atc_timeouts,
+		.atc_window_ms = config->atc_window_ms,
+		.cfg_lock = &u->cfg_lock,
+		.devs = &u->devs,
+		.q = &u->q,
+		.resv = { VTD_DRV_MSI_FIRST, VTD_DRV_MSI_LAST, false },
+		.info_type = IOMMU_HW_INFO_TYPE_INTEL_VTD,
+		.info_len = sizeof(u->info),
+		.info = &u->info,
+	};
+	rc = hostunit_create(&u->host, out);
+	if (rc)
 		free(u);
-		return rc;
-	}
-	pthread_mutex_init(&u->cfg_lock, NULL);
-	pthread_mutex_init(&u->fault_lock, NULL);
-	hostdevs_init(&u->devs, u->cfg.atc_timeouts, u->cfg.atc_window_ms);
-	hostids_init(&u->dids, (uint32_t)low_mask(u->feat.did_bits));
-	rc = bring_up(u);
-	if (!rc) {
-		*out = &u->core;
-		return 0;
-	}
-	locks_fini(u);
-	free(u);
 	return rc;
 }

@@ -5,6 +5,8 @@
  * (7.6.1). Groups of which the last request was lost are dropped: hardware has
  * answered them.
  */
+#include <errno.h>
+
 #include "base/barrier.h"
 #include "drv/vtd/unit.h"
 #include "hwdef/vtd_regs.h"
@@ -79,42 +81,27 @@ static void respond(struct unit *u, uint16_t sid,
 	hostq_post(&u->q, d);
 }
 
-/* With devs.lock no doorbell is rung: hardware's answers may call handlers. */
 static void handle_request(struct unit *u, const uint64_t dw[REQUEST_WORDS])
 {
 	uint16_t sid = (uint16_t)field_get(VTD_PRQ_0_RID, dw[0]);
 	struct core_page_request request;
-	struct hostdev *dev;
+	int rc;
 
 	if (is_stop_marker(dw))
 		return;
 	request_of(dw, &request);
-	hostq_hold(&u->q);
-	pthread_mutex_lock(&u->devs.lock);
-	dev = hostdevs_find(&u->devs, sid);
-	if (!dev)
-		respond(u, sid, &request, RESPONSE_FAILURE);
-	else if (is_refused(&request))
-		respond(u, sid, &request, RESPONSE_INVALID);
-	else
-		core_page_request(
-			container_of(dev, struct master, hostdev)->dev,
-			&request);
-	pthread_mutex_unlock(&u->devs.lock);
-	hostq_release(&u->q);
+	rc = hostunit_page_request(&u->host, sid, &request,
+				   is_refused(&request));
+	if (rc)
+		respond(u, sid, &request,
+			rc == -EINVAL ? RESPONSE_INVALID : RESPONSE_FAILURE);
 }
 
 static void requests_lost(struct unit *u)
 {
-	struct hostdev *dev = NULL;
-
 	logger_log(u->cfg.logger, LOGGER_WARN,
 		   "vtd: the page request queue has overflowed");
-	pthread_mutex_lock(&u->devs.lock);
-	while ((dev = hostdevs_next(&u->devs, dev)))
-		core_page_requests_lost(
-			container_of(dev, struct master, hostdev)->dev, 0);
-	pthread_mutex_unlock(&u->devs.lock);
+	hostunit_requests_lost(&u->host, 0);
 }
 
 static void read_record(const struct unit *u, uint32_t index,

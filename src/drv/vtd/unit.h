@@ -22,8 +22,8 @@
 #include <stdint.h>
 
 #include "base/itree.h"
-#include "drv/devices.h"
 #include "drv/hostinv.h"
+#include "drv/hostunit.h"
 #include "drv/list.h"
 #include "drv/memory.h"
 #include "drv/vtd/desc.h"
@@ -61,7 +61,7 @@ struct features {
 };
 
 struct unit {
-	struct core_iommu core;
+	struct hostunit host;
 	struct core_hwport port;
 	struct vtd_drv_config cfg;
 	struct features feat;
@@ -148,7 +148,7 @@ struct nested {
 
 static inline struct unit *to_unit(struct core_iommu *iommu)
 {
-	return container_of(iommu, struct unit, core);
+	return container_of(iommu, struct unit, host.core);
 }
 
 static inline struct layer *to_layer(struct core_domain *core)
@@ -191,8 +191,8 @@ void vtd_unit_write(const struct unit *u, uint32_t offset, unsigned int size,
 /* True: @iommu is one of this driver's */
 bool vtd_unit_is_ours(const struct core_iommu *iommu);
 
-/* features.c: -ENXIO for what this driver cannot use */
-int vtd_features_read(struct unit *u);
+/* features.c: hostunit_ops.probe */
+int vtd_features_read(struct hostunit *h);
 
 /* queue.c */
 int vtd_queue_init(struct unit *u);
@@ -232,6 +232,9 @@ void vtd_entry_clear(struct att *a);
 void vtd_entry_set_dirty(struct att *a, bool on);
 
 /* attach.c */
+/* hostunit_ops */
+struct core_device *vtd_master_device(const struct hostdev *hd);
+int vtd_master_place(struct hostdev *hd);
 int vtd_device_add(struct core_device *dev);
 void vtd_device_remove(struct core_device *dev);
 void vtd_device_block(struct core_device *dev, uint32_t pasid);
