@@ -3,15 +3,18 @@
 #include "model/engine.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
+#include "base/alloc.h"
 #include "mem/guard.h"
 #include "model/history.h"
 
 #define SYNC_TIMEOUT_NS 1000000000u
 
-int engine_init(struct engine *e, const struct engine_ops *ops,
+/* On failure fini() all the same */
+static int init(struct engine *e, const struct engine_ops *ops,
 		const struct model_host *host, enum iotlb_policy policy,
-		uint32_t capacity, size_t command_size)
+		uint32_t capacity)
 {
 	const struct iotlb_config tlb = {
 		.policy = policy,
@@ -20,27 +23,83 @@ int engine_init(struct engine *e, const struct engine_ops *ops,
 	};
 	int rc;
 
+	e->base.ops = ops->model;
 	e->ops = ops;
 	e->host = *host;
 	e->hostile = policy == IOTLB_HOSTILE;
 	e->sync_timeout_ns = SYNC_TIMEOUT_NS;
 	inject_init(&e->inject);
+	pthread_mutex_init(&e->mode_lock, NULL);
 	pthread_mutex_init(&e->ports_lock, NULL);
 	rc = guard_init();
 	if (!rc && e->hostile)
-		rc = history_create(command_size, &e->history);
+		rc = history_create(ops->command_size, &e->history);
 	if (!rc)
 		rc = iotlb_create(&tlb, &e->tlb);
 	return rc;
 }
 
-void engine_fini(struct engine *e)
+static void fini(struct engine *e)
 {
 	port_free_all(e);
 	iotlb_destroy(e->tlb);
 	history_destroy(e->history);
 	inject_fini(&e->inject);
 	pthread_mutex_destroy(&e->ports_lock);
+	pthread_mutex_destroy(&e->mode_lock);
+	free(e);
+}
+
+void engine_destroy(struct model *model)
+{
+	struct engine *e = to_engine(model);
+
+	e->ops->fini(e);
+	fini(e);
+}
+
+/* Two writers may get here in either order: each takes the last picture. */
+bool engine_mode_update(struct engine *e)
+{
+	enum engine_mode mode;
+	bool left;
+
+	pthread_mutex_lock(&e->mode_lock);
+	mode = e->ops->mode(e);
+	left = e->mode == MODE_TRANSLATE && mode != MODE_TRANSLATE;
+	__atomic_store_n(&e->mode, mode, __ATOMIC_SEQ_CST);
+	pthread_mutex_unlock(&e->mode_lock);
+	return left;
+}
+
+int engine_create(const struct engine_ops *ops, const struct model_host *host,
+		  enum iotlb_policy policy, uint32_t capacity,
+		  const void *config, struct model **model)
+{
+	struct engine *e = alloc_zero(ops->model_size);
+	int rc;
+
+	if (!e)
+		return -ENOMEM;
+	rc = init(e, ops, host, policy, capacity);
+	if (rc) {
+		fini(e);
+		return rc;
+	}
+	rc = ops->init(e, config);
+	if (rc) {
+		engine_destroy(&e->base);
+		return rc;
+	}
+	engine_mode_update(e);
+	*model = &e->base;
+	return 0;
+}
+
+void engine_irq(struct engine *e, unsigned int line)
+{
+	if (e->host.irq)
+		e->host.irq(e->host.ctx, line);
 }
 
 /* Only the consumer reads: its commands. */

@@ -148,7 +148,20 @@ struct outcome {
 struct atc_answer;
 
 struct engine_ops {
-	size_t port_size; /* the architecture's port */
+	const struct model_ops *model;
+	size_t model_size; /* the architecture's model, and its port */
+	size_t port_size;
+	size_t command_size; /* decoded, as history.h keeps it */
+
+	/*
+	 * The rest of a model and its front, from what engine_create() was
+	 * given. fini() also of what init() has not finished; ports are still
+	 * there, but nobody uses them.
+	 */
+	int (*init)(struct engine *e, const void *config);
+	void (*fini)(struct engine *e);
+	/* What the front's registers want; with the mode's lock held */
+	enum engine_mode (*mode)(struct engine *e);
 
 	/* The way of an access that is no plain hit; slow or not. */
 	void (*translate)(struct visit *v, struct model_translation *out);
@@ -209,6 +222,7 @@ struct engine {
 	struct inject inject;
 	struct history *history; /* policy hostile */
 
+	pthread_mutex_t mode_lock; /* of writers of @mode */
 	pthread_mutex_t ports_lock;
 	struct engine_port **ports; /* sorted by StreamID */
 	size_t port_count;
@@ -254,21 +268,24 @@ static inline void count_own(uint64_t *counter)
 	__atomic_store_n(counter, counted(counter) + 1, __ATOMIC_RELAXED);
 }
 
-/* engine.c: @config of the cache. On failure engine_fini() all the same. */
-int engine_init(struct engine *e, const struct engine_ops *ops,
-		const struct model_host *host, enum iotlb_policy policy,
-		uint32_t capacity, size_t command_size);
-void engine_fini(struct engine *e);
+/* engine.c: @capacity of the cache, @config is for ops->init(). -ENOMEM */
+int engine_create(const struct engine_ops *ops, const struct model_host *host,
+		  enum iotlb_policy policy, uint32_t capacity,
+		  const void *config, struct model **model);
+/* Registers have changed. True: that was the end of translation. */
+bool engine_mode_update(struct engine *e);
+void engine_irq(struct engine *e, unsigned int line);
 /* What a front reads its queue through, and writes to; @ctx is the model. */
 int engine_front_read(void *ctx, uint64_t addr, void *buf, size_t len);
 int engine_front_write(void *ctx, uint64_t addr, const void *buf, size_t len);
 /* Those of struct model_ops that are the engine's alone */
-#define ENGINE_MODEL_OPS                                              \
-	.port_remove = port_remove, .translate = engine_translate,    \
-	.dma = engine_dma, .ats_request = ats_request,                \
-	.for_each_entry = engine_for_each, .stats = engine_stats,     \
-	.inject = engine_inject, .inject_clear = engine_inject_clear, \
-	.port_reset = port_reset
+#define ENGINE_MODEL_OPS                                               \
+	.destroy = engine_destroy, .port_remove = port_remove,         \
+	.translate = engine_translate, .dma = engine_dma,              \
+	.ats_request = ats_request, .for_each_entry = engine_for_each, \
+	.stats = engine_stats, .inject = engine_inject,                \
+	.inject_clear = engine_inject_clear, .port_reset = port_reset
+void engine_destroy(struct model *model);
 void engine_for_each(struct model *model,
 		     void (*fn)(void *ctx, const struct iotlb_entry *entry),
 		     void *ctx);

@@ -88,8 +88,6 @@ struct smmuv3_model {
 	bool has_s2;
 	uint8_t oas_bits;
 
-	pthread_mutex_t mode_lock;
-
 	pthread_mutex_t stall_lock;
 	struct stall *stalls; /* [stall_max] */
 	uint32_t stall_max;

@@ -9,27 +9,20 @@
 #include "hwdef/smmuv3_regs.h"
 #include "model/smmuv3/engine.h"
 
-/* Two writers may get here in either order: each takes the last picture. */
-static bool mode_update(struct smmuv3_model *m)
+static enum engine_mode mode_of(struct engine *e)
 {
-	enum engine_mode mode = MODE_TRANSLATE;
 	struct smmuv3_regs regs;
-	bool left;
 
-	pthread_mutex_lock(&m->mode_lock);
-	smmuv3_front_regs(m->front, &regs);
-	if (!(regs.cr0 & SMMUV3_CR0_SMMUEN))
-		mode = regs.gbpa & SMMUV3_GBPA_ABORT ? MODE_ABORT : MODE_BYPASS;
-	left = m->engine.mode == MODE_TRANSLATE && mode != MODE_TRANSLATE;
-	__atomic_store_n(&m->engine.mode, mode, __ATOMIC_SEQ_CST);
-	pthread_mutex_unlock(&m->mode_lock);
-	return left;
+	smmuv3_front_regs(to_smmu(&e->base)->front, &regs);
+	if (regs.cr0 & SMMUV3_CR0_SMMUEN)
+		return MODE_TRANSLATE;
+	return regs.gbpa & SMMUV3_GBPA_ABORT ? MODE_ABORT : MODE_BYPASS;
 }
 
 /* Clearing SMMUEN ends what is under way, stalls too (3.12.2, 6.3.9.6). */
 static void mode_changed(struct smmuv3_model *m)
 {
-	bool left = mode_update(m);
+	bool left = engine_mode_update(&m->engine);
 
 	engine_wait(&m->engine);
 	if (left)
@@ -56,10 +49,7 @@ static void front_changed(void *ctx, enum smmuv3_change what)
 
 static void front_irq(void *ctx, enum smmuv3_irq irq)
 {
-	struct smmuv3_model *m = ctx;
-
-	if (m->engine.host.irq)
-		m->engine.host.irq(m->engine.host.ctx, irq);
+	engine_irq(ctx, irq);
 }
 
 static const struct smmuv3_front_ops front_ops = {
@@ -82,53 +72,12 @@ static void model_write(struct model *model, uint32_t offset, unsigned int size,
 	smmuv3_front_write(to_smmu(model)->front, offset, size, value);
 }
 
-/* Also of a model that was not finished */
-static void model_destroy(struct model *model)
-{
-	struct smmuv3_model *m = to_smmu(model);
-
-	smmuv3_front_destroy(m->front);
-	engine_fini(&m->engine);
-	free(m->stalls);
-	pthread_mutex_destroy(&m->mode_lock);
-	pthread_mutex_destroy(&m->stall_lock);
-	pthread_mutex_destroy(&m->event_lock);
-	free(m);
-}
-
 static const struct model_ops ops = {
-	ENGINE_MODEL_OPS,
-	.destroy = model_destroy,
-	.read = model_read,
-	.write = model_write,
-	.port_add = port_add,
-	.stall_poll = stall_poll,
-	.page_request = pri_request,
+	ENGINE_MODEL_OPS,	   .read = model_read,
+	.write = model_write,	   .port_add = port_add,
+	.stall_poll = stall_poll,  .page_request = pri_request,
 	.explain = engine_explain,
 };
-
-static const struct engine_ops engine_ops = {
-	.port_size = sizeof(struct smmuv3_port),
-	.translate = smmuv3_translate,
-	.port_gone = stall_forget,
-	.port_fini = context_fini,
-	.ats_resolve = smmuv3_ats_resolve,
-	.ats_open = smmuv3_ats_open,
-	.ats_check = check_atc,
-};
-
-static void model_init(struct smmuv3_model *m,
-		       const struct smmuv3_model_config *config)
-{
-	m->engine.base.ops = &ops;
-	m->id = config->id;
-	m->has_s2 = config->id.idr[0] & SMMUV3_IDR0_S2P;
-	m->oas_bits = smmuv3_oas_bits(&config->id);
-	m->event_epoch = 1; /* ports begin with 0: nothing to merge with */
-	pthread_mutex_init(&m->mode_lock, NULL);
-	pthread_mutex_init(&m->stall_lock, NULL);
-	pthread_mutex_init(&m->event_lock, NULL);
-}
 
 static int stalls_create(struct smmuv3_model *m)
 {
@@ -139,41 +88,57 @@ static int stalls_create(struct smmuv3_model *m)
 	return m->stalls ? 0 : -ENOMEM;
 }
 
-static int parts_create(struct smmuv3_model *m,
-			const struct smmuv3_model_config *config,
-			const struct model_host *host)
+static int init(struct engine *e, const void *opaque)
 {
+	const struct smmuv3_model_config *config = opaque;
 	const struct smmuv3_front_config front = { .id = config->id };
+	struct smmuv3_model *m = to_smmu(&e->base);
 	int rc;
 
-	rc = engine_init(&m->engine, &engine_ops, host, config->policy,
-			 config->iotlb_capacity, sizeof(struct smmuv3_cmd));
-	if (!rc)
-		rc = stalls_create(m);
+	m->id = config->id;
+	m->has_s2 = config->id.idr[0] & SMMUV3_IDR0_S2P;
+	m->oas_bits = smmuv3_oas_bits(&config->id);
+	m->event_epoch = 1; /* ports begin with 0: nothing to merge with */
+	pthread_mutex_init(&m->stall_lock, NULL);
+	pthread_mutex_init(&m->event_lock, NULL);
+	rc = stalls_create(m);
 	if (!rc)
 		rc = smmuv3_front_create(&front, &front_ops, m, &m->front);
 	return rc;
 }
 
+static void fini(struct engine *e)
+{
+	struct smmuv3_model *m = to_smmu(&e->base);
+
+	smmuv3_front_destroy(m->front);
+	free(m->stalls);
+	pthread_mutex_destroy(&m->stall_lock);
+	pthread_mutex_destroy(&m->event_lock);
+}
+
+static const struct engine_ops engine_ops = {
+	.model = &ops,
+	.model_size = sizeof(struct smmuv3_model),
+	.port_size = sizeof(struct smmuv3_port),
+	.command_size = sizeof(struct smmuv3_cmd),
+	.init = init,
+	.fini = fini,
+	.mode = mode_of,
+	.translate = smmuv3_translate,
+	.port_gone = stall_forget,
+	.port_fini = context_fini,
+	.ats_resolve = smmuv3_ats_resolve,
+	.ats_open = smmuv3_ats_open,
+	.ats_check = check_atc,
+};
+
 int smmuv3_model_create(const struct smmuv3_model_config *config,
 			const struct model_host *host, struct model **model)
 {
-	struct smmuv3_model *m;
-	int rc;
+	int rc = engine_id_check(&config->id);
 
-	rc = engine_id_check(&config->id);
-	if (rc)
-		return rc;
-	m = alloc_zero(sizeof(*m));
-	if (!m)
-		return -ENOMEM;
-	model_init(m, config);
-	rc = parts_create(m, config, host);
-	if (rc) {
-		model_destroy(&m->engine.base);
-		return rc;
-	}
-	mode_update(m);
-	*model = &m->engine.base;
-	return 0;
+	return rc ? rc
+		  : engine_create(&engine_ops, host, config->policy,
+				  config->iotlb_capacity, config, model);
 }

@@ -54,9 +54,8 @@ struct vtd_model {
 	struct engine engine;
 	struct vtd_id id;
 	struct vtd_front *front;
-	bool caches_faults; /* caching mode, hostile */
-	uint16_t late_sid;  /* of the consumer: who did not answer */
-	pthread_mutex_t mode_lock;
+	bool caches_faults;   /* caching mode, hostile */
+	uint16_t late_sid;    /* of the consumer: who did not answer */
 	uint32_t forget_lock; /* page requests invalidate as well */
 };
 
