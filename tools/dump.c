@@ -339,7 +339,7 @@ static int show_all_tables(struct dump *d)
 static void show_translation(const struct trace_translation *t)
 {
 	printf("translate stream %#x", t->stream);
-	if (t->pasid)
+	if (t->pasid || t->has_pasid)
 		printf(" pasid %#x", t->pasid);
 	printf(" iova %#" PRIx64 " -> %#" PRIx64, t->iova, t->pa);
 	if (t->perm)
@@ -371,6 +371,8 @@ static void show_fault(const struct trace_event *ev)
 		printf(" %s", ev->fault.text);
 	if (ev->fault.has_stream)
 		printf(" stream %#x", ev->fault.stream);
+	if (ev->fault.has_pasid)
+		printf(" pasid %#x", ev->fault.pasid);
 	if (ev->fault.has_addr)
 		printf(" at %#" PRIx64, ev->fault.addr);
 	if (ev->fault.write)

@@ -8,8 +8,9 @@ which domain, so that no tables have to be walked here.
 
 The cache. Every T line inserts its leaf, unless an entry for that page is there
 already. An entry is tagged with the domain id; it has the base, size, address
-and permission of its leaf. Requests have no PASID, so that first-stage entries
-are those of PASID 0. Commands remove (VT-d specification 6.5.2.3, 6.5.2.4):
+and permission of its leaf. First-stage entries have a PASID as well: 0 of
+requests without one, which is where the recorded guests have RID_PASID. Commands
+remove (VT-d specification 6.5.2.3, 6.5.2.4):
   IOTLB                   second-stage entries: all (G=1), of a domain (G=2), or
                           of a domain that overlap 2^AM pages (G=3)
   PASID-based IOTLB       first-stage entries of a domain and PASID, likewise
@@ -32,8 +33,8 @@ class Entry:
     """A cached leaf."""
     __slots__ = ("vmid", "asid", "base", "size", "pa", "perm")
 
-    def __init__(self, domain, stage, base, size, pa, perm):
-        self.vmid, self.asid = domain, stage
+    def __init__(self, domain, space, base, size, pa, perm):
+        self.vmid, self.asid = domain, space
         self.base, self.size, self.pa, self.perm = base, size, pa, perm
 
 
@@ -51,12 +52,13 @@ class Selection:
             self.first = (w1 & ~0xFFF) & -size
             self.last = self.first + size - 1
 
-    def has_tag(self, domain, stage):
+    def has_tag(self, domain, space):
+        stage, pasid = space
         if self.type == IOTLB:
             return stage == SECOND and (self.gran == 1
                                         or domain == self.domain)
         return (self.type == PIOTLB and stage == FIRST
-                and domain == self.domain and self.pasid == 0)
+                and domain == self.domain and self.pasid == pasid)
 
     def removes(self, e):
         return (self.has_tag(e.vmid, e.asid)
@@ -76,7 +78,7 @@ class Oracle:
         self.by_index = {}
         for m in mutations:
             self.by_index.setdefault(m["index"], []).append(m)
-        self.domains = {}  # stream -> domain of its last translation
+        self.domains = {}  # (stream, PASID) -> domain of its last translation
         self.cache = Shelf()
         self.survivors = Shelf()
         self.detail = {}   # id of mutation -> first stale use
@@ -95,25 +97,29 @@ class Oracle:
                     continue
                 self.survivors.add(entry, m)
 
-    def on_translate(self, line, stream, iova, pa, mask, walked, leaf, domain):
-        self.domains[stream] = domain
+    def space(self, pasid):
+        return self.stage, pasid if self.stage == FIRST else 0
+
+    def on_translate(self, line, source, iova, pa, mask, walked, leaf, domain):
+        self.domains[source] = domain
+        space = self.space(source[1])
         base, perm = iova & ~mask, leaf & 3
         if walked:
-            for entry, m in self.survivors.lookup(domain, self.stage, iova):
+            for entry, m in self.survivors.lookup(domain, space, iova):
                 cached = entry.pa + iova - entry.base
                 if (cached, entry.perm) != (pa + (iova & mask), perm):
                     self.detail.setdefault(id(m), {
                         "index": m["index"], "kind": m["kind"], "line": line,
-                        "stream": stream, "iova": "%x" % iova})
-        for _ in self.cache.lookup(domain, self.stage, iova):
+                        "stream": source[0], "iova": "%x" % iova})
+        for _ in self.cache.lookup(domain, space, iova):
             return
-        self.cache.add(Entry(domain, self.stage, base, mask + 1, pa, perm),
-                       None)
+        self.cache.add(Entry(domain, space, base, mask + 1, pa, perm), None)
 
-    def on_fault(self, stream, addr):
-        if stream in self.domains:
-            for _, m in self.survivors.lookup(self.domains[stream],
-                                              self.stage, addr & ~0xFFF):
+    def on_fault(self, source, addr):
+        if source in self.domains:
+            for _, m in self.survivors.lookup(self.domains[source],
+                                              self.space(source[1]),
+                                              addr & ~0xFFF):
                 self.at_fault.add(m["index"])
 
     def run(self):
@@ -121,14 +127,17 @@ class Oracle:
                         encoding="ascii")
         for number, text in enumerate(log, 1):
             f = text.split()
+            pasid = 0
+            if f[-1].startswith("pasid="):
+                pasid = int(f.pop()[6:], 16)
             if f[0] == "T" and len(f) == 8:
-                self.on_translate(number, int(f[1], 16), int(f[2], 16),
-                                  int(f[3], 16), int(f[4], 16), f[5] == "w",
-                                  int(f[6], 16), int(f[7], 16))
+                self.on_translate(number, (int(f[1], 16), pasid),
+                                  int(f[2], 16), int(f[3], 16), int(f[4], 16),
+                                  f[5] == "w", int(f[6], 16), int(f[7], 16))
             elif f[0] == "C":
                 self.on_command(int(f[1]))
             elif f[0] == "F":
-                self.on_fault(int(f[1], 16), int(f[3], 16))
+                self.on_fault((int(f[1], 16), pasid), int(f[3], 16))
             elif f[0] == "R" and len(f) == 10 and bits(int(f[2], 16), 8, 6) == 1:
                 self.stage = FIRST  # a PASID entry with PGTT 1
 

@@ -262,6 +262,48 @@ static void vtd_leaves_are_whole_and_let_something_through(void **state)
 			 -EBADMSG);
 }
 
+static void vtd_accesses_may_have_a_pasid(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(TRACE_VTD, "T 28 0 1000 fff w 1003 6"), 0);
+	assert_false(ev.translate.has_pasid);
+	assert_int_equal(parse(TRACE_VTD, "T 28 0 1000 fff w 1003 6 pasid=145"),
+			 0);
+	assert_true(ev.translate.has_pasid);
+	assert_int_equal(ev.translate.pasid, 0x145);
+	assert_int_equal(parse(TRACE_VTD, "T 28 0 1000 fff h 1003 6 pasid=0"),
+			 0);
+	assert_true(ev.translate.has_pasid);
+	assert_int_equal(parse(TRACE_VTD, "F 28 113 1000 0"), 0);
+	assert_false(ev.fault.has_pasid);
+	assert_int_equal(parse(TRACE_VTD, "F 28 113 1000 0 pasid=fffff"), 0);
+	assert_true(ev.fault.has_pasid);
+	assert_int_equal(ev.fault.pasid, 0xfffff);
+}
+
+static void what_is_no_pasid_is_refused(void **state)
+{
+	static const char *const words[] = {
+		"pasid=100000", "pasid=", "pasid",     "pasid=x",
+		"pasid=-1",	"145",	  "pasid=1 1", "Pasid=1",
+	};
+	char with[80];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		snprintf(with, sizeof(with), "T 28 0 1000 fff w 1003 6 %s",
+			 words[i]);
+		assert_int_equal(parse(TRACE_VTD, with), -EBADMSG);
+		snprintf(with, sizeof(with), "F 28 113 1000 0 %s", words[i]);
+		assert_int_equal(parse(TRACE_VTD, with), -EBADMSG);
+	}
+	/* what passes has none to tell; nor does an SMMUv3 */
+	assert_int_equal(parse(TRACE_VTD, "T 28 0 1000 fff w pasid=1"),
+			 -EBADMSG);
+	assert_int_equal(parse(TRACE_SMMUV3, "T 28 0 0 1 1 w pasid=1"),
+			 -EBADMSG);
+}
+
 static void vtd_sources_and_reasons_have_their_width(void **state)
 {
 	(void)state;
@@ -446,6 +488,8 @@ int main(void)
 		cmocka_unit_test(each_line_belongs_to_an_architecture),
 		cmocka_unit_test(
 			vtd_leaves_are_whole_and_let_something_through),
+		cmocka_unit_test(vtd_accesses_may_have_a_pasid),
+		cmocka_unit_test(what_is_no_pasid_is_refused),
 		cmocka_unit_test(vtd_sources_and_reasons_have_their_width),
 		cmocka_unit_test(vtd_records_in_words),
 		cmocka_unit_test(separators_are_single_blanks),

@@ -55,7 +55,7 @@ static int move(const struct culprit *c, void *data, size_t length,
 	struct nestfd_dma dma = {
 		.size = sizeof(dma),
 		.iova = c->iova,
-		.pasid = NESTFD_NO_PASID,
+		.pasid = c->pasid,
 		.flags = flags | (c->ats ? NESTFD_DMA_TRANSLATED : 0),
 		.buf = data,
 		.length = length,
@@ -158,8 +158,8 @@ static void wrong_translation(struct run *run, const struct culprit *c,
 		  tr->hit ? ", from the cache" : "", size);
 }
 
-int access_look(struct run *run, uint32_t sid, uint64_t iova, uint32_t flags,
-		struct culprit *c, struct nestfd_translation *tr)
+int access_look(struct run *run, const struct access *a, struct culprit *c,
+		struct nestfd_translation *tr)
 {
 	struct world_stream *stream;
 	uint64_t start;
@@ -167,17 +167,22 @@ int access_look(struct run *run, uint32_t sid, uint64_t iova, uint32_t flags,
 
 	rc = cmdq_flush(run);
 	if (!rc && run->arch->before)
-		rc = run->arch->before(run, sid, iova);
+		rc = run->arch->before(run, a);
 	if (rc)
 		return rc;
-	rc = world_stream(run->world, sid, &stream);
+	rc = world_stream(run->world, a->stream, &stream);
 	if (rc)
 		return run_fail_world(run, rc);
-	*c = (struct culprit){ stream->dev, sid, iova, flags, stream->ats };
+	*c = (struct culprit){ .dev = stream->dev,
+			       .stream = a->stream,
+			       .pasid = a->pasid,
+			       .iova = a->iova,
+			       .flags = a->flags,
+			       .ats = stream->ats };
 	*tr = (struct nestfd_translation){ .size = sizeof(*tr) };
 	start = replay_clock_ns();
-	rc = nestfd_translate(stream->dev, iova, NESTFD_NO_PASID, flags, tr);
-	if (!(flags & NESTFD_TRANSLATE_QUIET))
+	rc = nestfd_translate(stream->dev, a->iova, a->pasid, a->flags, tr);
+	if (!(a->flags & NESTFD_TRANSLATE_QUIET))
 		run->report->translate_ns += replay_clock_ns() - start;
 	return rc ? run_fail(run, rc, "translating: %s", strerror(-rc)) : 0;
 }
@@ -221,22 +226,24 @@ static bool as_expected(struct run *run, const void *what,
 static int look_and_mend(struct run *run, const struct mend *m,
 			 struct culprit *c, struct nestfd_translation *tr)
 {
+	struct access loud = m->access;
 	int rc = 0;
 
+	loud.flags &= ~NESTFD_TRANSLATE_QUIET;
 	if (run->arch->forget)
 		rc = mend(run, m, c, tr);
 	if (rc)
 		return rc;
-	return access_look(run, m->stream, m->iova,
-			   m->flags & ~NESTFD_TRANSLATE_QUIET, c, tr);
+	return access_look(run, &loud, c, tr);
 }
 
 int access_translate(struct run *run, const struct trace_translation *t)
 {
 	struct replay_expected expected = { .pa = t->pa, .perm = t->perm };
 	struct mend m = {
-		.stream = t->stream,
-		.iova = t->iova,
+		.access = { .stream = t->stream,
+			    .pasid = t->has_pasid ? t->pasid : NESTFD_NO_PASID,
+			    .iova = t->iova },
 		.right = as_expected,
 		.expected = &expected,
 	};
@@ -247,8 +254,8 @@ int access_translate(struct run *run, const struct trace_translation *t)
 
 	if (rc)
 		return rc;
-	m.flags = expected.perm == TRACE_PERM_W ? NESTFD_DMA_WRITE : 0;
-	m.flags |= NESTFD_TRANSLATE_QUIET;
+	m.access.flags = expected.perm == TRACE_PERM_W ? NESTFD_DMA_WRITE : 0;
+	m.access.flags |= NESTFD_TRANSLATE_QUIET;
 	rc = look_and_mend(run, &m, &c, &tr);
 	if (rc)
 		return rc;
@@ -276,11 +283,16 @@ int access_untranslated(struct run *run, uint32_t stream, uint64_t iova,
 		.perm = write ? TRACE_PERM_W : TRACE_PERM_R,
 		.untranslated = true,
 	};
+	const struct access access = {
+		.stream = stream,
+		.pasid = NESTFD_NO_PASID,
+		.iova = iova,
+		.flags = write ? NESTFD_DMA_WRITE : 0,
+	};
 	struct nestfd_translation tr;
 	struct culprit c;
 	uint64_t pa = 0;
-	int rc = access_look(run, stream, iova, write ? NESTFD_DMA_WRITE : 0,
-			     &c, &tr);
+	int rc = access_look(run, &access, &c, &tr);
 
 	if (rc)
 		return rc;
@@ -301,13 +313,18 @@ static int refused(struct run *run, const struct culprit *c)
 {
 	struct nestfd_translation tr = { .size = sizeof(tr) };
 	uint8_t data[ACCESS_BYTES] = { 0 };
-	size_t length = ACCESS_BYTES - (c->iova & (ACCESS_BYTES - 1));
+	struct nestfd_dma dma = {
+		.size = sizeof(dma),
+		.iova = c->iova,
+		.pasid = c->pasid,
+		.flags = c->flags,
+		.buf = data,
+		.length = ACCESS_BYTES - (c->iova & (ACCESS_BYTES - 1)),
+	};
 
-	if (!(c->flags & NESTFD_DMA_WRITE))
-		return nestfd_dma_read(c->dev, c->iova, data, length);
-	if (!run->altered)
-		return nestfd_dma_write(c->dev, c->iova, data, length);
-	nestfd_translate(c->dev, c->iova, NESTFD_NO_PASID, c->flags, &tr);
+	if (!(c->flags & NESTFD_DMA_WRITE) || !run->altered)
+		return nestfd_dma(c->dev, &dma);
+	nestfd_translate(c->dev, c->iova, c->pasid, c->flags, &tr);
 	return tr.result == NESTFD_ABORTED ? -EIO : 0;
 }
 

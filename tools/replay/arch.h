@@ -23,6 +23,7 @@
 #define STOP_CODES    4
 
 enum deviation;
+struct access;
 struct cmdq;
 struct run;
 struct world;
@@ -72,6 +73,8 @@ struct replay_arch {
 		      struct nestfd_machine **machine);
 	void (*plug)(const struct world *world,
 		     struct nestfd_device_config *config);
+	/* NULL, or: a VMM attaches what devices do with PASIDs one by one */
+	bool (*attaches_pasids)(const struct world *world);
 	/*
 	 * The virtual IOMMU over @config, of which what is the same for all is
 	 * filled in; NULL: only the bare model can be had.
@@ -90,13 +93,12 @@ struct replay_arch {
 	void (*stored)(struct run *run, const struct trace_event *ev);
 	void (*passes)(struct run *run, uint32_t stream);
 	/* NULL: before each access */
-	int (*before)(struct run *run, uint32_t stream, uint64_t iova);
+	int (*before)(struct run *run, const struct access *access);
 	/*
 	 * NULL: invalidate by a command of our own what is cached of an
 	 * address: its leaf, or all in front of it as well.
 	 */
-	int (*forget)(struct run *run, uint32_t stream, uint64_t iova,
-		      bool leaf);
+	int (*forget)(struct run *run, const struct access *access, bool leaf);
 	int (*expect)(struct run *run, const struct trace_translation *t,
 		      struct replay_expected *expected);
 

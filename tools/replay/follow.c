@@ -198,9 +198,11 @@ static int check_recording(struct run *run)
 static void on_stale(void *ctx, const struct nestfd_stale *stale)
 {
 	struct run *run = ctx;
-	struct culprit c = { NULL,
-			     world_guest_stream(run->world, stale->stream_id),
-			     stale->iova, 0, false };
+	struct culprit c = {
+		.stream = world_guest_stream(run->world, stale->stream_id),
+		.pasid = stale->pasid,
+		.iova = stale->iova,
+	};
 	char now[64] = "unmapped";
 
 	if (stale->mapped)

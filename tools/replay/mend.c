@@ -61,10 +61,10 @@ static int again(struct run *run, const struct mend *m, bool leaf,
 		 struct nestfd_translation *tr)
 {
 	struct culprit c;
-	int rc = run->arch->forget(run, m->stream, m->iova, leaf);
+	int rc = run->arch->forget(run, &m->access, leaf);
 
 	if (!rc)
-		rc = access_look(run, m->stream, m->iova, m->flags, &c, tr);
+		rc = access_look(run, &m->access, &c, tr);
 	return rc ? rc : m->right(run, m->expected, tr);
 }
 
@@ -91,9 +91,9 @@ int mend(struct run *run, const struct mend *m, struct culprit *c,
 	int rc = 0;
 
 	if (run->altered && remembered(run))
-		rc = run->arch->forget(run, m->stream, m->iova, false);
+		rc = run->arch->forget(run, &m->access, false);
 	if (!rc)
-		rc = access_look(run, m->stream, m->iova, m->flags, c, tr);
+		rc = access_look(run, &m->access, c, tr);
 	if (rc || run->altered || m->right(run, m->expected, tr) ||
 	    (m->refusal && tr->result == NESTFD_ABORTED))
 		return rc;

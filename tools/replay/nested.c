@@ -101,6 +101,12 @@ static int map_region(struct world *world, uint32_t ioas,
 	return rc ? world_fail(world, rc, "IOMMU_IOAS_MAP") : 0;
 }
 
+static bool attaches_pasids(const struct world *world)
+{
+	return world->arch->attaches_pasids &&
+	       world->arch->attaches_pasids(world);
+}
+
 static int make_parent(struct world *world)
 {
 	struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
@@ -110,6 +116,9 @@ static int make_parent(struct world *world)
 		.dev_id = world->beside_id,
 	};
 	int rc = nestfd_ioctl(world->nfd, IOMMU_IOAS_ALLOC, &ioas);
+
+	if (attaches_pasids(world))
+		hwpt.flags |= IOMMU_HWPT_ALLOC_PASID;
 
 	if (rc)
 		return world_fail(world, rc, "IOMMU_IOAS_ALLOC");
@@ -194,6 +203,16 @@ static int attach(void *ctx, uint32_t pt_id)
 	return nestfd_attach(stream->dev, NESTFD_NO_PASID, &pt_id);
 }
 
+static int attach_pasid(void *ctx, uint32_t pasid, uint32_t pt_id)
+{
+	struct world_stream *stream = ctx;
+
+	if (pt_id)
+		return nestfd_attach(stream->dev, pasid, &pt_id);
+	nestfd_detach(stream->dev, pasid);
+	return 0;
+}
+
 static int nested_plug(struct world *world, struct world_stream *stream)
 {
 	struct nestfd_viommu_device device = {
@@ -201,6 +220,7 @@ static int nested_plug(struct world *world, struct world_stream *stream)
 		.vsid = stream->sid,
 		.attach = attach,
 		.ctx = stream,
+		.attach_pasid = attaches_pasids(world) ? attach_pasid : NULL,
 	};
 	int rc;
 

@@ -194,10 +194,19 @@ int run_fail(struct run *run, int rc, const char *format, ...)
 /* The world said why */
 int run_fail_world(struct run *run, int rc);
 
+/* What a device asks for; flags: NESTFD_DMA_*, NESTFD_TRANSLATE_QUIET */
+struct access {
+	uint32_t stream;
+	uint32_t pasid; /* NESTFD_NO_PASID */
+	uint64_t iova;
+	uint32_t flags;
+};
+
 /* One access, for explanations; dev NULL: none is wanted */
 struct culprit {
 	struct nestfd_device *dev;
 	uint32_t stream;
+	uint32_t pasid;
 	uint64_t iova;
 	uint32_t flags;
 	bool ats; /* the device has its translations from its own cache */
@@ -226,8 +235,8 @@ int access_translate(struct run *run, const struct trace_translation *t);
 int access_untranslated(struct run *run, uint32_t stream, uint64_t iova,
 			bool write);
 /* One address, with nothing left to do for it in the queue */
-int access_look(struct run *run, uint32_t stream, uint64_t iova, uint32_t flags,
-		struct culprit *c, struct nestfd_translation *tr);
+int access_look(struct run *run, const struct access *access, struct culprit *c,
+		struct nestfd_translation *tr);
 /* Data that devices find or leave, where the recording says */
 void access_exercise(struct run *run, const struct culprit *c, uint64_t pa,
 		     unsigned int perm);
@@ -241,9 +250,7 @@ int access_refused(struct run *run, struct culprit *c, int *answer);
 
 /* mend.c */
 struct mend {
-	uint32_t stream;
-	uint64_t iova;
-	uint32_t flags;
+	struct access access;
 	bool (*right)(struct run *run, const void *expected,
 		      const struct nestfd_translation *tr);
 	const void *expected;
@@ -252,7 +259,7 @@ struct mend {
 
 /*
  * The answer to an access, in *@tr; only for an architecture that can forget.
- * @mend->flags has NESTFD_TRANSLATE_QUIET.
+ * @mend->access.flags has NESTFD_TRANSLATE_QUIET.
  */
 int mend(struct run *run, const struct mend *mend, struct culprit *c,
 	 struct nestfd_translation *tr);

@@ -231,10 +231,15 @@ static bool beyond_input(const struct run *run, uint64_t iova)
 
 static int aborted(struct run *run, const struct trace_event *ev)
 {
+	const struct access access = {
+		.stream = ev->access.stream,
+		.pasid = NESTFD_NO_PASID,
+		.iova = ev->access.iova,
+		.flags = ev->access.write ? NESTFD_DMA_WRITE : 0,
+	};
 	struct nestfd_translation tr;
 	struct culprit c;
-	int rc = access_look(run, ev->access.stream, ev->access.iova,
-			     ev->access.write ? NESTFD_DMA_WRITE : 0, &c, &tr);
+	int rc = access_look(run, &access, &c, &tr);
 
 	if (rc)
 		return rc;

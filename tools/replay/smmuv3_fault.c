@@ -172,7 +172,7 @@ static void check_record(struct run *run, const struct culprit *c, int rc,
 
 int smmuv3_fault(struct run *run)
 {
-	struct culprit c = { 0 };
+	struct culprit c = { .pasid = NESTFD_NO_PASID };
 	struct world_stream *stream;
 	uint64_t want[EVENT_WORDS];
 	uint64_t irqs;

@@ -119,6 +119,7 @@ static int look(const struct check *check, const struct trace_row *row,
 	}
 	*c = (struct culprit){ .dev = stream->dev,
 			       .stream = row->stream,
+			       .pasid = pasid,
 			       .iova = iova };
 	if (!(row->perms & TRACE_ROW_R))
 		c->flags |= NESTFD_DMA_WRITE;

@@ -20,6 +20,7 @@
 #define TYPE_PIOTLB	0x6
 #define G_PAGE		0x30ull
 #define IH		0x40ull
+#define PASID_SHIFT	32
 #define WAIT_SW		0x20ull
 #define WAIT_DATA(w0)	((uint32_t)((w0) >> 32))
 #define WAIT_ADDR	(~3ull)
@@ -83,17 +84,19 @@ static void stored(struct run *run, const struct trace_event *ev)
 }
 
 /* A page-selective invalidation (6.5.2.3, 6.5.2.4), with IH or without */
-static int forget(struct run *run, uint32_t stream, uint64_t iova, bool leaf)
+static int forget(struct run *run, const struct access *a, bool leaf)
 {
 	uint64_t words[COMMAND_WORDS] = { 0 };
 	uint32_t domain;
 	bool first;
 
-	if (vtd_domain(run, stream, &first, &domain))
+	if (vtd_domain(run, a->stream, a->pasid, &first, &domain))
 		return 0; /* nothing to forget */
 	words[0] = (first ? TYPE_PIOTLB : TYPE_IOTLB) | G_PAGE |
 		   (uint64_t)domain << 16;
-	words[1] = (iova & ~0xfffull) | (leaf ? IH : 0);
+	if (first && a->pasid != NESTFD_NO_PASID)
+		words[0] |= (uint64_t)a->pasid << PASID_SHIFT;
+	words[1] = (a->iova & ~0xfffull) | (leaf ? IH : 0);
 	return cmdq_insert(run, words);
 }
 
@@ -117,19 +120,19 @@ static int tell_devices(struct run *run)
 }
 
 /* So it does with the paging entries of a second stage. */
-static int tell_page(struct run *run, uint32_t stream, uint64_t iova)
+static int tell_page(struct run *run, const struct access *a)
 {
 	uint32_t domain;
 	bool first;
 
-	if (vtd_domain(run, stream, &first, &domain) || first)
+	if (vtd_domain(run, a->stream, a->pasid, &first, &domain) || first)
 		return 0;
 	run->new_words = false;
 	run->report->deviations[DEV_UNTOLD]++;
-	return forget(run, stream, iova, false);
+	return forget(run, a, false);
 }
 
-static int tell(struct run *run, uint32_t stream, uint64_t iova)
+static int tell(struct run *run, const struct access *a)
 {
 	int rc = 0;
 
@@ -138,7 +141,7 @@ static int tell(struct run *run, uint32_t stream, uint64_t iova)
 	if (run->vtd.untold)
 		rc = tell_devices(run);
 	if (!rc && run->new_words)
-		rc = tell_page(run, stream, iova);
+		rc = tell_page(run, a);
 	return rc;
 }
 
@@ -167,6 +170,11 @@ static void plug(const struct world *world, struct nestfd_device_config *config)
 	config->ats = ecap & VTD_ECAP_DT;
 	if (ecap & VTD_ECAP_PASID)
 		config->pasid_bits = (uint8_t)VTD_ECAP_PSS(ecap) + 1;
+}
+
+static bool attaches_pasids(const struct world *world)
+{
+	return world->id[ID_ECAP] & VTD_ECAP_PASID;
 }
 
 static bool uses_second_stage(const struct trace_snapshot *snap)
@@ -477,6 +485,7 @@ const struct replay_arch replay_vtd = {
 	.memory = memory,
 	.create = create,
 	.plug = plug,
+	.attaches_pasids = attaches_pasids,
 	.create_viommu = create_viommu,
 	.write = write_register,
 	.event = on_event,

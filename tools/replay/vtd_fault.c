@@ -75,10 +75,12 @@ static int check_reason(struct run *run, const struct mend *m,
 int vtd_fault(struct run *run, const struct trace_event *ev)
 {
 	struct mend m = {
-		.stream = ev->fault.stream,
-		.iova = ev->fault.addr,
-		.flags = (ev->fault.write ? NESTFD_DMA_WRITE : 0) |
-			 NESTFD_TRANSLATE_QUIET,
+		.access = { .stream = ev->fault.stream,
+			    .pasid = ev->fault.has_pasid ? ev->fault.pasid
+							 : NESTFD_NO_PASID,
+			    .iova = ev->fault.addr,
+			    .flags = (ev->fault.write ? NESTFD_DMA_WRITE : 0) |
+				     NESTFD_TRANSLATE_QUIET },
 		.right = as_recorded,
 		.expected = &ev->fault.reason,
 		.refusal = true,

@@ -83,25 +83,31 @@ static bool find_context(struct run *run, uint32_t stream, uint64_t *addr)
  * Scalable mode: root, context, PASID directory, PASID table (9.2, 9.4 to 9.6).
  * Requests without PASID are those of PASID 0 without ECAP.RPS.
  */
-static bool find_pasid(struct run *run, uint32_t stream, uint64_t *addr)
+static bool find_pasid(struct run *run, uint32_t stream, uint32_t pasid,
+		       uint64_t *addr)
 {
 	uint64_t root = run->world->ops->read(run->world, VTD_RTADDR, 8) &
 			VTD_RTADDR_ADDR;
 	uint64_t half = stream & 0x80 ? 8 : 0;
 	uint64_t at;
 
-	return table_at(run, root + (stream >> 8) * 16ull + half, &at) &&
-	       table_at(run, at + (stream & 0x7f) * 32ull, &at) &&
-	       table_at(run, at, addr);
+	if (pasid == NESTFD_NO_PASID)
+		pasid = 0;
+	if (!table_at(run, root + (stream >> 8) * 16ull + half, &at) ||
+	    !table_at(run, at + (stream & 0x7f) * 32ull, &at) ||
+	    !table_at(run, at + (pasid >> 6) * 8ull, addr))
+		return false;
+	*addr += (pasid & 0x3f) * 64ull;
+	return true;
 }
 
-int vtd_domain(struct run *run, uint32_t stream, bool *first_stage,
-	       uint32_t *domain)
+int vtd_domain(struct run *run, uint32_t stream, uint32_t pasid,
+	       bool *first_stage, uint32_t *domain)
 {
 	uint64_t words[2];
 	uint64_t addr;
 
-	if (!(run->vtd.scalable ? find_pasid(run, stream, &addr)
+	if (!(run->vtd.scalable ? find_pasid(run, stream, pasid, &addr)
 				: find_context(run, stream, &addr)) ||
 	    !word_at(run, addr, &words[0]) ||
 	    !word_at(run, addr + 8, &words[1]) || !(words[0] & PRESENT))
@@ -121,8 +127,9 @@ void vtd_let_pass(struct run *run, uint32_t stream)
 
 	if (!rec)
 		return;
-	if (!(run->vtd.scalable ? find_pasid(run, stream, &addr)
-				: find_context(run, stream, &addr)))
+	if (!(run->vtd.scalable
+		      ? find_pasid(run, stream, NESTFD_NO_PASID, &addr)
+		      : find_context(run, stream, &addr)))
 		return;
 	bytes = rec->nr_words * sizeof(rec->words[0]);
 	to = world_memory(run->world, addr, bytes);

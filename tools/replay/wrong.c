@@ -47,7 +47,7 @@ static void append_walk(const struct culprit *c, char *text, size_t size)
 	if (!c || !c->dev || used + 2 >= size)
 		return;
 	text[used++] = '\n';
-	nestfd_explain(c->dev, c->iova, NESTFD_NO_PASID, c->flags, text + used,
+	nestfd_explain(c->dev, c->iova, c->pasid, c->flags, text + used,
 		       size - used);
 }
 

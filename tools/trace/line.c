@@ -5,11 +5,13 @@
  * looks at the architecture.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "internal.h"
 
 #define PAGE_OFFSET 0xfffu
+#define PASID_MAX   0xfffffu
 
 typedef bool (*event_parser)(struct trace_cursor *cur, enum trace_iommu iommu,
 			     struct trace_event *ev);
@@ -162,6 +164,25 @@ static bool take_source(struct trace_cursor *cur, uint32_t *stream)
 	return *stream <= UINT16_MAX || refuse(cur, "not a source-id");
 }
 
+/* Not the recorder's: pasid=NUMBER behind all else, or nothing */
+static bool take_pasid(struct trace_cursor *cur, bool *has, uint32_t *pasid)
+{
+	static const char mark[] = "pasid=";
+	const ptrdiff_t length = sizeof(mark) - 1;
+
+	if (trace_at_end(cur))
+		return true;
+	if (cur->end - cur->pos <= length || memcmp(cur->pos, mark, length)) {
+		cur->field++;
+		return refuse(cur, "not a PASID");
+	}
+	cur->pos += length;
+	if (!trace_take_u32(cur, pasid))
+		return false;
+	*has = true;
+	return *pasid <= PASID_MAX || refuse(cur, "more than 20 bits");
+}
+
 /* What passes through comes without leaf and domain. */
 static bool translate_vtd(struct trace_cursor *cur,
 			  struct trace_translation *tr)
@@ -184,7 +205,9 @@ static bool translate_vtd(struct trace_cursor *cur,
 		return false;
 	if (tr->domain > UINT16_MAX)
 		return refuse(cur, "not a domain id");
-	return tr->leaf & 3 || refuse(cur, "the leaf lets nothing through");
+	if (!(tr->leaf & 3))
+		return refuse(cur, "the leaf lets nothing through");
+	return take_pasid(cur, &tr->has_pasid, &tr->pasid);
 }
 
 /* Direction as the emulation prints it: letters r, w and others, any case. */
@@ -263,7 +286,8 @@ static bool fault_vtd(struct trace_cursor *cur, struct trace_event *ev)
 	if (!ev->fault.reason || ev->fault.reason > UINT8_MAX)
 		return refuse(cur, "not a fault reason");
 	return trace_take_hex(cur, &ev->fault.addr) &&
-	       take_flag(cur, &ev->fault.write);
+	       take_flag(cur, &ev->fault.write) &&
+	       take_pasid(cur, &ev->fault.has_pasid, &ev->fault.pasid);
 }
 
 static bool parse_fault(struct trace_cursor *cur, enum trace_iommu iommu,

@@ -181,7 +181,8 @@ enum trace_event_type {
  */
 struct trace_translation {
 	uint32_t stream;
-	uint32_t pasid; /* RISC-V */
+	uint32_t pasid; /* RISC-V; VT-d, with has_pasid */
+	bool has_pasid; /* VT-d: a request with PASID */
 	uint64_t iova;
 	uint64_t pa;   /* of iova; AMD-Vi, VT-d: of the leaf or page */
 	uint8_t perm;  /* TRACE_PERM_*: SMMUv3, RISC-V */
@@ -238,6 +239,8 @@ struct trace_event {
 			bool has_stream;
 			bool has_addr;
 			bool write; /* VT-d */
+			bool has_pasid;
+			uint32_t pasid; /* VT-d, with has_pasid */
 		} fault;
 		struct {
 			uint64_t number;

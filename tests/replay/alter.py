@@ -1,0 +1,299 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Recordings of guests that there are none of, made from one that there is.
+
+    alter.py pasid RECORDING NEW    a VT-d guest's device does its DMA with a PASID
+    alter.py atc RECORDING NEW      an SMMUv3 guest uses its devices' ATCs
+    alter.py dev-iotlb RECORDING NEW    so does a VT-d guest in scalable mode
+
+NEW is a folder that is made. Translations, faults and the order of all things
+stay; tables, registers and commands become what such a guest would have. All of
+a recording is changed: log, commands, pages of snapshots, leaves, meta.json.
+What the numbers mean is in the specifications alone (VT-d chapters 6 and 9, Arm
+IHI 0070 chapters 4 and 5); nothing of the C code is used."""
+import json
+import lzma
+import os
+import shutil
+import struct
+import sys
+
+sys.dont_write_bytecode = True
+
+PAGE = 4096
+PASID, PASID_DOMAIN = 0x145, 0x21  # directory entry 5, entry 5 of its table
+
+
+def bits(word, high, low):
+    return word >> low & ((1 << (high - low + 1)) - 1)
+
+
+def fls(number):
+    return number.bit_length()
+
+
+def pack(name):
+    return lzma.open(name, "w", preset=1)
+
+
+class Pages:
+    """memory.bin and memory.idx: pages of snapshots; the same content once"""
+
+    def __init__(self, path):
+        self.path = path
+        with lzma.open(os.path.join(path, "memory.bin.xz")) as f:
+            data = f.read()
+        self.pages = [data[i:i + PAGE] for i in range(0, len(data), PAGE)]
+        self.at = {}
+        with open(os.path.join(path, "memory.idx"), encoding="ascii") as f:
+            for line in f:
+                snapshot, addr, page = line.split()
+                self.at[int(snapshot), int(addr, 16)] = int(page)
+
+    def words(self, snapshot, addr, nr):
+        page = self.at.get((snapshot, addr & -PAGE))
+        data = bytes(PAGE) if page is None else self.pages[page]
+        return list(struct.unpack_from("<%dQ" % nr, data, addr & PAGE - 1))
+
+    def put(self, snapshot, addr, words):
+        key = snapshot, addr & -PAGE
+        page = bytearray(self.pages[self.at[key]] if key in self.at
+                         else bytes(PAGE))
+        struct.pack_into("<%dQ" % len(words), page, addr & PAGE - 1, *words)
+        self.at[key] = len(self.pages)
+        self.pages.append(bytes(page))
+
+    # Pages are numbered as they come; the same content has one number.
+    def write(self):
+        numbers, lines = {}, []
+        for (snapshot, addr), page in sorted(self.at.items()):
+            number = numbers.setdefault(self.pages[page], len(numbers))
+            lines.append("%d %x %d\n" % (snapshot, addr, number))
+        with pack(os.path.join(self.path, "memory.bin.xz")) as f:
+            f.write(b"".join(numbers))
+        with open(os.path.join(self.path, "memory.idx"), "w",
+                  encoding="ascii") as f:
+            f.writelines(lines)
+
+
+class Recording:
+    """What is to be changed, in memory; write() puts it back."""
+
+    def __init__(self, source, path):
+        shutil.copytree(source, path)
+        for name in os.listdir(path):
+            os.chmod(os.path.join(path, name), 0o644)
+        os.chmod(path, 0o755)
+        self.path = path
+        with open(self.file("meta.json"), encoding="utf-8") as f:
+            self.meta = json.load(f)
+        self.log = self.text("log.txt.xz")
+        self.rows = self.text("translations.csv.xz")
+        self.pages = Pages(path)
+        words = self.meta["entry_bytes"] // 8
+        with lzma.open(self.file("commands.bin.xz")) as f:
+            self.commands = [list(w) for w in
+                             struct.iter_unpack("<%dQ" % words, f.read())]
+
+    def file(self, name):
+        return os.path.join(self.path, name)
+
+    def text(self, name):
+        with lzma.open(self.file(name), "rt", encoding="ascii") as f:
+            return f.read().splitlines()
+
+    def set_text(self, name, lines):
+        with pack(self.file(name)) as f:
+            f.write(("\n".join(lines) + "\n").encode("ascii"))
+
+    def write(self):
+        self.meta["commands"] = len(self.commands)
+        for number, snapshot in enumerate(self.meta["snapshots"]):
+            snapshot["pages"] = sum(n == number for n, _ in self.pages.at)
+        with open(self.file("meta.json"), "w", encoding="utf-8") as f:
+            json.dump(self.meta, f)
+        self.set_text("log.txt.xz", self.log)
+        self.set_text("translations.csv.xz", self.rows)
+        self.pages.write()
+        with pack(self.file("commands.bin.xz")) as f:
+            for w in self.commands:
+                f.write(struct.pack("<%dQ" % len(w), *w))
+
+    def set_register_bits(self, name, mask):
+        for snapshot in self.meta["snapshots"]:
+            regs = snapshot["registers"]
+            regs[name] = hex(int(regs[name], 16) | mask)
+
+    def register(self, snapshot, name):
+        regs = self.meta["snapshots"][snapshot]["registers"]
+        return int(regs[name + "_LO"], 16) | int(regs[name + "_HI"], 16) << 32
+
+    def unused_page(self):
+        """of RAM that nothing in the recording names"""
+        used = {addr for _, addr in self.pages.at}
+        for line in self.log:
+            f = line.split()
+            if f[0] in "TPR":
+                used.update(int(w, 16) & -PAGE for w in f[1:4]
+                            if all(c in "0123456789abcdef" for c in w))
+        page = 0x1000000
+        while page in used:
+            page += PAGE
+        return page
+
+
+# ---- VT-d, scalable mode: chapter 9 ----
+
+def context_at(pages_words, root, stream):
+    """Where the context entry of a stream is; 0: nowhere"""
+    half = 8 if stream & 0x80 else 0
+    table = pages_words(root + (stream >> 8) * 16 + half, 1)[0]
+    return (table & -PAGE) + (stream & 0x7f) * 32 if table & 1 else 0
+
+
+class Pasid:
+    """The device's recorded domains are attached to PASID, under a domain id of
+    their own; what it does without PASID stays in the domain of the kernel's,
+    which maps nothing."""
+
+    def __init__(self, rec):
+        self.rec = rec
+        self.stream = max(rec.meta["translations_by_stream"].items(),
+                          key=lambda item: item[1])[0]
+        self.stream = int(self.stream, 16)
+        entries = [e for s in rec.meta["snapshots"] for t in s["tables"]
+                   if t["stream"] == self.stream for e in t["pasids"]]
+        self.kernels = [int(w, 16) for w in entries[0]["entry"]]
+        self.domain = bits(self.kernels[1], 15, 0)
+        self.table = rec.unused_page()
+        self.entry = self.table + (PASID & 63) * 64
+        self.memory = {}
+
+    def is_own(self, words):
+        """The kernel's own domain? Then there is no other, with a PASID."""
+        return words[2] == self.kernels[2]
+
+    def moved(self, words):
+        return [words[0], words[1] & ~0xffff | PASID_DOMAIN] + words[2:]
+
+    def make(self):
+        rec = self.rec
+        # ECAP: PASID (bit 40), PSS (39:35) for 15 bits
+        rec.set_register_bits("ECAP_HI", 1 << 8 | 14 << 3)
+        self.change_commands()
+        self.change_log()
+        for snapshot in range(len(rec.meta["snapshots"])):
+            self.change_snapshot(snapshot)
+        rec.rows = [self.row(line) for line in rec.rows]
+
+    # PASID cache (type 7) and PASID-based IOTLB (6): DID 31:16, PASID 51:32
+    def change_commands(self):
+        for w in self.rec.commands:
+            if w[0] & 0xf in (6, 7) and bits(w[0], 31, 16) == self.domain:
+                w[0] = (w[0] & ~(0xffff << 16) | PASID_DOMAIN << 16
+                        | PASID << 32)
+
+    def words(self, addr, nr):
+        return [self.memory.get(addr + 8 * i, 0) for i in range(nr)]
+
+    def change_log(self):
+        new, root, iova = [], 0, None
+        lines = self.rec.log
+        for i, line in enumerate(lines):
+            f = line.split()
+            if f[0] == "ROOT":
+                root = int(f[1], 16)
+            if f[0] == "R":
+                new += self.structure(root, int(f[1], 16),
+                                      [int(w, 16) for w in f[2:]])
+            elif f[0] in "TF" and int(f[1], 16) == self.stream:
+                if f[0] == "T":
+                    iova = f[2]
+                    f[7] = "%x" % PASID_DOMAIN
+                new.append(" ".join(f) + " pasid=%x" % PASID)
+                # with one fault pending, the next is not recorded (7.2.1)
+                if f[0] == "F" and iova and lines[i + 1].startswith("W 22c "):
+                    new.append("F %x 113 %s 0" % (self.stream, iova))
+            elif f[0] == "FR" and int(f[3], 16) & 0xffff == self.stream:
+                # fault record: PP is bit 95, PV 123:104
+                hi = int(f[3], 16) | 1 << 31 | PASID << 40
+                new.append("%s %s %s %x" % (f[0], f[1], f[2], hi))
+            else:
+                new.append(line)
+        self.rec.log = new
+
+    def structure(self, root, addr, words):
+        """The lines for what was read at addr"""
+        context = context_at(self.words, root, self.stream)
+        directory = self.words(context, 1)[0] & -PAGE if context else 0
+        table = self.words(directory, 1)[0] & -PAGE if directory else 0
+        lines = []
+        if context and addr == context:
+            words[0] |= 8  # PASIDE
+        for i, w in enumerate(words):
+            self.memory[addr + 8 * i] = w
+        if directory and addr == directory:
+            lines.append("R %x %x" % (addr + (PASID >> 6) * 8,
+                                      self.table | 1))
+        if table and addr == table:
+            if not self.is_own(words):
+                lines.append(self.line(self.entry, self.moved(words)))
+            words = self.kernels
+        return [self.line(addr, words)] + lines
+
+    @staticmethod
+    def line(addr, words):
+        return " ".join(["R %x" % addr] + ["%x" % w for w in words])
+
+    def change_snapshot(self, snapshot):
+        pages, rec = self.rec.pages, self.rec
+        root = rec.register(snapshot, "RTADDR") & -PAGE
+        context = context_at(lambda a, n: pages.words(snapshot, a, n), root,
+                             self.stream)
+        words = pages.words(snapshot, context, 4) if context else [0]
+        if not words[0] & 1:
+            return
+        directory = words[0] & -PAGE
+        words[0] |= 8
+        pages.put(snapshot, context, words)
+        old = pages.words(snapshot, directory, 1)[0] & -PAGE
+        entry = pages.words(snapshot, old, 8)
+        if not self.is_own(entry):
+            pages.put(snapshot, directory + (PASID >> 6) * 8,
+                      [self.table | 1])
+            pages.put(snapshot, self.entry, self.moved(entry))
+            pages.put(snapshot, old, self.kernels)
+        for t in rec.meta["snapshots"][snapshot]["tables"]:
+            if t["stream"] == self.stream:
+                self.change_table(t, words, entry)
+
+    def change_table(self, t, context, entry):
+        t["context"] = ["%x" % w for w in context]
+        if self.is_own(entry):
+            return
+        t["pasids"][0]["entry"] = ["%x" % w for w in self.kernels]
+        t["pasids"].append({"pasid": PASID, "pgtt": 1, "domain": PASID_DOMAIN,
+                            "entry": ["%x" % w for w in self.moved(entry)]})
+
+    def row(self, line):
+        f = line.split(",")
+        if f[1] == "0x%x" % self.stream:
+            f[2] = str(PASID)
+        return ",".join(f)
+
+
+KINDS = {
+    "pasid": lambda rec: Pasid(rec).make(),
+}
+
+
+def make(kind, source, path):
+    rec = Recording(source, path)
+    KINDS[kind](rec)
+    rec.write()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4 or sys.argv[1] not in KINDS:
+        sys.exit(__doc__)
+    make(*sys.argv[1:])

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""    test_altered.py KIND RECORDING SEEDS COUNT [OPTION...]
+
+RECORDING, made by alter.py into what no recorded guest did, is replayed as any
+other: in full order (test_recording.py), with SEEDS seeds of injected errors
+(test_injected.py), with COUNT altered invalidations of each kind
+(test_mutations.py, with the options)."""
+import os
+import sys
+import tempfile
+import unittest
+
+import alter
+import kit
+import test_injected
+import test_mutations
+import test_recording
+
+PATH = None
+
+
+def of_kind(kind):
+    return unittest.skipUnless(sys.argv[1:2] == [kind], "another kind")
+
+
+@of_kind("pasid")
+class Pasids(unittest.TestCase):
+    def test_what_the_recording_is(self):
+        lines = [line for line in
+                 kit.unpack(PATH, "log.txt.xz").splitlines()
+                 if line.split()[0] in ("T", "F")]
+        with_pasid = sum(line.endswith(" pasid=145") for line in lines)
+        self.assertGreater(with_pasid, 1000)
+        # which are refused, because the device itself maps nothing
+        self.assertGreater(len(lines) - with_pasid, 100)
+        rows = kit.unpack(PATH, "translations.csv.xz").splitlines()
+        self.assertGreater(sum(",0x28,325," in row for row in rows), 10000)
+        # PASID-based IOTLB: PASID 51:32 of the first doubleword
+        self.assertGreater(sum(w[0] & 0xf == 6 and w[0] >> 32 == 0x145
+                               for w in kit.commands(PATH)), 4000)
+
+    def wrong(self, tag, place, text, *args):
+        with kit.Altered(PATH) as rec:
+            rec.line("log.txt.xz", tag, {place: text})
+            code, r = kit.replay("--no-snapshots", *args, rec.path)
+        self.assertEqual(code, 1)
+        return {kind: n for kind, n in r["wrong"].items()
+                if n and kind not in ("first", "total")}
+
+    def test_another_pasid_has_no_such_translation(self):
+        for pasid in ("pasid=144", "pasid=146", "pasid=5", "pasid=0"):
+            for world in ((), ("--direct",)):
+                self.assertEqual(
+                    self.wrong("T", 8, pasid, *world)["translation"], 1)
+
+    def test_nor_has_another_pasid_such_a_fault(self):
+        # FR: PASID 123:104 of the register
+        wrong = self.wrong("FR", 3, lambda w: "%x" % (int(w, 16) ^ 1 << 40),
+                           "--direct")
+        self.assertEqual(wrong, {"fault": 1})
+
+    def test_leaves_of_another_pasid_are_wrong(self):
+        def change(lines):
+            at = next(i for i, line in enumerate(lines) if ",325," in line)
+            lines[at] = lines[at].replace(",325,", ",326,")
+        with kit.Altered(PATH) as rec:
+            rec.lines("translations.csv.xz", change)
+            for world in ((), ("--direct",)):
+                code, r = kit.replay(*world, rec.path)
+                self.assertEqual(code, 1)
+                self.assertGreater(r["wrong"]["snapshot"], 0)
+
+
+def load_tests(loader, tests, _):
+    for module in (test_recording, test_injected, test_mutations):
+        tests.addTests(loader.loadTestsFromModule(module))
+    return tests
+
+
+if __name__ == "__main__":
+    kind, source, seeds, count = sys.argv[1:5]
+    with tempfile.TemporaryDirectory() as folder:
+        PATH = os.path.join(folder, "recording")
+        alter.make(kind, source, PATH)
+        test_recording.PATH = test_injected.PATH = PATH
+        test_injected.SEEDS = int(seeds)
+        test_mutations.PATH, test_mutations.COUNT = PATH, int(count)
+        test_mutations.SEEDS = int(seeds)
+        test_mutations.OPTIONS = sys.argv[5:]
+        test_mutations.choose_oracle()
+        unittest.main(argv=sys.argv[:1])
