@@ -3,6 +3,7 @@
 #include "drv/hostunit.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "drv/clock.h"
 #include "linux/iommufd.h"
@@ -11,27 +12,42 @@
 
 /* ---- coming and going ---- */
 
+/* Of the steps the first @n have been taken. */
+static void take_down(struct hostunit *h, size_t n)
+{
+	const struct hostunit_step *steps = h->ops->steps;
+
+	while (n--) {
+		if (steps[n].down)
+			steps[n].down(&h->core);
+	}
+	pthread_mutex_destroy(h->cfg_lock);
+	hostdevs_fini(h->devs);
+	free(h);
+}
+
 int hostunit_create(struct hostunit *h, struct core_iommu **out)
 {
 	int rc;
 
-	rc = h->ops->probe(h);
-	if (rc)
-		return rc;
 	pthread_mutex_init(h->cfg_lock, NULL);
 	hostdevs_init(h->devs, h->atc_timeouts, h->atc_window_ms);
-	rc = h->ops->start(h);
-	if (rc)
-		hostunit_fini(h);
-	else
-		*out = &h->core;
-	return rc;
+	for (size_t n = 0; n < h->ops->steps_n; n++) {
+		rc = h->ops->steps[n].up(&h->core);
+		if (rc) {
+			take_down(h, n);
+			return rc;
+		}
+	}
+	*out = &h->core;
+	return 0;
 }
 
-void hostunit_fini(struct hostunit *h)
+void hostunit_destroy(struct core_iommu *iommu)
 {
-	pthread_mutex_destroy(h->cfg_lock);
-	hostdevs_fini(h->devs);
+	struct hostunit *h = to_hostunit(iommu);
+
+	take_down(h, h->ops->steps_n);
 }
 
 int hostunit_refuse(const struct hostunit *h, const char *why)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A unit as far as units of all architectures are alike: what core asks it, how
- * it comes and goes, its devices, what has been unmapped. The driver embeds
- * this in its own struct and names its parts; names and messages are those of
- * core.ops->name.
+ * it comes and goes, its devices, what has been unmapped. The driver's own
+ * struct begins with this; messages begin with core.ops->name.
  */
 #ifndef DRV_HOSTUNIT_H
 #define DRV_HOSTUNIT_H
@@ -21,13 +20,17 @@
 #include "drv/hostq.h"
 #include "drv/memory.h"
 
-struct hostunit;
+/* A step from unknown hardware to a unit that translates, and back */
+struct hostunit_step {
+	/* On failure nothing is left of it. -ENXIO: not what the driver needs
+	 */
+	int (*up)(struct core_iommu *iommu);
+	void (*down)(struct core_iommu *iommu); /* may be NULL */
+};
 
 struct hostunit_ops {
-	/* What hardware can do; -ENXIO: not what the driver needs */
-	int (*probe)(struct hostunit *h);
-	/* From reset to translation; on failure nothing is left of it */
-	int (*start)(struct hostunit *h);
+	const struct hostunit_step *steps;
+	size_t steps_n;
 	struct core_device *(*device)(const struct hostdev *hd);
 	/* cfg_lock held: @hd in the unit's tables, with nothing behind it */
 	int (*place)(struct hostdev *hd);
@@ -63,21 +66,20 @@ static inline unsigned int hostunit_timeout_ms(unsigned int wanted)
 }
 
 /*
- * With all fields set: probe, locks, start. -EINVAL, -ENXIO, -ENOMEM, -EIO;
- * then there is nothing to undo.
+ * With all fields set: its locks, then the steps. On failure, which is that of
+ * a step, the driver's struct is freed.
  */
 int hostunit_create(struct hostunit *h, struct core_iommu **out);
-/* What hostunit_create() has made; hardware has been stopped. */
-void hostunit_fini(struct hostunit *h);
 
 /* Operations of core */
+void hostunit_destroy(struct core_iommu *iommu);
 int hostunit_hw_info(struct core_device *dev, uint32_t type, uint32_t *out_type,
 		     const void **data, uint32_t *len);
 size_t hostunit_reserved(struct core_device *dev, struct core_resv *resv,
 			 size_t max);
 void hostunit_stats(struct core_iommu *iommu, struct core_iommu_stats *stats);
 
-/* For ops->probe(): says why; -ENXIO */
+/* Says why; -ENXIO */
 int hostunit_refuse(const struct hostunit *h, const char *why);
 
 /*

@@ -2,10 +2,15 @@
 /* See memory.h. */
 #include "drv/memory.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/bits.h"
-#include "core/driver.h"
+
+/* The widest rule of a table's alignment that its size does not give */
+#define ALIGN_MIN 64
 
 unsigned int hostmem_prot(uint32_t prot)
 {
@@ -31,6 +36,51 @@ void hostmem_free(const struct core_hwport *port, struct core_dma_mem *mem)
 	port->ops->mem_free(port->ctx, mem);
 	memset(mem, 0, sizeof(*mem));
 }
+
+/* ---- tables ---- */
+
+int hosttables_init(const struct core_hwport *port, struct hosttables *t,
+		    uint32_t n, size_t bytes, struct core_dma_mem *top)
+{
+	struct core_dma_mem *below = NULL;
+	int rc;
+
+	if (n) {
+		below = alloc_array(n, sizeof(*below));
+		if (!below)
+			return -ENOMEM;
+	}
+	rc = hostmem_alloc(port, bytes, bytes < ALIGN_MIN ? ALIGN_MIN : bytes,
+			   top);
+	if (rc) {
+		free(below);
+		return rc;
+	}
+	*t = (struct hosttables){ below, n };
+	return 0;
+}
+
+void hosttables_fini(const struct core_hwport *port, struct hosttables *t,
+		     struct core_dma_mem *top)
+{
+	for (uint32_t i = 0; i < t->n; i++) {
+		if (t->below[i].host)
+			hostmem_free(port, &t->below[i]);
+	}
+	free(t->below);
+	memset(t, 0, sizeof(*t));
+	if (top->host)
+		hostmem_free(port, top);
+}
+
+int hosttables_need(const struct core_hwport *port, struct hosttables *t,
+		    uint32_t i, size_t bytes, bool *fresh)
+{
+	*fresh = !t->below[i].host;
+	return *fresh ? hostmem_alloc(port, bytes, bytes, &t->below[i]) : 0;
+}
+
+/* ---- page tables ---- */
 
 static int table_alloc(void *ctx, size_t size, struct pt_table_mem *mem)
 {
@@ -82,6 +132,8 @@ bool hostmem_unmap(struct pt *pt, uint64_t *first, uint64_t *last,
 	(void)pt_unmap(pt, *first, *last - *first + 1, gather);
 	return false;
 }
+
+/* ---- numbers ---- */
 
 void hostids_init(struct hostids *h, uint32_t limit)
 {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "drv/memory.h"
 #include "drv/mock/unit.h"
 
 #define PAGING_FLAGS                                                      \
@@ -145,12 +146,6 @@ static int set_dirty_tracking(struct core_domain *core, bool enable)
 	return rc;
 }
 
-static void record(void *ctx, uint64_t iova, uint64_t length)
-{
-	if (ctx)
-		core_dirty_record(ctx, iova, length);
-}
-
 static int read_and_clear_dirty(struct core_domain *core, uint64_t iova,
 				uint64_t length, bool clear,
 				struct core_dirty *dirty)
@@ -159,7 +154,8 @@ static int read_and_clear_dirty(struct core_domain *core, uint64_t iova,
 
 	if (dirty && !__atomic_load_n(&d->tracking, __ATOMIC_ACQUIRE))
 		return -EINVAL;
-	mock_table_dirty(&d->table, iova, length, clear, record, dirty);
+	mock_table_dirty(&d->table, iova, length, clear, hostmem_record_dirty,
+			 dirty);
 	return 0;
 }
 
@@ -277,23 +273,21 @@ static void nested_free(struct core_domain *core)
 	free(n);
 }
 
-/* unit_inval.convert: entries of a nested domain */
+static int convert_one(void *owner, const void *entry,
+		       struct mock_list_command *command)
+{
+	const struct mock_hwpt_inval *e = entry;
+	const struct mock_nested *n = owner;
+
+	return unit_inval_command(command, MOCK_OP_CELL_INV, e->flags, e->cell,
+				  n->context);
+}
+
 static uint32_t convert(void *owner, const void *entries, uint32_t n,
 			struct mock_list_command *commands, int *bad)
 {
-	const struct mock_hwpt_inval *entry = entries;
-	const struct mock_nested *nested = owner;
-	uint32_t cells;
-	uint32_t i;
-
-	for (i = 0; i < n; i++) {
-		*bad = unit_inval_cells(entry[i].flags, entry[i].cell, &cells);
-		if (*bad)
-			break;
-		unit_list_command(&commands[i], MOCK_OP_CELL_INV, cells,
-				  nested->context);
-	}
-	return i;
+	return unit_convert(owner, entries, sizeof(struct mock_hwpt_inval), n,
+			    commands, bad, convert_one);
 }
 
 static int nested_invalidate(struct core_domain *core, struct core_inval *inv)

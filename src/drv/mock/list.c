@@ -81,16 +81,6 @@ static int run_list(const struct mock_unit *unit, const struct unit_list *list,
 
 /* ---- an array ---- */
 
-int unit_inval_cells(uint32_t flags, uint32_t cell, uint32_t *cells)
-{
-	if (flags & ~MOCK_INVAL_ALL)
-		return -EOPNOTSUPP;
-	if (cell >= MOCK_CELLS) /* looked at whatever the flags say */
-		return -EINVAL;
-	*cells = flags & MOCK_INVAL_ALL ? (1u << MOCK_CELLS) - 1 : 1u << cell;
-	return 0;
-}
-
 /* Entries [0, @n): those in front of the first bad one are carried out. */
 static int carry_out(const struct unit_inval *job, const void *entries,
 		     uint32_t n, uint32_t *done)

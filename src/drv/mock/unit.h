@@ -8,6 +8,7 @@
 #ifndef DRV_MOCK_UNIT_H
 #define DRV_MOCK_UNIT_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -137,16 +138,47 @@ struct unit_inval {
 };
 int unit_invalidate(const struct unit_inval *job, struct core_inval *inv);
 
-/* What every entry has: -EOPNOTSUPP for flags, -EINVAL for a cell */
-int unit_inval_cells(uint32_t flags, uint32_t cell, uint32_t *cells);
-
-static inline void unit_list_command(struct mock_list_command *command,
-				     uint64_t op, uint32_t cells,
+/*
+ * One entry as a command that is done to @cells of @whose. -EOPNOTSUPP for
+ * flags, -EINVAL for a cell
+ */
+static inline int unit_inval_command(struct mock_list_command *command,
+				     uint64_t op, uint32_t flags, uint32_t cell,
 				     uint64_t whose)
 {
+	uint32_t all = (1u << MOCK_CELLS) - 1;
+	uint32_t cells;
+
+	if (flags & ~MOCK_INVAL_ALL)
+		return -EOPNOTSUPP;
+	if (cell >= MOCK_CELLS) /* looked at whatever the flags say */
+		return -EINVAL;
+	cells = flags & MOCK_INVAL_ALL ? all : 1u << cell;
 	command->word[0] = le64_make(field_prep(MOCK_LIST_0_OP, op) |
 				     field_prep(MOCK_LIST_0_CELLS, cells));
 	command->word[1] = le64_make(whose);
+	return 0;
+}
+
+/*
+ * For unit_inval.convert: @one does it for one entry of @size bytes. Part of
+ * its caller, which knows @one, so that an entry costs no call.
+ */
+static inline __attribute__((always_inline)) uint32_t
+unit_convert(void *owner, const void *entries, size_t size, uint32_t n,
+	     struct mock_list_command *commands, int *bad,
+	     int (*one)(void *owner, const void *entry,
+			struct mock_list_command *command))
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		*bad = one(owner, (const char *)entries + i * size,
+			   &commands[i]);
+		if (*bad)
+			break;
+	}
+	return i;
 }
 
 static inline uint64_t unit_stream(const struct core_device *dev,

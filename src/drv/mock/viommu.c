@@ -70,33 +70,42 @@ int mock_viommu_virt_id(struct mock_viommu *v, const struct core_device *dev,
 
 /* ---- invalidation ---- */
 
+/* A vIOMMU, and the vDEVICE last found */
+struct lookup {
+	const struct mock_viommu *v;
+	const struct mock_vdev *vdev;
+};
+
+static int convert_one(void *owner, const void *entry,
+		       struct mock_list_command *command)
+{
+	const struct mock_viommu_inval *e = entry;
+	struct lookup *l = owner;
+	int rc;
+
+	rc = unit_inval_command(command, MOCK_OP_CACHE_INV, e->flags, e->cell,
+				0);
+	if (rc)
+		return rc;
+	if (!l->vdev || l->vdev->node.first != e->virt_id)
+		l->vdev = find_vdev(l->v, e->virt_id);
+	if (!l->vdev)
+		return -EINVAL;
+	command->word[1] = le64_make(l->vdev->dev->stream_id);
+	return 0;
+}
+
 /*
- * unit_inval.convert: entries of a vIOMMU. With v->lock held, and until they
- * have been carried out: a device stays as long as its vDEVICE.
+ * With v->lock held, and until all has been carried out: a device stays as long
+ * as its vDEVICE.
  */
 static uint32_t convert(void *owner, const void *entries, uint32_t n,
 			struct mock_list_command *commands, int *bad)
 {
-	const struct mock_viommu_inval *entry = entries;
-	const struct mock_viommu *v = owner;
-	const struct mock_vdev *vdev = NULL;
-	uint32_t cells;
-	uint32_t i;
+	struct lookup l = { .v = owner };
 
-	for (i = 0; i < n; i++) {
-		*bad = unit_inval_cells(entry[i].flags, entry[i].cell, &cells);
-		if (*bad)
-			break;
-		if (!vdev || vdev->node.first != entry[i].virt_id)
-			vdev = find_vdev(v, entry[i].virt_id);
-		if (!vdev) {
-			*bad = -EINVAL;
-			break;
-		}
-		unit_list_command(&commands[i], MOCK_OP_CACHE_INV, cells,
-				  vdev->dev->stream_id);
-	}
-	return i;
+	return unit_convert(&l, entries, sizeof(struct mock_viommu_inval), n,
+			    commands, bad, convert_one);
 }
 
 /* Nothing is done unless all of the array can be had. */

@@ -5,18 +5,10 @@
  * changed and one doubleword switches over to it (the STE's pointer, or the
  * level-1 descriptor), so that DMA never meets a half-written CD.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "drv/smmuv3/tlb.h"
 #include "drv/smmuv3/unit.h"
-
-static void store(le64 *word, uint64_t value)
-{
-	__atomic_store_n(&word->raw, htole64(value), __ATOMIC_RELEASE);
-}
 
 static size_t leaf_cds(const struct cdtab *t)
 {
@@ -28,14 +20,9 @@ static size_t leaf_bytes(const struct cdtab *t)
 	return leaf_cds(t) * sizeof(struct smmuv3_cd);
 }
 
-static size_t l1_entries(const struct cdtab *t)
-{
-	return BIT_ULL(t->bits - CD_SPLIT);
-}
-
 static struct core_dma_mem *leaf_of(struct cdtab *t, uint32_t ssid)
 {
-	return t->two_level ? &t->l2[ssid >> CD_SPLIT] : &t->top;
+	return t->two_level ? &t->l2.below[ssid >> CD_SPLIT] : &t->top;
 }
 
 static struct smmuv3_cd *cd_in(const struct cdtab *t,
@@ -66,41 +53,27 @@ int cdtab_init(struct master *m)
 {
 	struct cdtab *t = &m->cdtab;
 	struct cdtab fresh = { .bits = m->ssid_bits };
-	size_t bytes;
+	uint32_t n = 0;
 	int rc;
 
 	if (t->top.host)
 		return 0;
 	fresh.two_level = fresh.bits > CD_SPLIT && m->unit->feat.cd_2lvl;
-	bytes = leaf_bytes(&fresh);
-	if (fresh.two_level) {
-		bytes = l1_entries(&fresh) * SMMUV3_L1CD_SIZE;
-		fresh.l2 = alloc_array(l1_entries(&fresh), sizeof(fresh.l2[0]));
-		if (!fresh.l2)
-			return -ENOMEM;
-	}
-	rc = hostmem_alloc(&m->unit->port, bytes, bytes < 64 ? 64 : bytes,
-			   &fresh.top);
-	if (rc) {
-		free(fresh.l2);
-		return rc;
-	}
-	*t = fresh;
-	return 0;
+	if (fresh.two_level)
+		n = 1u << (fresh.bits - CD_SPLIT);
+	rc = hosttables_init(&m->unit->port, &fresh.l2, n,
+			     n ? n * SMMUV3_L1CD_SIZE : leaf_bytes(&fresh),
+			     &fresh.top);
+	if (!rc)
+		*t = fresh;
+	return rc;
 }
 
 void cdtab_fini(struct master *m)
 {
 	struct cdtab *t = &m->cdtab;
 
-	if (!t->top.host)
-		return;
-	for (size_t i = 0; t->two_level && i < l1_entries(t); i++) {
-		if (t->l2[i].host)
-			hostmem_free(&m->unit->port, &t->l2[i]);
-	}
-	free(t->l2);
-	hostmem_free(&m->unit->port, &t->top);
+	hosttables_fini(&m->unit->port, &t->l2, &t->top);
 	memset(t, 0, sizeof(*t));
 }
 
@@ -109,22 +82,23 @@ static void publish_leaf(struct master *m, uint32_t ssid,
 {
 	le64 *l1 = m->cdtab.top.host;
 
-	store(&l1[ssid >> CD_SPLIT],
-	      (leaf->pa & SMMUV3_L1CD_L2PTR) | SMMUV3_L1CD_V);
+	hostmem_store(&l1[ssid >> CD_SPLIT],
+		      (leaf->pa & SMMUV3_L1CD_L2PTR) | SMMUV3_L1CD_V);
 	sync_cd(m, ssid, false);
 }
 
 static int need_leaf(struct master *m, uint32_t ssid)
 {
-	struct core_dma_mem *leaf = leaf_of(&m->cdtab, ssid);
+	struct cdtab *t = &m->cdtab;
+	bool fresh;
 	int rc;
 
-	if (leaf->host)
+	if (!t->two_level)
 		return 0;
-	rc = hostmem_alloc(&m->unit->port, leaf_bytes(&m->cdtab),
-			   leaf_bytes(&m->cdtab), leaf);
-	if (!rc)
-		publish_leaf(m, ssid, leaf);
+	rc = hosttables_need(&m->unit->port, &t->l2, ssid >> CD_SPLIT,
+			     leaf_bytes(t), &fresh);
+	if (!rc && fresh)
+		publish_leaf(m, ssid, leaf_of(t, ssid));
 	return rc;
 }
 
@@ -136,9 +110,9 @@ static void write_in_place(struct master *m, uint32_t ssid,
 		cd_in(&m->cdtab, leaf_of(&m->cdtab, ssid), ssid);
 
 	for (int i = 7; i > 0; i--)
-		store(&live->dw[i], cd[i]);
+		hostmem_store(&live->dw[i], cd[i]);
 	sync_cd(m, ssid, true);
-	store(&live->dw[0], cd[0]);
+	hostmem_store(&live->dw[0], cd[0]);
 	sync_cd(m, ssid, true);
 }
 
@@ -200,6 +174,6 @@ void cdtab_clear(struct master *m, uint32_t ssid)
 	leaf = leaf_of(t, ssid);
 	if (!leaf->host)
 		return;
-	store(&cd_in(t, leaf, ssid)->dw[0], 0);
+	hostmem_store(&cd_in(t, leaf, ssid)->dw[0], 0);
 	sync_cd(m, ssid, true);
 }

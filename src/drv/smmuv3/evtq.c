@@ -172,8 +172,10 @@ static void overflowed(struct unit *u)
 		   "smmuv3: the event queue has overflowed");
 }
 
-int evtq_init(struct unit *u)
+int evtq_init(struct core_iommu *iommu)
 {
+	struct unit *u = to_unit(iommu);
+
 	u->evtq.dwords = 4;
 	u->evtq.prod_reg = SMMUV3_EVENTQ_PROD;
 	u->evtq.cons_reg = SMMUV3_EVENTQ_CONS;
@@ -181,4 +183,9 @@ int evtq_init(struct unit *u)
 	u->evtq.overflowed = overflowed;
 	u->evtq.lost_first = true;
 	return outq_init(&u->evtq, u, SMMUV3_EVENTQ_BASE, u->feat.evtq_lg2);
+}
+
+void evtq_fini(struct core_iommu *iommu)
+{
+	outq_fini(&to_unit(iommu)->evtq);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* What the identification registers say, Arm IHI 0070 6.3.1 to 6.3.8. */
-#include <errno.h>
 #include <string.h>
 
 #include "drv/smmuv3/unit.h"
@@ -106,9 +105,9 @@ static int read_idr5(struct unit *u, uint32_t idr)
 	return 0;
 }
 
-int features_read(struct hostunit *h)
+int features_read(struct core_iommu *iommu)
 {
-	struct unit *u = container_of(h, struct unit, host);
+	struct unit *u = to_unit(iommu);
 	int rc;
 
 	memset(&u->info, 0, sizeof(u->info));

@@ -96,8 +96,10 @@ static void overflowed(struct unit *u)
 	priq_lost(u);
 }
 
-int priq_init(struct unit *u)
+int priq_init(struct core_iommu *iommu)
 {
+	struct unit *u = to_unit(iommu);
+
 	if (!u->feat.pri)
 		return 0;
 	u->priq.dwords = 2;
@@ -106,4 +108,9 @@ int priq_init(struct unit *u)
 	u->priq.record = handle_request;
 	u->priq.overflowed = overflowed;
 	return outq_init(&u->priq, u, SMMUV3_PRIQ_BASE, u->feat.priq_lg2);
+}
+
+void priq_fini(struct core_iommu *iommu)
+{
+	outq_fini(&to_unit(iommu)->priq);
 }

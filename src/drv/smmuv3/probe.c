@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Bringing a unit up and down, Arm IHI 0070 6.3 and 3.11 (reset). */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "drv/smmuv3/tlb.h"
@@ -48,8 +46,9 @@ static int set_abort(struct unit *u)
 			     SMMUV3_GBPA_ABORT);
 }
 
-static int reset(struct unit *u)
+static int reset(struct core_iommu *iommu)
 {
+	struct unit *u = to_unit(iommu);
 	int rc;
 
 	rc = set_abort(u);
@@ -118,7 +117,7 @@ static int irqs_on(struct unit *u)
 	return hostunit_wait(&u->host, SMMUV3_IRQ_CTRLACK, irqs, irqs);
 }
 
-static int enable(struct unit *u)
+static int switch_on(struct unit *u)
 {
 	uint32_t cr0 = SMMUV3_CR0_CMDQEN;
 	int rc;
@@ -140,17 +139,6 @@ static int enable(struct unit *u)
 		rc = set_cr0(u, cr0);
 	}
 	return rc ? rc : set_cr0(u, cr0 | SMMUV3_CR0_SMMUEN);
-}
-
-/* GBPA stays: without this driver DMA aborts. */
-static void disable(struct unit *u)
-{
-	unit_write(u, SMMUV3_IRQ_CTRL, 0);
-	u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_EVENTQ, NULL, NULL);
-	if (u->feat.pri)
-		u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_PRIQ, NULL, NULL);
-	u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_GERROR, NULL, NULL);
-	(void)set_cr0(u, 0);
 }
 
 /* ---- operations of core ---- */
@@ -182,27 +170,6 @@ static void unit_sync_events(struct core_iommu *iommu)
 	outq_catch_up(&to_unit(iommu)->evtq);
 }
 
-static void ids_fini_all(struct unit *u)
-{
-	hostids_fini(&u->asids);
-	hostids_fini(&u->vmids);
-}
-
-static void unit_destroy(struct core_iommu *iommu)
-{
-	struct unit *u = to_unit(iommu);
-
-	disable(u);
-	outq_thread_fini(&u->outq_thread);
-	outq_fini(&u->priq);
-	outq_fini(&u->evtq);
-	strtab_fini(u);
-	cmdq_fini(&u->cmdq);
-	ids_fini_all(u);
-	hostunit_fini(&u->host);
-	free(u);
-}
-
 static const struct core_iommu_ops unit_ops = {
 	.name = "smmuv3",
 	.hw_info = hostunit_hw_info,
@@ -217,61 +184,84 @@ static const struct core_iommu_ops unit_ops = {
 	.device_reset = master_reset,
 	.page_response = unit_page_response,
 	.sync_events = unit_sync_events,
-	.destroy = unit_destroy,
+	.destroy = hostunit_destroy,
 };
 
-static int bring_up(struct unit *u)
-{
-	int rc;
+/* ---- coming and going ---- */
 
-	rc = reset(u);
-	if (rc)
-		return rc;
-	outq_thread_init(&u->outq_thread);
-	rc = cmdq_init(&u->cmdq, &u->port, u->cfg.logger, u->feat.cmdq_lg2,
-		       u->host.timeout_ms);
-	if (rc)
-		return rc;
-	rc = strtab_init(u);
-	if (rc)
-		goto out_cmdq;
-	rc = evtq_init(u);
-	if (rc)
-		goto out_strtab;
-	rc = priq_init(u);
-	if (rc)
-		goto out_evtq;
-	rc = enable(u);
-	if (!rc)
-		return 0;
-	disable(u);
-	outq_thread_fini(&u->outq_thread);
-	outq_fini(&u->priq);
-out_evtq:
-	outq_fini(&u->evtq);
-out_strtab:
-	strtab_fini(u);
-out_cmdq:
-	cmdq_fini(&u->cmdq);
-	return rc;
-}
-
-static int start(struct hostunit *h)
+static int numbers_up(struct core_iommu *iommu)
 {
-	struct unit *u = container_of(h, struct unit, host);
-	int rc;
+	struct unit *u = to_unit(iommu);
 
 	hostids_init(&u->asids, (uint32_t)low_mask(u->feat.asid_bits));
 	hostids_init(&u->vmids, (uint32_t)low_mask(u->feat.vmid_bits));
-	rc = bring_up(u);
+	return 0;
+}
+
+static void numbers_down(struct core_iommu *iommu)
+{
+	hostids_fini(&to_unit(iommu)->asids);
+	hostids_fini(&to_unit(iommu)->vmids);
+}
+
+static int cmdq_up(struct core_iommu *iommu)
+{
+	struct unit *u = to_unit(iommu);
+
+	return cmdq_init(&u->cmdq, &u->port, u->cfg.logger, u->feat.cmdq_lg2,
+			 u->host.timeout_ms);
+}
+
+static void cmdq_down(struct core_iommu *iommu)
+{
+	cmdq_fini(&to_unit(iommu)->cmdq);
+}
+
+static int thread_up(struct core_iommu *iommu)
+{
+	outq_thread_init(&to_unit(iommu)->outq_thread);
+	return 0;
+}
+
+static void thread_down(struct core_iommu *iommu)
+{
+	outq_thread_fini(&to_unit(iommu)->outq_thread);
+}
+
+/* GBPA stays: without this driver DMA aborts. */
+static void disable(struct core_iommu *iommu)
+{
+	struct unit *u = to_unit(iommu);
+
+	unit_write(u, SMMUV3_IRQ_CTRL, 0);
+	u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_EVENTQ, NULL, NULL);
+	if (u->feat.pri)
+		u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_PRIQ, NULL, NULL);
+	u->port.ops->irq(u->port.ctx, SMMUV3_DRV_LINE_GERROR, NULL, NULL);
+	(void)set_cr0(u, 0);
+}
+
+static int enable(struct core_iommu *iommu)
+{
+	int rc = switch_on(to_unit(iommu));
+
 	if (rc)
-		ids_fini_all(u);
+		disable(iommu);
 	return rc;
 }
 
+/* On the way down the thread ends before the queues that it drains. */
+static const struct hostunit_step steps[] = {
+	{ features_read, NULL },      { reset, NULL },
+	{ numbers_up, numbers_down }, { cmdq_up, cmdq_down },
+	{ strtab_init, strtab_fini }, { evtq_init, evtq_fini },
+	{ priq_init, priq_fini },     { thread_up, thread_down },
+	{ enable, disable },
+};
+
 static const struct hostunit_ops host_ops = {
-	.probe = features_read,
-	.start = start,
+	.steps = steps,
+	.steps_n = ARRAY_SIZE(steps),
 	.device = master_device,
 	.place = master_place,
 };
@@ -280,7 +270,6 @@ int smmuv3_drv_create(const struct smmuv3_drv_config *config,
 		      const struct core_hwport *port, struct core_iommu **out)
 {
 	struct unit *u;
-	int rc;
 
 	if (config->msi_first > config->msi_last)
 		return -EINVAL;
@@ -305,8 +294,5 @@ int smmuv3_drv_create(const struct smmuv3_drv_config *config,
 		.info_len = sizeof(u->info),
 		.info = &u->info,
 	};
-	rc = hostunit_create(&u->host, out);
-	if (rc)
-		free(u);
-	return rc;
+	return hostunit_create(&u->host, out);
 }

@@ -5,21 +5,13 @@
  * what has no owner aborts without an event.
  */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/alloc.h"
 #include "drv/smmuv3/tlb.h"
 #include "drv/smmuv3/unit.h"
 #include "hwdef/smmuv3_regs.h"
 
 #define LINEAR_BITS_MAX 16 /* 4 MiB */
 #define L1_BITS_MAX	17 /* 1 MiB */
-
-static void store(le64 *word, uint64_t value)
-{
-	__atomic_store_n(&word->raw, htole64(value), __ATOMIC_RELEASE);
-}
 
 static void fill_abort(void *table, uint32_t n)
 {
@@ -39,7 +31,7 @@ static int init_linear(struct unit *u, struct strtab *t)
 	if (t->sid_bits > LINEAR_BITS_MAX)
 		t->sid_bits = LINEAR_BITS_MAX;
 	bytes = sizeof(struct smmuv3_ste) << t->sid_bits;
-	rc = hostmem_alloc(&u->port, bytes, bytes, &t->top);
+	rc = hosttables_init(&u->port, &t->l2, 0, bytes, &t->top);
 	if (rc)
 		return rc;
 	fill_abort(t->top.host, 1u << t->sid_bits);
@@ -50,22 +42,16 @@ static int init_linear(struct unit *u, struct strtab *t)
 
 static int init_2lvl(struct unit *u, struct strtab *t)
 {
-	size_t bytes;
+	uint32_t n;
 	int rc;
 
 	if (t->sid_bits > L1_BITS_MAX + STRTAB_SPLIT)
 		t->sid_bits = L1_BITS_MAX + STRTAB_SPLIT;
-	t->l2_n = 1u << (t->sid_bits - STRTAB_SPLIT);
-	t->l2 = alloc_array(t->l2_n, sizeof(t->l2[0]));
-	if (!t->l2)
-		return -ENOMEM;
-	bytes = (size_t)t->l2_n * SMMUV3_L1STD_SIZE;
-	rc = hostmem_alloc(&u->port, bytes, bytes < 64 ? 64 : bytes, &t->top);
-	if (rc) {
-		free(t->l2);
-		t->l2 = NULL;
+	n = 1u << (t->sid_bits - STRTAB_SPLIT);
+	rc = hosttables_init(&u->port, &t->l2, n, n * SMMUV3_L1STD_SIZE,
+			     &t->top);
+	if (rc)
 		return rc;
-	}
 	unit_write64(u, SMMUV3_STRTAB_BASE, SMMUV3_STRTAB_BASE_RA | t->top.pa);
 	unit_write(
 		u, SMMUV3_STRTAB_BASE_CFG,
@@ -76,8 +62,9 @@ static int init_2lvl(struct unit *u, struct strtab *t)
 	return 0;
 }
 
-int strtab_init(struct unit *u)
+int strtab_init(struct core_iommu *iommu)
 {
+	struct unit *u = to_unit(iommu);
 	struct strtab *t = &u->strtab;
 
 	t->sid_bits = u->feat.sid_bits;
@@ -87,37 +74,30 @@ int strtab_init(struct unit *u)
 	return init_linear(u, t);
 }
 
-void strtab_fini(struct unit *u)
+void strtab_fini(struct core_iommu *iommu)
 {
-	struct strtab *t = &u->strtab;
+	struct unit *u = to_unit(iommu);
 
-	for (uint32_t i = 0; i < t->l2_n; i++) {
-		if (t->l2[i].host)
-			hostmem_free(&u->port, &t->l2[i]);
-	}
-	free(t->l2);
-	if (t->top.host)
-		hostmem_free(&u->port, &t->top);
+	hosttables_fini(&u->port, &u->strtab.l2, &u->strtab.top);
 }
 
 static int make_l2(struct unit *u, uint32_t sid)
 {
 	size_t bytes = sizeof(struct smmuv3_ste) << STRTAB_SPLIT;
+	uint32_t i = sid >> STRTAB_SPLIT;
 	struct strtab *t = &u->strtab;
-	struct core_dma_mem *l2 = &t->l2[sid >> STRTAB_SPLIT];
 	le64 *l1 = t->top.host;
 	struct hostinv h;
+	bool fresh;
 	int rc;
 
-	if (l2->host)
-		return 0;
-	rc = hostmem_alloc(&u->port, bytes, bytes, l2);
-	if (rc)
+	rc = hosttables_need(&u->port, &t->l2, i, bytes, &fresh);
+	if (rc || !fresh)
 		return rc;
-	fill_abort(l2->host, 1u << STRTAB_SPLIT);
-	store(&l1[sid >> STRTAB_SPLIT],
-	      (l2->pa & SMMUV3_L1STD_L2PTR) |
-		      field_prep(SMMUV3_L1STD_SPAN, STRTAB_SPLIT + 1));
+	fill_abort(t->l2.below[i].host, 1u << STRTAB_SPLIT);
+	hostmem_store(&l1[i],
+		      (t->l2.below[i].pa & SMMUV3_L1STD_L2PTR) |
+			      field_prep(SMMUV3_L1STD_SPAN, STRTAB_SPLIT + 1));
 	/* the invalid descriptor may have been cached */
 	hostinv_init(&h, u);
 	hostinv_ste(&h, sid, false);
@@ -133,11 +113,11 @@ int strtab_entry(struct unit *u, uint32_t sid, struct smmuv3_ste **ste)
 
 	if (sid > low_mask(t->sid_bits))
 		return -ERANGE;
-	if (t->l2) {
+	if (t->l2.n) {
 		rc = make_l2(u, sid);
 		if (rc)
 			return rc;
-		table = t->l2[sid >> STRTAB_SPLIT].host;
+		table = t->l2.below[sid >> STRTAB_SPLIT].host;
 		sid &= (uint32_t)low_mask(STRTAB_SPLIT);
 	}
 	*ste = &table[sid];
@@ -163,7 +143,7 @@ static void write_words(struct master *m, const uint64_t want[8], int skip)
 	for (int i = 7; i >= 0; i--) {
 		if (i == skip || le64_get(m->ste->dw[i]) == want[i])
 			continue;
-		store(&m->ste->dw[i], want[i]);
+		hostmem_store(&m->ste->dw[i], want[i]);
 		changed = true;
 	}
 	if (changed)
@@ -197,7 +177,7 @@ void strtab_install(struct master *m, const uint64_t target[8])
 		}
 	}
 	if (differ > 1) {
-		store(&m->ste->dw[0], 0);
+		hostmem_store(&m->ste->dw[0], 0);
 		sync_ste(m);
 		write_words(m, target, 0);
 		critical = 0;
@@ -205,7 +185,7 @@ void strtab_install(struct master *m, const uint64_t target[8])
 		write_words(m, live, critical);
 	}
 	if (differ) {
-		store(&m->ste->dw[critical], target[critical]);
+		hostmem_store(&m->ste->dw[critical], target[critical]);
 		sync_ste(m);
 	}
 	write_words(m, target, -1);

@@ -61,9 +61,8 @@ enum request_kind {
 
 struct strtab {
 	struct core_dma_mem top; /* level 1, or the linear table */
-	struct core_dma_mem *l2; /* NULL for a linear table */
-	uint32_t l2_n;
-	unsigned int sid_bits; /* what the table covers */
+	struct hosttables l2;	 /* n 0: the table is linear */
+	unsigned int sid_bits;	 /* what the table covers */
 };
 
 struct unit {
@@ -94,7 +93,7 @@ struct cdtab {
 	unsigned int bits; /* log2 of CDs; S1CDMax */
 	bool two_level;
 	struct core_dma_mem top; /* level 1, or the linear table */
-	struct core_dma_mem *l2; /* host NULL: not there */
+	struct hosttables l2;
 };
 
 enum ste_mode {
@@ -208,12 +207,14 @@ uint32_t unit_read(const struct unit *u, uint32_t offset);
 void unit_write(const struct unit *u, uint32_t offset, uint32_t value);
 void unit_write64(const struct unit *u, uint32_t offset, uint64_t value);
 
-/* features.c: hostunit_ops.probe */
-int features_read(struct hostunit *h);
+/* steps of a unit: features.c */
+int features_read(struct core_iommu *iommu);
 
-/* evtq.c, priq.c: queues on outq.h */
-int evtq_init(struct unit *u);
-int priq_init(struct unit *u);
+/* evtq.c, priq.c: queues on outq.h; steps */
+int evtq_init(struct core_iommu *iommu);
+void evtq_fini(struct core_iommu *iommu);
+int priq_init(struct core_iommu *iommu);
+void priq_fini(struct core_iommu *iommu);
 /* Page requests may have been lost; no lock that handlers take */
 void priq_lost(struct unit *u);
 /* What core says to a group; may be called with any lock of core */
@@ -222,9 +223,9 @@ void evtq_answer(struct master *m, const struct core_page_request *last,
 void priq_answer(struct master *m, const struct core_page_request *last,
 		 bool success);
 
-/* strtab.c */
-int strtab_init(struct unit *u);
-void strtab_fini(struct unit *u);
+/* strtab.c; the first two are steps */
+int strtab_init(struct core_iommu *iommu);
+void strtab_fini(struct core_iommu *iommu);
 /* The STE of @sid, made if need be; -ERANGE: beyond the table */
 int strtab_entry(struct unit *u, uint32_t sid, struct smmuv3_ste **ste);
 /* cfg_lock held: @target into @m's STE, never through a third meaning */

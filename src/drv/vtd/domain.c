@@ -226,12 +226,6 @@ static int set_dirty_tracking(struct core_domain *core, bool enable)
 	return 0;
 }
 
-static void record(void *ctx, uint64_t iova, uint64_t length)
-{
-	if (ctx)
-		core_dirty_record(ctx, iova, length);
-}
-
 /* An entry that a cache has with its D bit set writes it no more. */
 static int read_and_clear_dirty(struct core_domain *core, uint64_t iova,
 				uint64_t length, bool clear,
@@ -244,7 +238,8 @@ static int read_and_clear_dirty(struct core_domain *core, uint64_t iova,
 
 	if (dirty && !__atomic_load_n(&d->dirty, __ATOMIC_RELAXED))
 		return -EINVAL;
-	pt_read_dirty(d->pt, c.first, c.last, clear, record, dirty);
+	pt_read_dirty(d->pt, c.first, c.last, clear, hostmem_record_dirty,
+		      dirty);
 	if (clear)
 		tell(&c);
 	return 0;

@@ -8,11 +8,6 @@
 
 #define WORDS 8 /* of a PASID table entry */
 
-static void store(le64 *dw, uint64_t value)
-{
-	__atomic_store_n(&dw->raw, le64_make(value).raw, __ATOMIC_RELEASE);
-}
-
 static unsigned int words_of(const struct unit *u)
 {
 	return u->feat.scalable ? WORDS : 2;
@@ -124,8 +119,8 @@ void vtd_entry_install(struct att *a)
 	else
 		make_context_entry(a, w);
 	for (unsigned int i = words_of(u) - 1; i; i--)
-		store(&entry[i], w[i]);
-	store(&entry[0], w[0]); /* with P: all the rest is there */
+		hostmem_store(&entry[i], w[i]);
+	hostmem_store(&entry[0], w[0]); /* with P: all the rest is there */
 	tell(a);
 }
 
@@ -134,10 +129,10 @@ void vtd_entry_clear(struct att *a)
 	le64 *entry = vtd_tables_entry(a->master, att_pasid(a));
 
 	/* P is bit 0 of both kinds; what else hardware reads stays */
-	store(&entry[0], le64_get(entry[0]) & ~VTD_PASID_0_P);
+	hostmem_store(&entry[0], le64_get(entry[0]) & ~VTD_PASID_0_P);
 	forget(a, true);
 	for (unsigned int i = 0; i < words_of(a->master->unit); i++)
-		store(&entry[i], 0);
+		hostmem_store(&entry[i], 0);
 }
 
 void vtd_entry_set_dirty(struct att *a, bool on)
@@ -147,6 +142,6 @@ void vtd_entry_set_dirty(struct att *a, bool on)
 
 	if (!!(dw0 & VTD_PASID_0_SSADE) == on)
 		return;
-	store(&entry[0], dw0 ^ VTD_PASID_0_SSADE);
+	hostmem_store(&entry[0], dw0 ^ VTD_PASID_0_SSADE);
 	forget(a, true);
 }

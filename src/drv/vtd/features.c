@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* What the unit can do: CAP and ECAP, 11.4.2 and 11.4.3. */
-#include <errno.h>
 #include <string.h>
 
 #include "drv/vtd/unit.h"
@@ -71,9 +70,9 @@ static void read_ecap(struct features *f, uint64_t ecap)
 		f->pasid_bits = PDS_BITS;
 }
 
-int vtd_features_read(struct hostunit *h)
+int vtd_features_read(struct core_iommu *iommu)
 {
-	struct unit *u = container_of(h, struct unit, host);
+	struct unit *u = to_unit(iommu);
 	struct features *f = &u->feat;
 
 	memset(f, 0, sizeof(*f));

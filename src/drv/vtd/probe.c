@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Bringing a unit up and down: sections 6.5.2, 11.4.4 and 11.4.5. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/alloc.h"
 #include "drv/vtd/unit.h"
@@ -41,8 +40,9 @@ static void event_init(struct unit *u, uint32_t control, unsigned int line,
 }
 
 /* What another has left running: translation, queue, events. */
-static int reset(struct unit *u)
+static int reset(struct core_iommu *iommu)
 {
+	struct unit *u = to_unit(iommu);
 	uint32_t stay =
 		VTD_GCMD_TE | VTD_GCMD_QIE | VTD_GCMD_IRE | VTD_GCMD_CFI;
 	int rc = 0;
@@ -84,7 +84,7 @@ static int set_root(struct unit *u)
 	return hostunit_wait(&u->host, VTD_GSTS, VTD_GCMD_SRTP, VTD_GCMD_SRTP);
 }
 
-static int enable(struct unit *u)
+static int switch_on(struct unit *u)
 {
 	int rc;
 
@@ -105,25 +105,6 @@ static int enable(struct unit *u)
 	return set_gcmd(u, VTD_GCMD_TE, true);
 }
 
-/*
- * Translation off would let all DMA through. So the root table stays, which has
- * nothing in it any more; with TE off the hardware needs none.
- */
-static void disable(struct unit *u)
-{
-	event_init(u, VTD_FECTL, VTD_DRV_LINE_FAULT, false);
-	u->port.ops->irq(u->port.ctx, VTD_DRV_LINE_FAULT, NULL, NULL);
-	if (u->feat.prq) {
-		event_init(u, VTD_PECTL, VTD_DRV_LINE_PAGE_REQUEST, false);
-		u->port.ops->irq(u->port.ctx, VTD_DRV_LINE_PAGE_REQUEST, NULL,
-				 NULL);
-	}
-	if (u->gcmd & VTD_GCMD_TE)
-		(void)set_gcmd(u, VTD_GCMD_TE, false);
-	if (u->gcmd & VTD_GCMD_QIE)
-		(void)set_gcmd(u, VTD_GCMD_QIE, false);
-}
-
 /* ---- operations of core ---- */
 
 static uint64_t unit_capabilities(struct core_device *dev,
@@ -134,20 +115,6 @@ static uint64_t unit_capabilities(struct core_device *dev,
 					     max_pasid_log2);
 
 	return caps | (f->dirty ? IOMMU_HW_CAP_DIRTY_TRACKING : 0);
-}
-
-static void unit_destroy(struct core_iommu *iommu)
-{
-	struct unit *u = to_unit(iommu);
-
-	disable(u);
-	vtd_prq_fini(u);
-	vtd_queue_fini(u);
-	vtd_tables_fini(u);
-	hostids_fini(&u->dids);
-	pthread_mutex_destroy(&u->fault_lock);
-	hostunit_fini(&u->host);
-	free(u);
 }
 
 static const struct core_iommu_ops unit_ops = {
@@ -164,7 +131,7 @@ static const struct core_iommu_ops unit_ops = {
 	.device_reset = vtd_device_reset,
 	.page_response = vtd_page_response,
 	.stats = hostunit_stats,
-	.destroy = unit_destroy,
+	.destroy = hostunit_destroy,
 };
 
 bool vtd_unit_is_ours(const struct core_iommu *iommu)
@@ -172,51 +139,78 @@ bool vtd_unit_is_ours(const struct core_iommu *iommu)
 	return iommu->ops == &unit_ops;
 }
 
-static int bring_up(struct unit *u)
-{
-	int rc;
+/* ---- coming and going ---- */
 
-	rc = reset(u);
-	if (!rc)
-		rc = vtd_tables_init(u);
-	if (rc)
-		return rc;
-	rc = vtd_queue_init(u);
-	if (rc)
-		goto out_tables;
-	rc = vtd_prq_init(u);
-	if (rc)
-		goto out_queue;
-	rc = enable(u);
-	if (!rc)
-		return 0;
-	disable(u);
-	vtd_prq_fini(u);
-out_queue:
-	vtd_queue_fini(u);
-out_tables:
-	vtd_tables_fini(u);
-	return rc;
-}
-
-static int start(struct hostunit *h)
+static int numbers_up(struct core_iommu *iommu)
 {
-	struct unit *u = container_of(h, struct unit, host);
-	int rc;
+	struct unit *u = to_unit(iommu);
 
 	pthread_mutex_init(&u->fault_lock, NULL);
 	hostids_init(&u->dids, (uint32_t)low_mask(u->feat.did_bits));
-	rc = bring_up(u);
-	if (rc) {
-		hostids_fini(&u->dids);
-		pthread_mutex_destroy(&u->fault_lock);
+	return 0;
+}
+
+static void numbers_down(struct core_iommu *iommu)
+{
+	struct unit *u = to_unit(iommu);
+
+	hostids_fini(&u->dids);
+	pthread_mutex_destroy(&u->fault_lock);
+}
+
+static int queue_up(struct core_iommu *iommu)
+{
+	return vtd_queue_init(to_unit(iommu));
+}
+
+static void queue_down(struct core_iommu *iommu)
+{
+	vtd_queue_fini(to_unit(iommu));
+}
+
+/*
+ * Translation off would let all DMA through. So the root table stays, which has
+ * nothing in it any more; with TE off the hardware needs none.
+ */
+static void disable(struct core_iommu *iommu)
+{
+	struct unit *u = to_unit(iommu);
+
+	event_init(u, VTD_FECTL, VTD_DRV_LINE_FAULT, false);
+	u->port.ops->irq(u->port.ctx, VTD_DRV_LINE_FAULT, NULL, NULL);
+	if (u->feat.prq) {
+		event_init(u, VTD_PECTL, VTD_DRV_LINE_PAGE_REQUEST, false);
+		u->port.ops->irq(u->port.ctx, VTD_DRV_LINE_PAGE_REQUEST, NULL,
+				 NULL);
 	}
+	if (u->gcmd & VTD_GCMD_TE)
+		(void)set_gcmd(u, VTD_GCMD_TE, false);
+	if (u->gcmd & VTD_GCMD_QIE)
+		(void)set_gcmd(u, VTD_GCMD_QIE, false);
+}
+
+static int enable(struct core_iommu *iommu)
+{
+	int rc = switch_on(to_unit(iommu));
+
+	if (rc)
+		disable(iommu);
 	return rc;
 }
 
+static const struct hostunit_step steps[] = {
+	{ vtd_features_read, NULL },
+	{ numbers_up, numbers_down },
+	{ reset, NULL },
+	{ vtd_tables_init, vtd_tables_fini },
+	{ queue_up, queue_down },
+	{ vtd_prq_init, vtd_prq_fini },
+	{ enable, disable },
+};
+
 static const struct hostunit_ops host_ops = {
-	.probe = vtd_features_read,
-	.start = start,
+	.steps = steps,
+	.steps_n = ARRAY_SIZE(steps),
 	.device = vtd_master_device,
 	.place = vtd_master_place,
 };
@@ -225,7 +219,6 @@ int vtd_drv_create(const struct vtd_drv_config *config,
 		   const struct core_hwport *port, struct core_iommu **out)
 {
 	struct unit *u;
-	int rc;
 
 	u = alloc_zero(sizeof(*u));
 	if (!u)
@@ -249,8 +242,5 @@ int vtd_drv_create(const struct vtd_drv_config *config,
 		.info_len = sizeof(u->info),
 		.info = &u->info,
 	};
-	rc = hostunit_create(&u->host, out);
-	if (rc)
-		free(u);
-	return rc;
+	return hostunit_create(&u->host, out);
 }

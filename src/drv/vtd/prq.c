@@ -169,8 +169,9 @@ void vtd_page_response(struct core_device *dev,
 		code == IOMMUFD_PAGE_RESP_SUCCESS ? 0 : RESPONSE_INVALID);
 }
 
-int vtd_prq_init(struct unit *u)
+int vtd_prq_init(struct core_iommu *iommu)
 {
+	struct unit *u = to_unit(iommu);
 	size_t bytes = (size_t)VTD_PRQ_SIZE << PRQ_LG2;
 	int rc;
 
@@ -187,8 +188,10 @@ int vtd_prq_init(struct unit *u)
 	return 0;
 }
 
-void vtd_prq_fini(struct unit *u)
+void vtd_prq_fini(struct core_iommu *iommu)
 {
+	struct unit *u = to_unit(iommu);
+
 	if (!u->prq.mem.host)
 		return;
 	pthread_mutex_destroy(&u->prq.lock);

@@ -4,10 +4,6 @@
  * context entry, and nothing present below it, as long as it is here; in legacy
  * mode the context entry is what attaching changes.
  */
-#include <errno.h>
-#include <stdlib.h>
-
-#include "base/alloc.h"
 #include "drv/vtd/unit.h"
 
 #define PAGE	   4096
@@ -16,33 +12,19 @@
 #define DWORD	   sizeof(le64)
 #define LOWER_HALF 128 /* functions below it: the lower context table */
 
-/* Hardware may walk at any time. */
-static void store(le64 *dw, uint64_t value)
+int vtd_tables_init(struct core_iommu *iommu)
 {
-	__atomic_store_n(&dw->raw, le64_make(value).raw, __ATOMIC_RELEASE);
+	struct unit *u = to_unit(iommu);
+
+	return hosttables_init(&u->port, &u->contexts, BUSES * 2, PAGE,
+			       &u->root);
 }
 
-int vtd_tables_init(struct unit *u)
+void vtd_tables_fini(struct core_iommu *iommu)
 {
-	u->contexts = alloc_array((size_t)BUSES * 2, sizeof(*u->contexts));
-	if (!u->contexts)
-		return -ENOMEM;
-	if (hostmem_alloc(&u->port, PAGE, PAGE, &u->root)) {
-		free(u->contexts);
-		u->contexts = NULL;
-		return -ENOMEM;
-	}
-	return 0;
-}
+	struct unit *u = to_unit(iommu);
 
-void vtd_tables_fini(struct unit *u)
-{
-	for (unsigned int i = 0; i < BUSES * 2; i++) {
-		if (u->contexts[i].host)
-			hostmem_free(&u->port, &u->contexts[i]);
-	}
-	free(u->contexts);
-	hostmem_free(&u->port, &u->root);
+	hosttables_fini(&u->port, &u->contexts, &u->root);
 }
 
 /* A table that is there now and was not before; 6.1: CM caches that as well */
@@ -69,18 +51,19 @@ static void root_changed(struct unit *u)
 static int context_table(struct unit *u, unsigned int bus, unsigned int half,
 			 struct core_dma_mem **out)
 {
-	struct core_dma_mem *mem = &u->contexts[bus * 2 + half];
+	uint32_t i = bus * 2 + half;
 	le64 *root = u->root.host;
+	bool fresh;
 	int rc;
 
-	*out = mem;
-	if (mem->host)
-		return 0;
-	rc = hostmem_alloc(&u->port, PAGE, PAGE, mem);
+	rc = hosttables_need(&u->port, &u->contexts, i, PAGE, &fresh);
 	if (rc)
 		return rc;
-	store(&root[bus * 2 + half], mem->pa | VTD_SM_ROOT_0_LP);
-	root_changed(u);
+	*out = &u->contexts.below[i];
+	if (fresh) {
+		hostmem_store(&root[i], (*out)->pa | VTD_SM_ROOT_0_LP);
+		root_changed(u);
+	}
 	return 0;
 }
 
@@ -114,45 +97,29 @@ static int add_directory(struct master *m)
 {
 	uint32_t n = 1u << (DIR_LG2 + dir_size_code(m));
 	size_t bytes = n * DWORD > PAGE ? n * DWORD : PAGE;
-	int rc;
 
-	m->tables = alloc_array(n, sizeof(*m->tables));
-	if (!m->tables)
-		return -ENOMEM;
-	rc = hostmem_alloc(&m->unit->port, bytes, bytes, &m->dir);
-	if (rc) {
-		free(m->tables);
-		m->tables = NULL;
-		return rc;
-	}
-	m->tables_n = n;
-	return 0;
+	return hosttables_init(&m->unit->port, &m->tables, n, bytes, &m->dir);
 }
 
 static void remove_directory(struct master *m)
 {
-	for (uint32_t i = 0; i < m->tables_n; i++) {
-		if (m->tables[i].host)
-			hostmem_free(&m->unit->port, &m->tables[i]);
-	}
-	free(m->tables);
-	if (m->dir.host)
-		hostmem_free(&m->unit->port, &m->dir);
+	hosttables_fini(&m->unit->port, &m->tables, &m->dir);
 }
 
 int vtd_tables_need(struct master *m, uint32_t pasid)
 {
 	uint32_t i = pasid >> VTD_PASID_TABLE_LG2;
 	le64 *dir = m->dir.host;
+	bool fresh;
 	int rc;
 
-	if (!m->unit->feat.scalable || m->tables[i].host)
+	if (!m->unit->feat.scalable)
 		return 0;
-	rc = hostmem_alloc(&m->unit->port, PAGE, PAGE, &m->tables[i]);
-	if (rc)
-		return rc;
-	store(&dir[i], m->tables[i].pa | VTD_PASID_DIR_0_P);
-	return 0;
+	rc = hosttables_need(&m->unit->port, &m->tables, i, PAGE, &fresh);
+	if (!rc && fresh)
+		hostmem_store(&dir[i],
+			      m->tables.below[i].pa | VTD_PASID_DIR_0_P);
+	return rc;
 }
 
 le64 *vtd_tables_entry(const struct master *m, uint32_t pasid)
@@ -161,7 +128,7 @@ le64 *vtd_tables_entry(const struct master *m, uint32_t pasid)
 
 	if (!m->unit->feat.scalable)
 		return m->context;
-	table = &m->tables[pasid >> VTD_PASID_TABLE_LG2];
+	table = &m->tables.below[pasid >> VTD_PASID_TABLE_LG2];
 	pasid &= (1u << VTD_PASID_TABLE_LG2) - 1;
 	return (le64 *)table->host + pasid * VTD_PASID_SIZE / DWORD;
 }
@@ -207,8 +174,8 @@ static void context_install(struct master *m)
 		dw0 |= VTD_SM_CTX_0_PASIDE;
 	if (m->ats_on && m->dev->pri && m->unit->feat.prq)
 		dw0 |= VTD_SM_CTX_0_PRE;
-	store(&m->context[1], 0); /* RID_PASID 0 */
-	store(&m->context[0], dw0);
+	hostmem_store(&m->context[1], 0); /* RID_PASID 0 */
+	hostmem_store(&m->context[0], dw0);
 	if (m->unit->feat.eager)
 		context_changed(m);
 }
@@ -235,7 +202,7 @@ void vtd_tables_remove(struct master *m)
 {
 	if (!m->unit->feat.scalable)
 		return;
-	store(&m->context[0], 0);
+	hostmem_store(&m->context[0], 0);
 	context_changed(m);
 	remove_directory(m);
 }
@@ -253,8 +220,8 @@ static void set_ats_legacy(struct master *m, bool on)
 	if (!n)
 		return;
 	did = container_of(n, struct att, node)->did->id;
-	store(&m->context[0],
-	      dw0 | field_prep(VTD_CTX_0_TT, on ? VTD_TT_ALL : 0));
+	hostmem_store(&m->context[0],
+		      dw0 | field_prep(VTD_CTX_0_TT, on ? VTD_TT_ALL : 0));
 	vtd_unit_inv(&h, u);
 	desc_context(did, m->sid, d);
 	hostinv_put(&h, d);
@@ -276,6 +243,6 @@ void vtd_tables_set_ats(struct master *m, bool on)
 	if (m->dev->pri && m->unit->feat.prq)
 		bits |= VTD_SM_CTX_0_PRE;
 	dw0 = le64_get(m->context[0]);
-	store(&m->context[0], on ? dw0 | bits : dw0 & ~bits);
+	hostmem_store(&m->context[0], on ? dw0 | bits : dw0 & ~bits);
 	context_changed(m);
 }

@@ -79,8 +79,8 @@ struct unit {
 		uint32_t pending; /* 1: there may be some */
 	} prq;
 
-	pthread_mutex_t cfg_lock;      /* tables and entries, devices */
-	struct core_dma_mem *contexts; /* two for each bus */
+	pthread_mutex_t cfg_lock;   /* tables and entries, devices */
+	struct hosttables contexts; /* two for each bus */
 	struct hostdevs devs;
 	struct hostids dids;
 };
@@ -97,10 +97,9 @@ struct master {
 	/* under cfg_lock */
 	le64 *context; /* its entry */
 	struct core_dma_mem dir;
-	struct core_dma_mem *tables; /* PASID tables by directory index */
-	uint32_t tables_n;
-	bool ats_on;	   /* read by any */
-	struct itree atts; /* installed ones, by PASID */
+	struct hosttables tables; /* PASID tables by directory index */
+	bool ats_on;		  /* read by any */
+	struct itree atts;	  /* installed ones, by PASID */
 };
 
 /* A layer's domain id in one unit */
@@ -191,8 +190,8 @@ void vtd_unit_write(const struct unit *u, uint32_t offset, unsigned int size,
 /* True: @iommu is one of this driver's */
 bool vtd_unit_is_ours(const struct core_iommu *iommu);
 
-/* features.c: hostunit_ops.probe */
-int vtd_features_read(struct hostunit *h);
+/* steps of a unit: features.c */
+int vtd_features_read(struct core_iommu *iommu);
 
 /* queue.c */
 int vtd_queue_init(struct unit *u);
@@ -205,17 +204,18 @@ void vtd_fault_handle(void *arg);
 /* What was recorded before is dropped. */
 void vtd_fault_reset(struct unit *u);
 
-/* prq.c: page requests */
-int vtd_prq_init(struct unit *u);
-void vtd_prq_fini(struct unit *u);
+/* prq.c: page requests; the first two are steps */
+int vtd_prq_init(struct core_iommu *iommu);
+void vtd_prq_fini(struct core_iommu *iommu);
 void vtd_prq_handle(void *arg);
 /* Called with any lock of core */
 void vtd_page_response(struct core_device *dev,
 		       const struct core_page_request *last, uint32_t code);
 
-/* tables.c; cfg_lock held */
-int vtd_tables_init(struct unit *u);
-void vtd_tables_fini(struct unit *u);
+/* tables.c: steps */
+int vtd_tables_init(struct core_iommu *iommu);
+void vtd_tables_fini(struct core_iommu *iommu);
+/* cfg_lock held */
 int vtd_tables_add(struct master *m); /* its context entry, nothing present */
 void vtd_tables_remove(struct master *m);
 /* Room for the entry of @pasid; -ENOMEM */
