@@ -1,117 +1,214 @@
 // SPDX-License-Identifier: MIT
 /*
- * The longest register write there is: a doorbell for 2^19 commands, the
- * largest queue, of one kind each, through the whole path, with 10^5
- * translations cached. docs/security.md quotes it.
+ * The longest register write there is: a doorbell for the largest queue, full
+ * of one kind of command each, with a cache that was prepared for it. Through
+ * the whole path and on the bare model, where software is not a guest but the
+ * host's driver. docs/security.md quotes it.
+ *
+ * What the first commands remove is part of it, so a run cannot be repeated:
+ * each is a child's of the process that prepared the cache. For each
+ * architecture, or those that arguments name.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "bench.h"
-#include "guest.h"
+#include "full.h"
 
-#define QUEUE_LG2 19
-#define CACHED	  100000
-#define IOVA	  0x40000000ULL
+#define AIM_MS	100.0
+#define LONG_MS 2000.0
+#define PART	256u /* of a queue that takes long */
+#define RUNS	3
 
-static struct host host;
-static struct guest guest;
+static const struct full_arch *const archs[] = { &full_smmuv3 };
 
-static void fill(void *arg)
+/* The world of all runs with one spread, and their results */
+static struct full_bed bed;
+static struct result {
+	double ms;
+	double cpu_ms;
+	bool done;
+} * result;
+
+static struct worst {
+	double ms;
+	char what[256];
+} worst;
+
+static void die(const char *what, int rc)
 {
-	uint64_t word;
-
-	(void)arg;
-	for (uint64_t i = 0; i < CACHED; i++)
-		nestfd_dma_read(guest.dev, IOVA + i * 4096, &word, 8);
+	fprintf(stderr, "%s: %s\n", what, strerror(-rc));
+	exit(1);
 }
 
-struct kind {
-	const char *what;
-	uint64_t dw0;
-	uint64_t dw1;
-	uint64_t step; /* added to dw1 from one to the next */
-};
-
-/* The queue is full when PROD is one queue ahead of CONS. */
-static void full_queue(void *arg)
+static void copy_pages(unsigned long first, unsigned long end)
 {
-	nestfd_viommu_write(guest.viommu, 0x98, 4, guest.prod);
-	(void)arg;
-}
+	long size = sysconf(_SC_PAGESIZE);
+	volatile char *at;
 
-static void prepare(void *arg)
-{
-	const struct kind *kind = arg;
-	uint64_t dw1 = kind->dw1;
-
-	fill(NULL);
-	for (uint32_t i = 0; i < 1u << QUEUE_LG2; i++) {
-		guest_command(&guest, kind->dw0, dw1);
-		dw1 += kind->step;
+	if (!madvise((void *)first, end - first, MADV_POPULATE_WRITE))
+		return;
+	for (; first < end; first += (unsigned long)size) {
+		at = (volatile char *)first;
+		*at = *at;
 	}
 }
 
-static void measure(struct kind kind)
+/* Copies of all pages now, or the first commands would wait for them. */
+static void own_memory(void)
 {
-	struct bench_row row;
-	char what[96];
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[512];
+	unsigned long first, end;
+	char mode[5];
 
-	bench_measure(full_queue, prepare, &kind, 1, &row);
-	row.min /= 1e6;
-	row.median /= 1e6;
-	row.max /= 1e6;
-	snprintf(what, sizeof(what), "%s", kind.what);
-	bench_print(what, &row, 0);
-	if (nestfd_viommu_read(guest.viommu, 0x9c, 4) != guest.prod) {
-		fprintf(stderr, "%s: not consumed\n", kind.what);
+	while (maps && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %4s", &first, &end, mode) == 3 &&
+		    !strcmp(mode, "rw-p"))
+			copy_pages(first, end);
+	}
+	if (maps)
+		fclose(maps);
+}
+
+static double cpu_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}
+
+/* @n commands in one doorbell */
+static void ring(const struct full_arch *arch, const struct full_row *row,
+		 uint32_t n)
+{
+	uint64_t dw[2];
+	uint64_t start;
+	double cpu;
+
+	for (uint32_t i = 0; i < n; i++) {
+		arch->command(&bed, row, i, dw);
+		guest_command(&bed.guest, dw[0], dw[1]);
+	}
+	cpu = cpu_ms();
+	start = bench_now();
+	guest_ring(&bed.guest);
+	result->ms = (double)(bench_now() - start) / 1e6;
+	result->cpu_ms = cpu_ms() - cpu;
+	result->done = arch->done(&bed);
+}
+
+static struct result run(const struct full_arch *arch,
+			 const struct full_row *row, uint32_t n)
+{
+	pid_t pid;
+
+	result->done = false;
+	pid = fork();
+	if (pid < 0)
+		exit(1);
+	if (!pid) {
+		own_memory();
+		ring(arch, row, n);
+		_exit(0);
+	}
+	if (waitpid(pid, NULL, 0) != pid || !result->done) {
+		fprintf(stderr, "%s: not consumed\n", row->what);
 		exit(1);
 	}
+	return *result;
 }
 
-int main(void)
+static int by_value(const void *a, const void *b)
 {
+	double da = *(const double *)a;
+	double db = *(const double *)b;
+
+	return (da > db) - (da < db);
+}
+
+static void measure(const struct full_arch *arch, const struct full_way *way,
+		    const struct full_row *row)
+{
+	double ms[RUNS] = { 0 }, cpu[RUNS] = { 0 };
+	uint32_t n = arch->commands;
+	uint32_t times = 1;
+
+	if (bed.spread->long_one &&
+	    run(arch, row, n / PART).cpu_ms * PART > LONG_MS)
+		times = PART;
+	for (unsigned int i = 0; i < RUNS; i++) {
+		struct result one = run(arch, row, n / times);
+
+		ms[i] = one.ms * times;
+		cpu[i] = one.cpu_ms * times;
+	}
+	qsort(ms, RUNS, sizeof(ms[0]), by_value);
+	qsort(cpu, RUNS, sizeof(cpu[0]), by_value);
+	printf("  %-44s %8.1f %8.1f %8.1f %8.1f%s\n", row->what, ms[0],
+	       ms[RUNS / 2], ms[RUNS - 1], cpu[RUNS / 2],
+	       times > 1 ? "  foretold" : "");
+	fflush(stdout);
+	if (cpu[RUNS / 2] <= worst.ms)
+		return;
+	worst.ms = cpu[RUNS / 2];
+	snprintf(worst.what, sizeof(worst.what), "%s, %s, %s, %s", arch->name,
+		 way->what, bed.spread->what, row->what);
+}
+
+static void measure_way(const struct full_arch *arch,
+			const struct full_way *way)
+{
+	const struct full_spread *spread;
+	const struct full_row *row;
 	int rc;
 
-	host.guests = 1;
-	host.cache_entries = 1u << 17;
-	host.cmdq_lg2 = QUEUE_LG2;
-	host.ats = true;
-	rc = host_start(&host);
-	if (!rc)
-		rc = guest_start(&guest, &host, 0, 5);
-	if (rc) {
-		fprintf(stderr, "%s\n", strerror(-rc));
-		return 1;
+	for (spread = way->spreads; spread->what; spread++) {
+		printf("\n%s, %s, %s\n  %-44s %8s %8s %8s %8s\n", arch->name,
+		       way->what, spread->what, "", "min", "median", "max",
+		       "cpu");
+		fflush(stdout);
+		rc = full_bed_start(&bed, arch, way, spread);
+		if (rc)
+			die(spread->what, rc);
+		for (row = way->rows; row->what; row++) {
+			if (row->kinds & spread->kind)
+				measure(arch, way, row);
+		}
+		full_bed_stop(&bed);
 	}
-	guest_map_many(&guest, IOVA, guest_page(&guest, 1), CACHED);
-	bench_heading("a full queue, 2^19 commands in one doorbell, ms");
-	measure((struct kind){ "CMD_SYNC", 0x46, 0, 0 });
-	measure((struct kind){ "TLBI_NH_VA, a page each",
-			       guest_tlbi_va_0(&guest), guest_tlbi_va_1(IOVA),
-			       4096 });
-	measure((struct kind){ "TLBI_NH_VA, the largest range",
-			       guest_tlbi_va_0(&guest) | 31 << 12 | 31 << 20,
-			       0x401, 0 });
-	measure((struct kind){ "TLBI_NH_VAA, a page each", 0x13,
-			       guest_tlbi_va_1(IOVA), 4096 });
-	measure((struct kind){ "TLBI_NH_VAA, the largest range",
-			       0x13 | 31 << 12 | 31 << 20, 0x401, 0 });
-	measure((struct kind){ "TLBI_NH_ASID",
-			       0x11 | (uint64_t)guest.asid << 48, 0, 0 });
-	measure((struct kind){ "TLBI_NH_ALL", 0x10, 0, 0 });
-	measure((struct kind){ "TLBI_NSNH_ALL", 0x30, 0, 0 });
-	measure((struct kind){ "CFGI_STE_RANGE, all streams", 0x04, 31, 0 });
-	measure((struct kind){ "CFGI_STE", 0x03 | (uint64_t)guest.vsid << 32, 1,
-			       0 });
-	measure((struct kind){ "CFGI_CD", 0x05 | (uint64_t)guest.vsid << 32, 1,
-			       0 });
-	measure((struct kind){ "ATC_INV, a page each",
-			       0x40 | (uint64_t)guest.vsid << 32, IOVA, 4096 });
-	measure((struct kind){ "ATC_INV, everything",
-			       0x40 | (uint64_t)guest.vsid << 32, 52, 0 });
-	guest_stop(&guest);
-	host_stop(&host);
+}
+
+static bool named(int argc, char **argv, const char *name)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], name))
+			return true;
+	return argc < 2;
+}
+
+int main(int argc, char **argv)
+{
+	result = mmap(NULL, sizeof(*result), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (result == MAP_FAILED)
+		return 1;
+	printf("one doorbell for a full queue of each command, ms; cpu: what"
+	       " the process used,\nmedian of %u runs, each in a fresh world\n",
+	       RUNS);
+	for (size_t i = 0; i < sizeof(archs) / sizeof(archs[0]); i++) {
+		if (!named(argc, argv, archs[i]->name))
+			continue;
+		for (uint32_t way = 0; way < archs[i]->nways; way++)
+			measure_way(archs[i], &archs[i]->ways[way]);
+	}
+	printf("\nworst: %.0f ms (aim %.0f): %s\n", worst.ms, AIM_MS,
+	       worst.what);
 	return 0;
 }

@@ -98,7 +98,11 @@ int host_start(struct host *host)
 		munmap(host->ram, host->ram_size);
 		return rc;
 	}
-	rc = start_parts(host);
+	if (host->bare)
+		rc = nestfd_memory_add(host->machine, HOST_RAM_BASE, host->ram,
+				       host->ram_size);
+	else
+		rc = start_parts(host);
 	if (rc)
 		host_stop(host);
 	return rc;
@@ -191,15 +195,50 @@ uint64_t guest_page(const struct guest *guest, unsigned int n)
 	return guest->base + AT_DATA + (uint64_t)n * 4096;
 }
 
-static int plug_in(struct guest *guest)
+static int attach_pasid(void *ctx, uint32_t pasid, uint32_t pt_id)
+{
+	struct guest *guest = ctx;
+
+	if (pt_id)
+		return nestfd_attach(guest->dev, pasid, &pt_id);
+	nestfd_detach(guest->dev, pasid);
+	return 0;
+}
+
+void guest_write(const struct guest *guest, uint32_t reg, unsigned int bytes,
+		 uint64_t value)
+{
+	if (guest->viommu)
+		nestfd_viommu_write(guest->viommu, reg, bytes, value);
+	else
+		nestfd_iommu_write(guest->host->machine, reg, bytes, value);
+}
+
+uint64_t guest_read(const struct guest *guest, uint32_t reg, unsigned int bytes)
+{
+	if (guest->viommu)
+		return nestfd_viommu_read(guest->viommu, reg, bytes);
+	return nestfd_iommu_read(guest->host->machine, reg, bytes);
+}
+
+static int add_device(struct guest *guest)
 {
 	struct host *host = guest->host;
 	struct nestfd_device_config device = {
 		.size = sizeof(device),
-		.stream_id = 0x100 + guest->index,
+		.stream_id = host->bare ? guest->vsid : 0x100 + guest->index,
+		.pasid_bits = host->pasid_bits,
 		.ats = host->ats,
 		.page_requests = host->page_requests,
 	};
+
+	return nestfd_device_add(host->machine, &device, &guest->dev);
+}
+
+/* What a VMM does */
+static int plug_in(struct guest *guest)
+{
+	struct host *host = guest->host;
 	struct nestfd_viommu_config config = {
 		.size = sizeof(config),
 		.backend = { host->ctx, nestfd_ioctl, nestfd_read,
@@ -216,27 +255,22 @@ static int plug_in(struct guest *guest)
 		.size = sizeof(member),
 		.vsid = guest->vsid,
 		.attach = attach,
+		.attach_pasid = host->pasid_bits ? attach_pasid : NULL,
 	};
 	int rc;
 
-	rc = nestfd_device_add(host->machine, &device, &guest->dev);
-	if (rc)
-		return rc;
 	rc = nestfd_bind(host->ctx, guest->dev, &guest->dev_id);
 	if (rc)
-		goto remove;
+		return rc;
 	config.dev_id = guest->dev_id;
 	rc = guest->arch->create(&config, &guest->viommu);
 	if (rc)
-		goto remove;
+		return rc;
 	member.dev_id = guest->dev_id;
 	member.ctx = guest;
 	rc = nestfd_viommu_device_add(guest->viommu, &member);
-	if (!rc)
-		return 0;
-	nestfd_viommu_destroy(guest->viommu);
-remove:
-	nestfd_device_remove(guest->dev);
+	if (rc)
+		nestfd_viommu_destroy(guest->viommu);
 	return rc;
 }
 
@@ -257,8 +291,14 @@ int guest_start_as(struct guest *guest, struct host *host, unsigned int index,
 		.cmdq_lg2 = lg2 < arch->cmdq_lg2 ? lg2 : arch->cmdq_lg2,
 	};
 	guest->next_table = guest->base + AT_TABLES;
-	rc = plug_in(guest);
-	if (!rc)
+	rc = add_device(guest);
+	if (rc)
+		return rc;
+	if (!host->bare)
+		rc = plug_in(guest);
+	if (rc)
+		nestfd_device_remove(guest->dev);
+	else
 		arch->boot(guest);
 	return rc;
 }

@@ -27,6 +27,12 @@ struct host {
 	unsigned int guests;	 /* in: how many parts of RAM */
 	uint32_t cache_entries;	 /* in: bound of the fast policy, or 0 */
 	bool ats;		 /* in: devices have an ATC */
+	/*
+	 * in: there is no host: guest physical memory is the machine's own, and
+	 * a guest drives the machine's IOMMU. One guest, its device and no VMM
+	 */
+	bool bare;
+	uint8_t pasid_bits;	 /* in: of devices; VT-d: guests have PASIDs */
 	uint32_t cmdq_lg2;	 /* in: of guests' command queues, 0: 16 */
 	enum nestfd_queue queue; /* in: how they reach the host */
 	void (*stale)(void *ctx, const struct nestfd_stale *stale); /* in */
@@ -56,9 +62,9 @@ struct guest {
 	struct nestfd_device *dev;
 	uint32_t dev_id;
 	uint32_t vsid;
-	struct nestfd_viommu *viommu;
-	uint32_t pt_id; /* what the device was attached to last */
-	uint16_t asid;	/* VT-d: domain id */
+	struct nestfd_viommu *viommu; /* bare: NULL */
+	uint32_t pt_id;		      /* what the device was attached to last */
+	uint16_t asid;		      /* VT-d: domain id */
 	uint32_t cmdq_lg2;
 	uint32_t prod;
 	uint64_t next_table; /* bump allocator for tables */
@@ -87,6 +93,12 @@ void guest_map_many(struct guest *guest, uint64_t iova, uint64_t gpa,
 
 /* A page of the guest for data, number @n (0 to 1023) */
 uint64_t guest_page(const struct guest *guest, unsigned int n);
+
+/* A register of the IOMMU that the guest sees */
+void guest_write(const struct guest *guest, uint32_t reg, unsigned int bytes,
+		 uint64_t value);
+uint64_t guest_read(const struct guest *guest, uint32_t reg,
+		    unsigned int bytes);
 
 void guest_command(struct guest *guest, uint64_t dw0, uint64_t dw1);
 void guest_ring(struct guest *guest);

@@ -33,15 +33,12 @@ static void write_tables(struct guest *guest)
 
 static void boot(struct guest *guest)
 {
-	struct nestfd_viommu *v = guest->viommu;
-
 	write_tables(guest);
-	nestfd_viommu_write(v, 0x80, 8, guest->base + AT_STRTAB);
-	nestfd_viommu_write(v, 0x88, 4, 6);
-	nestfd_viommu_write(v, 0x90, 8,
-			    (guest->base + AT_CMDQ) | guest->cmdq_lg2);
-	nestfd_viommu_write(v, 0xa0, 8, (guest->base + AT_EVENTQ) | 8);
-	nestfd_viommu_write(v, 0x20, 4, 0xd);
+	guest_write(guest, 0x80, 8, guest->base + AT_STRTAB);
+	guest_write(guest, 0x88, 4, 6);
+	guest_write(guest, 0x90, 8, (guest->base + AT_CMDQ) | guest->cmdq_lg2);
+	guest_write(guest, 0xa0, 8, (guest->base + AT_EVENTQ) | 8);
+	guest_write(guest, 0x20, 4, 0xd);
 	guest_command(guest, 0x03 | (uint64_t)guest->vsid << 32, 1);
 	guest_command(guest, GUEST_SYNC);
 	guest_ring(guest);
@@ -49,7 +46,7 @@ static void boot(struct guest *guest)
 
 static void ring(struct guest *guest)
 {
-	nestfd_viommu_write(guest->viommu, 0x98, 4, guest->prod);
+	guest_write(guest, 0x98, 4, guest->prod);
 }
 
 static void sync(struct guest *guest)

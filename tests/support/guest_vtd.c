@@ -29,24 +29,21 @@ static void write_tables(struct guest *guest)
 
 static void boot(struct guest *guest)
 {
-	struct nestfd_viommu *v = guest->viommu;
-
 	write_tables(guest);
 	/* IQA: DW, QS: 2^QS pages of 128 descriptors */
-	nestfd_viommu_write(v, 0x90, 8,
-			    (guest->base + AT_CMDQ) | 0x800 |
-				    (guest->cmdq_lg2 - 7));
-	nestfd_viommu_write(v, 0x20, 8, (guest->base + AT_ROOT) | 0x400);
-	nestfd_viommu_write(v, 0x18, 4, 0x40000000); /* SRTP */
-	nestfd_viommu_write(v, 0x18, 4, 0x04000000); /* QIE */
-	nestfd_viommu_write(v, 0x18, 4, 0x84000000); /* TE, QIE */
+	guest_write(guest, 0x90, 8,
+		    (guest->base + AT_CMDQ) | 0x800 | (guest->cmdq_lg2 - 7));
+	guest_write(guest, 0x20, 8, (guest->base + AT_ROOT) | 0x400);
+	guest_write(guest, 0x18, 4, 0x40000000); /* SRTP */
+	guest_write(guest, 0x18, 4, 0x04000000); /* QIE */
+	guest_write(guest, 0x18, 4, 0x84000000); /* TE, QIE */
 }
 
 static void ring(struct guest *guest)
 {
 	uint32_t index = guest->prod & ((1u << guest->cmdq_lg2) - 1);
 
-	nestfd_viommu_write(guest->viommu, 0x88, 8, (uint64_t)index << 5);
+	guest_write(guest, 0x88, 8, (uint64_t)index << 5);
 }
 
 /* Status data: the place in the queue */
