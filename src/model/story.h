@@ -20,12 +20,23 @@ struct story {
 void __attribute__((format(printf, 2, 3)))
 say(struct story *story, const char *format, ...);
 
-/* For struct walk_cache.step; the story is its ctx */
-void say_step(void *ctx, bool second, uint8_t level, uint64_t pa,
-	      uint64_t entry);
+/* Each entry that a walk reads is told; it sees no cache. */
+void story_listen(struct story *story, struct walk_env *env);
+/* What a walk came to; @middle: what its @between is called, or NULL */
+void say_page(struct story *story, uint64_t pa, unsigned int page_lg2,
+	      const char *middle, uint64_t between);
+void say_passed(struct story *story, uint64_t pa);
 
-/* Calls @tell for a quiet look at @access, in a read section. */
+struct story_ops {
+	const char *stream; /* what StreamIDs and PASIDs are called */
+	const char *pasid;
+	/* Why nothing is translated */
+	const char *(*off)(enum engine_mode mode);
+	/* A quiet look at story->v->access, in a read section */
+	void (*tell)(struct story *story);
+};
+
 void story_tell(struct model_port *port, const struct model_access *access,
-		char *text, size_t size, void (*tell)(struct story *story));
+		char *text, size_t size, const struct story_ops *ops);
 
 #endif

@@ -57,14 +57,12 @@ static void say_tables(struct story *story, const struct smmuv3_context *ctx)
 
 static void say_walk(struct story *story, const struct smmuv3_context *ctx)
 {
-	const struct walk_cache listener = { .step = say_step };
 	struct walk_env env;
 	struct smmuv3_input in;
 	struct smmuv3_walk w;
 
 	engine_env(story->v, &env);
-	env.cache = &listener;
-	env.cache_ctx = story;
+	story_listen(story, &env);
 	context_input(story->v, &in);
 	smmuv3_stream_attrs(&ctx->stream, &smmu_of(story->v)->id, &in);
 	if (!smmuv3_walk(&env, ctx->has_s1 ? &ctx->s1 : NULL,
@@ -73,11 +71,8 @@ static void say_walk(struct story *story, const struct smmuv3_context *ctx)
 		say_fault(story, &w.fault);
 		return;
 	}
-	say(story, "PA %#llx, page of %llu KiB", (ull)w.pa,
-	    (ull)(BIT_ULL(w.page_lg2) >> 10));
-	if (ctx->path == SMMUV3_PATH_NESTED)
-		say(story, ", IPA %#llx", (ull)w.ipa);
-	say(story, "\n");
+	say_page(story, w.pa, w.page_lg2,
+		 ctx->path == SMMUV3_PATH_NESTED ? "IPA" : NULL, w.ipa);
 }
 
 static void say_path(struct story *story, const struct smmuv3_context *ctx)
@@ -91,42 +86,39 @@ static void say_path(struct story *story, const struct smmuv3_context *ctx)
 	}
 	engine_path(story->v, ctx, true, &r);
 	if (r.o.ok)
-		say(story, "PA %#llx, not translated\n", (ull)r.o.pa);
+		say_passed(story, r.o.pa);
 	else
 		say_fault(story, &r.fault);
 }
 
 static void explain(struct story *story)
 {
-	struct visit *v = story->v;
 	struct smmuv3_fault fault = { 0 };
 	const struct smmuv3_context *ctx;
 	struct smmuv3_context tmp;
 
-	say(story, "stream %#x", v->port->config.stream_id);
-	if (v->access->pasid != MODEL_NO_PASID)
-		say(story, " substream %u", v->access->pasid);
-	say(story, ", %s %#llx\n",
-	    v->access->flags & MODEL_WRITE ? "write" : "read",
-	    (ull)v->access->iova);
-	if (__atomic_load_n(&v->engine->mode, __ATOMIC_ACQUIRE) !=
-	    MODE_TRANSLATE) {
-		say(story, "SMMUEN is 0: %s\n",
-		    __atomic_load_n(&v->engine->mode, __ATOMIC_ACQUIRE) ==
-				    MODE_ABORT
-			    ? "GBPA aborts"
-			    : "GBPA bypasses");
-		return;
-	}
-	ctx = context_get(v, true, &tmp, &fault);
+	ctx = context_get(story->v, true, &tmp, &fault);
 	if (ctx)
 		say_path(story, ctx);
 	else
 		say_fault(story, &fault);
 }
 
+static const char *off(enum engine_mode mode)
+{
+	return mode == MODE_ABORT ? "SMMUEN is 0: GBPA aborts"
+				  : "SMMUEN is 0: GBPA bypasses";
+}
+
+static const struct story_ops ops = {
+	.stream = "stream",
+	.pasid = "substream",
+	.off = off,
+	.tell = explain,
+};
+
 void engine_explain(struct model_port *port, const struct model_access *access,
 		    char *text, size_t size)
 {
-	story_tell(port, access, text, size, explain);
+	story_tell(port, access, text, size, &ops);
 }

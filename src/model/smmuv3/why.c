@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
-/*
- * Why no command removed what was found stale. Each command's scope comes from
- * where it is executed (exec_scope()); here it is only asked what it lacked.
- */
+/* What commands lacked to remove what was found stale (model/why.h). */
+#include "model/why.h"
 #include "model/smmuv3/engine.h"
 
-static const struct history_words names = { "VMID", "ASID" };
+static const struct history_words tags = { "VMID", "ASID" };
 
 static const struct smmuv3_cmd *command(const struct near *near)
 {
@@ -56,18 +54,16 @@ static enum nearness judge_kind(const struct iotlb_inval *i,
 }
 
 /* What @i lacks to remove @e; the address first, then tags, then the rest. */
-static enum nearness judge_scope(void *ctx, const struct iotlb_inval *i,
-				 struct near *near)
+static enum nearness judge_scope(const struct iotlb_inval *i,
+				 const struct iotlb_entry *e, struct near *near)
 {
-	const struct stale_part *part = ctx;
 	const struct smmuv3_cmd *cmd = command(near);
-	const struct iotlb_entry *e = part->entry;
 	enum nearness how;
 
 	if (!(i->regimes & 1u << e->regime) &&
 	    of_stage2(i->regimes) != of_stage2(1u << e->regime))
 		return judge_kind(i, e, near);
-	how = history_scope(i, e, &names, near);
+	how = history_scope(i, e, &tags, near);
 	if (how != NEAR_COVERS)
 		return how;
 	if (!(i->regimes & 1u << e->regime)) {
@@ -86,13 +82,9 @@ static enum nearness judge_scope(void *ctx, const struct iotlb_inval *i,
 	return NEAR_COVERS;
 }
 
-static enum nearness judge_tlbi(const struct stale_part *part,
-				struct near *near)
+static unsigned int scope(const void *cmd, struct iotlb_inval inval[2])
 {
-	struct iotlb_inval inval[2];
-	unsigned int n = exec_scope(command(near), inval);
-
-	return history_nearest(inval, n, judge_scope, (void *)part, near);
+	return exec_scope(cmd, inval);
 }
 
 static enum nearness judge_l1cd(const struct stale_part *part,
@@ -112,9 +104,9 @@ static enum nearness judge_l1cd(const struct stale_part *part,
 	return NEAR_COVERS;
 }
 
-static enum nearness judge_cfgi(const struct stale_part *part,
-				struct near *near)
+static enum nearness judge_cfgi(const void *opaque, struct near *near)
 {
+	const struct stale_part *part = opaque;
 	const struct smmuv3_cmd *cmd = command(near);
 	uint32_t sid = part->port->base.config.stream_id;
 
@@ -134,85 +126,72 @@ static enum nearness judge_cfgi(const struct stale_part *part,
 	return because(near, NEAR_MISS, "it leaves the level-1 descriptor");
 }
 
-static enum nearness judge_atc(const struct stale_part *part, struct near *near)
+static bool atc_of(const void *opaque, struct history_atc *atc)
 {
-	const struct smmuv3_cmd *cmd = command(near);
-	const struct history_atc atc = {
+	const struct smmuv3_cmd *cmd = opaque;
+
+	*atc = (struct history_atc){
 		.sid = cmd->sid,
 		.first = cmd->first,
 		.last = cmd->last,
 		.pasid = cmd->ssid,
 		.with = cmd->ssv,
 		.global = cmd->global,
-		.stream = "StreamID",
 	};
-
-	if (cmd->op != SMMUV3_OP_ATC_INV)
-		return NEAR_NOT;
-	return history_atc(&atc, part->port->base.config.stream_id, part->entry,
-			   near);
+	return cmd->op == SMMUV3_OP_ATC_INV;
 }
 
-static enum nearness judge(void *ctx, struct near *near)
+static const char *command_name(const void *opaque, uint64_t *first,
+				uint64_t *last)
 {
-	const struct stale_part *part = ctx;
+	const struct smmuv3_cmd *cmd = opaque;
 
-	if (part->atc)
-		return judge_atc(part, near);
-	return part->config ? judge_cfgi(part, near) : judge_tlbi(part, near);
+	*first = cmd->first;
+	*last = cmd->last;
+	return smmuv3_op_name(cmd->op);
 }
 
-static void tell_command(void *ctx, const void *command, char *text,
-			 size_t size)
+static int tell_config(const void *opaque, char *text, size_t size)
 {
-	const struct smmuv3_cmd *cmd = command;
-	int at = words(text, size, 0, "%s", smmuv3_op_name(cmd->op));
-
-	(void)ctx;
-	if (cmd->first || cmd->last)
-		words(text, size, at, " %#llx-%#llx",
-		      (unsigned long long)cmd->first,
-		      (unsigned long long)cmd->last);
-}
-
-static int tell_part(const struct stale_part *part, char *text, size_t size)
-{
-	const struct iotlb_entry *e = part->entry;
-	int at = 0;
+	const struct stale_part *part = opaque;
+	uint32_t sid = part->port->base.config.stream_id;
 
 	if (part->l1cd)
-		return words(text, size, at,
+		return words(text, size, 0,
 			     "level-1 descriptor to CD %u of stream %#x cached",
-			     part->ssid, part->port->base.config.stream_id);
-	if (part->config)
-		return words(text, size, at,
-			     "configuration of stream %#x cached",
-			     part->port->base.config.stream_id);
-	if (part->atc)
-		return words(text, size, at,
-			     "ATC entry of stream %#x at %#llx cached",
-			     part->port->base.config.stream_id,
-			     (unsigned long long)e->iova);
-	at = words(text, size, at, "%s: VMID %u", kind_name(e->regime),
-		   e->vmid);
-	if (e->global)
-		at = words(text, size, at, " global");
-	else if (1u << e->regime & (REGIMES_LEAF_S1 | REGIMES_TABLE_S1))
-		at = words(text, size, at, " ASID %u", e->asid);
-	return words(text, size, at, ", level %u, %#llx-%#llx, cached",
-		     e->level, (unsigned long long)e->leaf,
-		     (unsigned long long)(e->leaf + low_mask(e->leaf_lg2)));
+			     part->ssid, sid);
+	return words(text, size, 0, "configuration of stream %#x cached", sid);
 }
+
+static const struct why_ops ops = {
+	.tags = &tags,
+	.stream = "StreamID",
+	.atc_entry = "ATC entry of stream",
+	.kind = kind_name,
+	.scope = scope,
+	.judge = judge_scope,
+	.atc = atc_of,
+	.config = judge_cfgi,
+	.tell_config = tell_config,
+	.command = command_name,
+};
 
 void stale_why(struct engine *e, const void *part, char *text, size_t size)
 {
-	const struct history_judge j = {
-		.judge = judge,
-		.tell = tell_command,
-		.ctx = (void *)part,
-	};
 	const struct stale_part *p = part;
+	struct why why = {
+		.ops = &ops,
+		.port = &p->port->base,
+		.part = p,
+		.of = p->atc ? WHY_ATC : WHY_TRANSLATION,
+		.entry = p->entry,
+		.serial = p->serial,
+	};
 
-	history_why(e->history, p->serial, &j, text, size,
-		    tell_part(p, text, size));
+	if (p->config)
+		why.of = WHY_CONFIG;
+	else
+		why.by_asid = 1u << p->entry->regime &
+			      (REGIMES_LEAF_S1 | REGIMES_TABLE_S1);
+	why_tell(e, &why, text, size);
 }

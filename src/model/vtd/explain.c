@@ -43,14 +43,12 @@ static void say_space(struct story *story, const struct vtd_space *space)
 
 static void say_walk(struct story *story, const struct vtd_context *ctx)
 {
-	const struct walk_cache listener = { .step = say_step };
 	struct vtd_input req;
 	struct walk_env env;
 	struct vtd_walk w;
 
 	vtd_env(story->v, &env);
-	env.cache = &listener;
-	env.cache_ctx = story;
+	story_listen(story, &env);
 	vtd_context_request(story->v, VTD_AT_UNTRANSLATED, &req);
 	if (!req.pv)
 		req.priv = ctx->source.rid_priv;
@@ -59,11 +57,8 @@ static void say_walk(struct story *story, const struct vtd_context *ctx)
 		say_fault(story, &w.fault);
 		return;
 	}
-	say(story, "PA %#llx, page of %llu KiB", (ull)w.pa,
-	    (ull)(BIT_ULL(w.page_lg2) >> 10));
-	if (ctx->space.pgtt == VTD_PGTT_NESTED)
-		say(story, ", GPA %#llx", (ull)w.gpa);
-	say(story, "\n");
+	say_page(story, w.pa, w.page_lg2,
+		 ctx->space.pgtt == VTD_PGTT_NESTED ? "GPA" : NULL, w.gpa);
 }
 
 static void say_path(struct story *story, const struct vtd_context *ctx)
@@ -77,38 +72,40 @@ static void say_path(struct story *story, const struct vtd_context *ctx)
 	}
 	vtd_path(story->v, VTD_AT_UNTRANSLATED, ctx, true, &r);
 	if (r.o.ok)
-		say(story, "PA %#llx, not translated\n", (ull)r.o.pa);
+		say_passed(story, r.o.pa);
 	else
 		say_fault(story, &r.fault);
 }
 
 static void explain(struct story *story)
 {
-	struct visit *v = story->v;
 	struct vtd_denial fault = { 0 };
 	const struct vtd_context *ctx;
 	struct vtd_context tmp;
 
-	say(story, "source-id %#x", v->port->config.stream_id);
-	if (v->access->pasid != MODEL_NO_PASID)
-		say(story, " PASID %u", v->access->pasid);
-	say(story, ", %s %#llx\n",
-	    v->access->flags & MODEL_WRITE ? "write" : "read",
-	    (ull)v->access->iova);
-	if (__atomic_load_n(&v->engine->mode, __ATOMIC_ACQUIRE) !=
-	    MODE_TRANSLATE) {
-		say(story, "TE is 0: not translated\n");
-		return;
-	}
-	ctx = vtd_context_get(v, VTD_AT_UNTRANSLATED, true, &tmp, &fault);
+	ctx = vtd_context_get(story->v, VTD_AT_UNTRANSLATED, true, &tmp,
+			      &fault);
 	if (ctx)
 		say_path(story, ctx);
 	else
 		say_fault(story, &fault);
 }
 
+static const char *off(enum engine_mode mode)
+{
+	(void)mode;
+	return "TE is 0: not translated";
+}
+
+static const struct story_ops ops = {
+	.stream = "source-id",
+	.pasid = "PASID",
+	.off = off,
+	.tell = explain,
+};
+
 void vtd_explain(struct model_port *port, const struct model_access *access,
 		 char *text, size_t size)
 {
-	story_tell(port, access, text, size, explain);
+	story_tell(port, access, text, size, &ops);
 }

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
-/*
- * Why no descriptor removed what was found stale. Each one's scope comes from
- * where it is executed (vtd_exec_scope()); here it is only asked what it
- * lacked.
- */
+/* What descriptors lacked to remove what was found stale (model/why.h). */
+#include "model/why.h"
 #include "model/vtd/engine.h"
 
-static const struct history_words names = { "domain id", "PASID" };
+static const struct history_words tags = { "domain id", "PASID" };
 
 static const struct vtd_desc *descriptor(const struct near *near)
 {
@@ -36,11 +33,9 @@ static bool is_table(uint8_t regime)
 }
 
 /* What @i lacks to remove @e; the kind first: one descriptor has two scopes. */
-static enum nearness judge_scope(void *ctx, const struct iotlb_inval *i,
-				 struct near *near)
+static enum nearness judge_scope(const struct iotlb_inval *i,
+				 const struct iotlb_entry *e, struct near *near)
 {
-	const struct stale_part *part = ctx;
-	const struct iotlb_entry *e = part->entry;
 	bool reaches = i->regimes & 1u << e->regime;
 	bool keeps = is_table(e->regime) && descriptor(near)->ih;
 	enum nearness how;
@@ -48,19 +43,15 @@ static enum nearness judge_scope(void *ctx, const struct iotlb_inval *i,
 	if (!reaches && !keeps)
 		return because(near, NEAR_KIND, "it does not reach %s",
 			       kind_name(e->regime));
-	how = history_scope(i, e, &names, near);
+	how = history_scope(i, e, &tags, near);
 	if (how != NEAR_COVERS || reaches)
 		return how;
 	return because(near, NEAR_MISS, "IH=1 keeps paging structures");
 }
 
-static enum nearness judge_iotlb(const struct stale_part *part,
-				 struct near *near)
+static unsigned int scope(const void *desc, struct iotlb_inval inval[2])
 {
-	struct iotlb_inval inval[2];
-	unsigned int n = vtd_exec_scope(descriptor(near), inval);
-
-	return history_nearest(inval, n, judge_scope, (void *)part, near);
+	return vtd_exec_scope(desc, inval);
 }
 
 static enum nearness judge_source(const struct stale_part *part,
@@ -103,87 +94,82 @@ static enum nearness judge_space(const struct stale_part *part,
 	return NEAR_COVERS;
 }
 
-static enum nearness judge_atc(const struct stale_part *part, struct near *near)
+static enum nearness judge_config(const void *opaque, struct near *near)
 {
-	const struct vtd_desc *desc = descriptor(near);
-	const struct history_atc atc = {
+	const struct stale_part *part = opaque;
+
+	return part->source ? judge_source(part, near)
+			    : judge_space(part, near);
+}
+
+static bool atc_of(const void *opaque, struct history_atc *atc)
+{
+	const struct vtd_desc *desc = opaque;
+
+	*atc = (struct history_atc){
 		.sid = desc->sid,
 		.first = desc->first,
 		.last = desc->last,
 		.pasid = desc->pasid,
 		.with = desc->type == VTD_QI_PDEV_TLB,
 		.global = desc->global,
-		.stream = "source-id",
 	};
-
-	if (desc->type != VTD_QI_DEV_TLB && !atc.with)
-		return NEAR_NOT;
-	return history_atc(&atc, part->port->base.config.stream_id, part->entry,
-			   near);
+	return desc->type == VTD_QI_DEV_TLB || atc->with;
 }
 
-static enum nearness judge(void *ctx, struct near *near)
+/* All addresses are not worth a word. */
+static const char *desc_name(const void *opaque, uint64_t *first,
+			     uint64_t *last)
 {
-	const struct stale_part *part = ctx;
+	const struct vtd_desc *desc = opaque;
 
-	if (part->atc)
-		return judge_atc(part, near);
-	if (part->source)
-		return judge_source(part, near);
-	return part->space ? judge_space(part, near) : judge_iotlb(part, near);
+	*first = desc->first;
+	*last = desc->first || ~desc->last ? desc->last : 0;
+	return vtd_desc_name(desc->type);
 }
 
-static void tell_descriptor(void *ctx, const void *command, char *text,
-			    size_t size)
+static int tell_config(const void *opaque, char *text, size_t size)
 {
-	const struct vtd_desc *desc = command;
-	const char *name = vtd_desc_name(desc->type);
-	int at = words(text, size, 0, "%s", name ? name : "?");
-
-	(void)ctx;
-	if (desc->first || (desc->last && ~desc->last))
-		words(text, size, at, " %#llx-%#llx",
-		      (unsigned long long)desc->first,
-		      (unsigned long long)desc->last);
-}
-
-static int tell_part(const struct stale_part *part, char *text, size_t size)
-{
-	const struct iotlb_entry *e = part->entry;
+	const struct stale_part *part = opaque;
 	uint32_t sid = part->port->base.config.stream_id;
-	int at = 0;
 
 	if (part->source)
-		return words(text, size, at, "context of source-id %#x cached",
+		return words(text, size, 0, "context of source-id %#x cached",
 			     sid);
-	if (part->space)
-		return words(text, size, at,
-			     "entry of PASID %u, domain id %u, of source-id "
-			     "%#x cached",
-			     part->pasid, part->did, sid);
-	if (part->atc)
-		return words(text, size, at,
-			     "device TLB entry of source-id %#x at %#llx "
-			     "cached",
-			     sid, (unsigned long long)e->iova);
-	at = words(text, size, at, "%s: domain id %u", kind_name(e->regime),
-		   e->vmid);
-	if (!part->legacy && !(1u << e->regime & REGIMES_TABLE_SS))
-		at = words(text, size, at, " PASID %u", e->asid);
-	return words(text, size, at, ", level %u, %#llx-%#llx, cached",
-		     e->level, (unsigned long long)e->leaf,
-		     (unsigned long long)(e->leaf + low_mask(e->leaf_lg2)));
+	return words(text, size, 0,
+		     "entry of PASID %u, domain id %u, of source-id %#x cached",
+		     part->pasid, part->did, sid);
 }
+
+static const struct why_ops ops = {
+	.tags = &tags,
+	.stream = "source-id",
+	.atc_entry = "device TLB entry of source-id",
+	.kind = kind_name,
+	.scope = scope,
+	.judge = judge_scope,
+	.atc = atc_of,
+	.config = judge_config,
+	.tell_config = tell_config,
+	.command = desc_name,
+};
 
 void vtd_why(struct engine *e, const void *part, char *text, size_t size)
 {
-	const struct history_judge j = {
-		.judge = judge,
-		.tell = tell_descriptor,
-		.ctx = (void *)part,
-	};
 	const struct stale_part *p = part;
+	struct why why = {
+		.ops = &ops,
+		.port = &p->port->base,
+		.part = p,
+		.of = p->atc ? WHY_ATC : WHY_TRANSLATION,
+		.entry = p->entry,
+		.by_asid = !p->legacy,
+		.serial = p->serial,
+	};
 
-	history_why(e->history, p->serial, &j, text, size,
-		    tell_part(p, text, size));
+	if (p->source || p->space)
+		why.of = WHY_CONFIG;
+	else if (1u << p->entry->regime & REGIMES_TABLE_SS)
+		why.by_asid = false;
+	why_tell(e, &why, text, size);
 }

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Why no command removed what was found stale, in words. Each command is asked
+ * what it lacked; its scope comes from where the architecture executes it.
+ */
+#ifndef MODEL_WHY_H
+#define MODEL_WHY_H
+
+#include "model/engine.h"
+#include "model/history.h"
+
+/* What an architecture says of its commands, and of what they left */
+struct why_ops {
+	const struct history_words *tags;
+	const char *stream;    /* what a StreamID is called ... */
+	const char *atc_entry; /* ... and the entry that its device has kept */
+
+	/* "combined translations" ... */
+	const char *(*kind)(uint8_t regime);
+	/* What @cmd removes of translations; how many it is */
+	unsigned int (*scope)(const void *cmd, struct iotlb_inval inval[2]);
+	/* What @i, of near->cmd, lacks to remove @e */
+	enum nearness (*judge)(const struct iotlb_inval *i,
+			       const struct iotlb_entry *e, struct near *near);
+	/* Is @cmd for devices' own caches? Then all of *atc but @stream */
+	bool (*atc)(const void *cmd, struct history_atc *atc);
+	/* What near->cmd lacks to remove @part of a configuration */
+	enum nearness (*config)(const void *part, struct near *near);
+	/* @part in words, like words() */
+	int (*tell_config)(const void *part, char *text, size_t size);
+	/* Its name, and the addresses that are worth telling, or 0 and 0 */
+	const char *(*command)(const void *cmd, uint64_t *first,
+			       uint64_t *last);
+};
+
+/* What was found stale */
+struct why {
+	const struct why_ops *ops;
+	const struct engine_port *port;
+	const void *part; /* the architecture's word for it */
+	enum {
+		WHY_TRANSLATION,
+		WHY_CONFIG,
+		WHY_ATC, /* in the device's own cache */
+	} of;
+	const struct iotlb_entry *entry; /* unless CONFIG */
+	bool by_asid;	 /* TRANSLATION: that is one of its tags */
+	uint64_t serial; /* when it was cached */
+};
+
+void why_tell(struct engine *e, const struct why *why, char *text, size_t size);
+
+#endif
