@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * The contexts of a port, by PASID. What made one reads memory without a lock;
- * it is kept only if no invalidation has come meanwhile (port.config_seq).
+ * The contexts of a port, by PASID, and what they are made of. Who makes one
+ * reads memory without a lock; it is kept only if no invalidation has come
+ * meanwhile (port.config_seq).
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "model/engine.h"
@@ -45,62 +47,14 @@ static void insert(struct engine_port *port, struct context **place,
 	reader_publish(place, ctx);
 }
 
-bool context_publish(struct engine_port *port, uint64_t seq,
-		     struct context *ctx)
-{
-	struct context **place;
-	bool kept = false;
-
-	spin_take(&port->lock);
-	place = place_of(port, ctx->pasid);
-	if (place && !*place && port->config_seq == seq) {
-		insert(port, place, ctx);
-		kept = true;
-	}
-	spin_drop(&port->lock);
-	return kept;
-}
-
-bool context_part_publish(struct engine_port *port, uint64_t seq, void *place,
-			  void *entry)
-{
-	void **slot = place;
-	bool kept;
-
-	spin_take(&port->lock);
-	kept = port->config_seq == seq && !*slot;
-	if (kept)
-		reader_publish(slot, entry);
-	spin_drop(&port->lock);
-	return kept;
-}
-
-bool context_replace(struct engine_port *port, uint64_t seq,
-		     struct context *old, struct context *ctx)
-{
-	struct context *gone = NULL;
-	struct context **place;
-
-	spin_take(&port->lock);
-	place = place_of(port, ctx->pasid);
-	if (place && *place == old && port->config_seq == seq) {
-		context_drop(port, old, &gone);
-		insert(port, place, ctx);
-	}
-	spin_drop(&port->lock);
-	contexts_defer(port, gone);
-	return gone;
-}
-
-void context_drop(struct engine_port *port, struct context *ctx,
-		  struct context **gone)
+void context_purge_one(struct context_purge *purge, struct context *ctx)
 {
 	*ctx->link = ctx->next;
 	if (ctx->next)
 		ctx->next->link = ctx->link;
-	reader_publish(place_of(port, ctx->pasid), NULL);
-	ctx->next = *gone;
-	*gone = ctx;
+	reader_publish(place_of(purge->port, ctx->pasid), NULL);
+	ctx->next = purge->gone;
+	purge->gone = ctx;
 }
 
 static void free_context(struct grace_head *head)
@@ -108,15 +62,98 @@ static void free_context(struct grace_head *head)
 	free(container_of(head, struct context, free));
 }
 
-/* Freeing may run callbacks of others. */
-void contexts_defer(struct engine_port *port, struct context *gone)
+static void free_part(struct grace_head *head)
 {
-	while (gone) {
-		struct context *next = gone->next;
+	free(container_of(head, struct context_part, free));
+}
 
-		grace_defer(port->engine->host.grace, &gone->free,
-			    free_context);
-		gone = next;
+/* Without the lock: freeing may run callbacks of others. */
+static void defer(struct context_purge *purge)
+{
+	struct grace *grace = purge->port->engine->host.grace;
+
+	if (purge->part)
+		grace_defer(grace, &purge->part->free, free_part);
+	while (purge->gone) {
+		struct context *ctx = purge->gone;
+
+		purge->gone = ctx->next;
+		grace_defer(grace, &ctx->free, free_context);
+	}
+}
+
+struct context *context_copy(const struct context *ctx, size_t size)
+{
+	struct context *copy = alloc_zero(size);
+
+	if (!copy)
+		return NULL;
+	memcpy(copy, ctx, size);
+	copy->cached = true;
+	return copy;
+}
+
+void context_publish(struct engine_port *port, uint64_t seq,
+		     const struct context *old, struct context *ctx)
+{
+	struct context_purge purge = { .port = port };
+	struct context **place;
+	bool kept;
+
+	spin_take(&port->lock);
+	place = place_of(port, ctx->pasid);
+	kept = place && *place == old && port->config_seq == seq;
+	if (kept) {
+		if (old)
+			context_purge_one(&purge, *place);
+		insert(port, place, ctx);
+	}
+	spin_drop(&port->lock);
+	defer(&purge);
+	if (!kept)
+		free(ctx);
+}
+
+void context_part_keep(struct engine_port *port, uint64_t seq,
+		       const struct context_part *part, size_t size)
+{
+	struct context_part *copy = alloc_zero(size);
+	bool kept;
+
+	if (!copy)
+		return;
+	memcpy(copy, part, size);
+	spin_take(&port->lock);
+	kept = port->config_seq == seq && !port->part;
+	if (kept)
+		reader_publish(&port->part, copy);
+	spin_drop(&port->lock);
+	if (!kept)
+		free(copy);
+}
+
+void context_purge_begin(struct context_purge *purge, struct engine_port *port)
+{
+	*purge = (struct context_purge){ .port = port };
+	spin_take(&port->lock);
+}
+
+void context_purge_part(struct context_purge *purge)
+{
+	purge->part = purge->port->part;
+	reader_publish(&purge->port->part, NULL);
+}
+
+void context_purge_each(struct context_purge *purge,
+			bool (*named)(struct context *ctx, const void *arg),
+			const void *arg)
+{
+	struct context *ctx, *next;
+
+	for (ctx = purge->port->contexts; ctx; ctx = next) {
+		next = ctx->next;
+		if (!named || named(ctx, arg))
+			context_purge_one(purge, ctx);
 	}
 }
 
@@ -124,10 +161,14 @@ void contexts_defer(struct engine_port *port, struct context *gone)
  * Who sees the new number does not find what was dropped any more, and cannot
  * make a context of it.
  */
-void context_moves(struct engine_port *port)
+void context_purge_end(struct context_purge *purge)
 {
+	struct engine_port *port = purge->port;
+
 	__atomic_store_n(&port->config_seq, port->config_seq + 1,
 			 __ATOMIC_RELEASE);
+	spin_drop(&port->lock);
+	defer(purge);
 }
 
 void contexts_free_all(struct engine_port *port)
@@ -141,4 +182,5 @@ void contexts_free_all(struct engine_port *port)
 	for (unsigned int n = 0; port->pasids && n < CONTEXT_LEAF; n++)
 		free(port->pasids[n]);
 	free(port->pasids);
+	free(port->part);
 }

@@ -77,6 +77,15 @@ struct context {
 };
 
 /*
+ * What all contexts of a port are made of, as its StreamID alone finds it: an
+ * architecture's begins with this.
+ */
+struct context_part {
+	struct grace_head free;
+	uint64_t serial; /* when it was read */
+};
+
+/*
  * A translation the thread has lately used: what iotlb_lookup() would find, as
  * long as engine.forgotten is still the same. All zero is empty.
  */
@@ -124,6 +133,7 @@ struct engine_port {
 
 	uint32_t lock;	     /* base/spin.h */
 	uint64_t config_seq; /* atomic; moved by invalidations under the lock */
+	struct context_part *part; /* RCU */
 	struct context *contexts;
 	uint32_t noted[PORT_SLOTS]; /* the command consumer's, see wait.c */
 	uint32_t noted_crowd;
@@ -409,29 +419,64 @@ static inline const struct context *context_cached(struct engine_port *port,
 	return leaf ? reader_load(&leaf[pasid % CONTEXT_LEAF]) : NULL;
 }
 
+/* Of what is read now: what must not have moved when it is to be kept */
+struct context_when {
+	uint64_t seq;	 /* port.config_seq */
+	uint64_t serial; /* engine.serial */
+};
+
+static inline void context_now(const struct visit *v, struct context_when *when)
+{
+	when->seq = __atomic_load_n(&v->port->config_seq, __ATOMIC_ACQUIRE);
+	when->serial = counted(&v->engine->serial);
+}
+
+/* NULL: not cached, or not to be looked for (@cold) */
+static inline const struct context_part *context_part(const struct visit *v,
+						      bool cold)
+{
+	return cold ? NULL : reader_load(&v->port->part);
+}
+
+/* struct context.tag; regime and the other tags are set */
+static inline uint64_t context_tag(const struct context *ctx)
+{
+	return (ctx->aset ? BIT_ULL(63) : 0) | (uint64_t)ctx->asid << 32 |
+	       (uint64_t)ctx->vmid << 8 | (ctx->regime + 1u);
+}
+
+/* A copy to be published, of an architecture's context; NULL: no memory */
+struct context *context_copy(const struct context *ctx, size_t size);
 /*
- * Publishes @ctx, from then on the port's; false (and it is still the
- * caller's) if there is one already, no memory, or if an invalidation has come
- * since port.config_seq was @seq.
+ * Publishes @ctx, which must be a copy, from then on the port's: in the place
+ * of @old, which must still be there, or (NULL) if there is none yet. Frees it
+ * if that cannot be, or if an invalidation has come since port.config_seq was
+ * @seq.
  */
-bool context_publish(struct engine_port *port, uint64_t seq,
-		     struct context *ctx);
-/* The same in the place of @old, which must still be there */
-bool context_replace(struct engine_port *port, uint64_t seq,
-		     struct context *old, struct context *ctx);
+void context_publish(struct engine_port *port, uint64_t seq,
+		     const struct context *old, struct context *ctx);
+/* The same for a part, if there is none: a copy, of @size bytes, is kept. */
+void context_part_keep(struct engine_port *port, uint64_t seq,
+		       const struct context_part *part, size_t size);
+
 /*
- * The same for what contexts are made of: *@place gets @entry if it is empty
- * and no invalidation has come; true then.
+ * An invalidation of what a port keeps, which has its lock from begin to end.
+ * What was dropped is not made again of what was read before the end, and is
+ * freed when nobody uses it any more.
  */
-bool context_part_publish(struct engine_port *port, uint64_t seq, void *place,
-			  void *entry);
-/* With the port's lock held: takes it out and puts it on @gone. */
-void context_drop(struct engine_port *port, struct context *ctx,
-		  struct context **gone);
-/* The last thing with the lock held: what was dropped is not made again. */
-void context_moves(struct engine_port *port);
-/* Without a lock: frees when nobody uses them any more. */
-void contexts_defer(struct engine_port *port, struct context *gone);
+struct context_purge {
+	struct engine_port *port;
+	struct context_part *part;
+	struct context *gone;
+};
+void context_purge_begin(struct context_purge *purge, struct engine_port *port);
+void context_purge_part(struct context_purge *purge);
+void context_purge_one(struct context_purge *purge, struct context *ctx);
+/* Those that @named says; NULL: all */
+void context_purge_each(struct context_purge *purge,
+			bool (*named)(struct context *ctx, const void *arg),
+			const void *arg);
+void context_purge_end(struct context_purge *purge);
 void contexts_free_all(struct engine_port *port);
 
 /* page.c: answers to page requests; @pasid or MODEL_NO_PASID */

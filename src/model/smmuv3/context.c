@@ -10,10 +10,8 @@
  */
 #include "model/smmuv3/engine.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "front/smmuv3/strtab.h"
 
 /* What the look-up of an STE reads through */
@@ -104,48 +102,37 @@ static bool stream_load(struct visit *v, bool cold, uint64_t seq,
 	return smmuv3_ste_load(&env, &smmu_of(v)->id, at.addr, stream, fault);
 }
 
-static void free_stream(struct grace_head *head)
-{
-	free(container_of(head, struct stream_entry, free));
-}
-
-static void stream_keep(struct visit *v, uint64_t seq, uint64_t serial,
+static void stream_keep(struct visit *v, const struct context_when *when,
 			const struct smmuv3_stream *stream)
 {
-	struct smmuv3_port *port = port_of(v);
-	struct stream_entry *entry;
+	const struct stream_entry entry = {
+		.base.serial = when->serial,
+		.stream = *stream,
+	};
 
-	if (v->quiet)
-		return;
-	entry = alloc_zero(sizeof(*entry));
-	if (!entry)
-		return;
-	entry->serial = serial;
-	entry->stream = *stream;
-	if (!context_part_publish(&port->base, seq, &port->stream, entry))
-		free(entry);
+	if (!v->quiet)
+		context_part_keep(v->port, when->seq, &entry.base,
+				  sizeof(entry));
 }
 
 bool context_stream(struct visit *v, bool cold, struct smmuv3_stream *stream,
 		    uint64_t *serial, struct smmuv3_fault *fault)
 {
-	const struct stream_entry *entry = NULL;
-	uint64_t seq, now;
+	const struct stream_entry *entry;
+	struct context_when when;
 
-	seq = __atomic_load_n(&v->port->config_seq, __ATOMIC_ACQUIRE);
-	if (!cold)
-		entry = reader_load(&port_of(v)->stream);
+	context_now(v, &when);
+	entry = (const struct stream_entry *)context_part(v, cold);
 	if (entry) {
 		*stream = entry->stream;
-		*serial = entry->serial;
+		*serial = entry->base.serial;
 		return true;
 	}
 	*serial = ~0ull;
-	now = counted(&v->engine->serial);
-	if (!stream_load(v, cold, seq, stream, fault))
+	if (!stream_load(v, cold, when.seq, stream, fault))
 		return false;
 	if (!cold)
-		stream_keep(v, seq, now, stream);
+		stream_keep(v, &when, stream);
 	return true;
 }
 
@@ -196,13 +183,11 @@ static void context_tags(const struct visit *v, struct smmuv3_context *ctx)
 	ctx->base.plain =
 		ctx->base.regime != REGIME_NONE &&
 		!(ctx->has_s1 && (ctx->s1.tt[0].e0pd || ctx->s1.tt[1].e0pd));
-	ctx->base.tag = (uint64_t)ctx->s1.aset << 63 |
-			(uint64_t)ctx->base.asid << 32 |
-			(uint64_t)ctx->base.vmid << 8 | (ctx->base.regime + 1u);
 	for (unsigned int half = 0; ctx->has_s1 && half < 2; half++)
 		ctx->base.tbi[half] = ctx->s1.tt[half].tbi;
 	if (ctx->has_s1 && ctx->s1.aset)
 		ctx->base.aset = ATTR_ASET;
+	ctx->base.tag = context_tag(&ctx->base);
 	context_bits(v, ctx);
 }
 
@@ -233,26 +218,22 @@ bool context_reload(struct visit *v, struct smmuv3_context *ctx,
 	return context_load(v, ctx, true, 0, fault);
 }
 
-static void context_keep(struct visit *v, uint64_t seq, uint64_t serial,
-			 const struct smmuv3_context *ctx)
-{
-	struct smmuv3_context *copy;
-
-	copy = alloc_zero(sizeof(*copy));
-	if (!copy)
-		return;
-	*copy = *ctx;
-	copy->base.cached = true;
-	copy->has_entry = false;
-	if (serial < copy->base.serial)
-		copy->base.serial = serial;
-	if (!context_publish(v->port, seq, &copy->base))
-		free(copy);
-}
-
 static const struct smmuv3_context *to_context(const struct context *ctx)
 {
 	return (const struct smmuv3_context *)ctx;
+}
+
+static void context_keep(struct visit *v, const struct context_when *when,
+			 const struct smmuv3_context *ctx)
+{
+	struct context *copy = context_copy(&ctx->base, sizeof(*ctx));
+
+	if (!copy)
+		return;
+	((struct smmuv3_context *)copy)->has_entry = false;
+	if (when->serial < copy->serial)
+		copy->serial = when->serial;
+	context_publish(v->port, when->seq, NULL, copy);
 }
 
 const struct smmuv3_context *context_get(struct visit *v, bool cold,
@@ -260,7 +241,7 @@ const struct smmuv3_context *context_get(struct visit *v, bool cold,
 					 struct smmuv3_fault *fault)
 {
 	const struct context *found = NULL;
-	uint64_t seq, now;
+	struct context_when when;
 
 	if (!cold)
 		found = context_cached(v->port, v->access->pasid);
@@ -270,90 +251,71 @@ const struct smmuv3_context *context_get(struct visit *v, bool cold,
 	memset(tmp, 0, sizeof(*tmp));
 	*fault = (struct smmuv3_fault){ 0 };
 	tmp->base.pasid = v->access->pasid;
-	seq = __atomic_load_n(&v->port->config_seq, __ATOMIC_ACQUIRE);
-	now = counted(&v->engine->serial);
+	context_now(v, &when);
 	if (!context_stream(v, cold, &tmp->stream, &tmp->base.serial, fault))
 		return NULL;
 	tmp->has_stream = true;
 	tmp->base.cached = tmp->base.serial != ~0ull;
-	tmp->cd_serial = now;
-	if (!context_load(v, tmp, cold, seq, fault))
+	tmp->cd_serial = when.serial;
+	if (!context_load(v, tmp, cold, when.seq, fault))
 		return NULL;
 	if (!cold && !v->quiet)
-		context_keep(v, seq, now, tmp);
+		context_keep(v, &when, tmp);
 	return tmp;
 }
 
 void context_drop_stream(struct smmuv3_port *port, bool leaf)
 {
-	struct context *gone = NULL;
-	struct stream_entry *entry;
+	struct context_purge purge;
 
-	spin_take(&port->base.lock);
+	context_purge_begin(&purge, &port->base);
 	if (!leaf)
 		port->l1std.valid = false;
 	l1cd_drop_all(port);
-	entry = port->stream;
-	reader_publish(&port->stream, NULL);
-	while (port->base.contexts)
-		context_drop(&port->base, port->base.contexts, &gone);
-	context_moves(&port->base);
-	spin_drop(&port->base.lock);
-	if (entry)
-		grace_defer(port->base.engine->host.grace, &entry->free,
-			    free_stream);
-	contexts_defer(&port->base, gone);
+	context_purge_part(&purge);
+	context_purge_each(&purge, NULL, NULL);
+	context_purge_end(&purge);
 }
 
 void context_drop_l1std(struct smmuv3_port *port)
 {
-	spin_take(&port->base.lock);
+	struct context_purge purge;
+
+	context_purge_begin(&purge, &port->base);
 	port->l1std.valid = false;
-	context_moves(&port->base);
-	spin_drop(&port->base.lock);
+	context_purge_end(&purge);
+}
+
+static bool has_cd(struct context *ctx, const void *arg)
+{
+	(void)arg;
+	return to_context(ctx)->has_s1;
 }
 
 /* A CD serves the context of its SubstreamID and maybe the one without. */
 void context_drop_cd(struct smmuv3_port *port, uint32_t ssid, bool leaf)
 {
-	struct context *gone = NULL;
+	struct context_purge purge;
 	struct context *ctx;
 
-	spin_take(&port->base.lock);
+	context_purge_begin(&purge, &port->base);
 	if (!leaf)
 		l1cd_drop(port, ssid);
-	ctx = port->base.ctx;
-	if (ctx && to_context(ctx)->has_s1 && to_context(ctx)->ssid == ssid)
-		context_drop(&port->base, ctx, &gone);
-	ctx = (struct context *)context_cached(&port->base, ssid);
-	if (ctx && to_context(ctx)->has_s1)
-		context_drop(&port->base, ctx, &gone);
-	context_moves(&port->base);
-	spin_drop(&port->base.lock);
-	contexts_defer(&port->base, gone);
+	ctx = purge.port->ctx;
+	if (ctx && has_cd(ctx, NULL) && to_context(ctx)->ssid == ssid)
+		context_purge_one(&purge, ctx);
+	ctx = (struct context *)context_cached(purge.port, ssid);
+	if (ctx && has_cd(ctx, NULL))
+		context_purge_one(&purge, ctx);
+	context_purge_end(&purge);
 }
 
 void context_drop_cds(struct smmuv3_port *port)
 {
-	struct context *gone = NULL;
-	struct context *ctx, *next;
+	struct context_purge purge;
 
-	spin_take(&port->base.lock);
+	context_purge_begin(&purge, &port->base);
 	l1cd_drop_all(port);
-	for (ctx = port->base.contexts; ctx; ctx = next) {
-		next = ctx->next;
-		if (to_context(ctx)->has_s1)
-			context_drop(&port->base, ctx, &gone);
-	}
-	context_moves(&port->base);
-	spin_drop(&port->base.lock);
-	contexts_defer(&port->base, gone);
-}
-
-void context_fini(struct engine_port *base)
-{
-	struct smmuv3_port *port = (struct smmuv3_port *)base;
-
-	free(port->stream);
-	l1cd_free(port);
+	context_purge_each(&purge, has_cd, NULL);
+	context_purge_end(&purge);
 }

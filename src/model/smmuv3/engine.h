@@ -47,14 +47,12 @@ struct smmuv3_context {
 
 /* A cached STE. */
 struct stream_entry {
-	struct grace_head free;
-	uint64_t serial;
+	struct context_part base;
 	struct smmuv3_stream stream;
 };
 
 struct smmuv3_port {
 	struct engine_port base;
-	struct stream_entry *stream; /* RCU */
 	struct {
 		bool valid;
 		uint64_t addr;
@@ -144,8 +142,6 @@ void context_drop_stream(struct smmuv3_port *port, bool leaf);
 void context_drop_l1std(struct smmuv3_port *port);
 void context_drop_cd(struct smmuv3_port *port, uint32_t ssid, bool leaf);
 void context_drop_cds(struct smmuv3_port *port);
-/* The STE and what hangs on it */
-void context_fini(struct engine_port *port);
 /*
  * What *ctx is if its STE is as it says, whatever the STE's memory says now,
  * and all the rest is as in memory; false: *fault.
@@ -162,7 +158,7 @@ void l1cd_keep(struct smmuv3_port *port, uint64_t seq, uint32_t index,
 /* With the port's lock held. */
 void l1cd_drop(struct smmuv3_port *port, uint32_t ssid);
 void l1cd_drop_all(struct smmuv3_port *port);
-void l1cd_free(struct smmuv3_port *port);
+void l1cd_free(struct engine_port *port);
 
 /* translate.c */
 void smmuv3_translate(struct visit *v, struct model_translation *out);

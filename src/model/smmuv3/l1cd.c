@@ -101,8 +101,10 @@ void l1cd_drop_all(struct smmuv3_port *port)
 		port->l1cds->epoch++;
 }
 
-void l1cd_free(struct smmuv3_port *port)
+void l1cd_free(struct engine_port *base)
 {
+	struct smmuv3_port *port = smmu_port(base);
+
 	for (unsigned int n = 0; port->l1cds && n < LEAVES; n++)
 		free(port->l1cds->leaf[n]);
 	free(port->l1cds);

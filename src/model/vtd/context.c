@@ -11,19 +11,11 @@
  */
 #include "model/vtd/engine.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-#include "base/alloc.h"
 
 static const struct vtd_context *to_context(const struct context *ctx)
 {
 	return (const struct vtd_context *)ctx;
-}
-
-static struct vtd_port *port_of(const struct visit *v)
-{
-	return vtd_port(v->port);
 }
 
 void vtd_context_request(const struct visit *v, enum vtd_at at,
@@ -45,56 +37,45 @@ void vtd_context_request(const struct visit *v, enum vtd_at at,
 	};
 }
 
-static void free_source(struct grace_head *head)
-{
-	free(container_of(head, struct source_entry, free));
-}
-
-static void source_keep(struct visit *v, uint64_t seq, uint64_t serial,
+static void source_keep(struct visit *v, const struct context_when *when,
 			const struct vtd_source *source,
 			const struct vtd_denial *fault)
 {
-	struct vtd_port *port = port_of(v);
-	struct source_entry *entry;
+	const struct source_entry entry = {
+		.base.serial = when->serial,
+		.source = *source,
+		.fault = *fault,
+	};
 
-	if (v->quiet)
-		return;
-	entry = alloc_zero(sizeof(*entry));
-	if (!entry)
-		return;
-	entry->serial = serial;
-	entry->source = *source;
-	entry->fault = *fault;
-	if (!context_part_publish(&port->base, seq, &port->source, entry))
-		free(entry);
+	if (!v->quiet)
+		context_part_keep(v->port, when->seq, &entry.base,
+				  sizeof(entry));
 }
 
 bool vtd_context_source(struct visit *v, bool cold, struct vtd_source *source,
 			uint64_t *serial, struct vtd_denial *fault)
 {
-	const struct source_entry *entry = NULL;
 	struct vtd_model *m = vtd_of(v);
+	const struct source_entry *entry;
+	struct context_when when;
 	struct walk_env env;
-	uint64_t seq, now;
 	bool ok;
 
-	seq = __atomic_load_n(&v->port->config_seq, __ATOMIC_ACQUIRE);
-	if (!cold)
-		entry = reader_load(&port_of(v)->source);
+	context_now(v, &when);
+	entry = (const struct source_entry *)context_part(v, cold);
 	if (entry) {
 		*source = entry->source;
-		*serial = entry->serial;
+		*serial = entry->base.serial;
 		*fault = entry->fault;
 		return !fault->reason;
 	}
 	*serial = NO_SERIAL;
-	now = counted(&v->engine->serial);
 	vtd_env(v, &env);
 	ok = vtd_source_load(&env, &m->id, vtd_rtaddr(m),
 			     (uint16_t)v->port->config.stream_id, source,
 			     fault);
 	if (!cold && (ok || m->caches_faults))
-		source_keep(v, seq, now, source, fault);
+		source_keep(v, &when, source, fault);
 	return ok;
 }
 
@@ -134,8 +115,7 @@ static void context_tags(const struct visit *v, struct vtd_context *ctx)
 	ctx->base.vmid = ctx->space.did;
 	ctx->base.asid = ctx->space.pasid;
 	ctx->base.plain = ctx->base.regime != REGIME_NONE;
-	ctx->base.tag = (uint64_t)ctx->base.asid << 32 |
-			(uint64_t)ctx->base.vmid << 8 | (ctx->base.regime + 1u);
+	ctx->base.tag = context_tag(&ctx->base);
 	context_bits(v, ctx);
 }
 
@@ -162,27 +142,6 @@ bool vtd_context_reload(struct visit *v, struct vtd_context *ctx,
 	return vtd_source_admits(&vtd_of(v)->id, &ctx->source, &req, &pasid,
 				 fault) &&
 	       load_space(v, ctx, pasid, fault);
-}
-
-static void context_keep(struct visit *v, uint64_t seq,
-			 const struct context *old,
-			 const struct vtd_context *ctx)
-{
-	struct vtd_context *copy;
-	bool kept;
-
-	if (v->quiet)
-		return;
-	copy = alloc_zero(sizeof(*copy));
-	if (!copy)
-		return;
-	*copy = *ctx;
-	copy->base.cached = true;
-	kept = old ? context_replace(v->port, seq, (struct context *)old,
-				     &copy->base)
-		   : context_publish(v->port, seq, &copy->base);
-	if (!kept)
-		free(copy);
 }
 
 /* The PASID-cache entry of @pasid, or a fresh one */
@@ -220,7 +179,9 @@ context_load(struct visit *v, const struct vtd_input *req,
 	     const struct vtd_context *old, bool cold, struct vtd_context *tmp,
 	     struct vtd_denial *fault)
 {
-	uint64_t seq, serial;
+	struct context_when when;
+	struct context *copy;
+	uint64_t serial;
 	uint32_t pasid;
 	bool ok;
 
@@ -229,7 +190,7 @@ context_load(struct visit *v, const struct vtd_input *req,
 	tmp->base.pasid = v->access->pasid;
 	tmp->base.serial = NO_SERIAL;
 	tmp->base.regime = REGIME_NONE;
-	seq = __atomic_load_n(&v->port->config_seq, __ATOMIC_ACQUIRE);
+	context_now(v, &when);
 	ok = vtd_context_source(v, cold, &tmp->source, &serial, fault);
 	tmp->base.serial = serial;
 	tmp->base.cached = serial != NO_SERIAL;
@@ -239,8 +200,12 @@ context_load(struct visit *v, const struct vtd_input *req,
 	ok = get_space(v, old, pasid, cold, tmp, fault);
 	if (tmp->space_serial < tmp->base.serial)
 		tmp->base.serial = tmp->space_serial;
-	if (!cold && (ok || tmp->fault.reason))
-		context_keep(v, seq, old ? &old->base : NULL, tmp);
+	if (cold || v->quiet || (!ok && !tmp->fault.reason))
+		return ok ? tmp : NULL;
+	copy = context_copy(&tmp->base, sizeof(*tmp));
+	if (copy)
+		context_publish(v->port, when.seq, (const struct context *)old,
+				copy);
 	return ok ? tmp : NULL;
 }
 
@@ -270,67 +235,45 @@ const struct vtd_context *vtd_context_get(struct visit *v, enum vtd_at at,
 
 /* ---- invalidation ---- */
 
-static void drop_entry(struct vtd_port *port, struct source_entry *entry)
+/* Spaces of scalable mode stay, where they may. */
+static bool goes_with_source(struct context *ctx, const void *keep)
 {
-	if (entry)
-		grace_defer(port->base.engine->host.grace, &entry->free,
-			    free_source);
+	struct vtd_context *c = (struct vtd_context *)ctx;
+
+	if (!*(const bool *)keep || !c->space.scalable)
+		return true;
+	__atomic_store_n(&c->sourceless, true, __ATOMIC_RELEASE);
+	return false;
 }
 
-/* With the lock held */
-static void drop_contexts(struct vtd_port *port, struct context **gone)
+/* Nothing cached: something may be on its way that is named. */
+static bool names_source(const struct vtd_port *port, uint16_t did)
 {
-	while (port->base.contexts)
-		context_drop(&port->base, port->base.contexts, gone);
-}
+	const struct source_entry *entry =
+		(const struct source_entry *)port->base.part;
 
-/* With the lock held: spaces of scalable mode stay, where they may. */
-static void drop_sources(struct vtd_port *port, bool keep,
-			 struct context **gone)
-{
-	struct context *ctx, *next;
-
-	for (ctx = port->base.contexts; ctx; ctx = next) {
-		struct vtd_context *c = (struct vtd_context *)ctx;
-
-		next = ctx->next;
-		if (keep && c->space.scalable)
-			__atomic_store_n(&c->sourceless, true,
-					 __ATOMIC_RELEASE);
-		else
-			context_drop(&port->base, ctx, gone);
-	}
-}
-
-static bool same_did(const struct source_entry *entry, uint16_t did)
-{
-	return (entry->fault.reason ? 0 : entry->source.did) == did;
+	return !entry || (entry->fault.reason ? 0 : entry->source.did) == did;
 }
 
 void vtd_context_drop_source(struct vtd_port *port, bool all, bool by_did,
 			     uint16_t did)
 {
 	bool keep = port->base.engine->hostile;
-	struct context *gone = NULL;
-	struct source_entry *entry;
+	struct context_purge purge;
 
-	spin_take(&port->base.lock);
-	entry = port->source;
-	if (!all && by_did && entry && !same_did(entry, did)) {
-		spin_drop(&port->base.lock);
-		return;
+	context_purge_begin(&purge, &port->base);
+	if (all || !by_did || names_source(port, did)) {
+		context_purge_part(&purge);
+		context_purge_each(&purge, goes_with_source, &keep);
 	}
-	reader_publish(&port->source, NULL);
-	drop_sources(port, keep, &gone);
-	context_moves(&port->base);
-	spin_drop(&port->base.lock);
-	drop_entry(port, entry);
-	contexts_defer(&port->base, gone);
+	context_purge_end(&purge);
 }
 
-static bool names_space(const struct vtd_desc *desc,
-			const struct vtd_space *space)
+static bool names_space(struct context *ctx, const void *opaque)
 {
+	const struct vtd_space *space = &to_context(ctx)->space;
+	const struct vtd_desc *desc = opaque;
+
 	if (!space->scalable)
 		return false;
 	switch (desc->gran) {
@@ -345,36 +288,19 @@ static bool names_space(const struct vtd_desc *desc,
 
 void vtd_context_drop_spaces(struct vtd_port *port, const struct vtd_desc *desc)
 {
-	struct context *gone = NULL;
-	struct context *ctx, *next;
+	struct context_purge purge;
 
-	spin_take(&port->base.lock);
-	for (ctx = port->base.contexts; ctx; ctx = next) {
-		next = ctx->next;
-		if (names_space(desc, &to_context(ctx)->space))
-			context_drop(&port->base, ctx, &gone);
-	}
-	context_moves(&port->base);
-	spin_drop(&port->base.lock);
-	contexts_defer(&port->base, gone);
+	context_purge_begin(&purge, &port->base);
+	context_purge_each(&purge, names_space, desc);
+	context_purge_end(&purge);
 }
 
 void vtd_context_drop_all(struct vtd_port *port)
 {
-	struct context *gone = NULL;
-	struct source_entry *entry;
+	struct context_purge purge;
 
-	spin_take(&port->base.lock);
-	entry = port->source;
-	reader_publish(&port->source, NULL);
-	drop_contexts(port, &gone);
-	context_moves(&port->base);
-	spin_drop(&port->base.lock);
-	drop_entry(port, entry);
-	contexts_defer(&port->base, gone);
-}
-
-void vtd_context_fini(struct engine_port *port)
-{
-	free(vtd_port(port)->source);
+	context_purge_begin(&purge, &port->base);
+	context_purge_part(&purge);
+	context_purge_each(&purge, NULL, NULL);
+	context_purge_end(&purge);
 }

@@ -39,15 +39,13 @@ struct vtd_context {
 
 /* A context-cache entry. */
 struct source_entry {
-	struct grace_head free;
-	uint64_t serial;
+	struct context_part base;
 	struct vtd_source source;
 	struct vtd_denial fault; /* caching mode */
 };
 
 struct vtd_port {
 	struct engine_port base;
-	struct source_entry *source; /* RCU */
 };
 
 struct vtd_model {
@@ -115,7 +113,6 @@ void vtd_context_drop_source(struct vtd_port *port, bool all, bool by_did,
 void vtd_context_drop_spaces(struct vtd_port *port,
 			     const struct vtd_desc *desc);
 void vtd_context_drop_all(struct vtd_port *port);
-void vtd_context_fini(struct engine_port *port);
 
 /* translate.c */
 void vtd_translate(struct visit *v, struct model_translation *out);

@@ -127,7 +127,6 @@ static const struct engine_ops engine_ops = {
 	.fini = fini,
 	.mode = mode_of,
 	.translate = vtd_translate,
-	.port_fini = vtd_context_fini,
 	.ats_resolve = vtd_ats_resolve,
 	.ats_open = vtd_ats_open,
 	.ats_check = vtd_ats_check,
