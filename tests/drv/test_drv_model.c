@@ -1,416 +1,75 @@
 // SPDX-License-Identifier: MIT
-/*
- * The driver on the model of an SMMUv3, no core between: random maps, unmaps
- * and attachments, every translation compared with an array of pages. The
- * cache policy is hostile, so an invalidation that is missing or too narrow
- * shows as a stale translation.
- */
+/* The driver on the model of an SMMUv3; see world.h. */
 #include <errno.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 
 #include <cmocka.h>
 
-#include "base/reader.h"
 #include "drv/smmuv3/driver.h"
 #include "fake.h" /* the functions of core, and EXPECT_CMD's types */
-#include "mem/guard.h"
-#include "mem/phys.h"
-#include "model/model.h"
 #include "model/smmuv3/model.h"
 #include "pt/armv8.h"
+#include "world.h"
 
-#define NO_PASID UINT32_MAX
-#define PAGE	 4096ULL
-#define MIB	 0x100000ULL
-#define RAM_SIZE (64 * MIB)
-#define DEVICES	 3
-
-struct world {
-	struct phys *phys;
-	struct grace *grace;
-	struct model *model;
-	struct model_port *port[DEVICES]; /* SIDs 0x20.. ; all have ATS */
-	struct core_device dev[DEVICES];
-	struct core_iommu *iommu;
-	char *ram;
-	uint64_t ram_pa;
-	struct phys_range *ram_range;
-	void (*line[4])(void *arg);
-	void *line_arg[4];
-	bool unmapping[DEVICES]; /* its domain has one under way */
-	unsigned int stales;
-	char why[512];
-};
-
-static uint64_t port_read(void *ctx, uint32_t offset, unsigned int size)
-{
-	struct world *w = ctx;
-
-	return w->model->ops->read(w->model, offset, size);
-}
-
-static void port_write(void *ctx, uint32_t offset, unsigned int size,
-		       uint64_t value)
-{
-	struct world *w = ctx;
-
-	w->model->ops->write(w->model, offset, size, value);
-}
-
-static int port_alloc(void *ctx, size_t size, size_t align,
-		      struct core_dma_mem *mem)
-{
-	size_t whole = (size + PAGE - 1) / PAGE * PAGE;
-	size_t step = align < PAGE ? PAGE : align;
-	struct world *w = ctx;
-	struct phys_range *range;
-
-	if (posix_memalign(&mem->host, step, whole))
-		return -ENOMEM;
-	memset(mem->host, 0, whole);
-	assert_int_equal(phys_add(w->phys, mem->host, whole,
-				  PHYS_READ | PHYS_WRITE, step, 0, &range),
-			 0);
-	mem->pa = phys_range_pa(range);
-	mem->size = size;
-	mem->priv = range;
-	return 0;
-}
-
-static void port_free(void *ctx, struct core_dma_mem *mem)
-{
-	struct world *w = ctx;
-
-	phys_remove(mem->priv);
-	assert_int_equal(grace_wait(w->grace, 1000000000), 0);
-	phys_release(mem->priv);
-	free(mem->host);
-}
-
-static void port_irq(void *ctx, unsigned int line, void (*handler)(void *arg),
-		     void *arg)
-{
-	struct world *w = ctx;
-
-	w->line[line] = handler;
-	w->line_arg[line] = arg;
-}
-
-static const struct core_hwport_ops port_ops = {
-	port_read, port_write, port_alloc, port_free, port_irq,
-};
-
-static void raise_line(void *ctx, unsigned int line)
-{
-	struct world *w = ctx;
-
-	if (line < 4 && w->line[line])
-		w->line[line](w->line_arg[line]);
-}
-
-/*
- * Between the change of a table and the return of unmap() old translations are
- * to be expected; the sync has waited for whoever uses one. Without a PA there
- * was no old translation: an access faulted while the page was being mapped.
- */
-static void tell_stale(void *ctx, const struct model_stale *stale)
-{
-	struct world *w = ctx;
-
-	if (!stale->cached_pa ||
-	    __atomic_load_n(&w->unmapping[stale->stream_id - 0x20],
-			    __ATOMIC_SEQ_CST))
-		return;
-	__atomic_add_fetch(&w->stales, 1, __ATOMIC_RELAXED);
-	strncpy(w->why, stale->why, sizeof(w->why) - 1);
-}
-
-static void start(struct world *w)
+static int model_create(const struct model_host *host, struct model **model)
 {
 	struct smmuv3_model_config config = { .policy = IOTLB_HOSTILE };
-	struct smmuv3_drv_config drv = { .timeout_ms = 1000 };
-	struct core_hwport port = { .ops = &port_ops, .ctx = w };
-	struct model_host host = { .ctx = w,
-				   .irq = raise_line,
-				   .stale = tell_stale };
 
-	memset(w, 0, sizeof(*w));
-	assert_int_equal(guard_init(), 0);
-	assert_int_equal(phys_create(48, &w->phys), 0);
-	assert_int_equal(grace_create(&w->grace), 0);
-	w->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(w->ram, MAP_FAILED);
-	assert_int_equal(phys_add(w->phys, w->ram, RAM_SIZE,
-				  PHYS_READ | PHYS_WRITE, 2 * MIB, 0,
-				  &w->ram_range),
-			 0);
-	w->ram_pa = phys_range_pa(w->ram_range);
-	host.phys = w->phys;
-	host.grace = w->grace;
 	smmuv3_model_default_id(&config.id);
-	assert_int_equal(smmuv3_model_create(&config, &host, &w->model), 0);
-	assert_int_equal(smmuv3_drv_create(&drv, &port, &w->iommu), 0);
-	for (uint32_t i = 0; i < DEVICES; i++) {
-		struct model_port_config at = { .stream_id = 0x20 + i,
-						.pasid_bits = 8,
-						.ats = true };
-
-		assert_int_equal(
-			w->model->ops->port_add(w->model, &at, &w->port[i]), 0);
-		w->dev[i] = (struct core_device){ .iommu = w->iommu,
-						  .stream_id = 0x20 + i,
-						  .pasid_bits = 8,
-						  .ats = true };
-		assert_int_equal(w->iommu->ops->device_add(&w->dev[i]), 0);
-	}
-	fake_core_events = 0;
+	return smmuv3_model_create(&config, host, model);
 }
 
-static void stop(struct world *w)
+static int driver_create(const struct core_hwport *port,
+			 struct core_iommu **iommu)
 {
-	for (uint32_t i = 0; i < DEVICES; i++) {
-		w->iommu->ops->device_remove(&w->dev[i]);
-		w->model->ops->port_remove(w->port[i]);
-	}
-	w->iommu->ops->destroy(w->iommu);
-	w->model->ops->destroy(w->model);
-	phys_remove(w->ram_range);
-	assert_int_equal(grace_wait(w->grace, 1000000000), 0);
-	phys_release(w->ram_range);
-	/* everything the driver took has come back */
-	assert_int_equal(phys_count(w->phys), 0);
-	phys_destroy(w->phys);
-	grace_destroy(w->grace);
-	munmap(w->ram, RAM_SIZE);
+	struct smmuv3_drv_config config = { .timeout_ms = 1000 };
+
+	return smmuv3_drv_create(&config, port, iommu);
 }
 
-/* The PA behind @iova, 0 for an abort; by the device's ATC now and then */
-static uint64_t translate(struct world *w, int dev, uint64_t iova,
-			  uint32_t pasid, bool ats, bool write)
+/* ASID 7, 48 bits of VA, 4K, write-back; the CD comes before the tables */
+static uint64_t make_cd(struct guest *g)
 {
-	struct model_access access = { .iova = iova,
-				       .pasid = pasid,
-				       .flags = write ? MODEL_WRITE : 0 };
-	struct model_translation t;
-	uint64_t pa = 0;
+	struct armv8_pt_config cfg = {
+		.stage = 1, .granule_lg2 = 12, .ias = 48, .oas = 40
+	};
+	uint64_t at = g->used;
+	uint64_t *cd = (uint64_t *)(g->w->ram + at);
+	struct armv8_pt_root root;
 
-	memset(&t, 0, sizeof(t));
-	reader_enter();
-	if (ats) {
-		if (w->model->ops->ats_request(w->port[dev], &access, 1, &t))
-			goto out;
-		access.iova = t.pa;
-		access.flags |= MODEL_TRANSLATED;
-	}
-	w->model->ops->translate(w->port[dev], &access, &t);
-	if (t.result == MODEL_OK)
-		pa = t.pa;
-out:
-	reader_exit();
-	return pa;
+	g->used += WORLD_PAGE;
+	assert_int_equal(armv8_pt_create(&cfg, &guest_tables, g, &g->pt), 0);
+	armv8_pt_root(g->pt, &root);
+	/* R A AA64, IPS 40 bits, V, EPD1, SH0 3, OR0 1, IR0 1, T0SZ 16 */
+	cd[0] = 0x00076202c0003510;
+	cd[1] = root.ttb;
+	cd[2] = 0;
+	cd[3] = 0xff;
+	return GUEST_IPA + at;
 }
 
-static uint64_t rng_state;
-
-static uint32_t rng(uint32_t below)
+static void start_guest(struct guest *g, struct core_domain *parent)
 {
-	rng_state = rng_state * 6364136223846793005ULL + 1442695040888963407ULL;
-	return (uint32_t)(rng_state >> 33) % below;
+	struct world *w = g->w;
+	uint64_t cd = make_cd(g);
+
+	assert_int_equal(w->iommu->ops->viommu_alloc(&w->dev[g->dev], parent, 1,
+						     NULL, &g->v),
+			 0);
+	rig_vdev(g->v, &g->vdev, &w->dev[g->dev], 0x500);
+	/* Config S1, the CD; EATS 1, CIR, COR, CSH */
+	assert_int_equal(rig_nested(g->v, cd | 0xb, 0x100000d4, &g->nested), 0);
 }
 
-/* ---- paging domains ---- */
-
-#define WINDOW 2048u /* pages */
-#define BASE   (0x40000000ULL - 4 * MIB)
-
-struct shadow {
-	struct core_domain *d;
-	uint64_t pa[WINDOW];
-	uint32_t map[WINDOW];
-};
-
-static void random_map(struct world *w, struct shadow *s, uint32_t id)
+static void stop_guest(struct guest *g)
 {
-	uint32_t align = rng(2) ? 512 : 1;
-	uint32_t first = rng(WINDOW / align) * align;
-	uint32_t n = 1 + rng(700);
-	uint64_t pa = w->ram_pa + rng(24) * 2 * MIB + (rng(2) ? 0 : PAGE);
-
-	if (first + n > WINDOW)
-		n = WINDOW - first;
-	for (uint32_t i = first; i < first + n; i++) {
-		if (s->pa[i])
-			return;
-	}
-	assert_int_equal(
-		s->d->ops->map(s->d, BASE + first * PAGE, pa, n * PAGE, 3), 0);
-	for (uint32_t i = first; i < first + n; i++) {
-		s->pa[i] = pa + (i - first) * PAGE;
-		s->map[i] = id;
-	}
+	g->v->ops->vdevice_remove(g->v, &g->vdev);
+	g->v->ops->free(g->v);
 }
 
-static void random_unmap(struct shadow *s)
-{
-	uint32_t first = rng(WINDOW);
-	uint32_t last = first;
-
-	if (!s->pa[first])
-		return;
-	while (first && s->pa[first - 1] && s->map[first - 1] == s->map[first])
-		first--;
-	while (last + 1 < WINDOW && s->pa[last + 1] &&
-	       s->map[last + 1] == s->map[last])
-		last++;
-	s->d->ops->unmap(s->d, BASE + first * PAGE, (last - first + 1) * PAGE);
-	memset(&s->pa[first], 0, (last - first + 1) * sizeof(s->pa[0]));
-}
-
-static void check(struct world *w, const struct shadow *s, int dev,
-		  uint32_t pasid, uint32_t times)
-{
-	for (uint32_t i = 0; i < times; i++) {
-		uint32_t page = rng(WINDOW);
-		uint64_t low = rng(PAGE);
-		uint64_t pa = translate(w, dev, BASE + page * PAGE + low, pasid,
-					rng(4) == 0, rng(2));
-
-		assert_int_equal(pa, s->pa[page] ? s->pa[page] + low : 0);
-	}
-	if (w->stales)
-		print_message("%s\n", w->why);
-	assert_int_equal(w->stales, 0);
-}
-
-static void test_random_maps_translate_as_mapped(void **state)
-{
-	static const uint32_t flags[] = { 0, 1, 8 };
-	struct world w;
-
-	(void)state;
-	start(&w);
-	for (uint32_t seed = 0; seed < 9; seed++) {
-		struct shadow *s = calloc(1, sizeof(*s));
-		uint32_t kind = seed % 3; /* stage 1, stage 2, a PASID */
-		uint32_t pasid = kind == 2 ? 77 : NO_PASID;
-
-		assert_non_null(s);
-		rng_state = seed + 1;
-		assert_int_equal(w.iommu->ops->domain_alloc(&w.dev[0],
-							    flags[kind], &s->d),
-				 0);
-		for (int i = 0; i < 2; i++)
-			assert_int_equal(
-				s->d->ops->attach(s->d, &w.dev[i], pasid), 0);
-		for (uint32_t step = 0; step < 300; step++) {
-			if (rng(2))
-				random_map(&w, s, step);
-			else
-				random_unmap(s);
-			check(&w, s, step & 1, pasid, 60);
-		}
-		for (int i = 0; i < 2; i++)
-			w.iommu->ops->block(&w.dev[i], pasid);
-		assert_int_equal(translate(&w, 0, BASE, pasid, false, false),
-				 0);
-		s->d->ops->unmap(s->d, BASE, WINDOW * PAGE);
-		s->d->ops->free(s->d);
-		free(s);
-	}
-	stop(&w);
-}
-
-static void test_attaching_elsewhere_changes_every_translation(void **state)
-{
-	struct shadow *s[4];
-	struct world w;
-
-	(void)state;
-	start(&w);
-	rng_state = 5;
-	for (uint32_t i = 0; i < 4; i++) {
-		s[i] = calloc(1, sizeof(*s[i]));
-		assert_non_null(s[i]);
-		assert_int_equal(
-			w.iommu->ops->domain_alloc(&w.dev[0], i & 1, &s[i]->d),
-			0);
-		for (uint32_t n = 0; n < 20; n++)
-			random_map(&w, s[i], n);
-	}
-	for (uint32_t step = 0; step < 300; step++) {
-		struct shadow *now = s[rng(4)];
-		int dev = rng(DEVICES);
-
-		assert_int_equal(
-			now->d->ops->attach(now->d, &w.dev[dev], NO_PASID), 0);
-		check(&w, now, dev, NO_PASID, 30);
-		if (!rng(8)) {
-			w.iommu->ops->block(&w.dev[dev], NO_PASID);
-			for (uint32_t i = 0; i < 20; i++)
-				assert_int_equal(
-					translate(&w, dev,
-						  BASE + rng(WINDOW) * PAGE,
-						  NO_PASID, i & 1, false),
-					0);
-		}
-	}
-	for (int i = 0; i < DEVICES; i++)
-		w.iommu->ops->block(&w.dev[i], NO_PASID);
-	for (uint32_t i = 0; i < 4; i++) {
-		s[i]->d->ops->free(s[i]->d);
-		free(s[i]);
-	}
-	stop(&w);
-}
-
-/* ---- guests ---- */
-
-#define GUEST_IPA  0x80000000ULL
-#define GUEST_SIZE (16 * MIB)
-#define VA	   0x7f000000000ULL
-
-/* A guest's memory and the stage 1 in it, all by IPA */
-struct guest {
-	struct world *w;
-	char *ram; /* in the world's */
-	uint64_t pa;
-	uint64_t used;
-	struct pt *pt;
-	struct core_viommu *v;
-	struct core_vdevice vdev;
-	struct core_domain *nested;
-	uint64_t ipa[WINDOW];
-};
-
-static int guest_table(void *ctx, size_t size, struct pt_table_mem *mem)
-{
-	struct guest *g = ctx;
-
-	g->used = (g->used + size - 1) / size * size;
-	assert_true(g->used + size <= 8 * MIB);
-	mem->host = g->ram + g->used;
-	mem->pa = GUEST_IPA + g->used;
-	memset(mem->host, 0, size);
-	g->used += size;
-	return 0;
-}
-
-static void guest_table_free(void *ctx, const struct pt_table_mem *mem)
-{
-	(void)ctx;
-	(void)mem; /* never used again: a stale walk would find it */
-}
-
-static const struct pt_mem_ops guest_ops = { guest_table, guest_table_free };
-
-static int guest_command(struct guest *g, uint64_t dw0, uint64_t dw1)
+static int command(struct guest *g, uint64_t dw0, uint64_t dw1)
 {
 	uint64_t cmd[1][2] = { { dw0, dw1 } };
 	struct core_inval inv;
@@ -420,333 +79,68 @@ static int guest_command(struct guest *g, uint64_t dw0, uint64_t dw1)
 	return rc;
 }
 
-/* ASID 7, 48 bits of VA, 4K, write-back; the CD is the first thing in RAM */
-static void guest_start(struct guest *g, struct world *w,
-			struct core_domain *parent, int dev, uint64_t pa)
+/* TLBI_NH_VA, not Leaf; then the device's own cache */
+static void forget_page(struct guest *g, uint64_t va, bool leaf)
 {
-	struct armv8_pt_config cfg = {
-		.stage = 1, .granule_lg2 = 12, .ias = 48, .oas = 40
-	};
-	struct armv8_pt_root root;
-	uint64_t *cd;
-
-	memset(g, 0, sizeof(*g));
-	g->w = w;
-	g->pa = pa;
-	g->ram = w->ram + (pa - w->ram_pa);
-	memset(g->ram, 0, GUEST_SIZE);
-	g->used = PAGE;
-	assert_int_equal(armv8_pt_create(&cfg, &guest_ops, g, &g->pt), 0);
-	armv8_pt_root(g->pt, &root);
-	cd = (uint64_t *)g->ram;
-	/* R A AA64, IPS 40 bits, V, EPD1, SH0 3, OR0 1, IR0 1, T0SZ 16 */
-	cd[0] = 0x00076202c0003510;
-	cd[1] = root.ttb;
-	cd[3] = 0xff;
-	assert_int_equal(w->iommu->ops->viommu_alloc(&w->dev[dev], parent, 1,
-						     NULL, &g->v),
-			 0);
-	rig_vdev(g->v, &g->vdev, &w->dev[dev], 0x500);
-	/* Config S1, the CD; EATS 1, CIR, COR, CSH */
-	assert_int_equal(
-		rig_nested(g->v, GUEST_IPA | 0xb, 0x100000d4, &g->nested), 0);
-	assert_int_equal(
-		g->nested->ops->attach(g->nested, &w->dev[dev], NO_PASID), 0);
+	(void)leaf;
+	assert_int_equal(command(g, 7ULL << 48 | 0x12, va), 0);
+	assert_int_equal(command(g, 0x50000000040, va), 0);
 }
 
-static void guest_stop(struct guest *g, int dev)
+static const struct world_arch arch = {
+	.pa_bits = 48,
+	.model = model_create,
+	.driver = driver_create,
+	.guest_start = start_guest,
+	.guest_stop = stop_guest,
+	.guest_forget = forget_page,
+	.guests = 2,
+};
+
+static void forget_another_asid(struct guest *g)
 {
-	g->w->iommu->ops->block(&g->w->dev[dev], NO_PASID);
-	g->nested->ops->free(g->nested);
-	g->v->ops->vdevice_remove(g->v, &g->vdev);
-	g->v->ops->free(g->v);
-	pt_destroy(g->pt);
-}
-
-static void guest_step(struct guest *g)
-{
-	uint64_t va = VA;
-	uint32_t page = rng(WINDOW);
-	struct pt_gather gone = { NULL };
-	uint64_t ipa = GUEST_IPA + 8 * MIB + rng(2048) * PAGE;
-
-	if (!g->ipa[page]) {
-		assert_int_equal(pt_map(g->pt, va + page * PAGE, ipa, PAGE, 3),
-				 0);
-		g->ipa[page] = ipa;
-		return;
-	}
-	assert_int_equal(pt_unmap(g->pt, va + page * PAGE, PAGE, &gone), 0);
-	g->ipa[page] = 0;
-	/* TLBI_NH_VA, not Leaf; then the device's own cache */
-	assert_int_equal(guest_command(g, 7ULL << 48 | 0x12, va + page * PAGE),
-			 0);
-	assert_int_equal(guest_command(g, 0x50000000040, va + page * PAGE), 0);
-	pt_gather_free(g->pt, &gone);
-}
-
-/* @gap: this part of stage 2 is away, [first, last] by IPA */
-static void guest_check(struct guest *g, int dev, uint64_t gap_first,
-			uint64_t gap_last, uint32_t times)
-{
-	uint64_t va = VA;
-
-	for (uint32_t i = 0; i < times; i++) {
-		uint32_t page = rng(WINDOW);
-		uint64_t ipa = g->ipa[page];
-		uint64_t want = ipa ? ipa - GUEST_IPA + g->pa + 5 : 0;
-
-		if (ipa >= gap_first && ipa <= gap_last)
-			want = 0;
-		assert_int_equal(translate(g->w, dev, va + page * PAGE + 5,
-					   NO_PASID, rng(4) == 0, rng(2)),
-				 want);
-	}
-	if (g->w->stales)
-		print_message("%s\n", g->w->why);
-	assert_int_equal(g->w->stales, 0);
-}
-
-static struct core_domain *guest_parent(struct world *w, uint64_t pa)
-{
-	struct core_domain *d = NULL;
-
-	assert_int_equal(w->iommu->ops->domain_alloc(&w->dev[0], 1, &d), 0);
-	/* tables, then data in pieces that can be taken away */
-	assert_int_equal(d->ops->map(d, GUEST_IPA, pa, 8 * MIB, 3), 0);
-	for (uint64_t at = 8 * MIB; at < GUEST_SIZE; at += 2 * MIB)
-		assert_int_equal(
-			d->ops->map(d, GUEST_IPA + at, pa + at, 2 * MIB, 3), 0);
-	return d;
-}
-
-static void test_a_guests_maps_translate_through_both_stages(void **state)
-{
-	struct core_domain *parent;
-	struct guest *g = calloc(1, sizeof(*g));
-	struct world w;
-
-	(void)state;
-	assert_non_null(g);
-	start(&w);
-	rng_state = 11;
-	parent = guest_parent(&w, w.ram_pa);
-	guest_start(g, &w, parent, 0, w.ram_pa);
-	for (uint32_t i = 0; i < 1000; i++)
-		guest_step(g);
-	for (uint32_t step = 0; step < 400; step++) {
-		guest_step(g);
-		guest_check(g, 0, 1, 0, 20);
-	}
-	/* the host takes stage 2 away and gives it back: the guest is silent */
-	for (uint32_t step = 0; step < 100; step++) {
-		uint64_t at = 8 * MIB + rng(4) * 2 * MIB;
-
-		guest_check(g, 0, 1, 0, 100);
-		parent->ops->unmap(parent, GUEST_IPA + at, 2 * MIB);
-		guest_check(g, 0, GUEST_IPA + at, GUEST_IPA + at + 2 * MIB - 1,
-			    100);
-		assert_int_equal(parent->ops->map(parent, GUEST_IPA + at,
-						  w.ram_pa + at, 2 * MIB, 3),
-				 0);
-	}
-	guest_stop(g, 0);
-	parent->ops->unmap(parent, GUEST_IPA, GUEST_SIZE);
-	parent->ops->free(parent);
-	stop(&w);
-	free(g);
-}
-
-static void test_two_guests_with_one_parent_never_meet(void **state)
-{
-	struct core_domain *parent;
-	struct guest *g[2];
-	struct world w;
-
-	(void)state;
-	start(&w);
-	rng_state = 12;
-	parent = guest_parent(&w, w.ram_pa);
-	/* both stage 1 in the same memory would clash: the CD, then tables */
-	for (int i = 0; i < 2; i++) {
-		g[i] = calloc(1, sizeof(*g[i]));
-		assert_non_null(g[i]);
-	}
-	guest_start(g[0], &w, parent, 0, w.ram_pa);
-	/* the second one: same VAs, same ASID, other tables behind the first */
-	*g[1] = *g[0];
-	g[1]->used = 4 * MIB;
-	g[1]->pt = NULL;
-	{
-		struct armv8_pt_config cfg = {
-			.stage = 1, .granule_lg2 = 12, .ias = 48, .oas = 40
-		};
-		struct armv8_pt_root root;
-		uint64_t *cd = (uint64_t *)(g[1]->ram + 64);
-
-		assert_int_equal(
-			armv8_pt_create(&cfg, &guest_ops, g[1], &g[1]->pt), 0);
-		armv8_pt_root(g[1]->pt, &root);
-		cd[0] = 0x00076202c0003510;
-		cd[1] = root.ttb;
-		cd[3] = 0xff;
-		assert_int_equal(w.iommu->ops->viommu_alloc(&w.dev[1], parent,
-							    1, NULL, &g[1]->v),
-				 0);
-		rig_vdev(g[1]->v, &g[1]->vdev, &w.dev[1], 0x500);
-		assert_int_equal(rig_nested(g[1]->v, (GUEST_IPA + 64) | 0xb,
-					    0x100000d4, &g[1]->nested),
-				 0);
-		assert_int_equal(g[1]->nested->ops->attach(g[1]->nested,
-							   &w.dev[1], NO_PASID),
-				 0);
-	}
-	for (uint32_t step = 0; step < 600; step++) {
-		guest_step(g[step & 1]);
-		guest_check(g[0], 0, 1, 0, 10);
-		guest_check(g[1], 1, 1, 0, 10);
-	}
-	for (int i = 0; i < 2; i++) {
-		guest_stop(g[i], i);
-		free(g[i]);
-	}
-	parent->ops->unmap(parent, GUEST_IPA, GUEST_SIZE);
-	parent->ops->free(parent);
-	stop(&w);
+	assert_int_equal(command(g, 8ULL << 48 | 0x12, GUEST_VA), 0);
 }
 
 static void test_a_guest_that_forgets_to_invalidate_is_seen(void **state)
 {
-	struct pt_gather gone = { NULL };
-	struct core_domain *parent;
 	struct guest *g = calloc(1, sizeof(*g));
-	uint64_t va = VA;
+	struct core_domain *parent;
 	struct world w;
 
-	(void)state;
 	assert_non_null(g);
-	start(&w);
-	parent = guest_parent(&w, w.ram_pa);
-	guest_start(g, &w, parent, 0, w.ram_pa);
-	assert_int_equal(pt_map(g->pt, va, GUEST_IPA + 8 * MIB, PAGE, 3), 0);
-	assert_int_equal(translate(&w, 0, va, NO_PASID, false, false),
-			 w.ram_pa + 8 * MIB);
-	assert_int_equal(pt_unmap(g->pt, va, PAGE, &gone), 0);
-	/* another ASID's, which is none of this */
-	assert_int_equal(guest_command(g, 8ULL << 48 | 0x12, va), 0);
-	assert_int_equal(translate(&w, 0, va, NO_PASID, false, false),
-			 w.ram_pa + 8 * MIB);
-	assert_true(w.stales > 0);
-	assert_int_equal(guest_command(g, 7ULL << 48 | 0x12, va), 0);
-	assert_int_equal(translate(&w, 0, va, NO_PASID, false, false), 0);
+	world_start(&w, *state);
+	parent = guest_parent(&w);
+	guest_start(g, &w, parent, 0, WORLD_NO_PASID, 0, 8 * WORLD_MIB);
+	fake_core_events = 0;
+	guest_forgets(g, forget_another_asid);
 	/* F_TRANSLATION reached the guest under its own StreamID */
 	assert_int_equal(fake_core_events, 1);
 	assert_ptr_equal(fake_core_event.viommu, g->v);
 	assert_int_equal(fake_core_event.evt[0] & 0xff, 0x10);
 	assert_int_equal(fake_core_event.evt[0] >> 32, 0x500);
-	assert_int_equal(fake_core_event.evt[2], va);
+	assert_int_equal(fake_core_event.evt[2], GUEST_VA);
 	/* a command hardware calls illegal: TG without range or level */
-	assert_int_equal(guest_command(g, 7ULL << 48 | 0x12, va | 0x400), -EIO);
-	assert_int_equal(guest_command(g, 7ULL << 48 | 0x12, va), 0);
-	pt_gather_free(g->pt, &gone);
-	guest_stop(g, 0);
-	parent->ops->unmap(parent, GUEST_IPA, GUEST_SIZE);
-	parent->ops->free(parent);
-	stop(&w);
+	assert_int_equal(command(g, 7ULL << 48 | 0x12, GUEST_VA | 0x400), -EIO);
+	assert_int_equal(command(g, 7ULL << 48 | 0x12, GUEST_VA), 0);
+	guest_stop(g);
+	guest_parent_free(parent);
+	world_stop(&w);
 	free(g);
 }
 
-/* ---- DMA while things change ---- */
-
-struct dma_thread {
-	struct world *w;
-	int dev;
-	bool stop;
-	uint64_t written;
-};
-
-static void *dma_run(void *arg)
-{
-	struct dma_thread *t = arg;
-	uint64_t word = 0xdddddddddddddddd;
-
-	while (!__atomic_load_n(&t->stop, __ATOMIC_RELAXED)) {
-		struct model_access access = { .iova = BASE,
-					       .pasid = NO_PASID,
-					       .flags = MODEL_WRITE };
-
-		if (!t->w->model->ops->dma(t->w->port[t->dev], &access, &word,
-					   sizeof(word), NULL))
-			__atomic_add_fetch(&t->written, 1, __ATOMIC_RELAXED);
-	}
-	return NULL;
-}
-
-static uint64_t load(const void *p)
-{
-	return __atomic_load_n((const uint64_t *)p, __ATOMIC_RELAXED);
-}
-
-static void test_after_an_unmap_no_dma_reaches_the_page(void **state)
-{
-	struct core_domain *d[2];
-	struct dma_thread t[2];
-	pthread_t thread[2];
-	struct world w;
-
-	(void)state;
-	start(&w);
-	rng_state = 3;
-	for (int i = 0; i < 2; i++) {
-		assert_int_equal(
-			w.iommu->ops->domain_alloc(&w.dev[0], i, &d[i]), 0);
-		assert_int_equal(d[i]->ops->attach(d[i], &w.dev[i], NO_PASID),
-				 0);
-		t[i] = (struct dma_thread){ .w = &w, .dev = i };
-		assert_int_equal(
-			pthread_create(&thread[i], NULL, dma_run, &t[i]), 0);
-	}
-	for (uint32_t round = 0; round < 200; round++) {
-		int i = round & 1;
-		uint64_t at = rng(RAM_SIZE / PAGE) * PAGE;
-		uint64_t before =
-			__atomic_load_n(&t[i].written, __ATOMIC_RELAXED);
-
-		assert_int_equal(
-			d[i]->ops->map(d[i], BASE, w.ram_pa + at, PAGE, 3), 0);
-		while (__atomic_load_n(&t[i].written, __ATOMIC_RELAXED) ==
-		       before)
-			sched_yield();
-		__atomic_store_n(&w.unmapping[i], true, __ATOMIC_SEQ_CST);
-		d[i]->ops->unmap(d[i], BASE, PAGE);
-		__atomic_store_n(&w.unmapping[i], false, __ATOMIC_SEQ_CST);
-		__atomic_store_n((uint64_t *)(w.ram + at), round,
-				 __ATOMIC_RELAXED);
-		for (int look = 0; look < 2000; look++)
-			assert_int_equal(load(w.ram + at), round);
-	}
-	for (int i = 0; i < 2; i++) {
-		__atomic_store_n(&t[i].stop, true, __ATOMIC_RELAXED);
-		pthread_join(thread[i], NULL);
-		w.iommu->ops->block(&w.dev[i], NO_PASID);
-		d[i]->ops->free(d[i]);
-	}
-	assert_int_equal(w.stales, 0);
-	stop(&w);
-}
+#define WORLD_TEST(test) cmocka_unit_test_prestate(test, (void *)&arch)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random_maps_translate_as_mapped),
-		cmocka_unit_test(
-			test_attaching_elsewhere_changes_every_translation),
-		cmocka_unit_test(
-			test_a_guests_maps_translate_through_both_stages),
-		cmocka_unit_test(test_two_guests_with_one_parent_never_meet),
-		cmocka_unit_test(
-			test_a_guest_that_forgets_to_invalidate_is_seen),
-		cmocka_unit_test(test_after_an_unmap_no_dma_reaches_the_page),
+		WORLD_TEST(test_random_maps_translate_as_mapped),
+		WORLD_TEST(test_attaching_elsewhere_changes_every_translation),
+		WORLD_TEST(test_a_guests_maps_translate_through_both_stages),
+		WORLD_TEST(test_guests_with_one_parent_never_meet),
+		WORLD_TEST(test_a_guest_that_forgets_to_invalidate_is_seen),
+		WORLD_TEST(test_after_an_unmap_no_dma_reaches_the_page),
+		WORLD_TEST(test_two_contexts_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
