@@ -10,71 +10,26 @@
 
 #include <cmocka.h>
 
-#include "base/alloc.h"
-
 /* ---- memory ---- */
 
 static int mem_alloc(void *ctx, size_t size, size_t align,
 		     struct core_dma_mem *mem)
 {
 	struct fake *f = ctx;
-	void *host = alloc_aligned(align, size);
-	size_t i;
 
-	if (!host)
-		return -ENOMEM;
-	for (i = 0; i < f->mem_n && f->mem[i].host; i++)
-		;
-	if (i == f->mem_n) {
-		f->mem = realloc(f->mem, ++f->mem_n * sizeof(f->mem[0]));
-		assert_non_null(f->mem);
-	}
-	f->next_pa = (f->next_pa + align - 1) / align * align;
-	f->mem[i].host = host;
-	f->mem[i].pa = f->next_pa;
-	f->mem[i].size = size;
-	f->next_pa += size;
-	f->mem_live++;
-	mem->host = host;
-	mem->pa = f->mem[i].pa;
-	mem->size = size;
-	mem->priv = &f->log;
-	return 0;
+	return fakemem_alloc(&f->mem, size, align, mem);
 }
 
 static void mem_free(void *ctx, struct core_dma_mem *mem)
 {
 	struct fake *f = ctx;
 
-	for (size_t i = 0; i < f->mem_n; i++) {
-		if (!f->mem[i].host || f->mem[i].host != mem->host)
-			continue;
-		assert_int_equal(f->mem[i].pa, mem->pa);
-		assert_int_equal(f->mem[i].size, mem->size);
-		assert_ptr_equal(mem->priv, &f->log);
-		free(mem->host);
-		f->mem[i].host = NULL;
-		f->mem_live--;
-		return;
-	}
-	fail_msg("memory freed that was not allocated");
-}
-
-static uint64_t *mem_at(const struct fake *f, uint64_t pa)
-{
-	for (size_t i = 0; i < f->mem_n; i++) {
-		if (f->mem[i].host && pa >= f->mem[i].pa &&
-		    pa < f->mem[i].pa + f->mem[i].size)
-			return (uint64_t *)((char *)f->mem[i].host +
-					    (pa - f->mem[i].pa));
-	}
-	fail_msg("nothing at PA %#llx", (unsigned long long)pa);
-	return NULL;
+	fakemem_free(&f->mem, mem);
 }
 
 uint64_t fake_load(const struct fake *f, uint64_t pa)
 {
-	return *mem_at(f, pa);
+	return *(const uint64_t *)fakemem_at(&f->mem, pa);
 }
 
 /* ---- the command queue ---- */
@@ -133,8 +88,9 @@ static void consume(struct fake *f)
 	while ((f->cr0 & 8) && !f->stuck && !((f->gerror ^ f->gerrorn) & 1) &&
 	       (f->cmdq_cons & mask) != (f->cmdq_prod & mask)) {
 		uint32_t at = f->cmdq_cons & (mask >> 1);
-		uint64_t *cmd = mem_at(f, (f->cmdq_base & 0xffffffffffffe0) +
-						  at * 16ULL);
+		uint64_t *cmd =
+			fakemem_at(&f->mem, (f->cmdq_base & 0xffffffffffffe0) +
+						    at * 16ULL);
 		uint64_t dw[2] = { cmd[0], cmd[1] };
 		uint32_t code = execute(f, dw);
 
@@ -304,7 +260,7 @@ void fake_init(struct fake *f)
 	f->gbpa = 0x1000;
 	f->gerror = 0x5; /* left over, to be acknowledged */
 	f->cmdq_prod = 0x55;
-	f->next_pa = 0x100000000;
+	fakemem_init(&f->mem, 1);
 	f->mute_sid = UINT32_MAX;
 	f->log = calloc(FAKE_LOG, sizeof(f->log[0]));
 	assert_non_null(f->log);
@@ -312,8 +268,7 @@ void fake_init(struct fake *f)
 
 void fake_fini(struct fake *f)
 {
-	assert_int_equal(f->mem_live, 0);
-	free(f->mem);
+	fakemem_fini(&f->mem);
 	free(f->log);
 }
 
@@ -372,8 +327,8 @@ void fake_event(struct fake *f, const uint64_t evt[4], bool irq)
 	unsigned int lg2 = f->evtq_base & 0x1f;
 	uint32_t mask = (2u << lg2) - 1;
 	uint32_t at = f->evtq_prod & (mask >> 1);
-	uint64_t *rec =
-		mem_at(f, (f->evtq_base & 0xffffffffffffe0) + at * 32ULL);
+	uint64_t *rec = fakemem_at(&f->mem, (f->evtq_base & 0xffffffffffffe0) +
+						    at * 32ULL);
 
 	memcpy(rec, evt, 32);
 	f->evtq_prod = (f->evtq_prod & ~mask) | ((f->evtq_prod + 1) & mask);
@@ -388,8 +343,8 @@ void fake_page_request(struct fake *f, uint64_t dw0, uint64_t dw1, bool irq)
 	unsigned int lg2 = f->priq_base & 0x1f;
 	uint32_t mask = (2u << lg2) - 1;
 	uint32_t at = f->priq_prod & (mask >> 1);
-	uint64_t *rec =
-		mem_at(f, (f->priq_base & 0xffffffffffffe0) + at * 16ULL);
+	uint64_t *rec = fakemem_at(&f->mem, (f->priq_base & 0xffffffffffffe0) +
+						    at * 16ULL);
 
 	rec[0] = dw0;
 	rec[1] = dw1;
@@ -436,18 +391,6 @@ int core_viommu_event(struct core_viommu *viommu, uint32_t type,
 	assert_int_equal(size, 32);
 	memcpy(fake_core_event.evt, record, 32);
 	fake_core_events++;
-	return 0;
-}
-
-int core_copy_user_data(const struct core_user_data *data, uint32_t type,
-			size_t min_len, void *dst, size_t size)
-{
-	if (data->type != type || data->len < min_len || data->len > size)
-		return -EINVAL;
-	if (!data->uptr)
-		return -EFAULT;
-	memset(dst, 0, size);
-	memcpy(dst, (void *)(uintptr_t)data->uptr, data->len);
 	return 0;
 }
 
@@ -510,18 +453,13 @@ void rig_start(struct rig *r)
 
 void rig_stop(struct rig *r)
 {
-	for (int i = 0; i < 3; i++)
-		r->iommu->ops->device_remove(&r->dev[i]);
-	r->iommu->ops->destroy(r->iommu);
+	parts_destroy(r->iommu, r->dev, 3);
 	fake_fini(&r->hw);
 }
 
 struct core_domain *rig_domain(struct rig *r, uint32_t flags)
 {
-	struct core_domain *d = NULL;
-
-	assert_int_equal(r->iommu->ops->domain_alloc(&r->dev[0], flags, &d), 0);
-	return d;
+	return parts_domain(&r->dev[0], flags);
 }
 
 struct core_viommu *rig_viommu(struct rig *r, struct core_domain *parent)

@@ -16,6 +16,7 @@
 #include "core/driver.h"
 #include "core/hwport.h"
 #include "drv/smmuv3/driver.h"
+#include "parts.h"
 
 #define FAKE_LOG 200000
 
@@ -30,15 +31,7 @@ struct fake {
 	uint32_t priq_prod, priq_cons;
 	bool deaf; /* CR0 is never acknowledged */
 
-	/* memory */
-	struct {
-		void *host;
-		uint64_t pa;
-		size_t size;
-	} * mem;
-	size_t mem_n;
-	size_t mem_live;
-	uint64_t next_pa;
+	struct fakemem mem;
 
 	/* interrupts */
 	void (*handler[4])(void *arg);

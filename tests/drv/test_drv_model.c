@@ -26,6 +26,7 @@ static int driver_create(const struct core_hwport *port,
 {
 	struct smmuv3_drv_config config = { .timeout_ms = 1000 };
 
+	fake_core_events = 0;
 	return smmuv3_drv_create(&config, port, iommu);
 }
 
@@ -87,33 +88,13 @@ static void forget_page(struct guest *g, uint64_t va, bool leaf)
 	assert_int_equal(command(g, 0x50000000040, va), 0);
 }
 
-static const struct world_arch arch = {
-	.pa_bits = 48,
-	.model = model_create,
-	.driver = driver_create,
-	.guest_start = start_guest,
-	.guest_stop = stop_guest,
-	.guest_forget = forget_page,
-	.guests = 2,
-};
-
 static void forget_another_asid(struct guest *g)
 {
 	assert_int_equal(command(g, 8ULL << 48 | 0x12, GUEST_VA), 0);
 }
 
-static void test_a_guest_that_forgets_to_invalidate_is_seen(void **state)
+static void look_at_event(struct guest *g)
 {
-	struct guest *g = calloc(1, sizeof(*g));
-	struct core_domain *parent;
-	struct world w;
-
-	assert_non_null(g);
-	world_start(&w, *state);
-	parent = guest_parent(&w);
-	guest_start(g, &w, parent, 0, WORLD_NO_PASID, 0, 8 * WORLD_MIB);
-	fake_core_events = 0;
-	guest_forgets(g, forget_another_asid);
 	/* F_TRANSLATION reached the guest under its own StreamID */
 	assert_int_equal(fake_core_events, 1);
 	assert_ptr_equal(fake_core_event.viommu, g->v);
@@ -123,25 +104,21 @@ static void test_a_guest_that_forgets_to_invalidate_is_seen(void **state)
 	/* a command hardware calls illegal: TG without range or level */
 	assert_int_equal(command(g, 7ULL << 48 | 0x12, GUEST_VA | 0x400), -EIO);
 	assert_int_equal(command(g, 7ULL << 48 | 0x12, GUEST_VA), 0);
-	guest_stop(g);
-	guest_parent_free(parent);
-	world_stop(&w);
-	free(g);
 }
 
-#define WORLD_TEST(test) cmocka_unit_test_prestate(test, (void *)&arch)
+static const struct world_arch arch = {
+	.pa_bits = 48,
+	.model = model_create,
+	.driver = driver_create,
+	.guest_start = start_guest,
+	.guest_stop = stop_guest,
+	.guest_forget = forget_page,
+	.guest_forget_other = forget_another_asid,
+	.guest_told = look_at_event,
+	.guests = 2,
+};
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		WORLD_TEST(test_random_maps_translate_as_mapped),
-		WORLD_TEST(test_attaching_elsewhere_changes_every_translation),
-		WORLD_TEST(test_a_guests_maps_translate_through_both_stages),
-		WORLD_TEST(test_guests_with_one_parent_never_meet),
-		WORLD_TEST(test_a_guest_that_forgets_to_invalidate_is_seen),
-		WORLD_TEST(test_after_an_unmap_no_dma_reaches_the_page),
-		WORLD_TEST(test_two_contexts_at_once),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return world_run(&arch);
 }

@@ -251,9 +251,9 @@ static void test_tables_are_freed_only_after_the_sync(void **state)
 	rig_start(&r);
 	d = rig_domain(&r, NEST_PARENT);
 	assert_int_equal(d->ops->map(d, 0, 0, 0x1000, 3), 0);
-	live = r.hw.mem_live;
+	live = r.hw.mem.live;
 	d->ops->unmap(d, 0, 0x1000);
-	assert_int_equal(r.hw.mem_live, live - 3);
+	assert_int_equal(r.hw.mem.live, live - 3);
 	d->ops->free(d);
 	rig_stop(&r);
 }
@@ -261,7 +261,7 @@ static void test_tables_are_freed_only_after_the_sync(void **state)
 static void tables_still_there(struct fake *f, const uint64_t dw[2])
 {
 	(void)dw;
-	assert_int_equal(f->mem_live, *(size_t *)f->spy_arg);
+	assert_int_equal(f->mem.live, *(size_t *)f->spy_arg);
 }
 
 static void test_no_table_is_freed_while_commands_run(void **state)
@@ -274,12 +274,12 @@ static void test_no_table_is_freed_while_commands_run(void **state)
 	rig_start(&r);
 	d = rig_domain(&r, NEST_PARENT);
 	assert_int_equal(d->ops->map(d, 0, 0, 0x1000, 3), 0);
-	live = r.hw.mem_live;
+	live = r.hw.mem.live;
 	r.hw.spy = tables_still_there;
 	r.hw.spy_arg = &live;
 	d->ops->unmap(d, 0, 0x1000);
 	r.hw.spy = NULL;
-	assert_true(r.hw.mem_live < live);
+	assert_true(r.hw.mem.live < live);
 	d->ops->free(d);
 	rig_stop(&r);
 }

@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include "base/alloc.h"
 #include "vtd_fake.h"
 
 /* ---- memory ---- */
@@ -17,47 +16,20 @@ static int fake_alloc(void *ctx, size_t size, size_t align,
 		      struct core_dma_mem *mem)
 {
 	struct vfake *f = ctx;
-	size_t step = align < 4096 ? 4096 : align;
-	size_t whole = (size + 4095) / 4096 * 4096;
-	void *host = alloc_aligned(step, whole);
 
-	if (!host)
-		return -ENOMEM;
-	f->next_pa = (f->next_pa + step - 1) / step * step;
-	f->mem = realloc(f->mem, (f->mem_n + 1) * sizeof(*f->mem));
-	assert_non_null(f->mem);
-	f->mem[f->mem_n].host = host;
-	f->mem[f->mem_n].pa = f->next_pa;
-	f->mem[f->mem_n++].size = whole;
-	f->mem_live++;
-	*mem = (struct core_dma_mem){ host, f->next_pa, size, NULL };
-	f->next_pa += whole;
-	return 0;
+	return fakemem_alloc(&f->mem, size, align, mem);
 }
 
 static void fake_free(void *ctx, struct core_dma_mem *mem)
 {
 	struct vfake *f = ctx;
 
-	for (size_t i = 0; i < f->mem_n; i++) {
-		if (f->mem[i].host != mem->host)
-			continue;
-		free(mem->host);
-		f->mem[i] = f->mem[--f->mem_n];
-		f->mem_live--;
-		return;
-	}
-	fail();
+	fakemem_free(&f->mem, mem);
 }
 
 static void *at(const struct vfake *f, uint64_t pa)
 {
-	for (size_t i = 0; i < f->mem_n; i++) {
-		if (pa >= f->mem[i].pa && pa - f->mem[i].pa < f->mem[i].size)
-			return (char *)f->mem[i].host + (pa - f->mem[i].pa);
-	}
-	fail_msg("nothing at %#llx", (unsigned long long)pa);
-	return NULL;
+	return fakemem_at(&f->mem, pa);
 }
 
 uint64_t vfake_load(const struct vfake *f, uint64_t pa)
@@ -342,15 +314,14 @@ void vfake_init(struct vfake *f)
 	memset(f, 0, sizeof(*f));
 	f->cap = VFAKE_CAP;
 	f->ecap = VFAKE_ECAP;
-	f->next_pa = 0x100000000ULL;
+	fakemem_init(&f->mem, 4096);
 	f->log = calloc(VFAKE_LOG, sizeof(*f->log));
 	assert_non_null(f->log);
 }
 
 void vfake_fini(struct vfake *f)
 {
-	assert_int_equal(f->mem_live, 0);
-	free(f->mem);
+	fakemem_fini(&f->mem);
 	free(f->log);
 }
 
@@ -482,17 +453,6 @@ void core_dirty_record(struct core_dirty *dirty, uint64_t iova, uint64_t length)
 	d->length[d->n++] = length;
 }
 
-int core_copy_user_data(const struct core_user_data *data, uint32_t type,
-			size_t min_len, void *dst, size_t size)
-{
-	if (data->type != type || data->len < min_len || data->len > size)
-		return -EINVAL;
-	if (!data->uptr)
-		return -EFAULT;
-	memcpy(dst, (void *)(uintptr_t)data->uptr, data->len);
-	return 0;
-}
-
 /* An address below 4096 cannot be reached; from @inv->first on (if not 0) too.
  */
 int core_inval_copy(const struct core_inval *inv, uint32_t start, uint32_t n,
@@ -564,18 +524,13 @@ void vrig_begin(struct vrig *r)
 
 void vrig_stop(struct vrig *r)
 {
-	for (int i = 0; i < 3; i++)
-		r->iommu->ops->device_remove(&r->dev[i]);
-	r->iommu->ops->destroy(r->iommu);
+	parts_destroy(r->iommu, r->dev, 3);
 	vfake_fini(&r->hw);
 }
 
 struct core_domain *vrig_domain(struct vrig *r, uint32_t flags)
 {
-	struct core_domain *d = NULL;
-
-	assert_int_equal(r->iommu->ops->domain_alloc(&r->dev[0], flags, &d), 0);
-	return d;
+	return parts_domain(&r->dev[0], flags);
 }
 
 int vrig_nested(struct vrig *r, struct core_domain *parent, uint64_t flags,

@@ -17,6 +17,7 @@
 #include "core/driver.h"
 #include "core/hwport.h"
 #include "drv/vtd/driver.h"
+#include "parts.h"
 
 #define VFAKE_LOG 60000
 #define NO_PASID  UINT32_MAX
@@ -45,14 +46,7 @@ struct vfake {
 	unsigned int register_invalidations;
 	bool deaf; /* GSTS does not follow */
 
-	struct {
-		void *host;
-		uint64_t pa;
-		size_t size;
-	} * mem;
-	size_t mem_n;
-	size_t mem_live;
-	uint64_t next_pa;
+	struct fakemem mem;
 
 	void (*handler[3])(void *arg);
 	void *handler_arg[3];

@@ -303,26 +303,3 @@ void guest_check(struct guest *g, uint64_t gap_first, uint64_t gap_last,
 	}
 	world_is_fresh(w);
 }
-
-static uint64_t first_page(struct guest *g)
-{
-	return world_translate(g->w, g->dev, GUEST_VA, g->pasid, false, false);
-}
-
-void guest_forgets(struct guest *g, void (*other)(struct guest *g))
-{
-	uint64_t pa = g->w->ram_pa + 8 * WORLD_MIB;
-	struct pt_gather gone = { NULL };
-
-	assert_int_equal(pt_map(g->pt, GUEST_VA, GUEST_IPA + 8 * WORLD_MIB,
-				WORLD_PAGE, 3),
-			 0);
-	assert_int_equal(first_page(g), pa);
-	assert_int_equal(pt_unmap(g->pt, GUEST_VA, WORLD_PAGE, &gone), 0);
-	other(g);
-	assert_int_equal(first_page(g), pa);
-	assert_true(g->w->stales > 0);
-	g->w->arch->guest_forget(g, GUEST_VA, !gone.tables);
-	assert_int_equal(first_page(g), 0);
-	pt_gather_free(g->pt, &gone);
-}

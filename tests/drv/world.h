@@ -3,8 +3,7 @@
  * A driver on the model of its hardware, no core between: the world of tests in
  * which every translation is compared with an array of pages. The cache policy
  * is hostile, so an invalidation that is missing or too narrow shows as a stale
- * translation. Tests that need nothing of an architecture are here as well; the
- * state of each test is a struct world_arch.
+ * translation. A test's state is its struct world_arch.
  */
 #ifndef TESTS_DRV_WORLD_H
 #define TESTS_DRV_WORLD_H
@@ -40,6 +39,10 @@ struct world_arch {
 	void (*guest_stop)(struct guest *g);
 	/* The guest invalidates a page. @leaf: no table has gone */
 	void (*guest_forget)(struct guest *g, uint64_t va, bool leaf);
+	/* At GUEST_VA, but not enough: that of another ASID, or page */
+	void (*guest_forget_other)(struct guest *g);
+	/* After a fault at GUEST_VA, the only one; may be NULL */
+	void (*guest_told)(struct guest *g);
 	/* How many guests have one parent: the third one is a PASID */
 	unsigned int guests;
 };
@@ -115,19 +118,9 @@ void guest_step(struct guest *g);
 /* [@gap_first, @gap_last]: this part of stage 2 is away */
 void guest_check(struct guest *g, uint64_t gap_first, uint64_t gap_last,
 		 uint32_t times);
-/*
- * A page at GUEST_VA goes and the guest only does @other, which is not enough:
- * it is still seen, and told of, until the page is invalidated.
- */
-void guest_forgets(struct guest *g, void (*other)(struct guest *g));
+/* Runs the tests that need nothing else of an architecture; how many fail */
+int world_run(const struct world_arch *arch);
 
-/* ---- tests ---- */
-
-void test_random_maps_translate_as_mapped(void **state);
-void test_attaching_elsewhere_changes_every_translation(void **state);
-void test_a_guests_maps_translate_through_both_stages(void **state);
-void test_guests_with_one_parent_never_meet(void **state);
-void test_after_an_unmap_no_dma_reaches_the_page(void **state);
-void test_two_contexts_at_once(void **state);
+#define WORLD_TEST(test, arch) cmocka_unit_test_prestate(test, (void *)(arch))
 
 #endif

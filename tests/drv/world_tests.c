@@ -77,7 +77,7 @@ static void check(struct world *w, const struct shadow *s, int dev,
 	world_is_fresh(w);
 }
 
-void test_random_maps_translate_as_mapped(void **state)
+static void test_random_maps_translate_as_mapped(void **state)
 {
 	static const uint32_t flags[] = { 0, 1, 8 };
 	struct world w;
@@ -114,7 +114,7 @@ void test_random_maps_translate_as_mapped(void **state)
 	world_stop(&w);
 }
 
-void test_attaching_elsewhere_changes_every_translation(void **state)
+static void test_attaching_elsewhere_changes_every_translation(void **state)
 {
 	struct shadow *s[4];
 	struct world w;
@@ -176,7 +176,7 @@ static void replace_stage_2(struct world *w, struct guest *g,
 		0);
 }
 
-void test_a_guests_maps_translate_through_both_stages(void **state)
+static void test_a_guests_maps_translate_through_both_stages(void **state)
 {
 	struct core_domain *parent;
 	struct guest *g = calloc(1, sizeof(*g));
@@ -203,7 +203,7 @@ void test_a_guests_maps_translate_through_both_stages(void **state)
 }
 
 /* The same addresses, ASID or PASID; other tables */
-void test_guests_with_one_parent_never_meet(void **state)
+static void test_guests_with_one_parent_never_meet(void **state)
 {
 	static const uint32_t pasid[] = { WORLD_NO_PASID, WORLD_NO_PASID, 5 };
 	const struct world_arch *arch = *state;
@@ -231,6 +231,50 @@ void test_guests_with_one_parent_never_meet(void **state)
 	}
 	guest_parent_free(parent);
 	world_stop(&w);
+}
+
+static uint64_t first_page(struct guest *g)
+{
+	return world_translate(g->w, g->dev, GUEST_VA, g->pasid, false, false);
+}
+
+/* It is still seen then, and told of, until the page is invalidated. */
+static void forget_badly(struct guest *g)
+{
+	uint64_t pa = g->w->ram_pa + 8 * WORLD_MIB;
+	struct pt_gather gone = { NULL };
+
+	assert_int_equal(pt_map(g->pt, GUEST_VA, GUEST_IPA + 8 * WORLD_MIB,
+				WORLD_PAGE, 3),
+			 0);
+	assert_int_equal(first_page(g), pa);
+	assert_int_equal(pt_unmap(g->pt, GUEST_VA, WORLD_PAGE, &gone), 0);
+	g->w->arch->guest_forget_other(g);
+	assert_int_equal(first_page(g), pa);
+	assert_true(g->w->stales > 0);
+	g->w->arch->guest_forget(g, GUEST_VA, !gone.tables);
+	assert_int_equal(first_page(g), 0);
+	pt_gather_free(g->pt, &gone);
+}
+
+static void test_a_guest_that_forgets_to_invalidate_is_seen(void **state)
+{
+	const struct world_arch *arch = *state;
+	struct guest *g = calloc(1, sizeof(*g));
+	struct core_domain *parent;
+	struct world w;
+
+	assert_non_null(g);
+	world_start(&w, arch);
+	parent = guest_parent(&w);
+	guest_start(g, &w, parent, 0, WORLD_NO_PASID, 0, 8 * WORLD_MIB);
+	forget_badly(g);
+	if (arch->guest_told)
+		arch->guest_told(g);
+	guest_stop(g);
+	guest_parent_free(parent);
+	world_stop(&w);
+	free(g);
 }
 
 /* ---- DMA while things change ---- */
@@ -264,7 +308,7 @@ static uint64_t load(const void *p)
 	return __atomic_load_n((const uint64_t *)p, __ATOMIC_RELAXED);
 }
 
-void test_after_an_unmap_no_dma_reaches_the_page(void **state)
+static void test_after_an_unmap_no_dma_reaches_the_page(void **state)
 {
 	struct core_domain *d[2];
 	struct dma_thread t[2];
@@ -379,7 +423,7 @@ static void *run_context(void *arg)
 	return NULL;
 }
 
-void test_two_contexts_at_once(void **state)
+static void test_two_contexts_at_once(void **state)
 {
 	struct worker context[2], dma[2];
 	bool done = false;
@@ -403,4 +447,22 @@ void test_two_contexts_at_once(void **state)
 		pthread_join(dma[i].thread, NULL);
 	assert_int_equal(w.stales, 0);
 	world_stop(&w);
+}
+
+int world_run(const struct world_arch *arch)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(test_random_maps_translate_as_mapped, arch),
+		WORLD_TEST(test_attaching_elsewhere_changes_every_translation,
+			   arch),
+		WORLD_TEST(test_a_guests_maps_translate_through_both_stages,
+			   arch),
+		WORLD_TEST(test_guests_with_one_parent_never_meet, arch),
+		WORLD_TEST(test_a_guest_that_forgets_to_invalidate_is_seen,
+			   arch),
+		WORLD_TEST(test_after_an_unmap_no_dma_reaches_the_page, arch),
+		WORLD_TEST(test_two_contexts_at_once, arch),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
