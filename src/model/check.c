@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Telling of what the coherence checker has found. */
-#include "model/engine.h"
+#include "model/why.h"
 
 #define WHY_SIZE 1024u
 
@@ -36,7 +36,7 @@ void check_tell(struct visit *v, const struct stale_found *found)
 		.cached_pa = found->has_pa ? found->pa : 0,
 		.current_pa = found->mapped ? found->current : 0,
 		.mapped = found->mapped,
-		.cached_at = found->serial,
+		.cached_at = found->part->serial,
 		.now = counted(&e->serial),
 		.why = why,
 	};
@@ -46,6 +46,29 @@ void check_tell(struct visit *v, const struct stale_found *found)
 	count(&e->stale);
 	if (!e->host.stale)
 		return;
-	found->why(e, found->part, why, sizeof(why));
+	why_tell(e, found->part, why, sizeof(why));
 	e->host.stale(e->host.ctx, &stale);
+}
+
+bool check_answer(struct visit *v, const struct iotlb_entry *entry, uint64_t pa,
+		  const struct atc_answer *now)
+{
+	const struct stale_base part = {
+		.port = v->port,
+		.of = STALE_ATC,
+		.entry = entry,
+		.serial = entry->serial,
+	};
+	const struct stale_found found = {
+		.part = &part,
+		.has_pa = true,
+		.pa = pa,
+		.mapped = now,
+		.current = now ? now->pa : 0,
+	};
+
+	if (now && now->pa == pa && !(entry->attrs & ~now->access & 0x7u))
+		return false;
+	check_tell(v, &found);
+	return true;
 }

@@ -64,6 +64,46 @@ static inline void outcome_entry(const struct visit *v,
 	o->host = hit_host(v->engine, e, write, offset);
 }
 
+/* Not translated: as it came, any access, page by page */
+static inline void outcome_pass(struct outcome *o, uint64_t pa)
+{
+	o->ready = 0xff;
+	o->allowed = 0xff;
+	o->size_lg2 = 12;
+	o->pa = pa;
+}
+
+static inline void translation_pass(struct model_translation *out, uint64_t pa)
+{
+	*out = (struct model_translation){
+		.result = MODEL_OK,
+		.bypass = true,
+		.read = true,
+		.write = true,
+		.exec = true,
+		.size_lg2 = 12,
+		.pa = pa,
+	};
+}
+
+/*
+ * What @e, found in the cache, says of an access to @addr that needs @need: ok
+ * or, if it does not permit it, not. False: nothing, for a flag is to be set in
+ * memory first.
+ */
+static inline bool outcome_cached(const struct visit *v,
+				  const struct iotlb_entry *e, uint8_t need,
+				  uint64_t addr, struct outcome *o)
+{
+	if (!(e->attrs & need) && (attrs_allowed(e->attrs) & need))
+		return false;
+	outcome_used(v, o, e);
+	o->hit = true;
+	if (e->attrs & need)
+		outcome_entry(v, e, addr, o);
+	return true;
+}
+
 /* @ctx may be NULL if it is not ok */
 static inline void outcome_tell(const struct visit *v,
 				const struct context *ctx,
@@ -74,6 +114,8 @@ static inline void outcome_tell(const struct visit *v,
 
 	out->hit = o->hit;
 	out->bypass = o->bypass;
+	if (!v->quiet)
+		count_own(o->hit ? &v->slot->hits : &v->slot->misses);
 	if (!o->ok)
 		return;
 	out->result = MODEL_OK;
@@ -83,6 +125,19 @@ static inline void outcome_tell(const struct visit *v,
 	out->size_lg2 = o->size_lg2;
 	out->pa = o->pa;
 	out->host = o->host;
+}
+
+/* A translated transaction brings neither PASID nor what comes with one. */
+static inline struct visit visit_plain(const struct visit *v,
+				       struct model_access *plain)
+{
+	struct visit as = *v;
+
+	*plain = *v->access;
+	plain->pasid = MODEL_NO_PASID;
+	plain->flags &= ~(MODEL_PRIV | MODEL_EXEC);
+	as.access = plain;
+	return as;
 }
 
 static inline const struct iotlb_entry *tlb_find(const struct walk_tags *t,

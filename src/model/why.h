@@ -17,6 +17,8 @@ struct why_ops {
 
 	/* "combined translations" ... */
 	const char *(*kind)(uint8_t regime);
+	/* Is the entry tagged by ASID? */
+	bool (*by_asid)(const struct stale_base *part);
 	/* What @cmd removes of translations; how many it is */
 	unsigned int (*scope)(const void *cmd, struct iotlb_inval inval[2]);
 	/* What @i, of near->cmd, lacks to remove @e */
@@ -24,30 +26,18 @@ struct why_ops {
 			       const struct iotlb_entry *e, struct near *near);
 	/* Is @cmd for devices' own caches? Then all of *atc but @stream */
 	bool (*atc)(const void *cmd, struct history_atc *atc);
-	/* What near->cmd lacks to remove @part of a configuration */
-	enum nearness (*config)(const void *part, struct near *near);
-	/* @part in words, like words() */
-	int (*tell_config)(const void *part, char *text, size_t size);
+	/* What near->cmd lacks to remove @part, of a configuration */
+	enum nearness (*config)(const struct stale_base *part,
+				struct near *near);
+	/* That in words, like words() */
+	int (*tell_config)(const struct stale_base *part, char *text,
+			   size_t size);
 	/* Its name, and the addresses that are worth telling, or 0 and 0 */
 	const char *(*command)(const void *cmd, uint64_t *first,
 			       uint64_t *last);
 };
 
-/* What was found stale */
-struct why {
-	const struct why_ops *ops;
-	const struct engine_port *port;
-	const void *part; /* the architecture's word for it */
-	enum {
-		WHY_TRANSLATION,
-		WHY_CONFIG,
-		WHY_ATC, /* in the device's own cache */
-	} of;
-	const struct iotlb_entry *entry; /* unless CONFIG */
-	bool by_asid;	 /* TRANSLATION: that is one of its tags */
-	uint64_t serial; /* when it was cached */
-};
-
-void why_tell(struct engine *e, const struct why *why, char *text, size_t size);
+void why_tell(struct engine *e, const struct stale_base *part, char *text,
+	      size_t size);
 
 #endif

@@ -17,6 +17,7 @@
 
 #include "hwdef/smmuv3_regs.h"
 #include "hwdef/smmuv3_tables.h"
+#include "model/tlb.h"
 
 /* CR2.REC_CFG_ATS asks for it, and for C_BAD_STREAMID @also (3.9.1.2) */
 static bool config_recorded(struct smmuv3_model *m, uint8_t event,
@@ -77,17 +78,8 @@ static void pass(struct visit *v, struct model_translation *out)
 	struct smmuv3_input in;
 
 	context_input(v, &in);
-	if (!smmuv3_bypass(&smmu_of(v)->id, &in, &fault))
-		return;
-	*out = (struct model_translation){
-		.result = MODEL_OK,
-		.bypass = true,
-		.read = true,
-		.write = true,
-		.exec = true,
-		.size_lg2 = 12,
-		.pa = in.addr,
-	};
+	if (smmuv3_bypass(&smmu_of(v)->id, &in, &fault))
+		translation_pass(out, in.addr);
 }
 
 /* EATS split: what the device holds are IPAs. */
@@ -156,13 +148,10 @@ static void translated(struct visit *v, struct model_translation *out)
 
 void ats_translated(struct visit *v, struct model_translation *out)
 {
-	struct model_access plain = *v->access;
-	struct visit as = *v;
-
+	struct model_access plain;
 	/* IDR3.PASIDTT is 0: no PASID, unprivileged, data (3.9.1.3) */
-	plain.pasid = MODEL_NO_PASID;
-	plain.flags &= ~(MODEL_PRIV | MODEL_EXEC);
-	as.access = &plain;
+	struct visit as = visit_plain(v, &plain);
+
 	if (!(smmu_of(v)->id.idr[0] & SMMUV3_IDR0_ATS))
 		ats_forbidden(&as, out);
 	else if (unchecked(smmu_of(v)))

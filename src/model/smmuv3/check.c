@@ -29,22 +29,6 @@ static bool differs(const struct visit *v, const struct smmuv3_context *ctx,
 			     r->fault.event == now->fault.event);
 }
 
-static void tell(struct visit *v, const struct stale_part *part, bool has_pa,
-		 uint64_t pa, bool mapped, uint64_t current)
-{
-	const struct stale_found found = {
-		.serial = part->serial,
-		.has_pa = has_pa,
-		.pa = pa,
-		.mapped = mapped,
-		.current = current,
-		.why = stale_why,
-		.part = part,
-	};
-
-	check_tell(v, &found);
-}
-
 /* The same STE and what memory says of all the rest */
 static void look_with_ste(const struct visit *v,
 			  const struct smmuv3_context *ctx, struct result *r)
@@ -87,22 +71,23 @@ static void blame_config(const struct visit *v,
 {
 	struct result same_ste;
 
-	part->serial = ctx->base.serial;
+	part->base.of = STALE_CONFIG;
+	part->base.serial = ctx->base.serial;
 	if (!ctx->has_stream)
 		return;
 	look_with_ste(v, ctx, &same_ste);
 	if (differs(v, ctx, &same_ste, now))
 		return;
 	part->cd = true;
-	part->serial = ctx->cd_serial;
+	part->base.serial = ctx->cd_serial;
 	if (ctx->has_l1cd && l1cd_is_stale(v, ctx)) {
 		part->l1cd = true;
 		part->split = smmuv3_cd_split(&ctx->stream);
-		part->serial = ctx->l1cd.serial;
+		part->base.serial = ctx->l1cd.serial;
 	} else if (ctx->has_entry) {
-		part->config = false;
-		part->entry = &ctx->entry;
-		part->serial = ctx->entry.serial;
+		part->base.of = STALE_TRANSLATION;
+		part->base.entry = &ctx->entry;
+		part->base.serial = ctx->entry.serial;
 	}
 }
 
@@ -110,44 +95,41 @@ bool check_path(struct visit *v, const struct smmuv3_context *ctx,
 		const struct result *r)
 {
 	struct stale_part part = {
-		.port = port_of(v),
+		.base.port = v->port,
+		.base.entry = &r->o.entry,
+		.base.serial = r->o.entry.serial,
 		.ssid = ctx->ssid,
-		.entry = &r->o.entry,
-		.serial = r->o.entry.serial,
+	};
+	struct stale_found found = {
+		.part = &part.base,
+		.has_pa = r->o.ok,
+		.pa = r->o.pa,
 	};
 	struct result now, same_config;
+	bool config;
 
 	look_cold(v, NULL, &now);
 	if (!differs(v, ctx, r, &now))
 		return false;
-	part.config = !r->o.has_entry;
+	config = !r->o.has_entry;
 	if (r->o.has_entry && ctx->base.cached) {
 		look_cold(v, ctx, &same_config);
-		part.config = !differs(v, ctx, r, &same_config);
+		config = !differs(v, ctx, r, &same_config);
 	}
-	if (part.config)
+	if (config)
 		blame_config(v, ctx, &now, &part);
-	tell(v, &part, r->o.ok, r->o.pa, now.o.ok, now.o.pa);
+	found.mapped = now.o.ok;
+	found.current = now.o.pa;
+	check_tell(v, &found);
 	return true;
 }
 
 bool check_atc(struct visit *v, const struct iotlb_entry *entry, uint64_t pa)
 {
-	const struct stale_part part = {
-		.port = port_of(v),
-		.ssid = entry->asid,
-		.atc = true,
-		.entry = entry,
-		.serial = entry->serial,
-	};
 	struct visit cold = *v;
 	struct ats_answer now;
 
 	cold.quiet = true;
 	ats_resolve(&cold, true, &now);
-	if (now.ok && now.atc.pa == pa &&
-	    !(entry->attrs & ~now.atc.access & 0x7u))
-		return false;
-	tell(v, &part, true, pa, now.ok, now.atc.pa);
-	return true;
+	return check_answer(v, entry, pa, now.ok ? &now.atc : NULL);
 }

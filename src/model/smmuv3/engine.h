@@ -241,22 +241,17 @@ bool check_path(struct visit *v, const struct smmuv3_context *ctx,
 /* The same for an ATC entry that was hit, with what it says. */
 bool check_atc(struct visit *v, const struct iotlb_entry *entry, uint64_t pa);
 
-/* why.c */
-/* What was found stale: one of these is its reason. */
+/* What was found stale; the rest is of a configuration. */
 struct stale_part {
-	const struct smmuv3_port *port;
-	uint32_t ssid;	    /* the CD's or, of the ATC, the PASID */
-	bool config;	    /* STE or CD */
-	bool cd;	    /* config: the CD, not the STE ... */
+	struct stale_base base;
+	uint32_t ssid;	    /* the CD's */
+	bool cd;	    /* the CD, not the STE ... */
 	bool l1cd;	    /* ... or what leads to it */
 	unsigned int split; /* l1cd: SubstreamIDs have that many bits below */
-	bool atc;
-	const struct iotlb_entry *entry; /* unless config */
-	uint64_t serial;		 /* when it was cached */
 };
 
-/* Words about the commands since then, and why none of them covered it */
-void stale_why(struct engine *e, const void *part, char *text, size_t size);
+/* why.c */
+extern const struct why_ops smmuv3_why;
 
 /* explain.c */
 void engine_explain(struct model_port *port, const struct model_access *access,

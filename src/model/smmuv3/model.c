@@ -131,6 +131,7 @@ static const struct engine_ops engine_ops = {
 	.ats_resolve = smmuv3_ats_resolve,
 	.ats_open = smmuv3_ats_open,
 	.ats_check = check_atc,
+	.why = &smmuv3_why,
 };
 
 int smmuv3_model_create(const struct smmuv3_model_config *config,

@@ -387,13 +387,9 @@ static bool path_lookup(struct visit *v, const struct smmuv3_context *ctx,
 	e = hit_lookup(v->engine, &ctx->base, addr);
 	if (!e)
 		return false;
-	if (!(e->attrs & need) && (attrs_allowed(e->attrs) & need))
-		return false; /* a flag is to be set in memory first */
-	outcome_used(v, &r->o, e);
-	r->o.hit = true;
-	if (e->attrs & need)
-		outcome_entry(v, e, addr, &r->o);
-	else
+	if (!outcome_cached(v, e, need, addr, &r->o))
+		return false;
+	if (!r->o.ok)
 		entry_fault(ctx, e, need, addr, &r->fault);
 	return true;
 }
@@ -411,10 +407,7 @@ void engine_path(struct visit *v, const struct smmuv3_context *ctx, bool cold,
 	if (ctx->path == SMMUV3_PATH_BYPASS) {
 		r->o.bypass = smmuv3_bypass(&smmu_of(v)->id, &in, &r->fault);
 		r->o.ok = r->o.bypass;
-		r->o.ready = 0xff;
-		r->o.allowed = 0xff;
-		r->o.size_lg2 = 12;
-		r->o.pa = in.addr;
+		outcome_pass(&r->o, in.addr);
 		return;
 	}
 	if (cold || !path_lookup(v, ctx, &in, r))
@@ -459,16 +452,9 @@ static void disabled(struct visit *v, struct model_translation *out)
 		return;
 	}
 	context_input(v, &in);
-	if (__atomic_load_n(&v->engine->mode, __ATOMIC_RELAXED) == MODE_ABORT ||
-	    !smmuv3_bypass(&smmu_of(v)->id, &in, &fault))
-		return;
-	out->result = MODEL_OK;
-	out->bypass = true;
-	out->read = true;
-	out->write = true;
-	out->exec = true;
-	out->size_lg2 = 12;
-	out->pa = in.addr;
+	if (__atomic_load_n(&v->engine->mode, __ATOMIC_RELAXED) != MODE_ABORT &&
+	    smmuv3_bypass(&smmu_of(v)->id, &in, &fault))
+		translation_pass(out, in.addr);
 }
 
 void smmuv3_translate(struct visit *v, struct model_translation *out)
@@ -506,8 +492,6 @@ void smmuv3_translate(struct visit *v, struct model_translation *out)
 		out->stale = check_path(v, ctx ? ctx : &tmp, &r);
 out:
 	outcome_tell(v, (const struct context *)ctx, &r.o, out);
-	if (!v->quiet)
-		count_own(r.o.hit ? &v->slot->hits : &v->slot->misses);
 	if (!r.o.ok)
 		report_fault(v, ctx ? ctx : &tmp, &r.fault, out);
 }

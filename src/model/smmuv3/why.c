@@ -104,11 +104,17 @@ static enum nearness judge_l1cd(const struct stale_part *part,
 	return NEAR_COVERS;
 }
 
-static enum nearness judge_cfgi(const void *opaque, struct near *near)
+static const struct stale_part *to_part(const struct stale_base *part)
 {
-	const struct stale_part *part = opaque;
+	return (const struct stale_part *)part;
+}
+
+static enum nearness judge_cfgi(const struct stale_base *base,
+				struct near *near)
+{
+	const struct stale_part *part = to_part(base);
 	const struct smmuv3_cmd *cmd = command(near);
-	uint32_t sid = part->port->base.config.stream_id;
+	uint32_t sid = base->port->config.stream_id;
 
 	if (cmd->op < SMMUV3_OP_CFGI_STE || cmd->op > SMMUV3_OP_CFGI_CD_ALL)
 		return NEAR_NOT;
@@ -151,10 +157,10 @@ static const char *command_name(const void *opaque, uint64_t *first,
 	return smmuv3_op_name(cmd->op);
 }
 
-static int tell_config(const void *opaque, char *text, size_t size)
+static int tell_config(const struct stale_base *base, char *text, size_t size)
 {
-	const struct stale_part *part = opaque;
-	uint32_t sid = part->port->base.config.stream_id;
+	const struct stale_part *part = to_part(base);
+	uint32_t sid = base->port->config.stream_id;
 
 	if (part->l1cd)
 		return words(text, size, 0,
@@ -163,11 +169,17 @@ static int tell_config(const void *opaque, char *text, size_t size)
 	return words(text, size, 0, "configuration of stream %#x cached", sid);
 }
 
-static const struct why_ops ops = {
+static bool by_asid(const struct stale_base *part)
+{
+	return 1u << part->entry->regime & (REGIMES_LEAF_S1 | REGIMES_TABLE_S1);
+}
+
+const struct why_ops smmuv3_why = {
 	.tags = &tags,
 	.stream = "StreamID",
 	.atc_entry = "ATC entry of stream",
 	.kind = kind_name,
+	.by_asid = by_asid,
 	.scope = scope,
 	.judge = judge_scope,
 	.atc = atc_of,
@@ -175,23 +187,3 @@ static const struct why_ops ops = {
 	.tell_config = tell_config,
 	.command = command_name,
 };
-
-void stale_why(struct engine *e, const void *part, char *text, size_t size)
-{
-	const struct stale_part *p = part;
-	struct why why = {
-		.ops = &ops,
-		.port = &p->port->base,
-		.part = p,
-		.of = p->atc ? WHY_ATC : WHY_TRANSLATION,
-		.entry = p->entry,
-		.serial = p->serial,
-	};
-
-	if (p->config)
-		why.of = WHY_CONFIG;
-	else
-		why.by_asid = 1u << p->entry->regime &
-			      (REGIMES_LEAF_S1 | REGIMES_TABLE_S1);
-	why_tell(e, &why, text, size);
-}

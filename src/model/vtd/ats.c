@@ -166,35 +166,15 @@ bool vtd_ats_open(struct visit *v, struct model_translation *out)
 bool vtd_ats_check(struct visit *v, const struct iotlb_entry *entry,
 		   uint64_t pa)
 {
-	struct stale_part part = {
-		.port = vtd_port(v->port),
-		.pasid = v->access->pasid,
-		.atc = true,
-		.entry = entry,
-		.serial = entry->serial,
-	};
 	struct model_access ask;
 	struct visit cold = *v;
 	struct reply now;
-	struct stale_found found = {
-		.serial = entry->serial,
-		.has_pa = true,
-		.pa = pa,
-		.why = vtd_why,
-		.part = &part,
-	};
 
 	cold.quiet = true;
 	ask_as(&cold, &ask);
 	ask.flags |= entry->attrs & ATC_WRITE ? MODEL_WRITE : 0;
 	resolve(&cold, true, &now);
-	if (now.ok && now.answer.pa == pa &&
-	    !(entry->attrs & ~now.answer.access & 0x7u))
-		return false;
-	found.mapped = now.ok;
-	found.current = now.answer.pa;
-	check_tell(v, &found);
-	return true;
+	return check_answer(v, entry, pa, now.ok ? &now.answer : NULL);
 }
 
 /* GI takes the PASIDs all together (6.5.2.6). */

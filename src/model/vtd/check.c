@@ -52,34 +52,33 @@ static void blame_config(const struct visit *v, enum vtd_at at,
 {
 	struct result same;
 
+	part->base.of = STALE_CONFIG;
 	part->source = true;
-	part->serial = ctx->base.serial;
+	part->base.serial = ctx->base.serial;
 	if (!ctx->space.scalable)
 		return;
 	look_with_source(v, at, ctx, &same);
 	if (differs(v, ctx, &same, now))
 		return;
 	part->source = false;
-	part->space = true;
-	part->serial = ctx->space_serial;
+	part->base.serial = ctx->space_serial;
 }
 
 bool vtd_check_path(struct visit *v, enum vtd_at at,
 		    const struct vtd_context *ctx, const struct result *r)
 {
 	struct stale_part part = {
-		.port = vtd_port(v->port),
+		.base.port = v->port,
+		.base.entry = &r->o.entry,
+		.base.serial = r->o.entry.serial,
 		.pasid = ctx->space.pasid,
 		.did = ctx->fault.reason ? 0 : ctx->space.did,
 		.legacy = !ctx->space.scalable,
-		.entry = &r->o.entry,
-		.serial = r->o.entry.serial,
 	};
 	struct stale_found found = {
+		.part = &part.base,
 		.has_pa = r->o.ok,
 		.pa = r->o.pa,
-		.why = vtd_why,
-		.part = &part,
 	};
 	struct result now, same;
 	bool config;
@@ -94,7 +93,6 @@ bool vtd_check_path(struct visit *v, enum vtd_at at,
 	}
 	if (config)
 		blame_config(v, at, ctx, &now, &part);
-	found.serial = part.serial;
 	found.mapped = now.o.ok;
 	found.current = now.o.pa;
 	check_tell(v, &found);

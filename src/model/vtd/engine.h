@@ -163,19 +163,17 @@ void vtd_exec_everything(struct vtd_model *m);
 bool vtd_check_path(struct visit *v, enum vtd_at at,
 		    const struct vtd_context *ctx, const struct result *r);
 
-/* why.c: what was found stale */
+/* What was found stale */
 struct stale_part {
-	const struct vtd_port *port;
+	struct stale_base base;
 	uint32_t pasid;
 	uint16_t did;
-	bool source; /* the context-cache entry ... */
-	bool space;  /* ... the PASID-cache entry ... */
-	bool atc;    /* ... an entry of the device's cache, or of the IOTLB */
 	bool legacy;
-	const struct iotlb_entry *entry;
-	uint64_t serial;
+	bool source; /* CONFIG: the context-cache entry, not the space */
 };
-void vtd_why(struct engine *e, const void *part, char *text, size_t size);
+
+/* why.c */
+extern const struct why_ops vtd_why;
 
 /* explain.c */
 void vtd_explain(struct model_port *port, const struct model_access *access,

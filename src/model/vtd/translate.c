@@ -230,13 +230,9 @@ static bool path_lookup(struct visit *v, const struct vtd_context *ctx,
 		e = nothing_find(v, ctx, req->addr);
 	if (!e)
 		return false;
-	if (!(e->attrs & need) && (attrs_allowed(e->attrs) & need))
-		return false; /* a flag is to be set in memory first */
-	outcome_used(v, &r->o, e);
-	r->o.hit = true;
-	if (e->attrs & need)
-		outcome_entry(v, e, req->addr, &r->o);
-	else
+	if (!outcome_cached(v, e, need, req->addr, &r->o))
+		return false;
+	if (!r->o.ok)
 		entry_fault(ctx, e, req, &r->fault);
 	return true;
 }
@@ -370,10 +366,7 @@ static void path_pass(struct visit *v, const struct vtd_context *ctx,
 	r->o.ok = passes(vtd_of(v), ctx->space.scalable, req->addr, &r->fault);
 	r->fault.unreported = ctx->space.fpd;
 	r->o.bypass = true;
-	r->o.ready = 0xff;
-	r->o.allowed = 0xff;
-	r->o.size_lg2 = 12;
-	r->o.pa = req->addr;
+	outcome_pass(&r->o, req->addr);
 }
 
 void vtd_path(struct visit *v, enum vtd_at at, const struct vtd_context *ctx,
@@ -408,22 +401,11 @@ static void path_missed(struct visit *v, const struct vtd_context *ctx,
 		path_walk(v, ctx, false, &req, r);
 }
 
-static void bypass(uint64_t pa, struct model_translation *out)
-{
-	out->result = MODEL_OK;
-	out->bypass = true;
-	out->read = true;
-	out->write = true;
-	out->exec = true;
-	out->size_lg2 = 12;
-	out->pa = pa;
-}
-
 /* TE is 0: as if there was no unit, but for what ATS needs one (4.2.1). */
 static void disabled(struct visit *v, struct model_translation *out)
 {
 	if (!(v->access->flags & MODEL_TRANSLATED))
-		bypass(v->access->iova, out);
+		translation_pass(out, v->access->iova);
 }
 
 /*
@@ -437,7 +419,7 @@ static void interrupt(struct visit *v, struct model_translation *out)
 	};
 
 	if (v->access->flags & MODEL_WRITE)
-		bypass(v->access->iova, out);
+		translation_pass(out, v->access->iova);
 	else
 		vtd_report(v, VTD_AT_UNTRANSLATED, &illegal, out);
 }
@@ -455,7 +437,7 @@ static void translated(struct visit *v, struct model_translation *out)
 	if (vtd_context_source(v, false, &source, &serial, &fault) &&
 	    vtd_source_admits(&m->id, &source, &req, &pasid, &fault)) {
 		if (passes(m, source.scalable, req.addr, &fault)) {
-			bypass(req.addr, out);
+			translation_pass(out, req.addr);
 			return;
 		}
 		fault.unreported = source.fpd;
@@ -466,12 +448,9 @@ static void translated(struct visit *v, struct model_translation *out)
 /* PASIDs in translated requests are not offered (ECAP.PTRS): none is sent. */
 void vtd_ats_translated(struct visit *v, struct model_translation *out)
 {
-	struct model_access plain = *v->access;
-	struct visit as = *v;
+	struct model_access plain;
+	struct visit as = visit_plain(v, &plain);
 
-	plain.pasid = MODEL_NO_PASID;
-	plain.flags &= ~(MODEL_PRIV | MODEL_EXEC);
-	as.access = &plain;
 	translated(&as, out);
 }
 
@@ -498,8 +477,6 @@ static void untranslated(struct visit *v, struct model_translation *out)
 						    ctx ? ctx : &tmp, &r);
 	}
 	outcome_tell(v, (const struct context *)ctx, &r.o, out);
-	if (!v->quiet)
-		count_own(r.o.hit ? &v->slot->hits : &v->slot->misses);
 	if (!r.o.ok)
 		vtd_report(v, VTD_AT_UNTRANSLATED, &r.fault, out);
 }

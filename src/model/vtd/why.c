@@ -58,7 +58,7 @@ static enum nearness judge_source(const struct stale_part *part,
 				  struct near *near)
 {
 	const struct vtd_desc *desc = descriptor(near);
-	uint32_t sid = part->port->base.config.stream_id;
+	uint32_t sid = part->base.port->config.stream_id;
 
 	if (desc->type == VTD_QI_PASID_CACHE)
 		return because(near, NEAR_KIND, "it leaves the context cache");
@@ -94,9 +94,10 @@ static enum nearness judge_space(const struct stale_part *part,
 	return NEAR_COVERS;
 }
 
-static enum nearness judge_config(const void *opaque, struct near *near)
+static enum nearness judge_config(const struct stale_base *base,
+				  struct near *near)
 {
-	const struct stale_part *part = opaque;
+	const struct stale_part *part = (const struct stale_part *)base;
 
 	return part->source ? judge_source(part, near)
 			    : judge_space(part, near);
@@ -128,10 +129,10 @@ static const char *desc_name(const void *opaque, uint64_t *first,
 	return vtd_desc_name(desc->type);
 }
 
-static int tell_config(const void *opaque, char *text, size_t size)
+static int tell_config(const struct stale_base *base, char *text, size_t size)
 {
-	const struct stale_part *part = opaque;
-	uint32_t sid = part->port->base.config.stream_id;
+	const struct stale_part *part = (const struct stale_part *)base;
+	uint32_t sid = base->port->config.stream_id;
 
 	if (part->source)
 		return words(text, size, 0, "context of source-id %#x cached",
@@ -141,11 +142,18 @@ static int tell_config(const void *opaque, char *text, size_t size)
 		     part->pasid, part->did, sid);
 }
 
-static const struct why_ops ops = {
+static bool by_pasid(const struct stale_base *base)
+{
+	return !((const struct stale_part *)base)->legacy &&
+	       !(1u << base->entry->regime & REGIMES_TABLE_SS);
+}
+
+const struct why_ops vtd_why = {
 	.tags = &tags,
 	.stream = "source-id",
 	.atc_entry = "device TLB entry of source-id",
 	.kind = kind_name,
+	.by_asid = by_pasid,
 	.scope = scope,
 	.judge = judge_scope,
 	.atc = atc_of,
@@ -153,23 +161,3 @@ static const struct why_ops ops = {
 	.tell_config = tell_config,
 	.command = desc_name,
 };
-
-void vtd_why(struct engine *e, const void *part, char *text, size_t size)
-{
-	const struct stale_part *p = part;
-	struct why why = {
-		.ops = &ops,
-		.port = &p->port->base,
-		.part = p,
-		.of = p->atc ? WHY_ATC : WHY_TRANSLATION,
-		.entry = p->entry,
-		.by_asid = !p->legacy,
-		.serial = p->serial,
-	};
-
-	if (p->source || p->space)
-		why.of = WHY_CONFIG;
-	else if (1u << p->entry->regime & REGIMES_TABLE_SS)
-		why.by_asid = false;
-	why_tell(e, &why, text, size);
-}
