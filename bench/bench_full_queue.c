@@ -25,7 +25,7 @@
 #define PART	256u /* of a queue that takes long */
 #define RUNS	3
 
-static const struct full_arch *const archs[] = { &full_smmuv3 };
+static const struct full_arch *const archs[] = { &full_smmuv3, &full_vtd };
 
 /* The world of all runs with one spread, and their results */
 static struct full_bed bed;
