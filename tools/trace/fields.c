@@ -71,6 +71,18 @@ void text_other(struct writer *w, const uint64_t *words, const uint64_t *known,
 		text_put(w, "%s%" PRIx64, i ? ":" : "", words[i] & ~known[i]);
 }
 
+void text_record(const char *name, const struct field *fields,
+		 const uint64_t *words, unsigned int nr, char *text,
+		 size_t size)
+{
+	struct writer w = { text, size };
+	uint64_t known[8] = { 0 };
+
+	text_put(&w, "%s", name);
+	text_fields(&w, fields, words, known);
+	text_other(&w, words, known, nr);
+}
+
 const struct layout *text_layout(const struct layout *all, size_t nr,
 				 uint64_t code)
 {

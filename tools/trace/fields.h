@@ -53,6 +53,11 @@ void text_fields(struct writer *w, const struct field *fields,
 void text_other(struct writer *w, const uint64_t *words, const uint64_t *known,
 		unsigned int nr);
 
+/* A record of @nr words that has only one layout: @name, and all of that */
+void text_record(const char *name, const struct field *fields,
+		 const uint64_t *words, unsigned int nr, char *text,
+		 size_t size);
+
 /* NULL if none has @code */
 const struct layout *text_layout(const struct layout *all, size_t nr,
 				 uint64_t code);

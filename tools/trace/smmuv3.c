@@ -307,10 +307,5 @@ void smmuv3_text_ste(const uint64_t words[8], char *text, size_t size)
 
 void smmuv3_text_cd(const uint64_t words[8], char *text, size_t size)
 {
-	struct writer w = { text, size };
-	uint64_t known[8] = { 0 };
-
-	text_put(&w, "CD");
-	text_fields(&w, cd_fields, words, known);
-	text_other(&w, words, known, 8);
+	text_record("CD", cd_fields, words, 8, text, size);
 }

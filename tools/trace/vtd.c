@@ -192,17 +192,6 @@ const char *vtd_reason_name(unsigned int reason)
 	return NULL;
 }
 
-static void one(const char *name, const struct field *fields,
-		const uint64_t *words, unsigned int nr, char *text, size_t size)
-{
-	struct writer w = { text, size };
-	uint64_t known[8] = { 0 };
-
-	text_put(&w, "%s", name);
-	text_fields(&w, fields, words, known);
-	text_other(&w, words, known, nr);
-}
-
 void vtd_text_fault(const uint64_t words[2], char *text, size_t size)
 {
 	static const struct field fields[] = { { "F", 1, 63, 63, SHOW_FLAG },
@@ -234,7 +223,7 @@ void vtd_text_root(const uint64_t words[2], char *text, size_t size)
 					       { "CTP", 0, 63, 12, SHOW_ADDR },
 					       END };
 
-	one("root", fields, words, 2, text, size);
+	text_record("root", fields, words, 2, text, size);
 }
 
 void vtd_text_sm_root(const uint64_t words[2], char *text, size_t size)
@@ -245,7 +234,7 @@ void vtd_text_sm_root(const uint64_t words[2], char *text, size_t size)
 					       { "UCTP", 1, 63, 12, SHOW_ADDR },
 					       END };
 
-	one("root", fields, words, 2, text, size);
+	text_record("root", fields, words, 2, text, size);
 }
 
 void vtd_text_context(const uint64_t words[2], char *text, size_t size)
@@ -261,7 +250,7 @@ void vtd_text_context(const uint64_t words[2], char *text, size_t size)
 		END
 	};
 
-	one("context", fields, words, 2, text, size);
+	text_record("context", fields, words, 2, text, size);
 }
 
 void vtd_text_sm_context(const uint64_t words[4], char *text, size_t size)
@@ -279,7 +268,7 @@ void vtd_text_sm_context(const uint64_t words[4], char *text, size_t size)
 		END
 	};
 
-	one("context", fields, words, 4, text, size);
+	text_record("context", fields, words, 4, text, size);
 }
 
 void vtd_text_directory(const uint64_t words[1], char *text, size_t size)
@@ -290,7 +279,7 @@ void vtd_text_directory(const uint64_t words[1], char *text, size_t size)
 						 SHOW_ADDR },
 					       END };
 
-	one("PASID directory", fields, words, 1, text, size);
+	text_record("PASID directory", fields, words, 1, text, size);
 }
 
 void vtd_text_pasid(const uint64_t words[8], char *text, size_t size)
@@ -313,7 +302,7 @@ void vtd_text_pasid(const uint64_t words[8], char *text, size_t size)
 		END
 	};
 
-	one("PASID", fields, words, 8, text, size);
+	text_record("PASID", fields, words, 8, text, size);
 }
 
 void vtd_text_first(const uint64_t words[1], char *text, size_t size)
@@ -332,7 +321,7 @@ void vtd_text_first(const uint64_t words[1], char *text, size_t size)
 					       { "ADDR", 0, 51, 12, SHOW_ADDR },
 					       END };
 
-	one("first-stage entry", fields, words, 1, text, size);
+	text_record("first-stage entry", fields, words, 1, text, size);
 }
 
 void vtd_text_second(const uint64_t words[1], char *text, size_t size)
@@ -349,5 +338,5 @@ void vtd_text_second(const uint64_t words[1], char *text, size_t size)
 					       { "ADDR", 0, 51, 12, SHOW_ADDR },
 					       END };
 
-	one("second-stage entry", fields, words, 1, text, size);
+	text_record("second-stage entry", fields, words, 1, text, size);
 }
