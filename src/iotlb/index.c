@@ -211,7 +211,6 @@ static void node_link(struct iotlb *tlb, struct space *space,
 	chunk->present |= 1u << slot;
 	chunk->shape->nodes++;
 	space->nodes++;
-	space->fresh = true;
 	space->shard->inserted++;
 	if (old)
 		node_drop(tlb, old);
@@ -298,7 +297,7 @@ static void chunk_remove(struct iotlb *tlb, struct chunk *chunk, uint64_t first,
 		node_remove(tlb, chunk->node[__builtin_ctz(named)]);
 }
 
-static void remove_probing(struct iotlb *tlb, struct shape *shape,
+static bool remove_probing(struct iotlb *tlb, struct shape *shape,
 			   uint64_t first, uint64_t last)
 {
 	uint64_t number = first >> CHUNK_LG2;
@@ -310,43 +309,49 @@ static void remove_probing(struct iotlb *tlb, struct shape *shape,
 		if (chunk)
 			chunk_remove(tlb, chunk, first, last);
 	}
+	return true;
 }
 
 /* Frees the chunks it empties, so that nobody passes them again. */
-static void remove_walking(struct iotlb *tlb, struct shape *shape,
+static bool remove_walking(struct iotlb *tlb, struct shape *shape,
 			   uint64_t first, uint64_t last)
 {
+	struct shard *shard = shape->space->shard;
 	struct itree_node *range, *next;
 
 	range = itree_from(&shape->chunks, first >> CHUNK_LG2);
 	for (; range && range->first <= last >> CHUNK_LG2; range = next) {
 		struct chunk *chunk = container_of(range, struct chunk, range);
 
-		shape->space->shard->work++;
+		if (credit_spent(shard))
+			return false;
+		shard->work++;
 		next = itree_succ(range);
 		chunk_remove(tlb, chunk, first, last);
 		if (!chunk->present)
-			chunk_free(shape->space->shard, chunk);
+			chunk_free(shard, chunk);
 		if (!shape->nodes)
-			return;
+			break;
 	}
+	return true;
 }
 
-static void shape_remove(struct iotlb *tlb, struct shape *shape, uint64_t first,
+static bool shape_remove(struct iotlb *tlb, struct shape *shape, uint64_t first,
 			 uint64_t last)
 {
 	if ((last >> CHUNK_LG2) - (first >> CHUNK_LG2) < PROBE_CHUNKS)
-		remove_probing(tlb, shape, first, last);
-	else
-		remove_walking(tlb, shape, first, last);
+		return remove_probing(tlb, shape, first, last);
+	return remove_walking(tlb, shape, first, last);
 }
 
-void index_remove(struct iotlb *tlb, struct space *space,
+bool index_remove(struct iotlb *tlb, struct space *space,
 		  const struct iotlb_inval *inval)
 {
 	struct shape *shape;
 
 	for (shape = space->shapes; shape; shape = shape->next) {
+		if (credit_spent(space->shard))
+			return false;
 		space->shard->work++;
 		if (!shape->nodes)
 			continue;
@@ -356,12 +361,14 @@ void index_remove(struct iotlb *tlb, struct space *space,
 		if ((inval->by & IOTLB_BY_GRANULE) &&
 		    shape->granule_lg2 != inval->granule_lg2)
 			continue;
-		shape_remove(tlb, shape,
-			     (inval->first & ~low_mask(shape->leaf_lg2)) >>
-				     shape->size_lg2,
-			     (inval->last | low_mask(shape->leaf_lg2)) >>
-				     shape->size_lg2);
+		if (!shape_remove(tlb, shape,
+				  (inval->first & ~low_mask(shape->leaf_lg2)) >>
+					  shape->size_lg2,
+				  (inval->last | low_mask(shape->leaf_lg2)) >>
+					  shape->size_lg2))
+			return false;
 	}
+	return true;
 }
 
 static void shape_reap(struct iotlb *tlb, struct space *space)

@@ -4,15 +4,10 @@
 
 #include "base/bits.h"
 
-/* Visits of idle spaces on credit, for one vm: a few milliseconds */
-#define DEBT_MAX 4096
-
 static void space_apply(struct iotlb *tlb, struct space *space,
 			const struct iotlb_inval *inval)
 {
-	if (inval->by & IOTLB_BY_RANGE)
-		index_remove(tlb, space, inval);
-	else
+	if (!(inval->by & IOTLB_BY_RANGE) || !index_remove(tlb, space, inval))
 		space_kill(tlb, space);
 }
 
@@ -36,6 +31,7 @@ static void inval_globals(struct iotlb *tlb, uint8_t regime,
 	struct shard *shard = shard_of(tlb, tag);
 
 	spin_take(&shard->lock);
+	credit_give(tlb, shard, CREDIT_COMMAND);
 	shard->work++;
 	inval_tag(tlb, shard, tag, inval);
 	shard_unlock(shard, trash);
@@ -49,6 +45,7 @@ static void inval_asid(struct iotlb *tlb, uint32_t regimes,
 	struct shard *shard = shard_of(tlb, tag);
 
 	spin_take(&shard->lock);
+	credit_give(tlb, shard, CREDIT_COMMAND);
 	shard->work++;
 	for (uint32_t left = regimes; left; left &= left - 1)
 		inval_tag(tlb, shard, tag | (uint64_t)__builtin_ctz(left),
@@ -65,50 +62,45 @@ static void inval_asid(struct iotlb *tlb, uint32_t regimes,
 	}
 }
 
-/* False: nothing was inserted into the space since the last visit. */
+/* False: the credit is spent. */
 static bool range_space(struct iotlb *tlb, struct space *space,
-			const struct iotlb_inval *inval, struct trash *trash)
+			const struct iotlb_inval *inval, bool first,
+			struct trash *trash)
 {
-	bool fresh;
+	struct shard *shard = space->shard;
+	bool done;
 
-	spin_take(&space->shard->lock);
-	space->shard->work++;
-	fresh = space->fresh;
-	space->fresh = false;
-	if (!space->dead)
-		index_remove(tlb, space, inval);
-	shard_unlock(space->shard, trash);
-	return fresh;
+	spin_take(&shard->lock);
+	if (first)
+		credit_give(tlb, shard, CREDIT_COMMAND);
+	done = !credit_spent(shard);
+	if (done) {
+		shard->work++;
+		if (!first)
+			credit_take(tlb, shard, COST_VISIT);
+		if (!space->dead)
+			done = index_remove(tlb, space, inval);
+	}
+	shard_unlock(shard, trash);
+	return done;
 }
 
-/*
- * A range in all spaces of @vm; under vms_lock.
- *
- * A guest with thousands of ASIDs must not be able to ask for all of them with
- * each command of a full queue. A visit is paid for by what was inserted since
- * the last one, and one is free; the others are on credit, and when that is
- * spent the whole vm goes, which IOTLB_FAST allows itself.
- */
-static void range_vm(struct iotlb *tlb, struct vm *vm,
+/* A range in all spaces of @vm, under vms_lock; false as above. */
+static bool range_vm(struct iotlb *tlb, struct vm *vm,
 		     const struct iotlb_inval *inval, struct trash *trash)
 {
 	struct ring *s = vm->spaces.next;
-	bool free_visit = true;
 
 	for (; s != &vm->spaces; s = s->next) {
 		struct space *space = container_of(s, struct space, link);
 
-		if (range_space(tlb, space, inval, trash)) {
-			vm->debt -= !!vm->debt;
-			continue;
-		}
-		if (!free_visit && tlb->policy == IOTLB_FAST &&
-		    ++vm->debt > DEBT_MAX) {
+		if (!range_space(tlb, space, inval, s == vm->spaces.next,
+				 trash)) {
 			vm_kill(tlb, vm);
-			return;
+			return false;
 		}
-		free_visit = false;
 	}
+	return true;
 }
 
 static void range_all(struct iotlb *tlb, uint8_t regime,
@@ -118,7 +110,11 @@ static void range_all(struct iotlb *tlb, uint8_t regime,
 
 	for (v = tlb->vms[regime].next; v != &tlb->vms[regime]; v = next) {
 		next = v->next;
-		range_vm(tlb, container_of(v, struct vm, link), inval, trash);
+		if (!range_vm(tlb, container_of(v, struct vm, link), inval,
+			      trash)) {
+			vm_kill_all(tlb, regime);
+			return;
+		}
 	}
 }
 

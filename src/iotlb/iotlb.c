@@ -208,6 +208,8 @@ static int entry_insert(struct iotlb *tlb, uint64_t ticket, uint64_t tag,
 	rc = iotlb_ticket(tlb) == ticket ? 0 : -EAGAIN;
 	if (!rc)
 		rc = index_insert(tlb, space, entry);
+	if (!rc)
+		credit_give(tlb, space->shard, CREDIT_INSERT);
 	if (!space->nodes)
 		space_emptied(tlb, space);
 	index_trim(space->shard);
@@ -355,6 +357,7 @@ int iotlb_create(const struct iotlb_config *config, struct iotlb **out)
 		tlb->shard[n].spaces.hash = space_hash;
 		tlb->shard[n].chunks.hash = chunk_hash;
 		ring_init(&tlb->shard[n].idle);
+		credit_open(tlb, &tlb->shard[n]);
 	}
 	*out = tlb;
 	return 0;

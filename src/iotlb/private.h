@@ -48,7 +48,6 @@ struct vm {
 	struct ring spaces; /* space.link */
 	struct iotlb *tlb;
 	uint64_t epoch; /* iotlb.epoch[regime] when it was made */
-	uint32_t debt;	/* IOTLB_FAST: idle visits, see range_vm() */
 	uint32_t key;
 	bool dead; /* atomic */
 };
@@ -63,7 +62,6 @@ struct space {
 
 	/* All below under the shard's lock, or vms_lock where that is said. */
 	bool queued;
-	bool fresh; /* something was inserted since a range came by */
 	struct space *next_queued; /* in iotlb.queue or (vms_lock) backlog */
 	struct shape *shapes;
 	uint64_t nodes;
@@ -125,6 +123,7 @@ struct shard {
 	uint64_t inserted;
 	uint64_t removed;
 	uint64_t work;
+	uint64_t limit; /* of @work: see credit_give() */
 } __attribute__((aligned(128)));
 
 struct iotlb {
@@ -244,6 +243,50 @@ static inline void globals_announce(struct iotlb *tlb, uint8_t regime)
 /* Drops the lock; what waits to be freed joins @trash when it is enough. */
 void shard_unlock(struct shard *shard, struct trash *trash);
 
+/*
+ * Credit, all under the shard's lock. A guest must not be able to ask for all
+ * that it has ever had cached with each command of a full queue, nor for much
+ * of it with one. So invalidations by range may take steps only as far as
+ * shard.limit; behind it, what they look into goes as a whole, which costs
+ * nothing and which IOTLB_FAST allows itself. What is inserted raises the limit
+ * by more than it takes to remove it, and so does each command by what an
+ * ordinary one takes, but never to more than CREDIT_MAX steps ahead: what was
+ * inserted long ago pays for nothing.
+ */
+#define CREDIT_MAX     4096u
+#define CREDIT_INSERT  24u
+#define CREDIT_COMMAND 16u
+#define COST_VISIT     16u /* of one space among many, besides its own steps */
+
+static inline void credit_open(const struct iotlb *tlb, struct shard *shard)
+{
+	shard->limit = tlb->policy == IOTLB_FAST ? CREDIT_MAX : UINT64_MAX;
+}
+
+static inline void credit_give(const struct iotlb *tlb, struct shard *shard,
+			       unsigned int steps)
+{
+	uint64_t most = shard->work + CREDIT_MAX;
+
+	if (tlb->policy != IOTLB_FAST)
+		return;
+	shard->limit += steps;
+	if (shard->limit > most)
+		shard->limit = most;
+}
+
+static inline void credit_take(const struct iotlb *tlb, struct shard *shard,
+			       unsigned int steps)
+{
+	if (tlb->policy == IOTLB_FAST)
+		shard->limit -= steps;
+}
+
+static inline bool credit_spent(const struct shard *shard)
+{
+	return shard->work >= shard->limit;
+}
+
 /* index.c: nodes in their space; all under the shard's lock */
 
 uint64_t chunk_hash(const void *item);
@@ -289,8 +332,11 @@ static inline void place_give(struct iotlb *tlb, struct shard *shard)
 	__atomic_sub_fetch(&tlb->used, count, __ATOMIC_RELAXED);
 }
 
-/* Remove what @inval's range, level and granule name. */
-void index_remove(struct iotlb *tlb, struct space *space,
+/*
+ * Remove what @inval's range, level and granule name; false: the credit did not
+ * suffice for all of it.
+ */
+bool index_remove(struct iotlb *tlb, struct space *space,
 		  const struct iotlb_inval *inval);
 
 /* Free at most @budget nodes, chunks and shapes; returns what is left of it. */

@@ -254,22 +254,105 @@ static void put_asids(struct cache *c, uint32_t count)
 static void
 ranges_in_all_asids_asked_for_in_vain_end_in_a_clearance(void **state)
 {
+	const struct iotlb_inval what = {
+		.by = BY_VMID_RANGE,
+		.regimes = 1,
+		.vmid = 1,
+		.last = 0xfff,
+	};
 	struct cache c;
-	uint64_t work = 0;
+	uint64_t work;
 
 	(void)state;
 	cache_open(&c, IOTLB_FAST, 0);
 	put_asids(&c, 20000);
+	work = stats(&c).work;
 	for (int n = 0; n < 100000; n++)
-		work += work_of(&c, BY_VMID_RANGE, 0, 0xfff);
-	/* all once, some thousands again, then nothing is left to look at */
-	assert_in_range(work, 20000, 3 * (20000 + 5000) + 100000);
+		iotlb_invalidate(c.tlb, &what);
+	work = stats(&c).work - work;
+	/* all once, or nearly; then nothing is left to look at */
+	assert_in_range(work, 5000, 16 * 4096 + 100000);
 	assert_int_equal(stats(&c).entries, 0);
 
-	put_asids(&c, 20); /* starts with a clean record */
-	work_of(&c, BY_VMID_RANGE, 0, 0xfff);
-	work_of(&c, BY_VMID_RANGE, 0, 0xfff);
+	for (int n = 0; n < 10; n++) { /* who inserts pays */
+		put_asids(&c, 20);
+		work_of(&c, BY_VMID_RANGE, 0, 0xfff);
+	}
 	assert_int_equal(stats(&c).entries, 20);
+	cache_close(&c);
+}
+
+/* What was inserted long ago pays for nothing. */
+static void a_range_in_very_many_asids_goes_with_all_the_rest(void **state)
+{
+	static const uint32_t counts[] = { 5000, 100000, 400000 };
+
+	(void)state;
+	for (int n = 0; n < 3; n++) {
+		struct cache c;
+
+		cache_open(&c, IOTLB_FAST, 1u << 20);
+		put_asids(&c, counts[n]);
+		assert_in_range(work_of(&c, BY_VMID_RANGE, BASE, BASE), 2000,
+				16 * 4096);
+		assert_int_equal(stats(&c).entries, 0);
+		cache_close(&c);
+	}
+}
+
+static void many_vmids_do_not_multiply_what_ranges_cost(void **state)
+{
+	struct iotlb_inval what = {
+		.by = BY_VMID_RANGE,
+		.regimes = 1,
+		.first = BASE,
+		.last = BASE,
+	};
+	struct cache c;
+	uint64_t before;
+
+	(void)state;
+	cache_open(&c, IOTLB_FAST, 1u << 20);
+	for (uint32_t n = 0; n < 400000; n++) {
+		struct iotlb_entry entry =
+			page_at((uint16_t)(n % 4000), n / 4000, BASE);
+
+		assert_int_equal(put(&c, &entry), 0);
+	}
+	before = stats(&c).work;
+	for (what.vmid = 0; what.vmid < 4000; what.vmid++)
+		iotlb_invalidate(c.tlb, &what);
+	assert_in_range(stats(&c).work - before, 2000, 16 * 4096 + 4000 * 16);
+	assert_int_equal(stats(&c).entries, 0);
+	cache_close(&c);
+}
+
+static void a_large_range_of_one_asid_is_exact_up_to_a_bound(void **state)
+{
+	const uint64_t last = BASE + (3000 << 12) - 1;
+	struct cache c;
+
+	(void)state;
+	cache_open(&c, IOTLB_FAST, 1u << 20);
+	put_pages(&c, 10000);
+	work_of(&c, BY_RANGE, BASE, last);
+	assert_int_equal(stats(&c).entries, 7000);
+	cache_close(&c);
+
+	cache_open(&c, IOTLB_FAST, 1u << 20);
+	put_pages(&c, 400000);
+	assert_in_range(work_of(&c, BY_RANGE, BASE + 0x1000, ~0ull), 4000,
+			4096 + 64);
+	assert_int_equal(stats(&c).entries, 0);
+	put_pages(&c, 100);
+	work_of(&c, BY_RANGE, BASE, BASE);
+	assert_int_equal(stats(&c).entries, 99);
+	cache_close(&c);
+
+	cache_open(&c, IOTLB_HOSTILE, 0);
+	put_pages(&c, 400000);
+	work_of(&c, BY_RANGE, BASE + 0x1000, ~0ull);
+	assert_int_equal(stats(&c).entries, 1);
 	cache_close(&c);
 }
 
@@ -310,6 +393,11 @@ int main(void)
 			a_range_in_one_asid_ignores_a_hundred_thousand_others),
 		cmocka_unit_test(
 			ranges_in_all_asids_asked_for_in_vain_end_in_a_clearance),
+		cmocka_unit_test(
+			a_range_in_very_many_asids_goes_with_all_the_rest),
+		cmocka_unit_test(many_vmids_do_not_multiply_what_ranges_cost),
+		cmocka_unit_test(
+			a_large_range_of_one_asid_is_exact_up_to_a_bound),
 		cmocka_unit_test(
 			ranges_in_all_asids_that_are_in_use_stay_exact),
 	};
