@@ -301,3 +301,17 @@ void grace_defer(struct grace *g, struct grace_head *head,
 	if (help && !reader_inside())
 		grace_wait(g, BACKLOG_TIMEOUT_NS);
 }
+
+void grace_help(struct grace *g)
+{
+	bool help;
+
+	if (__atomic_load_n(&g->backlog, __ATOMIC_RELAXED) < BACKLOG_MAX ||
+	    reader_inside())
+		return;
+	pthread_mutex_lock(&g->lock);
+	help = g->backlog >= g->help_at;
+	pthread_mutex_unlock(&g->lock);
+	if (help)
+		grace_wait(g, BACKLOG_TIMEOUT_NS);
+}

@@ -82,4 +82,10 @@ int grace_poll(uint64_t timeout_ns);
 void grace_defer(struct grace *g, struct grace_head *head,
 		 void (*fn)(struct grace_head *head));
 
+/*
+ * For who may have deferred inside a section, after it has left it: the same
+ * help. Else what one thread puts off would pile up for another's grace_wait().
+ */
+void grace_help(struct grace *g);
+
 #endif

@@ -84,6 +84,7 @@ int nestfd_translate(struct nestfd_device *dev, uint64_t iova, uint32_t pasid,
 	reader_enter();
 	dev->machine->model->ops->translate(dev->port, &access, &tr);
 	reader_exit();
+	grace_help(dev->machine->grace);
 	*out = (struct nestfd_translation){
 		.size = sizeof(*out),
 		.result = result_of(&tr),

@@ -225,6 +225,7 @@ static int dma_translated(struct nestfd_device *dev,
 		len -= done;
 	}
 	reader_exit();
+	grace_help(dev->machine->grace);
 	return rc;
 }
 

@@ -140,6 +140,7 @@ int ats_request(struct model_port *opaque, const struct model_access *access,
 	rc = request_all(&v, out);
 	slot_leave(port, v.slot, &spare);
 	reader_exit();
+	grace_help(port->engine->host.grace);
 	return rc;
 }
 

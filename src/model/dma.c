@@ -147,10 +147,15 @@ int engine_dma(struct model_port *opaque, const struct model_access *access,
 	slot = slot_enter(port, &spare);
 	if (!last)
 		rc = run_hit(port, slot, access, buf, len, &missed);
-	if (rc == -EAGAIN)
-		rc = run_all(port, slot, access, missed, buf, len, last);
+	if (rc != -EAGAIN) {
+		slot_leave(port, slot, &spare);
+		reader_exit();
+		return rc;
+	}
+	rc = run_all(port, slot, access, missed, buf, len, last);
 	slot_leave(port, slot, &spare);
 	reader_exit();
+	grace_help(port->engine->host.grace);
 	return rc;
 }
 

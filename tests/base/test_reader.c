@@ -329,6 +329,29 @@ static void inside_a_section_deferring_only_queues(void **state)
 	free(things);
 }
 
+static void who_deferred_inside_a_section_helps_outside(void **state)
+{
+	enum { COUNT = 3000 };
+	struct thing *things = calloc(COUNT, sizeof(*things));
+	struct grace *g;
+
+	(void)state;
+	freed_count = 0;
+	assert_int_equal(grace_create(&g), 0);
+	for (int i = 0; i < COUNT; i++) {
+		reader_enter();
+		grace_defer(g, &things[i].head, free_thing);
+		grace_help(g); /* inside: nothing */
+		assert_true(things[i].freed == 0);
+		reader_exit();
+		grace_help(g);
+		assert_true(i + 1 - freed_count <= 1024);
+	}
+	grace_destroy(g);
+	assert_int_equal(freed_count, COUNT);
+	free(things);
+}
+
 static void a_stuck_reader_makes_the_backlog_wait_in_order(void **state)
 {
 	enum { COUNT = 2500 };
@@ -563,6 +586,7 @@ int main(void)
 		cmocka_unit_test(without_a_helper_thread_it_still_waits),
 		cmocka_unit_test(the_deferred_run_in_order_at_the_next_wait),
 		cmocka_unit_test(the_backlog_is_bounded),
+		cmocka_unit_test(who_deferred_inside_a_section_helps_outside),
 		cmocka_unit_test(inside_a_section_deferring_only_queues),
 		cmocka_unit_test(
 			a_stuck_reader_makes_the_backlog_wait_in_order),
