@@ -1,37 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine for tests of the whole SMMUv3 model: memory, queues and tables in
- * it, two ports, everything driven through registers. Words, offsets and
- * shifts are worked out by hand; no hardware definition is used.
+ * A machine (rig.h) with the SMMUv3 model: queues and tables in its memory,
+ * ports of StreamIDs 8 and 9, everything driven through registers. Words,
+ * offsets and shifts are worked out by hand; no hardware definition is used.
  */
 #ifndef TESTS_MODEL_ENGINE_RIG_H
 #define TESTS_MODEL_ENGINE_RIG_H
 
-#include <errno.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "base/alloc.h"
-#include "base/reader.h"
-#include "mem/guard.h"
-#include "mem/phys.h"
-#include "model/model.h"
 #include "model/smmuv3/model.h"
+#include "rig.h"
 
-#define RAM		0x40000000ULL
-#define RAM_SIZE	0x2000000ULL
 #define CMDQ		(RAM + 0x0000)	/* 256 commands */
 #define EVENTQ		(RAM + 0x10000) /* 128 events */
 #define STRTAB		(RAM + 0x20000) /* 256 STEs, linear */
-#define FREE		(RAM + 0x100000)
 
 #define REG_CR0		0x20
 #define REG_CR0ACK	0x24
@@ -82,75 +63,6 @@
 #define S2_PAGE	   0x4ffULL /* AF, S2AP 11, write-back, page */
 #define S2_PAGE_RO 0x47fULL /* AF, S2AP 01 */
 #define S2_BLOCK   0x4fdULL
-
-/* Stage-1 tables and pages of nested streams: IPA = PA + DELTA */
-#define DELTA 0x10000000000ULL
-
-struct rig {
-	struct phys *phys;
-	struct grace *grace;
-	struct model *model;
-	struct model_port *port[2]; /* StreamIDs 8 and 9 */
-	char *ram;
-	uint64_t used;
-	uint32_t cmd_prod;
-	uint32_t event_cons;
-	pthread_mutex_t lock;
-	struct model_stale stale;
-	char why[1024];
-	unsigned int stales;
-	unsigned int irqs;
-};
-
-/* Threads may report at the same time. */
-static void rig_stale(void *ctx, const struct model_stale *stale)
-{
-	struct rig *g = ctx;
-
-	pthread_mutex_lock(&g->lock);
-	g->stale = *stale;
-	snprintf(g->why, sizeof(g->why), "%s", stale->why);
-	g->stales++;
-	pthread_mutex_unlock(&g->lock);
-}
-
-static void rig_irq(void *ctx, unsigned int line)
-{
-	struct rig *g = ctx;
-
-	(void)line;
-	__atomic_fetch_add(&g->irqs, 1, __ATOMIC_RELAXED);
-}
-
-static inline uint64_t *at(struct rig *g, uint64_t pa)
-{
-	return (uint64_t *)(g->ram + (pa - RAM));
-}
-
-/* Words that DMA threads read at the same time */
-static inline void put(struct rig *g, uint64_t pa, uint64_t value)
-{
-	__atomic_store_n(at(g, pa), value, __ATOMIC_RELEASE);
-}
-
-static inline uint64_t page(struct rig *g)
-{
-	uint64_t pa = FREE + g->used;
-
-	g->used += 0x1000;
-	return pa;
-}
-
-static inline uint64_t reg_get(struct rig *g, uint32_t reg, unsigned int size)
-{
-	return g->model->ops->read(g->model, reg, size);
-}
-
-static inline void reg_set(struct rig *g, uint32_t reg, unsigned int size,
-			   uint64_t value)
-{
-	g->model->ops->write(g->model, reg, size, value);
-}
 
 static inline void cmd_put(struct rig *g, uint64_t dw0, uint64_t dw1)
 {
@@ -244,20 +156,6 @@ static inline void map_ram(struct rig *g, uint64_t root)
 		map(g, root, pa + DELTA, 2, 0, pa | S2_BLOCK);
 }
 
-static inline struct model_translation
-look(struct rig *g, int port, uint32_t pasid, uint64_t iova, uint32_t flags)
-{
-	const struct model_access a = { .iova = iova,
-					.pasid = pasid,
-					.flags = flags };
-	struct model_translation t;
-
-	reader_enter();
-	g->model->ops->translate(g->port[port], &a, &t);
-	reader_exit();
-	return t;
-}
-
 static inline struct model_translation see(struct rig *g, int port,
 					   uint64_t iova)
 {
@@ -299,54 +197,19 @@ static inline int rig_try(struct rig *g, enum iotlb_policy policy,
 			  const struct smmuv3_id *id)
 {
 	struct smmuv3_model_config config = { .policy = policy };
-	struct phys_range *range;
+	struct model_host host;
 	int rc;
 
-	memset(g, 0, sizeof(*g));
-	pthread_mutex_init(&g->lock, NULL);
 	if (id)
 		config.id = *id;
 	else
 		smmuv3_model_default_id(&config.id);
-	rc = phys_create(48, &g->phys);
+	rc = rig_memory(g, 48);
 	if (rc)
 		return rc;
-	rc = grace_create(&g->grace);
-	if (rc)
-		return rc;
-	if (posix_memalign((void **)&g->ram, 4096, RAM_SIZE))
-		return -ENOMEM;
-	memset(g->ram, 0, RAM_SIZE);
-	rc = phys_add_at(g->phys, RAM, g->ram, RAM_SIZE, PHYS_READ | PHYS_WRITE,
-			 &range);
-	if (rc)
-		return rc;
-	rc = smmuv3_model_create(&config,
-				 &(struct model_host){ .phys = g->phys,
-						       .grace = g->grace,
-						       .ctx = g,
-						       .irq = rig_irq,
-						       .stale = rig_stale },
-				 &g->model);
-	for (unsigned int n = 0; n < 2 && !rc; n++)
-		rc = g->model->ops->port_add(
-			g->model,
-			&(struct model_port_config){ .stream_id = 8 + n,
-						     .pasid_bits = 20,
-						     .ats = true },
-			&g->port[n]);
-	return rc;
-}
-
-static inline void rig_down(struct rig *g)
-{
-	if (g->model)
-		g->model->ops->destroy(g->model);
-	if (g->grace)
-		grace_destroy(g->grace);
-	if (g->phys)
-		phys_destroy(g->phys);
-	free(g->ram);
+	host = rig_host(g);
+	rc = smmuv3_model_create(&config, &host, &g->model);
+	return rc ? rc : rig_ports(g, 8, 9, false);
 }
 
 static inline void rig_on(struct rig *g, uint32_t cr0)
@@ -393,13 +256,6 @@ static inline uint64_t stream_nested(struct rig *g, unsigned int sid,
 	cd(g, cds, CD0 | CD_ASID(asid), root + DELTA);
 	ste(g, sid, STE_NESTED | (cds + DELTA), STE1, STE2 | vmid, *s2);
 	return root;
-}
-
-/* For the whole program: cmocka has signal handlers of its own, per test. */
-static inline int group_up(void **state)
-{
-	(void)state;
-	return guard_init();
 }
 
 #endif

@@ -673,25 +673,7 @@ static int scenario(enum iotlb_policy policy, struct alloc_plan *plan)
 static void every_allocation_may_fail(void **state)
 {
 	(void)state;
-	for (int policy = IOTLB_FAST; policy <= IOTLB_HOSTILE; policy++) {
-		struct alloc_plan plan = { 0 };
-		uint64_t points;
-		unsigned int refused = 0;
-
-		assert_int_equal(scenario(policy, &plan), 0);
-		points = plan.passed;
-		for (uint64_t n = 1; n <= points; n++) {
-			int rc;
-
-			plan = (struct alloc_plan){ .fail_at = n };
-			rc = scenario(policy, &plan);
-			assert_true(!rc || rc == -ENOMEM);
-			refused += rc != 0;
-		}
-		print_message("%u injection points, %u refused creation\n",
-			      (unsigned int)points, refused);
-		assert_true(points > 5 && refused > 3);
-	}
+	rig_allocations(scenario, 5, 3);
 }
 
 int main(void)

@@ -3,82 +3,21 @@
  * DMA of two devices against commands: after a CMD_SYNC has completed, no DMA
  * uses what the commands before it removed. Meant to run under TSan as well.
  */
-#include <pthread.h>
-#include <time.h>
-
 #include "engine_rig.h"
-
-#define DATA   (RAM + 0x1000000)
-#define PAGES  8ULL
-#define GOOD   0x600d600d600d600dULL
-#define POISON 0xbad0bad0bad0bad0ULL
-
-struct device {
-	pthread_t thread;
-	struct rig *g;
-	int port;
-	bool *stop;
-	uint64_t reads;
-	uint64_t faults;
-	uint64_t poisoned;
-};
-
-static bool stopped(const bool *stop)
-{
-	return __atomic_load_n(stop, __ATOMIC_ACQUIRE);
-}
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
-}
+#include "rig_threads.h"
 
 static void *device_reads(void *arg)
 {
 	struct device *d = arg;
-	uint64_t value;
 
-	for (uint64_t n = 0; !stopped(d->stop); n++) {
-		uint64_t iova = ((n * 5 + (uint64_t)d->port) % PAGES) << 12;
-
-		value = 0;
-		if (dma(d->g, d->port, iova, 0, &value, 8, NULL))
-			d->faults++;
-		else
-			d->reads++;
-		d->poisoned += value == POISON;
-	}
+	for (uint64_t n = 0; !stopped(d->stop); n++)
+		device_read(d, MODEL_NO_PASID, device_page(d, n));
 	return NULL;
-}
-
-static void devices_start(struct rig *g, struct device d[2], bool *stop,
-			  void *(*run)(void *))
-{
-	for (int n = 0; n < 2; n++) {
-		d[n] = (struct device){ .g = g, .port = n, .stop = stop };
-		pthread_create(&d[n].thread, NULL, run, &d[n]);
-	}
-}
-
-static void devices_stop(struct device d[2], bool *stop)
-{
-	__atomic_store_n(stop, true, __ATOMIC_RELEASE);
-	for (int n = 0; n < 2; n++)
-		pthread_join(d[n].thread, NULL);
 }
 
 static void drain_events(struct rig *g)
 {
 	reg_set(g, REG_EVENTQ_CONS, 4, reg_get(g, REG_EVENTQ_PROD, 4));
-}
-
-/* Invisible to TSan, as the device's own accesses are */
-static void fill(struct rig *g, uint64_t pa, uint64_t value)
-{
-	guard_write(at(g, pa), &value, sizeof(value));
 }
 
 static void removed_pages_are_not_read(enum iotlb_policy policy)
@@ -112,11 +51,7 @@ static void removed_pages_are_not_read(enum iotlb_policy policy)
 		put(&g, slot, (DATA + DELTA + va) | PAGE_NG);
 		drain_events(&g);
 	}
-	devices_stop(d, &stop);
-	for (int n = 0; n < 2; n++) {
-		assert_int_equal(d[n].poisoned, 0);
-		assert_true(d[n].reads > 0);
-	}
+	devices_stop_well(d, &stop);
 	rig_down(&g);
 }
 
@@ -164,11 +99,7 @@ static void replaced_configuration_is_not_used(void **state)
 		cmd(&g, NH_ALL, 0);
 		fill(&g, DATA + (~n & 1) * 0x1000, POISON);
 	}
-	devices_stop(d, &stop);
-	for (int n = 0; n < 2; n++) {
-		assert_int_equal(d[n].poisoned, 0);
-		assert_true(d[n].reads > 0);
-	}
+	devices_stop_well(d, &stop);
 	rig_down(&g);
 }
 
@@ -233,11 +164,7 @@ static void removed_atc_entries_are_not_used(void **state)
 		fill(&g, DATA + va, GOOD);
 		drain_events(&g);
 	}
-	devices_stop(d, &stop);
-	for (int n = 0; n < 2; n++) {
-		assert_int_equal(d[n].poisoned, 0);
-		assert_true(d[n].reads > 0);
-	}
+	devices_stop_well(d, &stop);
 	rig_down(&g);
 }
 

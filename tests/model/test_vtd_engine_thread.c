@@ -4,39 +4,8 @@
  * DMA uses what the descriptors before it removed. Meant to run under TSan as
  * well. And: any allocation may fail.
  */
-#include <pthread.h>
-#include <time.h>
-
+#include "rig_threads.h"
 #include "vtd_rig.h"
-
-#define DATA   (RAM + 0x1000000)
-#define PAGES  8ULL
-#define GOOD   0x600d600d600d600dULL
-#define POISON 0xbad0bad0bad0bad0ULL
-
-struct device {
-	pthread_t thread;
-	struct rig *g;
-	int port;
-	bool asks; /* for pages */
-	bool *stop;
-	uint64_t reads;
-	uint64_t faults;
-	uint64_t poisoned;
-};
-
-static bool stopped(const bool *stop)
-{
-	return __atomic_load_n(stop, __ATOMIC_ACQUIRE);
-}
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
-}
 
 static void ask_page(struct device *d, uint64_t iova)
 {
@@ -49,28 +18,18 @@ static void ask_page(struct device *d, uint64_t iova)
 	d->g->model->ops->page_request(d->g->port[d->port], &r);
 }
 
+/* The second one asks for pages. */
 static void *device_reads(void *arg)
 {
 	struct device *d = arg;
-	uint64_t value;
 
 	for (uint64_t n = 0; !stopped(d->stop); n++) {
-		uint64_t iova = ((n * 5 + (uint64_t)d->port) % PAGES) << 12;
+		uint64_t iova = device_page(d, n);
 
-		value = 0;
-		if (!dma(d->g, d->port, 3, iova, 0, &value, 8))
-			d->reads++;
-		else if (d->asks && n % 64 == 0)
+		if (!device_read(d, 3, iova) && d->port && n % 64 == 0)
 			ask_page(d, iova);
-		d->poisoned += value == POISON;
 	}
 	return NULL;
-}
-
-/* Invisible to TSan, as the device's own accesses are */
-static void fill(struct rig *g, uint64_t pa, uint64_t value)
-{
-	guard_write(at(g, pa), &value, sizeof(value));
 }
 
 static void drain(struct rig *g)
@@ -101,12 +60,7 @@ static void removed_pages_are_not_read(enum iotlb_policy policy)
 		fs_map(&g, fs, n << 12, 1, DELTA,
 		       (DATA + DELTA + (n << 12)) | FS_PAGE);
 	}
-	for (int n = 0; n < 2; n++) {
-		d[n] = (struct device){
-			.g = &g, .port = n, .asks = n, .stop = &stop
-		};
-		pthread_create(&d[n].thread, NULL, device_reads, &d[n]);
-	}
+	devices_start(&g, d, &stop, device_reads);
 	end = now() + 1.0;
 	for (uint64_t n = 0; now() < end; n++) {
 		uint64_t va = (n % PAGES) << 12;
@@ -123,12 +77,7 @@ static void removed_pages_are_not_read(enum iotlb_policy policy)
 		put(&g, slot, (DATA + DELTA + va) | FS_PAGE);
 		drain(&g);
 	}
-	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
-	for (int n = 0; n < 2; n++) {
-		pthread_join(d[n].thread, NULL);
-		assert_int_equal(d[n].poisoned, 0);
-		assert_true(d[n].reads > 0);
-	}
+	devices_stop_well(d, &stop);
 	rig_down(&g);
 }
 
@@ -186,25 +135,7 @@ static int scenario(enum iotlb_policy policy, struct alloc_plan *plan)
 static void every_allocation_may_fail(void **state)
 {
 	(void)state;
-	for (int policy = IOTLB_FAST; policy <= IOTLB_HOSTILE; policy++) {
-		struct alloc_plan plan = { 0 };
-		uint64_t points;
-		unsigned int refused = 0;
-
-		assert_int_equal(scenario(policy, &plan), 0);
-		points = plan.passed;
-		for (uint64_t n = 1; n <= points; n++) {
-			int rc;
-
-			plan = (struct alloc_plan){ .fail_at = n };
-			rc = scenario(policy, &plan);
-			assert_true(!rc || rc == -ENOMEM);
-			refused += rc != 0;
-		}
-		print_message("%u injection points, %u refused creation\n",
-			      (unsigned int)points, refused);
-		assert_true(points > 10);
-	}
+	rig_allocations(scenario, 10, 0);
 }
 
 int main(void)

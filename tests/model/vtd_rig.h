@@ -1,40 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine for tests of the whole VT-d model: memory, queues and tables in
- * it, two ports, everything driven through registers. Words, offsets and
+ * A machine (rig.h) with the VT-d model: queues and tables in its memory, ports
+ * of two source-ids, everything driven through registers. Words, offsets and
  * shifts are worked out by hand; no hardware definition is used.
  */
 #ifndef TESTS_MODEL_VTD_RIG_H
 #define TESTS_MODEL_VTD_RIG_H
 
-#include <errno.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-
-#include <cmocka.h>
-
-#include "base/alloc.h"
-#include "base/reader.h"
-#include "mem/guard.h"
-#include "mem/phys.h"
-#include "model/model.h"
 #include "model/vtd/model.h"
+#include "rig.h"
 
-#define RAM	   0x40000000ULL
-#define RAM_SIZE   0x2000000ULL
 #define IQ	   (RAM + 0x0000)  /* 128 descriptors of 32 bytes */
 #define PRQ	   (RAM + 0x10000) /* 128 requests */
 #define ROOT	   (RAM + 0x20000)
 #define STATUS	   (RAM + 0x30000)
 #define MSI	   (RAM + 0x31000)
-#define FREE	   (RAM + 0x100000)
 
 #define REG_GCMD   0x18
 #define REG_GSTS   0x1c
@@ -76,86 +56,6 @@
 #define FS_TABLE  0x27ULL
 #define SS_PAGE	  0x3ULL
 #define SS_BLOCK  0x83ULL
-
-/* Nested: GPA = PA + DELTA */
-#define DELTA 0x10000000000ULL
-
-struct rig {
-	struct phys *phys;
-	struct grace *grace;
-	struct model *model;
-	struct model_port *port[2];
-	char *ram;
-	uint64_t used;
-	uint32_t tail; /* bytes */
-	uint32_t waits;
-	uint64_t dir[2]; /* PASID directories */
-	uint64_t context[2];
-	pthread_mutex_t lock;
-	struct model_stale stale;
-	char why[1024];
-	unsigned int stales;
-	unsigned int irqs[3];
-	unsigned int answers;
-	struct model_page_response answer;
-};
-
-/* Threads may report at the same time. */
-static void rig_stale(void *ctx, const struct model_stale *stale)
-{
-	struct rig *g = ctx;
-
-	pthread_mutex_lock(&g->lock);
-	g->stale = *stale;
-	snprintf(g->why, sizeof(g->why), "%s", stale->why);
-	g->stales++;
-	pthread_mutex_unlock(&g->lock);
-}
-
-static void rig_irq(void *ctx, unsigned int line)
-{
-	struct rig *g = ctx;
-
-	__atomic_fetch_add(&g->irqs[line], 1, __ATOMIC_RELAXED);
-}
-
-static void rig_answer(void *ctx, const struct model_page_response *response)
-{
-	struct rig *g = ctx;
-
-	g->answer = *response;
-	g->answers++;
-}
-
-static inline uint64_t *at(struct rig *g, uint64_t pa)
-{
-	return (uint64_t *)(g->ram + (pa - RAM));
-}
-
-/* Words that DMA threads read at the same time */
-static inline void put(struct rig *g, uint64_t pa, uint64_t value)
-{
-	__atomic_store_n(at(g, pa), value, __ATOMIC_RELEASE);
-}
-
-static inline uint64_t page(struct rig *g)
-{
-	uint64_t pa = FREE + g->used;
-
-	g->used += 0x1000;
-	return pa;
-}
-
-static inline uint64_t reg_get(struct rig *g, uint32_t reg, unsigned int size)
-{
-	return g->model->ops->read(g->model, reg, size);
-}
-
-static inline void reg_set(struct rig *g, uint32_t reg, unsigned int size,
-			   uint64_t value)
-{
-	g->model->ops->write(g->model, reg, size, value);
-}
 
 /* ---- the queue ---- */
 
@@ -294,20 +194,6 @@ static inline uint64_t ss_ram(struct rig *g)
 
 /* ---- accesses ---- */
 
-static inline struct model_translation
-look(struct rig *g, int port, uint32_t pasid, uint64_t iova, uint32_t flags)
-{
-	const struct model_access a = { .iova = iova,
-					.pasid = pasid,
-					.flags = flags };
-	struct model_translation t;
-
-	reader_enter();
-	g->model->ops->translate(g->port[port], &a, &t);
-	reader_exit();
-	return t;
-}
-
 static inline struct model_translation see(struct rig *g, uint32_t pasid,
 					   uint64_t iova)
 {
@@ -367,63 +253,19 @@ static inline int rig_try(struct rig *g, enum iotlb_policy policy,
 			  const struct vtd_id *id)
 {
 	struct vtd_model_config config = { .policy = policy };
-	struct phys_range *range;
+	struct model_host host;
 	int rc;
 
-	memset(g, 0, sizeof(*g));
-	pthread_mutex_init(&g->lock, NULL);
 	if (id)
 		config.id = *id;
 	else
 		vtd_model_default_id(&config.id);
-	rc = phys_create(config.id.haw, &g->phys);
+	rc = rig_memory(g, config.id.haw);
 	if (rc)
 		return rc;
-	rc = grace_create(&g->grace);
-	if (rc)
-		return rc;
-	/* zero, and only what is used has to be */
-	g->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (g->ram == MAP_FAILED) {
-		g->ram = NULL;
-		return -ENOMEM;
-	}
-	rc = phys_add_at(g->phys, RAM, g->ram, RAM_SIZE, PHYS_READ | PHYS_WRITE,
-			 &range);
-	if (rc)
-		return rc;
-	rc = vtd_model_create(&config,
-			      &(struct model_host){ .phys = g->phys,
-						    .grace = g->grace,
-						    .ctx = g,
-						    .irq = rig_irq,
-						    .stale = rig_stale },
-			      &g->model);
-	for (unsigned int n = 0; n < 2 && !rc; n++)
-		rc = g->model->ops->port_add(
-			g->model,
-			&(struct model_port_config){
-				.stream_id = n ? SID1 : SID0,
-				.pasid_bits = 20,
-				.ats = true,
-				.pri = true,
-				.page_response = rig_answer,
-				.ctx = g },
-			&g->port[n]);
-	return rc;
-}
-
-static inline void rig_down(struct rig *g)
-{
-	if (g->model)
-		g->model->ops->destroy(g->model);
-	if (g->grace)
-		grace_destroy(g->grace);
-	if (g->phys)
-		phys_destroy(g->phys);
-	if (g->ram)
-		munmap(g->ram, RAM_SIZE);
+	host = rig_host(g);
+	rc = vtd_model_create(&config, &host, &g->model);
+	return rc ? rc : rig_ports(g, SID0, SID1, true);
 }
 
 /* SRTP, then QIE, then TE; @rtaddr with its mode, @iqa with DW and size */
@@ -455,12 +297,6 @@ static inline void rig_up_as(struct rig *g, enum iotlb_policy policy,
 static inline void rig_up(struct rig *g, enum iotlb_policy policy)
 {
 	rig_up_as(g, policy, NULL);
-}
-
-static inline int group_up(void **state)
-{
-	(void)state;
-	return guard_init();
 }
 
 #endif
