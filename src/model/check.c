@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Telling of what the coherence checker has found. */
+/* See check.h. */
+#include "model/check.h"
+
 #include "model/why.h"
 
 #define WHY_SIZE 1024u
@@ -14,18 +16,68 @@ static bool misses_dirty(const struct visit *v, const struct context *ctx,
 	       !(now->ready & need);
 }
 
-bool check_differs(const struct visit *v, const struct context *ctx,
-		   const struct outcome *o, const struct outcome *now,
-		   bool same_fault)
+/* What came of an access */
+struct look {
+	const struct outcome *o;
+	unsigned int fault;
+	struct outcome own;
+};
+
+/* Is what came of it other than it would be @now? */
+static bool differs(const struct check *c, const struct look *seen,
+		    const struct look *now)
 {
-	if (o->ok != now->ok)
+	const struct outcome *o = seen->o;
+
+	if (o->ok != now->o->ok)
 		return true;
 	if (!o->ok)
-		return !same_fault;
-	return o->pa != now->pa || (o->hit && misses_dirty(v, ctx, now));
+		return seen->fault != now->fault;
+	return o->pa != now->o->pa ||
+	       (o->hit && misses_dirty(c->v, c->ctx, now->o));
 }
 
-void check_tell(struct visit *v, const struct stale_found *found)
+static void look(const struct check *c, enum check_keep keep, struct look *look)
+{
+	const struct check_ops *ops = c->v->engine->ops->check;
+	struct visit cold = *c->v;
+
+	cold.quiet = true;
+	look->own = (struct outcome){ 0 };
+	look->fault = ops->look(&cold, c, keep, &look->own);
+	look->o = &look->own;
+}
+
+/* Which part of the configuration? Or a translation that made one, after all */
+static void blame_config(const struct check *c, const struct look *now)
+{
+	const struct check_ops *ops = c->v->engine->ops->check;
+	struct look same;
+
+	c->part->of = STALE_CONFIG;
+	c->part->serial = c->ctx->serial;
+	if (!ops->has_rest(c))
+		return;
+	look(c, CHECK_PART, &same);
+	if (!differs(c, &same, now))
+		ops->blame_rest(c);
+}
+
+/* Would it be right if only translations were looked up again? */
+static bool config_is_stale(const struct check *c, const struct look *seen)
+{
+	struct look same;
+
+	if (!c->seen->has_entry)
+		return true;
+	if (!c->ctx->cached)
+		return false;
+	look(c, CHECK_CONTEXT, &same);
+	return !differs(c, seen, &same);
+}
+
+static void tell(struct visit *v, const struct stale_base *part,
+		 const uint64_t *pa, const uint64_t *current)
 {
 	struct engine *e = v->engine;
 	char why[WHY_SIZE];
@@ -33,10 +85,10 @@ void check_tell(struct visit *v, const struct stale_found *found)
 		.stream_id = v->port->config.stream_id,
 		.pasid = v->access->pasid,
 		.iova = v->access->iova,
-		.cached_pa = found->has_pa ? found->pa : 0,
-		.current_pa = found->mapped ? found->current : 0,
-		.mapped = found->mapped,
-		.cached_at = found->part->serial,
+		.cached_pa = pa ? *pa : 0,
+		.current_pa = current ? *current : 0,
+		.mapped = current,
+		.cached_at = part->serial,
 		.now = counted(&e->serial),
 		.why = why,
 	};
@@ -46,8 +98,28 @@ void check_tell(struct visit *v, const struct stale_found *found)
 	count(&e->stale);
 	if (!e->host.stale)
 		return;
-	why_tell(e, found->part, why, sizeof(why));
+	why_tell(e, part, why, sizeof(why));
 	e->host.stale(e->host.ctx, &stale);
+}
+
+bool check_stale(const struct check *c)
+{
+	const struct look seen = { .o = c->seen, .fault = c->fault };
+	struct stale_base *part = c->part;
+	struct look now;
+
+	look(c, CHECK_NOTHING, &now);
+	if (!differs(c, &seen, &now))
+		return false;
+	part->port = c->v->port;
+	part->of = STALE_TRANSLATION;
+	part->entry = &c->seen->entry;
+	part->serial = c->seen->entry.serial;
+	if (config_is_stale(c, &seen))
+		blame_config(c, &now);
+	tell(c->v, part, seen.o->ok ? &seen.o->pa : NULL,
+	     now.o->ok ? &now.o->pa : NULL);
+	return true;
 }
 
 bool check_answer(struct visit *v, const struct iotlb_entry *entry, uint64_t pa,
@@ -59,16 +131,9 @@ bool check_answer(struct visit *v, const struct iotlb_entry *entry, uint64_t pa,
 		.entry = entry,
 		.serial = entry->serial,
 	};
-	const struct stale_found found = {
-		.part = &part,
-		.has_pa = true,
-		.pa = pa,
-		.mapped = now,
-		.current = now ? now->pa : 0,
-	};
 
 	if (now && now->pa == pa && !(entry->attrs & ~now->access & 0x7u))
 		return false;
-	check_tell(v, &found);
+	tell(v, &part, &pa, now ? &now->pa : NULL);
 	return true;
 }

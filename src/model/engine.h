@@ -156,6 +156,7 @@ struct outcome {
 };
 
 struct atc_answer;
+struct check_ops;
 struct why_ops;
 
 struct engine_ops {
@@ -192,7 +193,8 @@ struct engine_ops {
 	/* Hostile: what the ATC holds against memory; true: stale */
 	bool (*ats_check)(struct visit *v, const struct iotlb_entry *entry,
 			  uint64_t pa);
-	/* Hostile: how commands fell short of what was found stale */
+	/* Hostile, see check.h and why.h */
+	const struct check_ops *check;
 	const struct why_ops *why;
 };
 
@@ -365,35 +367,6 @@ void engine_wait(struct engine *e);
 /* The next sync does not complete before. */
 void engine_hold(struct engine *e, uint32_t delay_us);
 
-/*
- * check.c: what was found stale; an architecture's word for it begins with this
- * and is told by its why_ops (why.h).
- */
-struct stale_base {
-	const struct engine_port *port;
-	enum {
-		STALE_TRANSLATION,
-		STALE_CONFIG,
-		STALE_ATC, /* in the device's own cache */
-	} of;
-	const struct iotlb_entry *entry; /* unless CONFIG */
-	uint64_t serial;		 /* when it was cached */
-};
-
-struct stale_found {
-	const struct stale_base *part;
-	bool has_pa; /* it led to @pa */
-	uint64_t pa;
-	bool mapped; /* memory still leads somewhere */
-	uint64_t current;
-};
-/* Tells the host. */
-void check_tell(struct visit *v, const struct stale_found *found);
-/* Is what came of a visit other than it would be @now? @ctx: if it hit */
-bool check_differs(const struct visit *v, const struct context *ctx,
-		   const struct outcome *o, const struct outcome *now,
-		   bool same_fault);
-
 /* ats.c: what a translation request is answered */
 #define ATC_READ  0x1u
 #define ATC_WRITE 0x2u
@@ -410,12 +383,6 @@ struct atc_answer {
 #define ATC_PASIDS    1u   /* vmid of entries of requests with a PASID */
 int ats_request(struct model_port *port, const struct model_access *access,
 		uint64_t len, struct model_translation *out);
-/*
- * check.c: does an ATC's entry that led to @pa say what a request would be
- * answered @now (NULL: refused)? True, and the host is told: it does not.
- */
-bool check_answer(struct visit *v, const struct iotlb_entry *entry, uint64_t pa,
-		  const struct atc_answer *now);
 /* All that entries of @pasid, or of MODEL_NO_PASID, have in common */
 void atc_scope(uint32_t pasid, uint64_t first, uint64_t last,
 	       struct iotlb_inval *inval);

@@ -6,7 +6,7 @@
 #ifndef MODEL_WHY_H
 #define MODEL_WHY_H
 
-#include "model/engine.h"
+#include "model/check.h"
 #include "model/history.h"
 
 /* What an architecture says of its commands, and of what they left */

@@ -1,49 +1,38 @@
 // SPDX-License-Identifier: MIT
-/*
- * The coherence checker (policy hostile). Whatever a transaction got with the
- * help of a cache is compared with what memory says now, looked up with no
- * cache at all. A difference means that software changed a structure and has
- * not, or not yet, invalidated what was cached of it.
- */
+/* What the checker (model/check.h) asks of SMMUv3. */
 #include "model/smmuv3/engine.h"
 
-/* By memory alone; or with this configuration but no cached translation. */
-static void look_cold(const struct visit *v, const struct smmuv3_context *ctx,
-		      struct result *r)
+static const struct smmuv3_context *context_of(const struct check *c)
 {
-	struct visit cold = *v;
+	return (const struct smmuv3_context *)c->ctx;
+}
+
+static unsigned int look(struct visit *v, const struct check *c,
+			 enum check_keep keep, struct outcome *o)
+{
+	const struct smmuv3_context *ctx = context_of(c);
 	struct smmuv3_context tmp;
+	struct result r = { 0 };
 
-	cold.quiet = true;
-	*r = (struct result){ 0 };
-	if (!ctx)
-		ctx = context_get(&cold, true, &tmp, &r->fault);
+	if (keep == CHECK_NOTHING) {
+		ctx = context_get(v, true, &tmp, &r.fault);
+	} else if (keep == CHECK_PART) {
+		tmp = (struct smmuv3_context){
+			.base.pasid = ctx->base.pasid,
+			.stream = ctx->stream,
+			.has_stream = true,
+		};
+		ctx = context_reload(v, &tmp, &r.fault) ? &tmp : NULL;
+	}
 	if (ctx)
-		engine_path(&cold, ctx, true, r);
+		engine_path(v, ctx, true, &r);
+	*o = r.o;
+	return r.fault.event;
 }
 
-static bool differs(const struct visit *v, const struct smmuv3_context *ctx,
-		    const struct result *r, const struct result *now)
+static bool has_rest(const struct check *c)
 {
-	return check_differs(v, &ctx->base, &r->o, &now->o,
-			     r->fault.event == now->fault.event);
-}
-
-/* The same STE and what memory says of all the rest */
-static void look_with_ste(const struct visit *v,
-			  const struct smmuv3_context *ctx, struct result *r)
-{
-	struct smmuv3_context tmp = {
-		.base.pasid = ctx->base.pasid,
-		.stream = ctx->stream,
-		.has_stream = true,
-	};
-	struct visit cold = *v;
-
-	cold.quiet = true;
-	*r = (struct result){ 0 };
-	if (context_reload(&cold, &tmp, &r->fault))
-		engine_path(&cold, &tmp, true, r);
+	return context_of(c)->has_stream;
 }
 
 /* Does memory still say what the cached level-1 descriptor does? */
@@ -62,25 +51,17 @@ static bool l1cd_is_stale(const struct visit *v,
 }
 
 /*
- * Which part of the configuration: STE, CD, what leads to the CD, or what stage
- * 2 made of its address? Of a CD just read the last two are left.
+ * The CD, what leads to it, or what stage 2 made of its address? Of a CD just
+ * read the last two are left.
  */
-static void blame_config(const struct visit *v,
-			 const struct smmuv3_context *ctx,
-			 const struct result *now, struct stale_part *part)
+static void blame_rest(const struct check *c)
 {
-	struct result same_ste;
+	struct stale_part *part = (struct stale_part *)c->part;
+	const struct smmuv3_context *ctx = context_of(c);
 
-	part->base.of = STALE_CONFIG;
-	part->base.serial = ctx->base.serial;
-	if (!ctx->has_stream)
-		return;
-	look_with_ste(v, ctx, &same_ste);
-	if (differs(v, ctx, &same_ste, now))
-		return;
 	part->cd = true;
 	part->base.serial = ctx->cd_serial;
-	if (ctx->has_l1cd && l1cd_is_stale(v, ctx)) {
+	if (ctx->has_l1cd && l1cd_is_stale(c->v, ctx)) {
 		part->l1cd = true;
 		part->split = smmuv3_cd_split(&ctx->stream);
 		part->base.serial = ctx->l1cd.serial;
@@ -91,37 +72,25 @@ static void blame_config(const struct visit *v,
 	}
 }
 
+const struct check_ops smmuv3_check = {
+	.look = look,
+	.has_rest = has_rest,
+	.blame_rest = blame_rest,
+};
+
 bool check_path(struct visit *v, const struct smmuv3_context *ctx,
 		const struct result *r)
 {
-	struct stale_part part = {
-		.base.port = v->port,
-		.base.entry = &r->o.entry,
-		.base.serial = r->o.entry.serial,
-		.ssid = ctx->ssid,
-	};
-	struct stale_found found = {
+	struct stale_part part = { .ssid = ctx->ssid };
+	const struct check c = {
+		.v = v,
+		.ctx = &ctx->base,
+		.seen = &r->o,
+		.fault = r->fault.event,
 		.part = &part.base,
-		.has_pa = r->o.ok,
-		.pa = r->o.pa,
 	};
-	struct result now, same_config;
-	bool config;
 
-	look_cold(v, NULL, &now);
-	if (!differs(v, ctx, r, &now))
-		return false;
-	config = !r->o.has_entry;
-	if (r->o.has_entry && ctx->base.cached) {
-		look_cold(v, ctx, &same_config);
-		config = !differs(v, ctx, r, &same_config);
-	}
-	if (config)
-		blame_config(v, ctx, &now, &part);
-	found.mapped = now.o.ok;
-	found.current = now.o.pa;
-	check_tell(v, &found);
-	return true;
+	return check_stale(&c);
 }
 
 bool check_atc(struct visit *v, const struct iotlb_entry *entry, uint64_t pa)

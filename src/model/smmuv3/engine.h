@@ -13,6 +13,7 @@
 
 #include "front/smmuv3/decode.h"
 #include "front/smmuv3/front.h"
+#include "model/check.h"
 #include "model/engine.h"
 #include "model/history.h"
 #include "model/smmuv3/config.h"
@@ -236,6 +237,7 @@ unsigned int exec_scope(const struct smmuv3_cmd *cmd,
 	(1u << SMMUV3_REGIME_S2_TABLE | 1u << SMMUV3_REGIME_S2_TABLE_L2)
 
 /* check.c: compare @r with memory; true: stale. */
+extern const struct check_ops smmuv3_check;
 bool check_path(struct visit *v, const struct smmuv3_context *ctx,
 		const struct result *r);
 /* The same for an ATC entry that was hit, with what it says. */

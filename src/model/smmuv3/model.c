@@ -131,6 +131,7 @@ static const struct engine_ops engine_ops = {
 	.ats_resolve = smmuv3_ats_resolve,
 	.ats_open = smmuv3_ats_open,
 	.ats_check = check_atc,
+	.check = &smmuv3_check,
 	.why = &smmuv3_why,
 };
 

@@ -1,100 +1,73 @@
 // SPDX-License-Identifier: MIT
-/*
- * The coherence checker (policy hostile). Whatever a request got with the help
- * of a cache is compared with what memory says now, looked up with no cache at
- * all. A difference means that software changed a structure and has not, or not
- * yet, invalidated what was cached of it.
- */
+/* What the checker (model/check.h) asks of VT-d. */
 #include "model/vtd/engine.h"
 
-/* By memory alone; or with this configuration but no cached translation. */
-static void look_cold(const struct visit *v, enum vtd_at at,
-		      const struct vtd_context *ctx, struct result *r)
+static const struct vtd_context *context_of(const struct check *c)
 {
-	struct visit cold = *v;
+	return (const struct vtd_context *)c->ctx;
+}
+
+static struct stale_part *part_of(const struct check *c)
+{
+	return (struct stale_part *)c->part;
+}
+
+static unsigned int look(struct visit *v, const struct check *c,
+			 enum check_keep keep, struct outcome *o)
+{
+	const struct vtd_context *ctx = context_of(c);
+	enum vtd_at at = part_of(c)->at;
 	struct vtd_context tmp;
+	struct result r = { 0 };
 
-	cold.quiet = true;
-	*r = (struct result){ 0 };
-	if (!ctx)
-		ctx = vtd_context_get(&cold, at, true, &tmp, &r->fault);
+	if (keep == CHECK_NOTHING) {
+		ctx = vtd_context_get(v, at, true, &tmp, &r.fault);
+	} else if (keep == CHECK_PART) {
+		tmp = (struct vtd_context){
+			.base.pasid = ctx->base.pasid,
+			.source = ctx->source,
+		};
+		ctx = vtd_context_reload(v, &tmp, &r.fault) ? &tmp : NULL;
+	}
 	if (ctx)
-		vtd_path(&cold, at, ctx, true, r);
+		vtd_path(v, at, ctx, true, &r);
+	*o = r.o;
+	return r.fault.reason;
 }
 
-static bool differs(const struct visit *v, const struct vtd_context *ctx,
-		    const struct result *r, const struct result *now)
+static bool has_rest(const struct check *c)
 {
-	return check_differs(v, &ctx->base, &r->o, &now->o,
-			     r->fault.reason == now->fault.reason);
+	return context_of(c)->space.scalable;
 }
 
-/* The same source and what memory says of all the rest */
-static void look_with_source(const struct visit *v, enum vtd_at at,
-			     const struct vtd_context *ctx, struct result *r)
+static void blame_rest(const struct check *c)
 {
-	struct vtd_context tmp = {
-		.base.pasid = ctx->base.pasid,
-		.source = ctx->source,
-	};
-	struct visit cold = *v;
-
-	cold.quiet = true;
-	*r = (struct result){ 0 };
-	if (vtd_context_reload(&cold, &tmp, &r->fault))
-		vtd_path(&cold, at, &tmp, true, r);
+	part_of(c)->space = true;
+	c->part->serial = context_of(c)->space_serial;
 }
 
-/* Which of both: what was found through the same source, and would be now? */
-static void blame_config(const struct visit *v, enum vtd_at at,
-			 const struct vtd_context *ctx,
-			 const struct result *now, struct stale_part *part)
-{
-	struct result same;
-
-	part->base.of = STALE_CONFIG;
-	part->source = true;
-	part->base.serial = ctx->base.serial;
-	if (!ctx->space.scalable)
-		return;
-	look_with_source(v, at, ctx, &same);
-	if (differs(v, ctx, &same, now))
-		return;
-	part->source = false;
-	part->base.serial = ctx->space_serial;
-}
+const struct check_ops vtd_check = {
+	.look = look,
+	.has_rest = has_rest,
+	.blame_rest = blame_rest,
+};
 
 bool vtd_check_path(struct visit *v, enum vtd_at at,
 		    const struct vtd_context *ctx, const struct result *r)
 {
 	struct stale_part part = {
-		.base.port = v->port,
-		.base.entry = &r->o.entry,
-		.base.serial = r->o.entry.serial,
+		.at = at,
 		.pasid = ctx->space.pasid,
 		.did = ctx->fault.reason ? 0 : ctx->space.did,
 		.legacy = !ctx->space.scalable,
 	};
-	struct stale_found found = {
+	const struct check c = {
+		.v = v,
+		.ctx = &ctx->base,
+		.seen = &r->o,
+		.fault = r->fault.reason,
 		.part = &part.base,
-		.has_pa = r->o.ok,
-		.pa = r->o.pa,
 	};
-	struct result now, same;
-	bool config;
 
-	look_cold(v, at, NULL, &now);
-	if (!differs(v, ctx, r, &now))
-		return false;
-	config = !r->o.has_entry;
-	if (r->o.has_entry && ctx->base.cached) {
-		look_cold(v, at, ctx, &same);
-		config = !differs(v, ctx, r, &same);
-	}
-	if (config)
-		blame_config(v, at, ctx, &now, &part);
-	found.mapped = now.o.ok;
-	found.current = now.o.pa;
-	check_tell(v, &found);
-	return true;
+	return check_stale(&c);
 }

@@ -10,6 +10,7 @@
 #include "front/vtd/decode.h"
 #include "front/vtd/front.h"
 #include "hwdef/vtd_regs.h"
+#include "model/check.h"
 #include "model/engine.h"
 #include "model/history.h"
 #include "model/vtd/config.h"
@@ -160,6 +161,7 @@ void vtd_exec_everything(struct vtd_model *m);
 	(1u << VTD_REGIME_SS_TABLE | 1u << VTD_REGIME_SS_TABLE_L2)
 
 /* check.c: compare @r with memory; true: stale. */
+extern const struct check_ops vtd_check;
 bool vtd_check_path(struct visit *v, enum vtd_at at,
 		    const struct vtd_context *ctx, const struct result *r);
 
@@ -169,7 +171,8 @@ struct stale_part {
 	uint32_t pasid;
 	uint16_t did;
 	bool legacy;
-	bool source; /* CONFIG: the context-cache entry, not the space */
+	bool space; /* CONFIG: the PASID-cache entry, not the source */
+	enum vtd_at at;
 };
 
 /* why.c */

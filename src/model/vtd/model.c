@@ -130,6 +130,7 @@ static const struct engine_ops engine_ops = {
 	.ats_resolve = vtd_ats_resolve,
 	.ats_open = vtd_ats_open,
 	.ats_check = vtd_ats_check,
+	.check = &vtd_check,
 	.why = &vtd_why,
 	.atc_bad = atc_bad,
 };

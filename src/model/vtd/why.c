@@ -99,8 +99,7 @@ static enum nearness judge_config(const struct stale_base *base,
 {
 	const struct stale_part *part = (const struct stale_part *)base;
 
-	return part->source ? judge_source(part, near)
-			    : judge_space(part, near);
+	return part->space ? judge_space(part, near) : judge_source(part, near);
 }
 
 static bool atc_of(const void *opaque, struct history_atc *atc)
@@ -134,7 +133,7 @@ static int tell_config(const struct stale_base *base, char *text, size_t size)
 	const struct stale_part *part = (const struct stale_part *)base;
 	uint32_t sid = base->port->config.stream_id;
 
-	if (part->source)
+	if (!part->space)
 		return words(text, size, 0, "context of source-id %#x cached",
 			     sid);
 	return words(text, size, 0,
