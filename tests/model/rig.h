@@ -45,6 +45,7 @@ struct rig {
 	char why[1024];
 	unsigned int stales;
 	unsigned int irqs[8];
+	void (*on_irq)(struct rig *g, unsigned int line); /* or NULL */
 	unsigned int answers;
 	struct model_page_response answer;
 	/* SMMUv3: indices with their wrap bits */
@@ -74,6 +75,8 @@ static void rig_irq(void *ctx, unsigned int line)
 	struct rig *g = ctx;
 
 	__atomic_fetch_add(&g->irqs[line], 1, __ATOMIC_RELAXED);
+	if (g->on_irq)
+		g->on_irq(g, line);
 }
 
 static inline void rig_answer(void *ctx,

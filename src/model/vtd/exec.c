@@ -11,6 +11,8 @@
 	(REGIMES_LEAF_FS | REGIMES_TABLE_FS | REGIMES_LEAF_SS | \
 	 REGIMES_TABLE_SS)
 
+#define GATHER_MAX 32u /* of which one descriptor takes up to two */
+
 /* Table 23: by page, what the first stage had a part in goes by domain. */
 static unsigned int scope_iotlb(const struct vtd_desc *desc,
 				struct iotlb_inval inval[2])
@@ -68,10 +70,10 @@ unsigned int vtd_exec_scope(const struct vtd_desc *desc,
 	}
 }
 
-void vtd_exec_iotlb(struct vtd_model *m, const struct vtd_desc *desc)
+/* Page requests invalidate as well, and so does whoever sets the root. */
+static void forget(struct vtd_model *m, const struct iotlb_inval *inval,
+		   unsigned int n)
 {
-	struct iotlb_inval inval[2];
-	unsigned int n = vtd_exec_scope(desc, inval);
 	uint32_t regimes = 0;
 
 	for (unsigned int i = 0; i < n; i++)
@@ -79,6 +81,13 @@ void vtd_exec_iotlb(struct vtd_model *m, const struct vtd_desc *desc)
 	spin_take(&m->forget_lock);
 	engine_forget(&m->engine, inval, n, regimes & ~REGIMES_LEAF_FS);
 	spin_drop(&m->forget_lock);
+}
+
+void vtd_exec_iotlb(struct vtd_model *m, const struct vtd_desc *desc)
+{
+	struct iotlb_inval inval[2];
+
+	forget(m, inval, vtd_exec_scope(desc, inval));
 }
 
 static bool is_legacy(struct vtd_model *m)
@@ -148,6 +157,42 @@ static void exec_device(struct vtd_model *m, const struct vtd_desc *desc)
 	m->late_sid = desc->sid;
 }
 
+/*
+ * A span of the queue, and why it stopped. Neighbours that invalidate the IOTLB
+ * are gathered and take effect together, before anything else is looked at.
+ */
+struct span {
+	const uint64_t (*descs)[4];
+	uint16_t stop;
+	uint16_t info;
+	unsigned int gathered;
+	struct iotlb_inval inval[GATHER_MAX];
+};
+
+static void span_forget(struct vtd_model *m, struct span *s)
+{
+	if (!s->gathered)
+		return;
+	forget(m, s->inval, s->gathered);
+	s->gathered = 0;
+	m->engine.pending = true;
+}
+
+/* Under policy hostile at once: entries tell which commands came since. */
+static void span_gather(struct vtd_model *m, struct span *s,
+			const struct vtd_desc *desc)
+{
+	s->gathered += vtd_exec_scope(desc, &s->inval[s->gathered]);
+	if (s->gathered > GATHER_MAX - 2 || m->engine.hostile)
+		span_forget(m, s);
+}
+
+static bool is_iotlb(const struct vtd_desc *desc)
+{
+	return desc->type == VTD_QI_PIOTLB || desc->type == VTD_QI_IOTLB;
+}
+
+/* Anything but a wait, and what is_iotlb() */
 static void exec_one(struct vtd_model *m, const struct vtd_desc *desc)
 {
 	switch (desc->type) {
@@ -161,24 +206,14 @@ static void exec_one(struct vtd_model *m, const struct vtd_desc *desc)
 	case VTD_QI_PDEV_TLB:
 		exec_device(m, desc);
 		break;
-	case VTD_QI_IEC: /* no interrupt is remapped, none is cached */
-		return;
 	case VTD_QI_PAGE_RESPONSE:
 		vtd_prq_response(m, desc);
 		return;
-	default:
-		vtd_exec_iotlb(m, desc);
-		break;
+	default: /* no interrupt is remapped, none is cached */
+		return;
 	}
 	m->engine.pending = true;
 }
-
-/* A span of the queue, and why it stopped */
-struct span {
-	const uint64_t (*descs)[4];
-	uint16_t stop;
-	uint16_t info;
-};
 
 static struct vtd_model *model_of(struct engine *e)
 {
@@ -245,6 +280,12 @@ static enum ran run(struct engine *e, void *span, uint32_t i, bool armed,
 		return stop(s, VTD_STOP_IQE, iqei);
 	if (ahead && desc.type == VTD_QI_PAGE_RESPONSE)
 		return RAN_NOT;
+	if (is_iotlb(&desc)) {
+		span_gather(model_of(e), s, &desc);
+		stretch_consumed(e, &desc);
+		return RAN;
+	}
+	span_forget(model_of(e), s);
 	if (desc.type != VTD_QI_WAIT) {
 		exec_one(model_of(e), &desc);
 		stretch_consumed(e, &desc);
@@ -285,9 +326,15 @@ struct vtd_consumed vtd_exec_consume(void *ctx, const uint64_t (*descs)[4],
 				     uint32_t n)
 {
 	struct vtd_model *m = ctx;
-	struct span s = { .descs = descs };
-	uint32_t done = stretch_consume(&m->engine, &ops, &s, n);
+	struct span s;
+	uint32_t done;
 
+	s.descs = descs;
+	s.stop = 0;
+	s.info = 0;
+	s.gathered = 0;
+	done = stretch_consume(&m->engine, &ops, &s, n);
+	span_forget(m, &s);
 	/* no wait behind it was there to abort */
 	if (!s.stop && m->engine.atc_failed)
 		late(&s, &m->engine);
@@ -305,7 +352,10 @@ unsigned int vtd_exec_register(void *ctx, const struct vtd_desc *desc)
 {
 	struct vtd_model *m = ctx;
 
-	exec_one(m, desc);
+	if (is_iotlb(desc))
+		vtd_exec_iotlb(m, desc);
+	else
+		exec_one(m, desc);
 	stretch_consumed(&m->engine, desc);
 	engine_wait(&m->engine);
 	m->engine.pending = false;
