@@ -13,14 +13,6 @@
 
 #define TYPE (VTD_QI_0_TYPE_LO | VTD_QI_0_TYPE_HI)
 
-struct rules {
-	const struct vtd_id *id;
-	unsigned int ttm;
-	/* identifiers that the unit tells apart, addresses it translates */
-	uint64_t did_bits;
-	uint64_t guest_bits;
-};
-
 static uint64_t get(uint64_t mask, uint64_t dw)
 {
 	return field_get(mask, dw);
@@ -34,6 +26,22 @@ static bool has(uint64_t reg, uint64_t bits)
 static unsigned int lowest_bit(uint64_t word)
 {
 	return (unsigned int)__builtin_ctzll(word);
+}
+
+/* @did, by as many of its bits as the unit tells apart: 4 + 2 ND */
+static uint16_t domain(const struct vtd_id *id, uint64_t did)
+{
+	unsigned int nd = (unsigned int)get(VTD_CAP_ND, id->cap);
+
+	return (uint16_t)(did & ((16u << 2 * nd) - 1));
+}
+
+/* What the unit translates of @addr */
+static uint64_t guest_address(const struct vtd_id *id, uint64_t addr)
+{
+	unsigned int mgaw = (unsigned int)get(VTD_CAP_MGAW, id->cap);
+
+	return addr & low_mask(1 + mgaw);
 }
 
 static void all_addresses(struct vtd_desc *out)
@@ -68,7 +76,7 @@ static void ats_range(struct vtd_desc *out, uint64_t addr, bool s)
 }
 
 static unsigned int decode_context(const uint64_t dw[4],
-				   const struct rules *rules,
+				   const struct vtd_id *id,
 				   struct vtd_desc *out)
 {
 	uint64_t fm = get(VTD_QI_CONTEXT_0_FM, dw[0]);
@@ -81,16 +89,20 @@ static unsigned int decode_context(const uint64_t dw[4],
 		/* the upper ones of the three function bits, table 21 */
 		out->sid_ignored = (uint8_t)(7 & ~(7u >> fm));
 	}
-	if (rules->ttm == VTD_TTM_LEGACY && out->gran != VTD_GRAN_GLOBAL)
-		out->did = (uint16_t)(get(VTD_QI_CONTEXT_0_DID, dw[0]) &
-				      rules->did_bits);
-	else if (out->gran == VTD_GRAN_DOMAIN)
-		out->gran = VTD_GRAN_GLOBAL;
+	if (out->gran != VTD_GRAN_GLOBAL)
+		out->did = domain(id, get(VTD_QI_CONTEXT_0_DID, dw[0]));
 	return 0;
 }
 
-static unsigned int decode_pasid(const uint64_t dw[4],
-				 const struct rules *rules,
+/* In other modes than legacy no domain is told apart (6.5.2.1). */
+static void context_of_any_domain(struct vtd_desc *out)
+{
+	out->did = 0;
+	if (out->gran == VTD_GRAN_DOMAIN)
+		out->gran = VTD_GRAN_GLOBAL;
+}
+
+static unsigned int decode_pasid(const uint64_t dw[4], const struct vtd_id *id,
 				 struct vtd_desc *out)
 {
 	out->gran = (uint8_t)get(VTD_QI_PASID_0_G, dw[0]);
@@ -106,7 +118,7 @@ static unsigned int decode_pasid(const uint64_t dw[4],
 	default:
 		return VTD_IQEI_RESERVED;
 	}
-	out->did = (uint16_t)(get(VTD_QI_PASID_0_DID, dw[0]) & rules->did_bits);
+	out->did = domain(id, get(VTD_QI_PASID_0_DID, dw[0]));
 	return 0;
 }
 
@@ -116,11 +128,9 @@ static bool am_is_supported(const struct vtd_id *id, uint64_t am)
 }
 
 /* DR and DW count before major version 2, and if there is draining at all */
-static unsigned int decode_iotlb(const uint64_t dw[4],
-				 const struct rules *rules,
+static unsigned int decode_iotlb(const uint64_t dw[4], const struct vtd_id *id,
 				 struct vtd_desc *out)
 {
-	const struct vtd_id *id = rules->id;
 	uint64_t am = get(VTD_QI_IOTLB_1_AM, dw[1]);
 	bool always = get(VTD_VER_MAJ, id->ver) >= 2;
 
@@ -134,20 +144,18 @@ static unsigned int decode_iotlb(const uint64_t dw[4],
 	out->drain_writes = always || (has(dw[0], VTD_QI_IOTLB_0_DW) &&
 				       has(id->cap, VTD_CAP_DWD));
 	if (out->gran != VTD_GRAN_GLOBAL)
-		out->did = (uint16_t)(get(VTD_QI_IOTLB_0_DID, dw[0]) &
-				      rules->did_bits);
+		out->did = domain(id, get(VTD_QI_IOTLB_0_DID, dw[0]));
 	all_addresses(out);
 	if (out->gran != VTD_GRAN_PAGE)
 		return 0;
 	out->ih = has(dw[1], VTD_QI_IOTLB_1_IH);
-	page_range(out, dw[1] & VTD_QI_IOTLB_1_ADDR & rules->guest_bits,
+	page_range(out, guest_address(id, dw[1] & VTD_QI_IOTLB_1_ADDR),
 		   (unsigned int)am);
 	return 0;
 }
 
 /* Always drains, and takes any address mask (11.4.2, MAMV). */
-static unsigned int decode_piotlb(const uint64_t dw[4],
-				  const struct rules *rules,
+static unsigned int decode_piotlb(const uint64_t dw[4], const struct vtd_id *id,
 				  struct vtd_desc *out)
 {
 	out->gran = (uint8_t)get(VTD_QI_PIOTLB_0_G, dw[0]);
@@ -155,8 +163,7 @@ static unsigned int decode_piotlb(const uint64_t dw[4],
 		return VTD_IQEI_RESERVED;
 	out->drain_reads = true;
 	out->drain_writes = true;
-	out->did =
-		(uint16_t)(get(VTD_QI_PIOTLB_0_DID, dw[0]) & rules->did_bits);
+	out->did = domain(id, get(VTD_QI_PIOTLB_0_DID, dw[0]));
 	out->has_pasid = true;
 	out->pasid = (uint32_t)get(VTD_QI_PIOTLB_0_PASID, dw[0]);
 	all_addresses(out);
@@ -169,30 +176,30 @@ static unsigned int decode_piotlb(const uint64_t dw[4],
 }
 
 /* The same bits in both device TLB descriptors; reserved without DIT */
-static unsigned int decode_pfsid(uint64_t dw0, const struct rules *rules,
+static unsigned int decode_pfsid(uint64_t dw0, const struct vtd_id *id,
 				 struct vtd_desc *out)
 {
 	uint64_t pfsid = get(VTD_QI_DEV_0_PFSID_HI, dw0) << 4 |
 			 get(VTD_QI_DEV_0_PFSID_LO, dw0);
 
-	if (pfsid && !has(rules->id->ecap, VTD_ECAP_DIT))
+	if (pfsid && !has(id->ecap, VTD_ECAP_DIT))
 		return VTD_IQEI_RESERVED;
 	out->pfsid = (uint16_t)pfsid;
 	return 0;
 }
 
 static unsigned int decode_dev_tlb(const uint64_t dw[4],
-				   const struct rules *rules,
+				   const struct vtd_id *id,
 				   struct vtd_desc *out)
 {
 	out->sid = (uint16_t)get(VTD_QI_DEV_0_SID, dw[0]);
 	out->mip = (uint8_t)get(VTD_QI_DEV_0_MIP, dw[0]);
 	ats_range(out, dw[1] & VTD_QI_DEV_1_ADDR, has(dw[1], VTD_QI_DEV_1_S));
-	return decode_pfsid(dw[0], rules, out);
+	return decode_pfsid(dw[0], id, out);
 }
 
 static unsigned int decode_pdev_tlb(const uint64_t dw[4],
-				    const struct rules *rules,
+				    const struct vtd_id *id,
 				    struct vtd_desc *out)
 {
 	out->sid = (uint16_t)get(VTD_QI_PDEV_0_SID, dw[0]);
@@ -202,14 +209,14 @@ static unsigned int decode_pdev_tlb(const uint64_t dw[4],
 	if (out->has_pasid)
 		out->pasid = (uint32_t)get(VTD_QI_PDEV_0_PASID, dw[0]);
 	ats_range(out, dw[1] & VTD_QI_PDEV_1_ADDR, has(dw[1], VTD_QI_PDEV_1_S));
-	return decode_pfsid(dw[0], rules, out);
+	return decode_pfsid(dw[0], id, out);
 }
 
 /* Without interrupt remapping there is nothing to forget, and no MHMV. */
-static unsigned int decode_iec(const uint64_t dw[4], const struct rules *rules,
+static unsigned int decode_iec(const uint64_t dw[4], const struct vtd_id *id,
 			       struct vtd_desc *out)
 {
-	uint64_t ecap = rules->id->ecap;
+	uint64_t ecap = id->ecap;
 	uint64_t im = get(VTD_QI_IEC_0_IM, dw[0]);
 	uint64_t inside = low_mask((unsigned int)im);
 	uint64_t index = get(VTD_QI_IEC_0_IIDX, dw[0]);
@@ -225,28 +232,27 @@ static unsigned int decode_iec(const uint64_t dw[4], const struct rules *rules,
 	return 0;
 }
 
-static unsigned int decode_wait(const uint64_t dw[4], const struct rules *rules,
+static unsigned int decode_wait(const uint64_t dw[4], const struct vtd_id *id,
 				struct vtd_desc *out)
 {
 	out->interrupt = has(dw[0], VTD_QI_WAIT_0_IF);
 	out->status_write = has(dw[0], VTD_QI_WAIT_0_SW);
 	out->fence = has(dw[0], VTD_QI_WAIT_0_FN);
 	out->page_drain = has(dw[0], VTD_QI_WAIT_0_PD);
-	if (out->page_drain && !has(rules->id->ecap, VTD_ECAP_PDS))
+	if (out->page_drain && !has(id->ecap, VTD_ECAP_PDS))
 		return VTD_IQEI_RESERVED;
 	if (!out->status_write)
 		return 0;
 	out->status_data = (uint32_t)get(VTD_QI_WAIT_0_DATA, dw[0]);
-	out->status_addr =
-		dw[1] & VTD_QI_WAIT_1_ADDR & low_mask(rules->id->haw);
+	out->status_addr = dw[1] & VTD_QI_WAIT_1_ADDR & low_mask(id->haw);
 	return 0;
 }
 
 static unsigned int decode_page_response(const uint64_t dw[4],
-					 const struct rules *rules,
+					 const struct vtd_id *id,
 					 struct vtd_desc *out)
 {
-	(void)rules;
+	(void)id;
 	out->sid = (uint16_t)get(VTD_QI_PGRP_0_SID, dw[0]);
 	out->has_pasid = has(dw[0], VTD_QI_PGRP_0_PP);
 	if (out->has_pasid)
@@ -258,7 +264,7 @@ static unsigned int decode_page_response(const uint64_t dw[4],
 
 struct type {
 	const char *name;
-	unsigned int (*decode)(const uint64_t dw[4], const struct rules *rules,
+	unsigned int (*decode)(const uint64_t dw[4], const struct vtd_id *id,
 			       struct vtd_desc *out);
 	bool not_legacy; /* table 26 */
 	uint64_t needs;	 /* bits of ECAP without which it is no type */
@@ -332,14 +338,7 @@ unsigned int vtd_decode(const uint64_t dw[4], const struct vtd_id *id,
 	uint64_t number = get(VTD_QI_0_TYPE_HI, dw[0]) << 4 |
 			  get(VTD_QI_0_TYPE_LO, dw[0]);
 	const struct type *type = find_type(number);
-	struct rules rules = {
-		.id = id,
-		.ttm = ttm,
-		.did_bits = low_mask(
-			4 + 2 * (unsigned int)get(VTD_CAP_ND, id->cap)),
-		.guest_bits =
-			low_mask(1 + (unsigned int)get(VTD_CAP_MGAW, id->cap)),
-	};
+	unsigned int iqei;
 
 	if (!type || (type->not_legacy && ttm == VTD_TTM_LEGACY) ||
 	    !has(id->ecap, type->needs))
@@ -348,7 +347,10 @@ unsigned int vtd_decode(const uint64_t dw[4], const struct vtd_id *id,
 	    dw[3])
 		return VTD_IQEI_RESERVED;
 	*desc = (struct vtd_desc){ .type = (uint8_t)number };
-	return type->decode(dw, &rules, desc);
+	iqei = type->decode(dw, id, desc);
+	if (number == VTD_QI_CONTEXT && ttm != VTD_TTM_LEGACY)
+		context_of_any_domain(desc);
+	return iqei;
 }
 
 const char *vtd_desc_name(unsigned int type)
