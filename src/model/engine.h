@@ -131,6 +131,14 @@ struct engine_port {
 	uint64_t crowd_hits; /* atomic */
 	uint64_t crowd_misses;
 
+	size_t index; /* in engine.ports; under ports_lock */
+	bool listed;
+	/*
+	 * Atomic; false: nothing of its configuration is kept, nor about to be:
+	 * nothing has been read for it since an invalidation dropped all.
+	 */
+	bool loaded;
+
 	uint32_t lock;	     /* base/spin.h */
 	uint64_t config_seq; /* atomic; moved by invalidations under the lock */
 	struct context_part *part; /* RCU */
@@ -240,6 +248,7 @@ struct engine {
 	pthread_mutex_t mode_lock; /* of writers of @mode */
 	pthread_mutex_t ports_lock;
 	struct engine_port **ports; /* sorted by StreamID */
+	uint64_t *loaded;	    /* bit n: ports[n].loaded */
 	size_t port_count;
 	size_t port_room;
 };
@@ -357,6 +366,13 @@ void port_reset(struct model_port *port);
 /* The index of the first port with a StreamID >= @sid; under ports_lock. */
 size_t port_find(const struct engine *e, uint32_t sid);
 void port_free_all(struct engine *e);
+/* Its configuration is about to be read; after config_seq was. */
+void port_load(struct engine_port *port);
+/* All of it is about to be dropped; before config_seq moves. Under ports_lock.
+ */
+void port_unload(struct engine_port *port);
+/* The first at or behind @index that is loaded, or NULL; under ports_lock. */
+struct engine_port *port_next_loaded(const struct engine *e, size_t index);
 uint64_t port_hits(const struct engine_port *port);
 uint64_t port_misses(const struct engine_port *port);
 
@@ -416,6 +432,8 @@ struct context_when {
 static inline void context_now(const struct visit *v, struct context_when *when)
 {
 	when->seq = __atomic_load_n(&v->port->config_seq, __ATOMIC_ACQUIRE);
+	if (!__atomic_load_n(&v->port->loaded, __ATOMIC_RELAXED))
+		port_load(v->port);
 	when->serial = counted(&v->engine->serial);
 }
 

@@ -100,8 +100,9 @@ size_t port_find(const struct engine *m, uint32_t sid)
 
 static int ports_reserve(struct engine *m)
 {
+	size_t room = m->port_room ? 2 * m->port_room : 64;
 	struct engine_port **ports;
-	size_t room = m->port_room ? 2 * m->port_room : 16;
+	uint64_t *loaded;
 
 	if (m->port_count < m->port_room)
 		return 0;
@@ -109,8 +110,57 @@ static int ports_reserve(struct engine *m)
 	if (!ports)
 		return -ENOMEM;
 	m->ports = ports;
+	loaded = alloc_grow(m->loaded, room / 64, sizeof(*loaded));
+	if (!loaded)
+		return -ENOMEM;
+	m->loaded = loaded;
 	m->port_room = room;
 	return 0;
+}
+
+static void mark_loaded(struct engine_port *port)
+{
+	port->engine->loaded[port->index / 64] |= BIT_ULL(port->index % 64);
+	__atomic_store_n(&port->loaded, true, __ATOMIC_RELAXED);
+}
+
+/* Others have moved: as if all had something, which the next look corrects. */
+static void ports_renumber(struct engine *m)
+{
+	memset(m->loaded, 0, m->port_room / 64 * sizeof(*m->loaded));
+	for (size_t n = 0; n < m->port_count; n++) {
+		m->ports[n]->index = n;
+		mark_loaded(m->ports[n]);
+	}
+}
+
+void port_load(struct engine_port *port)
+{
+	pthread_mutex_lock(&port->engine->ports_lock);
+	if (port->listed)
+		mark_loaded(port);
+	pthread_mutex_unlock(&port->engine->ports_lock);
+}
+
+void port_unload(struct engine_port *port)
+{
+	port->engine->loaded[port->index / 64] &= ~BIT_ULL(port->index % 64);
+	__atomic_store_n(&port->loaded, false, __ATOMIC_RELAXED);
+}
+
+struct engine_port *port_next_loaded(const struct engine *m, size_t index)
+{
+	uint64_t word;
+
+	if (index >= m->port_count)
+		return NULL;
+	word = m->loaded[index / 64] & ~low_mask(index % 64);
+	for (index /= 64; !word;) {
+		if (++index * 64 >= m->port_count)
+			return NULL;
+		word = m->loaded[index];
+	}
+	return m->ports[index * 64 + (size_t)__builtin_ctzll(word)];
 }
 
 static int ports_insert(struct engine *m, struct engine_port *port)
@@ -126,6 +176,8 @@ static int ports_insert(struct engine *m, struct engine_port *port)
 			(m->port_count - at) * sizeof(struct engine_port *));
 		m->ports[at] = port;
 		m->port_count++;
+		port->listed = true;
+		ports_renumber(m);
 	}
 	pthread_mutex_unlock(&m->ports_lock);
 	return rc;
@@ -142,6 +194,8 @@ static void ports_erase(struct engine *m, struct engine_port *port)
 	m->port_count--;
 	memmove(&m->ports[at], &m->ports[at + 1],
 		(m->port_count - at) * sizeof(struct engine_port *));
+	port->listed = false;
+	ports_renumber(m);
 	pthread_mutex_unlock(&m->ports_lock);
 }
 
@@ -220,6 +274,7 @@ void port_free_all(struct engine *m)
 	for (size_t n = 0; n < m->port_count; n++)
 		port_free(m->ports[n]);
 	free(m->ports);
+	free(m->loaded);
 }
 
 /* Its DMA finds an empty ATC: the port fails until there is one. */

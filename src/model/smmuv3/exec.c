@@ -155,19 +155,25 @@ static void cfgi_port(struct smmuv3_port *port, const struct smmuv3_cmd *cmd)
 	}
 }
 
+/* Only those that have something: a full queue may name all of many ports. */
 static void exec_cfgi(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 {
-	pthread_mutex_lock(&m->engine.ports_lock);
-	if (cmd->op == SMMUV3_OP_CFGI_STE_RANGE ||
-	    (cmd->op == SMMUV3_OP_CFGI_STE && !cmd->leaf))
+	bool ste = cmd->op == SMMUV3_OP_CFGI_STE ||
+		   cmd->op == SMMUV3_OP_CFGI_STE_RANGE;
+	struct engine *e = &m->engine;
+	struct engine_port *port;
+
+	pthread_mutex_lock(&e->ports_lock);
+	if (cmd->op == SMMUV3_OP_CFGI_STE_RANGE || (ste && !cmd->leaf))
 		cfgi_l1std(m, cmd);
-	for (size_t n = port_find(&m->engine, cmd->sid);
-	     n < m->engine.port_count; n++) {
-		if (m->engine.ports[n]->config.stream_id > cmd->sid_last)
-			break;
-		cfgi_port(smmu_port(m->engine.ports[n]), cmd);
+	port = port_next_loaded(e, port_find(e, cmd->sid));
+	while (port && port->config.stream_id <= cmd->sid_last) {
+		if (ste)
+			port_unload(port);
+		cfgi_port(smmu_port(port), cmd);
+		port = port_next_loaded(e, port->index + 1);
 	}
-	pthread_mutex_unlock(&m->engine.ports_lock);
+	pthread_mutex_unlock(&e->ports_lock);
 }
 
 /* True if commands may run ahead of syncs in front of them. */
