@@ -282,8 +282,163 @@ class Pasid:
         return ",".join(f)
 
 
+# ---- Arm SMMUv3 ----
+
+CFGI_STE, NH_ASID, NH_VA, ATC_INV, SYNC = 0x03, 0x11, 0x12, 0x40, 0x46
+ATC_ALL = 52  # Size: the whole address space (4.5.1)
+EATS = 1 << 28  # STE word 1: full ATS (5.2)
+
+
+class Atc:
+    """What Linux does for devices with ATS: EATS in the STEs that translate,
+    CR0.ATSCHK; behind each invalidation and its CMD_SYNC a CMD_ATC_INV for each
+    device of the domain, of the smallest power of two that covers the range,
+    and one more CMD_SYNC. Likewise all of the ATC behind a change of the STE."""
+
+    def __init__(self, rec):
+        self.rec = rec
+        self.memory = {}
+        self.stes = {}       # stream -> address
+        self.translates = {}  # stream -> at its last CFGI_STE
+        self.due = []
+        self.new = []
+        self.commands = []
+
+    def make(self):
+        self.rec.set_register_bits("IDR0", 1 << 10)
+        self.rec.set_register_bits("CR0", 1 << 4)
+        self.find_stes()
+        self.change_log()
+        for number, snapshot in enumerate(self.rec.meta["snapshots"]):
+            for t in snapshot["tables"]:
+                self.change_table(number, t)
+        opcodes = self.rec.meta["opcodes"]
+        for name, op in ("ATC_INV", ATC_INV), ("SYNC", SYNC):
+            opcodes[name] = sum(w[0] & 0xff == op for w in self.commands)
+        self.rec.log, self.rec.commands = self.new, self.commands
+
+    # CMD_CFGI_STE and what was read for it, and S lines
+    def find_stes(self):
+        last = []
+        for line in self.rec.log:
+            f = line.split()
+            if f[0] == "S":
+                self.stes[int(f[1], 16)] = int(f[2], 16)
+            elif f[0] == "R":
+                last.append(int(f[1], 16))
+            elif f[0] == "C":
+                w = self.rec.commands[int(f[1])]
+                if w[0] & 0xff == CFGI_STE and last:
+                    self.stes[w[0] >> 32] = last[0]
+                last = []
+
+    def word(self, addr):
+        return self.memory.get(addr, 0)
+
+    def stage1(self, stream):
+        return self.word(self.stes.get(stream, 0)) & 0xf == 0xb
+
+    def asid(self, stream):
+        cd = self.word(self.stes[stream]) & ((1 << 56) - 64)
+        return self.word(cd) >> 48
+
+    def masters(self, asid):
+        return [s for s in sorted(self.stes)
+                if self.stage1(s) and self.asid(s) == asid]
+
+    def change_log(self):
+        stes = set(self.stes.values())
+        for line in self.rec.log:
+            f = line.split()
+            if f[0] == "R":
+                words = [int(w, 16) for w in f[2:]]
+                addr = int(f[1], 16)
+                if addr in stes and words[1]:
+                    words[1] |= EATS
+                for i, w in enumerate(words):
+                    self.memory[addr + 8 * i] = w
+                self.new.append(Pasid.line(addr, words))
+            elif f[0] == "P":
+                self.memory[int(f[1], 16)] = int(f[2], 16)
+                self.new.append(line)
+            elif f[0] == "C":
+                words = self.rec.commands[int(f[1])]
+                self.look_at(words)
+                self.put(words, f[2])
+            elif f[0] == "W":
+                self.register(f)
+            else:
+                if f[0] == "N":
+                    self.rec.meta["snapshots"][int(f[1])][
+                        "commands_consumed"] = len(self.commands)
+                self.new.append(line)
+
+    def put(self, words, name):
+        self.new.append("C %d %s" % (len(self.commands), name))
+        self.commands.append(words)
+
+    def register(self, f):
+        if f[1] == "90":
+            self.index = (2 << (int(f[2], 16) & 0x1f)) - 1
+        if f[1] == "20" and int(f[2], 16) & 0xc == 0xc:
+            f[2] = "%x" % (int(f[2], 16) | 1 << 4)
+        if f[1] == "98":
+            f[2] = "%x" % (len(self.commands) & self.index)
+        self.new.append(" ".join(f))
+        if f[1] != "98" or not self.due:
+            return
+        for words in self.due:
+            self.put(words, "ATC_INV")
+        self.due = []
+        self.put([self.sync[0], self.sync[1]], "SYNC")
+        self.new.append("W 98 %x 4" % (len(self.commands) & self.index))
+
+    def look_at(self, w):
+        op = w[0] & 0xff
+        if op == SYNC:
+            self.sync = w
+        elif op == NH_ASID:
+            for stream in self.masters(w[0] >> 48):
+                self.due.append(self.atc_inv(stream, 0, ATC_ALL))
+        elif op == NH_VA:
+            for stream in self.masters(w[0] >> 48):
+                self.due.append(self.atc_inv(stream, *self.span(w)))
+        elif op == CFGI_STE:
+            stream = w[0] >> 32
+            if self.translates.get(stream) or self.stage1(stream):
+                self.due.append(self.atc_inv(stream, 0, ATC_ALL))
+            self.translates[stream] = self.stage1(stream)
+
+    @staticmethod
+    def atc_inv(stream, addr, size):
+        return [ATC_INV | stream << 32, addr | size]
+
+    # In pages of 4 KiB, whatever the granule
+    @staticmethod
+    def span(w):
+        tg = bits(w[1], 11, 10)
+        length = PAGE
+        if tg:
+            length = (bits(w[0], 16, 12) + 1) << bits(w[0], 24, 20)
+            length <<= {1: 12, 2: 14, 3: 16}[tg]
+        first = w[1] >> 12
+        size = fls(first ^ (w[1] & -PAGE) + length - 1 >> 12)
+        return (first >> size << size) * PAGE, size
+
+    def change_table(self, number, t):
+        words = [int(w, 16) for w in t["ste"]]
+        if words[0] & 0xf != 0xb:
+            return
+        words[1] |= EATS
+        t["ste"] = ["%x" % w for w in words]
+        addr = self.stes.get(t["stream"])
+        if addr and self.rec.pages.words(number, addr, 1)[0] == words[0]:
+            self.rec.pages.put(number, addr, words)
+
+
 KINDS = {
     "pasid": lambda rec: Pasid(rec).make(),
+    "atc": lambda rec: Atc(rec).make(),
 }
 
 

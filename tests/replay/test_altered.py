@@ -6,7 +6,9 @@ RECORDING, made by alter.py into what no recorded guest did, is replayed as any
 other: in full order (test_recording.py), with SEEDS seeds of injected errors
 (test_injected.py), with COUNT altered invalidations of each kind
 (test_mutations.py, with the options)."""
+import lzma
 import os
+import struct
 import sys
 import tempfile
 import unittest
@@ -70,6 +72,34 @@ class Pasids(unittest.TestCase):
                 code, r = kit.replay(*world, rec.path)
                 self.assertEqual(code, 1)
                 self.assertGreater(r["wrong"]["snapshot"], 0)
+
+
+@of_kind("atc")
+class Atcs(unittest.TestCase):
+    def test_what_the_recording_is(self):
+        words = kit.commands(PATH)
+        ops = [w[0] & 0xff for w in words]
+        # behind TLBI_NH_VA, TLBI_NH_ASID and CFGI_STE
+        self.assertGreaterEqual(ops.count(0x40), ops.count(0x12))
+        sizes = {w[1] & 0x3f for w in words if w[0] & 0xff == 0x40}
+        self.assertGreater(len(sizes), 3)
+        self.assertIn(52, sizes)
+        for w in words:
+            if w[0] & 0xff == 0x40:  # addresses are multiples of the span
+                self.assertEqual(w[1] >> 12 & (1 << (w[1] & 0x3f)) - 1, 0)
+
+    def test_its_invalidations_are_needed(self):
+        """All CMD_ATC_INVs name a page that nobody uses."""
+        with kit.Altered(PATH) as rec:
+            with lzma.open(rec.file("commands.bin.xz"), "w") as f:
+                for w in kit.commands(PATH):
+                    f.write(struct.pack("<2Q", *(
+                        (w[0], 0x7ffff000) if w[0] & 0xff == 0x40 else w)))
+            for world in ((), ("--queue", "ring"), ("--direct",)):
+                code, r = kit.replay("--cache", "hostile", "--no-snapshots",
+                                     *world, rec.path)
+                self.assertEqual(code, 1)
+                self.assertGreater(r["wrong"]["stale"], 5)
 
 
 def load_tests(loader, tests, _):

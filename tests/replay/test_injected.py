@@ -42,7 +42,11 @@ class Injected(unittest.TestCase):
             cls.stops, cls.ill, cls.abt = (
                 ("ill", "abt", "atc_inv_sync"), "ill", "abt")
             cls.worlds = (["--direct"],) if stage2 else ([], ["--direct"])
-            cls.dev_tlb = 0
+            cls.dev_tlb = types.count(0x40)
+            # ranges, as the guest's SMMU has them; with ATS in both ways
+            if cls.dev_tlb:
+                cls.worlds = (["--queue", "array"], ["--queue", "ring"],
+                              ["--direct"])
             cls.syncs = types.count(0x46)
             # TLBI_NH_VA or TLBI_S2_IPA
             cls.tlbi = 0x2a if stage2 else 0x12
@@ -76,7 +80,7 @@ class Injected(unittest.TestCase):
                 for batch in ("1", "64"):
                     for seed in range(1, SEEDS + 1):
                         yield (world + ["--cache", cache, "--batch", batch],
-                               bool(world), seed)
+                               "--direct" in world, seed)
 
     def test_illegal_invalidations(self):
         faults = 0
@@ -116,22 +120,69 @@ class Injected(unittest.TestCase):
             self.assertEqual([i[s] for s in self.stops], [0, 0, 0])
             self.assertLess(i["faults"], self.syncs)
 
-    # A guest sends again what an aborted wait was for. On a host the device
-    # would be quarantined, so that its DMA ends.
-    def test_devices_that_do_not_answer(self):
+    # A guest sends again what an aborted wait was for. On a host the device is
+    # quarantined when it has failed often enough: it is reset, and does without
+    # ATS if that is of no use.
+    QUARANTINED = ("rung", "hits", "misses", "registers", "deviations")
+
+    def each_with_device_tlbs(self):
         if not self.dev_tlb:
             self.skipTest("no device TLBs")
-        for args, direct, seed in self.each():
-            if not direct:
-                continue
-            i = self.check(args, "atc-timeout:p=0.02,seed=%d" % seed,
-                           but=("rung",))
-            self.assertGreater(i["ite"], 0)
-            # several may be lost at one wait
-            self.assertLessEqual(i["ite"], i["faults"])
-            i = self.check(args, "atc-late:p=0.01,us=20,seed=%d" % seed)
+        worlds = self.worlds if ["--direct"] != self.worlds[0] else (
+            [], ["--direct"])
+        for world in worlds:
+            for cache in ("fast", "hostile"):
+                for batch in ("1", "64"):
+                    for seed in range(1, SEEDS + 1):
+                        yield (world + ["--cache", cache, "--batch", batch],
+                               "--direct" in world, seed)
+
+    def test_devices_that_do_not_answer(self):
+        for args, direct, seed in self.each_with_device_tlbs():
+            i = self.check(args, "atc-timeout:p=0.05,seed=%d" % seed,
+                           but=self.QUARANTINED)
+            self.assertGreater(i["faults"], 3)
+            lost = i[self.stops[1 if self.hosts_too else 2]]
+            if direct:  # several may be lost at one wait
+                self.assertGreater(lost, 0)
+                self.assertLessEqual(lost, i["faults"])
+                self.assertGreater(i["faults"], self.dev_tlb * 0.02)
+                self.assertLess(i["resets"], i["faults"] * 0.05)
+                self.assertEqual(i["without_ats"], 0)
+            else:
+                self.assertGreater(i["resets"], 0)
+
+    def test_devices_that_answer_late(self):
+        for args, _, seed in self.each_with_device_tlbs():
+            i = self.check(args, "atc-late:p=0.05,us=20,seed=%d" % seed)
             self.assertEqual([i[s] for s in self.stops], [0, 0, 0])
+            self.assertGreater(i["faults"], self.dev_tlb * 0.02)
+            self.assertEqual((i["resets"], i["without_ats"]), (0, 0))
+
+    def test_devices_that_are_gone(self):
+        for args, _, seed in self.each_with_device_tlbs():
+            i = self.check(args, "gone:p=0.05,seed=%d" % seed,
+                           but=self.QUARANTINED)
             self.assertGreater(i["faults"], 0)
+            self.assertGreater(i["resets"], 0)
+
+    # not often enough for a quarantine, unless all fail that a host asks
+    def test_a_device_that_fails_once(self):
+        for args, direct, seed in self.each_with_device_tlbs():
+            i = self.check(args, "atc-timeout:p=0.01,n=1,seed=%d" % seed,
+                           but=self.QUARANTINED)
+            self.assertLessEqual(i["faults"], 1)
+            self.assertEqual(i["without_ats"], 0)
+
+    def test_answers_to_nobody(self):
+        if not self.hosts_too:
+            self.skipTest("not of this architecture")
+        for args, direct, seed in self.each_with_device_tlbs():
+            i = self.check(args, "atc-bad:p=0.05,seed=%d" % seed,
+                           but=self.QUARANTINED)
+            self.assertGreater(i["faults"], 3)
+            if direct:
+                self.assertGreater(i["ice"], 0)
 
     def test_all_of_it_together(self):
         for args, _, seed in self.each():

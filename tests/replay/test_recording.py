@@ -130,7 +130,8 @@ class Recording(unittest.TestCase):
         if self.vtd:
             return self.check_vtd_ioctls(r)
         # not one invalidation got lost or came twice on its way to the host
-        sent = sum(n for name, n in r["opcodes"].items() if "TLBI" in name)
+        sent = sum(n for name, n in r["opcodes"].items()
+                   if "TLBI" in name or "ATC" in name)
         configs = r["opcodes"].get("CMD_CFGI_CD", 0)
         self.assertLessEqual(sent, r["ioctls"]["entries"])
         self.assertLessEqual(r["ioctls"]["entries"], sent + configs)
@@ -154,7 +155,8 @@ class Recording(unittest.TestCase):
         if self.stage2 or self.vtd:
             return self.refused("--queue", "ring")
         r = self.check_hostile("--queue", "ring")
-        sent = sum(n for name, n in r["opcodes"].items() if "TLBI" in name)
+        sent = sum(n for name, n in r["opcodes"].items()
+                   if "TLBI" in name or "ATC" in name)
         self.assertGreater(r["ioctls"]["ring"], 0)
         self.assertLessEqual(r["ioctls"]["ring_commands"], r["commands"])
         self.assertLessEqual(sent, r["ioctls"]["ring_commands"] +

@@ -49,22 +49,27 @@ static void place_restore(const struct place *place)
 	memcpy(place->word, &place->saved, WORD);
 }
 
-static int move(const struct culprit *c, void *data, size_t length,
+static int move(struct run *run, struct culprit *c, void *data, size_t length,
 		uint32_t flags)
 {
 	struct nestfd_dma dma = {
 		.size = sizeof(dma),
 		.iova = c->iova,
 		.pasid = c->pasid,
-		.flags = flags | (c->ats ? NESTFD_DMA_TRANSLATED : 0),
 		.buf = data,
 		.length = length,
 	};
 
-	return nestfd_dma(c->dev, &dma);
+	int rc;
+
+	do {
+		dma.flags = flags | (c->ats ? NESTFD_DMA_TRANSLATED : 0);
+		rc = nestfd_dma(c->dev, &dma);
+	} while (rc && ats_recover(run, c, rc));
+	return rc;
 }
 
-static void check_read(struct run *run, const struct culprit *c,
+static void check_read(struct run *run, struct culprit *c,
 		       const struct place *place)
 {
 	uint64_t expected = pattern(place->pa);
@@ -72,7 +77,7 @@ static void check_read(struct run *run, const struct culprit *c,
 	int rc;
 
 	memcpy(place->at, &expected, place->length);
-	rc = move(c, &got, place->length, 0);
+	rc = move(run, c, &got, place->length, 0);
 	run->report->reads++;
 	if (rc || memcmp(&got, &expected, place->length))
 		run_wrong(run, WRONG_TRANSLATION, c,
@@ -82,7 +87,7 @@ static void check_read(struct run *run, const struct culprit *c,
 			  rc ? strerror(-rc) : "other data");
 }
 
-static void check_write(struct run *run, const struct culprit *c,
+static void check_write(struct run *run, struct culprit *c,
 			const struct place *place)
 {
 	uint64_t data = ~pattern(place->pa);
@@ -92,7 +97,7 @@ static void check_write(struct run *run, const struct culprit *c,
 	place_restore(place);
 	memcpy((uint8_t *)&expected + (WORD - place->length), &data,
 	       place->length);
-	rc = move(c, &data, place->length, NESTFD_DMA_WRITE);
+	rc = move(run, c, &data, place->length, NESTFD_DMA_WRITE);
 	run->report->writes++;
 	if (rc || memcmp(place->word, &expected, WORD))
 		run_wrong(run, WRONG_TRANSLATION, c,
@@ -102,7 +107,7 @@ static void check_write(struct run *run, const struct culprit *c,
 			  rc ? strerror(-rc) : "is not found there");
 }
 
-void access_exercise(struct run *run, const struct culprit *c, uint64_t pa,
+void access_exercise(struct run *run, struct culprit *c, uint64_t pa,
 		     unsigned int perm)
 {
 	struct place place;
@@ -162,10 +167,13 @@ int access_look(struct run *run, const struct access *a, struct culprit *c,
 		struct nestfd_translation *tr)
 {
 	struct world_stream *stream;
+	unsigned int again = 0;
 	uint64_t start;
 	int rc;
 
 	rc = cmdq_flush(run);
+	if (!rc)
+		ats_heed_quarantine(run);
 	if (!rc && run->arch->before)
 		rc = run->arch->before(run, a);
 	if (rc)
@@ -178,10 +186,13 @@ int access_look(struct run *run, const struct access *a, struct culprit *c,
 			       .pasid = a->pasid,
 			       .iova = a->iova,
 			       .flags = a->flags,
-			       .ats = stream->ats };
+			       .ats = ats_in_use(run, stream) };
 	*tr = (struct nestfd_translation){ .size = sizeof(*tr) };
 	start = replay_clock_ns();
-	rc = nestfd_translate(stream->dev, a->iova, a->pasid, a->flags, tr);
+	do
+		rc = nestfd_translate(stream->dev, a->iova, a->pasid, a->flags,
+				      tr);
+	while (!rc && ats_recover_look(run, stream, tr) && !again++);
 	if (!(a->flags & NESTFD_TRANSLATE_QUIET))
 		run->report->translate_ns += replay_clock_ns() - start;
 	return rc ? run_fail(run, rc, "translating: %s", strerror(-rc)) : 0;
@@ -197,8 +208,9 @@ static void count_cache(struct run *run, const struct trace_translation *t,
 	report->misses += !tr->hit;
 	report->recorded_hits += !t->walked;
 	report->recorded_misses += t->walked;
+	/* what a host had was forgotten with the ATS it took away */
 	if (run->options->cache == NESTFD_CACHE_HOSTILE && !t->walked &&
-	    !tr->hit && !run->altered)
+	    !tr->hit && !run->altered && !run->quarantines)
 		run_wrong(run, WRONG_HIT, c,
 			  "expected a hit, as in the recording");
 }
@@ -330,7 +342,9 @@ static int refused(struct run *run, const struct culprit *c)
 
 int access_refused(struct run *run, struct culprit *c, int *answer)
 {
-	*answer = refused(run, c);
+	do
+		*answer = refused(run, c);
+	while (*answer == -ENODEV && ats_recover(run, c, *answer));
 	run->report->faults++;
 	return run->world->ops->pump(run->world) ? run_fail_world(run, -EIO)
 						 : 0;

@@ -27,6 +27,7 @@ struct access;
 struct cmdq;
 struct run;
 struct world;
+struct world_stream;
 
 /* An identification register: what the recording's hardware was */
 struct replay_id {
@@ -99,6 +100,8 @@ struct replay_arch {
 	 * address: its leaf, or all in front of it as well.
 	 */
 	int (*forget)(struct run *run, const struct access *access, bool leaf);
+	/* NULL: do the guest's tables, as they are, let a device use ATS? */
+	bool (*uses_ats)(struct run *run, const struct world_stream *stream);
 	int (*expect)(struct run *run, const struct trace_translation *t,
 		      struct replay_expected *expected);
 
@@ -128,7 +131,9 @@ struct replay_arch {
 	 * and one that waits for them; 0: none
 	 */
 	unsigned int lost;
-	bool (*can_be_lost)(const uint64_t *words);
+	bool (*sent_again)(const uint64_t *words);
+	/* Does it tell a device's own cache? Then *@stream is the device. */
+	bool (*lost_at)(const uint64_t *words, uint32_t *stream);
 	uint64_t wait[COMMAND_WORDS];
 	struct replay_stop stops[STOP_CODES]; /* from 1 on */
 

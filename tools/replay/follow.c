@@ -237,6 +237,9 @@ static int inject(struct run *run)
 	for (size_t i = 0; i < run->options->nr_faults && !rc; i++)
 		rc = nestfd_inject(run->world->machine,
 				   &run->options->faults[i]);
+	for (size_t i = 0; i < run->options->nr_faults; i++)
+		run->may_be_gone |=
+			run->options->faults[i].kind == NESTFD_FAULT_GONE;
 	return rc ? run_fail(run, rc, "--inject: %s", strerror(-rc)) : 0;
 }
 

@@ -78,6 +78,8 @@ static json_t *injected_json(const struct replay_arch *arch,
 	for (unsigned int i = 1; i < STOP_CODES; i++)
 		if (arch->stops[i].key)
 			put(to, arch->stops[i].key, r->stops[i]);
+	put(to, "resets", r->resets);
+	put(to, "without_ats", r->without_ats);
 	return to;
 }
 

@@ -34,8 +34,8 @@ void cmdq_set_up(struct run *run, uint64_t base, uint32_t entries,
 	q->mask = run->arch->wraps ? 2 * entries - 1 : entries - 1;
 }
 
-static void words_of(const struct run *run, uint64_t index,
-		     uint64_t words[COMMAND_WORDS])
+void cmdq_words(const struct run *run, uint64_t index,
+		uint64_t words[COMMAND_WORDS])
 {
 	unsigned int nr = run->trace->meta.entry_bytes / 8;
 	const uint64_t *altered = NULL;
@@ -57,7 +57,7 @@ static void describe(const struct run *run, uint64_t index, char *text,
 		snprintf(text, size, "none");
 		return;
 	}
-	words_of(run, index, words);
+	cmdq_words(run, index, words);
 	run->arch->command_text(words, text, size);
 }
 
@@ -81,7 +81,7 @@ static void overwrite(struct run *run, uint32_t head, uint64_t index)
 	if (!to || (!own && index >= run->trace->meta.commands))
 		return;
 	if (!own)
-		words_of(run, index, words);
+		cmdq_words(run, index, words);
 	memcpy(to, own ? own : words, run->trace->meta.entry_bytes);
 }
 
@@ -130,7 +130,7 @@ static void complete(struct run *run)
 	if (!run->arch->completed)
 		return;
 	for (uint32_t i = 0; i < run->cmdq.waiting; i++) {
-		words_of(run, run->cmdq.first_waiting + i, words);
+		cmdq_words(run, run->cmdq.first_waiting + i, words);
 		run->arch->completed(run, words);
 	}
 }
@@ -172,40 +172,43 @@ static void write_tail(struct run *run, uint32_t tail)
 	q->deferred = 0;
 }
 
-/* Until it has got there */
-static int send_again(struct run *run, const uint64_t *words)
+bool cmdq_is_wait(const struct run *run, const uint64_t *words)
 {
-	unsigned int tries = 0;
-	bool lost;
-	int rc;
+	const struct replay_arch *arch = run->arch;
 
-	do {
-		rc = cmdq_insert(run, words);
-		lost = run->cmdq.lost;
-		if (!rc)
-			rc = cmdq_insert(run, run->arch->wait);
-		lost |= run->cmdq.lost;
-	} while (!rc && lost && ++tries < TRIES);
-	return rc;
+	return arch->opcode(words[0]) == arch->opcode(arch->wait[0]);
 }
 
+/* The first behind the last wait of those up to @end; @first: all but these */
+static uint64_t behind_waits(const struct run *run, uint64_t first,
+			     uint64_t end)
+{
+	uint64_t words[COMMAND_WORDS];
+	uint64_t found = run->cmdq.unsynced;
+
+	for (uint64_t i = first; i < end; i++) {
+		cmdq_words(run, i, words);
+		if (cmdq_is_wait(run, words))
+			found = i + 1;
+	}
+	return found;
+}
+
+/* A wait that was in vain was for all since the one before it. */
 static int ring(struct run *run, uint32_t tail)
 {
 	struct cmdq *q = &run->cmdq;
 	uint64_t first = q->first_waiting;
-	uint32_t nr = q->waiting;
-	uint64_t words[COMMAND_WORDS];
-	int rc = 0;
+	uint64_t end = first + q->waiting;
+	uint64_t from = q->unsynced;
 
 	write_tail(run, tail);
+	if (!run->options->nr_faults || first == end)
+		return 0;
+	q->unsynced = behind_waits(run, first, end);
 	if (!q->lost)
 		return 0;
-	for (uint32_t i = 0; i < nr && !rc; i++) {
-		words_of(run, first + i, words);
-		if (run->arch->can_be_lost(words))
-			rc = send_again(run, words);
-	}
-	return rc;
+	return ats_send_again(run, from, end);
 }
 
 int cmdq_flush(struct run *run)
@@ -260,7 +263,7 @@ int cmdq_place(struct run *run, uint64_t index)
 		if (rc)
 			return rc;
 	}
-	words_of(run, index, words);
+	cmdq_words(run, index, words);
 	memcpy(to, words, run->trace->meta.entry_bytes);
 	if (run->arch->placed)
 		run->arch->placed(run, words);

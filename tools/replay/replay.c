@@ -77,7 +77,6 @@ static void parse_queue(struct replay_options *o, const char *arg,
 		argp_error(state, "'%s' is no queue: auto, array or ring", arg);
 }
 
-/* What a recorded device did has no meaning once it does nothing. */
 static void add_fault(struct replay_options *o, const char *arg,
 		      struct argp_state *state)
 {
@@ -86,9 +85,6 @@ static void add_fault(struct replay_options *o, const char *arg,
 
 	if (nestfd_inject_parse(arg, &fault))
 		argp_error(state, "--inject %s: must be " INJECT_WORDS, arg);
-	if (fault.kind == NESTFD_FAULT_GONE)
-		argp_error(state,
-			   "--inject %s: recorded devices cannot be gone", arg);
 	faults = reallocarray(o->faults, o->nr_faults + 1, sizeof(*faults));
 	if (!faults)
 		argp_failure(state, TOOL_FAILED, ENOMEM, "--inject");
@@ -187,8 +183,7 @@ static const struct argp_option options[] = {
 	  "How many to alter (default 8)", 0 },
 	{ "inject", OPT_INJECT, "FAULT", 0,
 	  "Let the hardware do something wrong, " INJECT_WORDS
-	  ", which the guest overcomes: ill, abt, slow-sync, atc-timeout or "
-	  "atc-late; may be repeated",
+	  ", which the guest overcomes; may be repeated",
 	  0 },
 	{ "json", OPT_JSON, NULL, 0, "Report for programs", 0 },
 	{ "no-snapshots", OPT_NO_SNAPSHOTS, NULL, 0,

@@ -100,6 +100,8 @@ struct report {
 	uint64_t recorded_errors;
 	uint64_t injected;
 	uint64_t stops[STOP_CODES]; /* of the guest's queue, and gone over */
+	uint64_t resets;	    /* of devices that did not answer */
+	uint64_t without_ats;	    /* devices, in the end */
 	uint64_t fetches;	    /* of configuration, interrupt entries */
 	uint64_t drops;		    /* caches the emulator dropped by itself */
 	uint64_t registers;
@@ -135,6 +137,7 @@ struct cmdq {
 	uint32_t announced_tail;
 	bool announced;
 	uint64_t first_waiting; /* index of a command */
+	uint64_t unsynced;	/* of the first with no wait behind it so far */
 	bool enabled;
 	bool lost;  /* what was rung in last has to be sent again in part */
 	bool stuck; /* no use in acknowledging errors any more */
@@ -183,6 +186,8 @@ struct run {
 	};
 	size_t next_snapshot;
 	bool new_words; /* came into memory, for the architecture to see */
+	uint64_t quarantines; /* of the host's that have been heeded */
+	bool may_be_gone;     /* a device, by an injected fault */
 	uint64_t line;
 	bool progress;
 	struct trace_error err;
@@ -227,6 +232,9 @@ int cmdq_place(struct run *run, uint64_t index);
 int cmdq_doorbell(struct run *run, uint32_t tail);
 int cmdq_announce(struct run *run, uint32_t tail);
 int cmdq_flush(struct run *run);
+void cmdq_words(const struct run *run, uint64_t index,
+		uint64_t words[COMMAND_WORDS]);
+bool cmdq_is_wait(const struct run *run, const uint64_t *words);
 /* One that is not the recording's, consumed at once */
 int cmdq_insert(struct run *run, const uint64_t *words);
 
@@ -238,7 +246,7 @@ int access_untranslated(struct run *run, uint32_t stream, uint64_t iova,
 int access_look(struct run *run, const struct access *access, struct culprit *c,
 		struct nestfd_translation *tr);
 /* Data that devices find or leave, where the recording says */
-void access_exercise(struct run *run, const struct culprit *c, uint64_t pa,
+void access_exercise(struct run *run, struct culprit *c, uint64_t pa,
 		     unsigned int perm);
 const char *access_result(enum nestfd_result result);
 
@@ -247,6 +255,18 @@ const char *access_result(enum nestfd_result result);
  * device's answer is in *@answer: -EIO.
  */
 int access_refused(struct run *run, struct culprit *c, int *answer);
+
+/* ats.c */
+/* What an access of the device's is to go by, from now on */
+bool ats_in_use(struct run *run, struct world_stream *stream);
+/* Commands whose wait was in vain; nothing else is waiting */
+int ats_send_again(struct run *run, uint64_t from, uint64_t end);
+/* Before an access */
+void ats_heed_quarantine(struct run *run);
+/* An access came back with @rc: is it to be made again? */
+bool ats_recover(struct run *run, struct culprit *c, int rc);
+bool ats_recover_look(struct run *run, struct world_stream *stream,
+		      const struct nestfd_translation *tr);
 
 /* mend.c */
 struct mend {

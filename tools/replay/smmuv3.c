@@ -24,10 +24,17 @@
 #define CONS_ERR_SHIFT	  24
 #define GERROR_CMDQ	  1u
 #define IDR0_ATS	  0x400u
+#define OP_ATC_INV	  0x40
+#define OP_SYNC		  0x46
+#define ATC_INV_SID(w0)	  ((uint32_t)((w0) >> 32))
 #define IDR1_SSIDSIZE	  0x7c0u
 #define IDR3_RIL	  0x400u
 
+#define STE_V		  1ull
 #define STE_CONFIG(w0)	  ((w0) >> 1 & 7)
+#define STE_CONFIG_STAGE1 5
+#define STE_EATS(w1)	  ((w1) >> 28 & 3)
+#define STE_EATS_FULL	  1
 #define STE_CONFIG_STAGE2 6 /* and 7: both stages */
 
 #define F_TRANSLATION	  0x10
@@ -257,6 +264,51 @@ static int aborted(struct run *run, const struct trace_event *ev)
 	return 0;
 }
 
+static void plug(const struct world *world, struct nestfd_device_config *config)
+{
+	config->ats = world->id[ID_IDR0] & IDR0_ATS;
+}
+
+static int ste_seen(struct run *run, const struct trace_event *ev)
+{
+	struct world_stream *stream;
+	int rc = world_stream(run->world, ev->ste.stream, &stream);
+
+	run->report->fetches++;
+	if (rc)
+		return run_fail_world(run, rc);
+	stream->ste = ev->ste.addr;
+	return 0;
+}
+
+/* 5.2: EATS, with stage 1 translation */
+static bool uses_ats(struct run *run, const struct world_stream *stream)
+{
+	const void *from;
+	uint64_t ste[2];
+
+	if (!(run->world->id[ID_IDR0] & IDR0_ATS) || !stream->ste)
+		return false;
+	from = world_memory(run->world, stream->ste, sizeof(ste));
+	if (!from)
+		return false;
+	memcpy(ste, from, sizeof(ste)); /* both are little-endian */
+	return ste[0] & STE_V && STE_CONFIG(ste[0]) == STE_CONFIG_STAGE1 &&
+	       STE_EATS(ste[1]) == STE_EATS_FULL;
+}
+
+/* 4.5.1: none but those have not been done. */
+static bool sent_again(const uint64_t *words)
+{
+	return (words[0] & 0xff) == OP_ATC_INV;
+}
+
+static bool lost_at(const uint64_t *words, uint32_t *stream)
+{
+	*stream = ATC_INV_SID(words[0]);
+	return sent_again(words) && *stream <= WORLD_MAX_STREAM;
+}
+
 static int on_event(struct run *run, const struct trace_event *ev)
 {
 	int rc;
@@ -282,6 +334,7 @@ static int on_event(struct run *run, const struct trace_event *ev)
 		run->report->recorded_errors++;
 		return 0;
 	case TRACE_EV_STE:
+		return ste_seen(run, ev);
 	case TRACE_EV_CD:
 		run->report->fetches++;
 		return 0;
@@ -396,10 +449,12 @@ const struct replay_arch replay_smmuv3 = {
 	.register_bytes = NESTFD_VIOMMU_SMMUV3_SIZE,
 	.memory = memory,
 	.create = create,
+	.plug = plug,
 	.create_viommu = create_viommu,
 	.only_direct = only_direct,
 	.write = write_register,
 	.event = on_event,
+	.uses_ats = uses_ats,
 	.expect = expect,
 	.rings = true,
 	.wraps = true,
@@ -411,6 +466,10 @@ const struct replay_arch replay_smmuv3 = {
 	.stopped = stopped,
 	.acknowledge = acknowledge,
 	.rewrite = STOP_ILL,
+	.lost = STOP_ATC_INV_SYNC,
+	.sent_again = sent_again,
+	.lost_at = lost_at,
+	.wait = { OP_SYNC },
 	.stops = {
 		[STOP_ILL] = { "ill", "ILL" },
 		[STOP_ABT] = { "abt", "ABT" },

@@ -130,6 +130,10 @@ static void show_injected(const struct replay_arch *arch,
 		before = ", ";
 	}
 	putchar('\n');
+	if (r->resets)
+		printf("    %10" PRIu64 "  resets of devices, %" PRIu64
+		       " did without ATS in the end\n",
+		       r->resets, r->without_ats);
 }
 
 static void show_wrong(const struct report *r)

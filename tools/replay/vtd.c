@@ -387,11 +387,9 @@ static void placed(struct run *run, const uint64_t *words)
 	uint32_t other = ~WAIT_DATA(words[0]);
 	struct world_stream *stream;
 
-	/* who invalidates a device TLB has one that is in use (6.5.2.5) */
-	if (vtd_command_type(words[0]) == TYPE_DEV_TLB &&
-	    !world_stream(run->world, DEV_TLB_SID(words[0]), &stream))
-		stream->ats = true;
-
+	/* it shall answer, even if it does no DMA */
+	if (vtd_command_type(words[0]) == TYPE_DEV_TLB)
+		world_stream(run->world, DEV_TLB_SID(words[0]), &stream);
 	if (status)
 		memcpy(status, &other, sizeof(other));
 }
@@ -434,9 +432,21 @@ static void acknowledge(struct run *run, unsigned int stop)
 }
 
 /* Linux sends all again that the aborted wait was for. */
-static bool can_be_lost(const uint64_t *words)
+static bool sent_again(const uint64_t *words)
 {
+	return vtd_command_type(words[0]) != TYPE_WAIT;
+}
+
+static bool lost_at(const uint64_t *words, uint32_t *stream)
+{
+	*stream = DEV_TLB_SID(words[0]);
 	return vtd_command_type(words[0]) == TYPE_DEV_TLB;
+}
+
+static bool uses_ats(struct run *run, const struct world_stream *stream)
+{
+	return run->world->id[ID_ECAP] & VTD_ECAP_DT &&
+	       vtd_uses_ats(run, stream->sid);
 }
 
 static uint64_t recorded(const struct trace_counts *regs, const char *name)
@@ -493,6 +503,7 @@ const struct replay_arch replay_vtd = {
 	.before = tell,
 	.passes = vtd_let_pass,
 	.forget = forget,
+	.uses_ats = uses_ats,
 	.expect = expect,
 	.tail_register = VTD_IQT,
 	.opcode = opcode,
@@ -505,7 +516,8 @@ const struct replay_arch replay_vtd = {
 	.acknowledge = acknowledge,
 	.rewrite = STOP_IQE,
 	.lost = STOP_ITE,
-	.can_be_lost = can_be_lost,
+	.sent_again = sent_again,
+	.lost_at = lost_at,
 	.wait = { TYPE_WAIT },
 	.stops = {
 		[STOP_IQE] = { "iqe", "IQE" },

@@ -49,6 +49,8 @@ int vtd_fault_record(struct run *run, const struct trace_event *ev);
 /* vtd_tables.c. -ENOENT: nothing is present */
 int vtd_domain(struct run *run, uint32_t stream, uint32_t pasid,
 	       bool *first_stage, uint32_t *domain);
+/* Does its context entry let it? */
+bool vtd_uses_ats(struct run *run, uint32_t stream);
 /* Before a B line of @stream */
 void vtd_let_pass(struct run *run, uint32_t stream);
 

@@ -17,6 +17,8 @@
 #define CONTEXT_WORDS	  2
 #define CONTEXT_TT(words) ((words)[0] >> 2 & 3)
 #define CONTEXT_PASSES	  2
+#define CONTEXT_ATS	  1
+#define CONTEXT_DTE	  4ull
 #define PASID_WORDS	  8
 #define PASID_PGTT(words) ((words)[0] >> 6 & 7)
 #define PASID_FIRST	  1
@@ -79,22 +81,31 @@ static bool find_context(struct run *run, uint32_t stream, uint64_t *addr)
 	return true;
 }
 
+/* Scalable mode: root, context (9.2, 9.4) */
+static bool find_wide_context(struct run *run, uint32_t stream, uint64_t *addr)
+{
+	uint64_t root = run->world->ops->read(run->world, VTD_RTADDR, 8) &
+			VTD_RTADDR_ADDR;
+	uint64_t half = stream & 0x80 ? 8 : 0;
+
+	if (!table_at(run, root + (stream >> 8) * 16ull + half, addr))
+		return false;
+	*addr += (stream & 0x7f) * 32ull;
+	return true;
+}
+
 /*
- * Scalable mode: root, context, PASID directory, PASID table (9.2, 9.4 to 9.6).
+ * PASID directory, PASID table (9.5, 9.6).
  * Requests without PASID are those of PASID 0 without ECAP.RPS.
  */
 static bool find_pasid(struct run *run, uint32_t stream, uint32_t pasid,
 		       uint64_t *addr)
 {
-	uint64_t root = run->world->ops->read(run->world, VTD_RTADDR, 8) &
-			VTD_RTADDR_ADDR;
-	uint64_t half = stream & 0x80 ? 8 : 0;
 	uint64_t at;
 
 	if (pasid == NESTFD_NO_PASID)
 		pasid = 0;
-	if (!table_at(run, root + (stream >> 8) * 16ull + half, &at) ||
-	    !table_at(run, at + (stream & 0x7f) * 32ull, &at) ||
+	if (!find_wide_context(run, stream, &at) || !table_at(run, at, &at) ||
 	    !table_at(run, at + (pasid >> 6) * 8ull, addr))
 		return false;
 	*addr += (pasid & 0x3f) * 64ull;
@@ -116,6 +127,19 @@ int vtd_domain(struct run *run, uint32_t stream, uint32_t pasid,
 	*domain =
 		run->vtd.scalable ? words[1] & 0xffff : words[1] >> 8 & 0xffff;
 	return 0;
+}
+
+bool vtd_uses_ats(struct run *run, uint32_t stream)
+{
+	uint64_t word;
+	uint64_t addr;
+
+	if (!(run->vtd.scalable ? find_wide_context(run, stream, &addr)
+				: find_context(run, stream, &addr)) ||
+	    !word_at(run, addr, &word) || !(word & PRESENT))
+		return false;
+	return run->vtd.scalable ? word & CONTEXT_DTE
+				 : CONTEXT_TT(&word) == CONTEXT_ATS;
 }
 
 void vtd_let_pass(struct run *run, uint32_t stream)

@@ -40,7 +40,10 @@ struct world_stream {
 	uint32_t host_sid;
 	uint32_t dev_id;
 	struct nestfd_device *dev;
-	bool ats; /* the guest keeps its cache coherent */
+	uint64_t ste; /* SMMUv3: where its STE was fetched; 0: nowhere yet */
+	uint64_t reset_at; /* a line of the log */
+	bool had_ats;	   /* its cache may hold something */
+	bool without_ats;  /* the guest has given its ATS up */
 };
 
 struct world_region {
