@@ -6,8 +6,7 @@
  * host's driver. docs/security.md quotes it.
  *
  * What the first commands remove is part of it, so a run cannot be repeated:
- * each is a child's of the process that prepared the cache. For each
- * architecture, or those that arguments name.
+ * each is a child's of the process that prepared the cache.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +23,7 @@
 #define LONG_MS 2000.0
 #define PART	256u /* of a queue that takes long */
 #define RUNS	3
+#define FEW	200000u /* translations; with more there is one run */
 
 static const struct full_arch *const archs[] = { &full_smmuv3, &full_vtd };
 
@@ -101,7 +101,7 @@ static void ring(const struct full_arch *arch, const struct full_row *row,
 	guest_ring(&bed.guest);
 	result->ms = (double)(bench_now() - start) / 1e6;
 	result->cpu_ms = cpu_ms() - cpu;
-	result->done = arch->done(&bed);
+	result->done = arch->path->consumed(&bed.guest);
 }
 
 static struct result run(const struct full_arch *arch,
@@ -139,27 +139,28 @@ static void measure(const struct full_arch *arch, const struct full_way *way,
 	double ms[RUNS] = { 0 }, cpu[RUNS] = { 0 };
 	uint32_t n = arch->commands;
 	uint32_t times = 1;
+	unsigned int runs = bed.spread->cached > FEW ? 1 : RUNS;
 
 	if (bed.spread->long_one &&
 	    run(arch, row, n / PART).cpu_ms * PART > LONG_MS)
 		times = PART;
-	for (unsigned int i = 0; i < RUNS; i++) {
+	for (unsigned int i = 0; i < runs; i++) {
 		struct result one = run(arch, row, n / times);
 
 		ms[i] = one.ms * times;
 		cpu[i] = one.cpu_ms * times;
 	}
-	qsort(ms, RUNS, sizeof(ms[0]), by_value);
-	qsort(cpu, RUNS, sizeof(cpu[0]), by_value);
+	qsort(ms, runs, sizeof(ms[0]), by_value);
+	qsort(cpu, runs, sizeof(cpu[0]), by_value);
 	printf("  %-44s %8.1f %8.1f %8.1f %8.1f%s\n", row->what, ms[0],
-	       ms[RUNS / 2], ms[RUNS - 1], cpu[RUNS / 2],
+	       ms[runs / 2], ms[runs - 1], cpu[runs / 2],
 	       times > 1 ? "  foretold" : "");
 	fflush(stdout);
-	if (cpu[RUNS / 2] <= worst.ms)
+	if (cpu[runs / 2] <= worst.ms)
 		return;
-	worst.ms = cpu[RUNS / 2];
-	snprintf(worst.what, sizeof(worst.what), "%s, %s, %s, %s", arch->name,
-		 way->what, bed.spread->what, row->what);
+	worst.ms = cpu[runs / 2];
+	snprintf(worst.what, sizeof(worst.what), "%s, %s, %s, %s",
+		 arch->path->name, way->what, bed.spread->what, row->what);
 }
 
 static void measure_way(const struct full_arch *arch,
@@ -170,9 +171,9 @@ static void measure_way(const struct full_arch *arch,
 	int rc;
 
 	for (spread = way->spreads; spread->what; spread++) {
-		printf("\n%s, %s, %s\n  %-44s %8s %8s %8s %8s\n", arch->name,
-		       way->what, spread->what, "", "min", "median", "max",
-		       "cpu");
+		printf("\n%s, %s, %s\n  %-44s %8s %8s %8s %8s\n",
+		       arch->path->name, way->what, spread->what, "", "min",
+		       "median", "max", "cpu");
 		fflush(stdout);
 		rc = full_bed_start(&bed, arch, way, spread);
 		if (rc)
@@ -185,12 +186,14 @@ static void measure_way(const struct full_arch *arch,
 	}
 }
 
-static bool named(int argc, char **argv, const char *name)
+static void measure_arch(const struct path_arch *path)
 {
-	for (int i = 1; i < argc; i++)
-		if (!strcmp(argv[i], name))
-			return true;
-	return argc < 2;
+	const struct full_arch *arch = archs[0];
+
+	for (size_t i = 1; arch->path != path; i++)
+		arch = archs[i];
+	for (uint32_t way = 0; way < arch->nways; way++)
+		measure_way(arch, &arch->ways[way]);
 }
 
 int main(int argc, char **argv)
@@ -200,14 +203,9 @@ int main(int argc, char **argv)
 	if (result == MAP_FAILED)
 		return 1;
 	printf("one doorbell for a full queue of each command, ms; cpu: what"
-	       " the process used,\nmedian of %u runs, each in a fresh world\n",
+	       " the process used,\nmedian of %u runs (10^6: of one), each in a fresh world\n",
 	       RUNS);
-	for (size_t i = 0; i < sizeof(archs) / sizeof(archs[0]); i++) {
-		if (!named(argc, argv, archs[i]->name))
-			continue;
-		for (uint32_t way = 0; way < archs[i]->nways; way++)
-			measure_way(archs[i], &archs[i]->ways[way]);
-	}
+	path_each(argc, argv, measure_arch);
 	printf("\nworst: %.0f ms (aim %.0f): %s\n", worst.ms, AIM_MS,
 	       worst.what);
 	return 0;

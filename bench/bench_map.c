@@ -8,10 +8,13 @@
 
 #include "bench.h"
 #include "guest.h"
+#include "path.h"
 
 #define IOVA (1ULL << 40)
+#define ROOM (3ULL << 30)
 
 static struct host host;
+static char *room;
 
 struct map_job {
 	char *va;
@@ -101,28 +104,35 @@ static void measure(const char *what, struct map_job job)
 	make_unmapped(&job);
 }
 
-int main(void)
+static void measure_arch(const struct path_arch *arch)
 {
-	uint64_t room = 3ULL << 30;
-	char *va;
+	char heading[96];
 
-	host.guests = 1;
+	host = (struct host){ .arch = arch->arch, .guests = 1 };
 	must(host_start(&host), "host");
-	va = mmap(NULL, room, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (va == MAP_FAILED)
-		return 1;
-	bench_heading("IOAS_MAP and IOAS_UNMAP with one HWPT, ns per call");
-	measure("4 KiB", (struct map_job){ va, IOVA, 4096, false });
+	snprintf(heading, sizeof(heading),
+		 "%s IOAS_MAP and IOAS_UNMAP with one HWPT, ns per call",
+		 arch->name);
+	bench_heading(heading);
+	measure("4 KiB", (struct map_job){ room, IOVA, 4096, false });
 	measure("2 MiB, aligned",
-		(struct map_job){ va, IOVA, 2ULL << 20, false });
+		(struct map_job){ room, IOVA, 2ULL << 20, false });
 	measure("2 MiB, misaligned by 4 KiB",
-		(struct map_job){ va, IOVA + 4096, 2ULL << 20, false });
+		(struct map_job){ room, IOVA + 4096, 2ULL << 20, false });
 	measure("1 GiB, aligned",
-		(struct map_job){ va, IOVA, 1ULL << 30, false });
+		(struct map_job){ room, IOVA, 1ULL << 30, false });
 	measure("1 GiB, misaligned by 4 KiB",
-		(struct map_job){ va, IOVA + 4096, 1ULL << 30, false });
+		(struct map_job){ room, IOVA + 4096, 1ULL << 30, false });
 	host_stop(&host);
-	munmap(va, room);
+}
+
+int main(int argc, char **argv)
+{
+	room = mmap(NULL, ROOM, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (room == MAP_FAILED)
+		return 1;
+	path_each(argc, argv, measure_arch);
+	munmap(room, ROOM);
 	return 0;
 }

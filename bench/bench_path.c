@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The whole path: a guest's doorbell through virtual IOMMU, ioctl, core,
- * driver, host queue and model, and back; and DMA through both stages. For each
- * architecture, or those that arguments name.
+ * driver, host queue and model, and back; and DMA through both stages.
  */
 #include <linux/iommufd.h>
 #include <pthread.h>
@@ -19,7 +18,6 @@
 #define IOVA_HOT    PATH_HOT
 #define IOVA_CACHED 0x100000000ULL /* cached pages start; no MSIs there */
 
-static const struct path_arch *const archs[] = { &path_smmuv3, &path_vtd };
 static const struct path_arch *arch; /* the one at work */
 static struct host host;
 static struct guest guest; /* the one whose cache is filled */
@@ -33,18 +31,7 @@ static void die(const char *what, int rc)
 
 static void ring_job(void *arg)
 {
-	const struct path_job *job = arg;
-	uint64_t dw1 = job->dw1;
-
-	for (unsigned int d = 0; d < job->doorbells; d++) {
-		for (unsigned int i = 0; i < job->commands; i++) {
-			guest_command(&guest, job->dw0, dw1);
-			dw1 += job->step;
-		}
-		if (job->sync)
-			guest_wait(&guest);
-		guest_ring(&guest);
-	}
+	path_ring(&guest, arg);
 }
 
 static void measure_job(const struct path_job *job)
@@ -307,10 +294,11 @@ static void measure_commands(const struct path_job *jobs, bool ats)
 	world_stop();
 }
 
-static void measure_arch(void)
+static void measure_arch(const struct path_arch *of)
 {
 	struct bench_row row;
 
+	arch = of;
 	world_start(false);
 	translations();
 	bench_heading("map, DMA, unmap: a miss, a hit's removal, one doorbell");
@@ -325,21 +313,9 @@ static void measure_arch(void)
 	measure_commands(arch->jobs, true);
 }
 
-static bool named(int argc, char **argv, const char *name)
-{
-	for (int i = 1; i < argc; i++)
-		if (!strcmp(argv[i], name))
-			return true;
-	return argc < 2;
-}
-
 int main(int argc, char **argv)
 {
 	bench_machine(&machine);
-	for (size_t i = 0; i < sizeof(archs) / sizeof(archs[0]); i++) {
-		arch = archs[i];
-		if (named(argc, argv, arch->name))
-			measure_arch();
-	}
+	path_each(argc, argv, measure_arch);
 	return 0;
 }

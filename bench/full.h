@@ -7,7 +7,7 @@
 #ifndef BENCH_FULL_H
 #define BENCH_FULL_H
 
-#include "guest.h"
+#include "path.h"
 
 #define FULL_IOVA 0x100000000ULL /* the first page; no MSIs there */
 
@@ -46,8 +46,7 @@ struct full_way {
 };
 
 struct full_arch {
-	enum nestfd_arch arch;
-	const char *name;
+	const struct path_arch *path;
 	uint32_t commands; /* of a full queue */
 	uint8_t pasid_bits;
 	const struct full_way *ways;
@@ -62,8 +61,6 @@ struct full_arch {
 	/* Command number @i of the queue */
 	void (*command)(const struct full_bed *bed, const struct full_row *row,
 			uint32_t i, uint64_t dw[2]);
-	/* All that was rung for has been executed, without an error */
-	bool (*done)(const struct full_bed *bed);
 };
 
 /* In which of the tags, and which of its pages, command @i finds something */

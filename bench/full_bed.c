@@ -110,7 +110,7 @@ int full_bed_start(struct full_bed *bed, const struct full_arch *arch,
 	*bed = (struct full_bed){
 		.spread = spread,
 		.host = {
-			.arch = arch->arch,
+			.arch = arch->path->arch,
 			.guests = 1,
 			.cache_entries = CACHE_ENTRIES,
 			.cmdq_lg2 = 19,

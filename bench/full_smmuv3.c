@@ -5,6 +5,7 @@
  * then the same pages again: so a guest fills a cache, whatever its devices.
  */
 #include "full.h"
+#include "guest_arch.h"
 
 #define AT_STREAMS 0x400000ULL /* where a larger stream table has room */
 
@@ -150,61 +151,44 @@ static uint64_t ste_of(const struct full_bed *bed, uint32_t sid)
 	return bed->guest.base + (bed->host.bare ? AT_STREAMS : 0) + sid * 64;
 }
 
-static uint64_t table(struct guest *guest)
+static void copy_ste(const struct full_bed *bed, uint64_t to, uint64_t from)
 {
-	uint64_t gpa = guest->next_table;
-
-	guest->next_table += 4096;
-	return gpa;
+	for (unsigned int i = 0; i < 64; i += 8)
+		guest_put(&bed->guest, to + i,
+			  guest_get(&bed->guest, from + i));
 }
 
-/* Every address of the RAM to itself, 48 bits: a block of 1 GiB */
-static uint64_t second_stage(struct guest *guest)
+/* Stage 1's tables as stage 2's: V, R, AArch64, 4 KB, 39 bits from level 1 */
+static void second_stage_alone(struct full_bed *bed, uint64_t ste)
 {
-	uint64_t root = table(guest);
-	uint64_t level1 = table(guest);
+	struct guest *g = &bed->guest;
 
-	guest_put(guest, root, level1 | 3);
-	guest_put(guest, level1 + 8, HOST_RAM_BASE | 0x4fd);
-	return root;
+	guest_put(g, ste + 16, 0x040d005900000000ULL);
+	guest_put(g, ste + 24, g->base + g->arch->root);
+	guest_put(g, ste, 0xd);
 }
 
-/* V, R, AArch64, 4 KB, 48 bits; T0SZ 16 from level 0, 25 from level 1 */
-#define S2_48BIT 0x040d009000000000ULL
-#define S2_39BIT 0x040d005900000000ULL
-
-/* Bare: a stream with both stages, or the second alone by stage 1's tables */
+/* Bare: a stream with both stages, or the second alone; a larger table */
 static void prepare(struct full_bed *bed)
 {
 	struct guest *g = &bed->guest;
-	uint64_t old = g->base + (uint64_t)g->vsid * 64;
 	uint64_t ste = ste_of(bed, g->vsid);
-	uint64_t cd = guest_get(g, old) & 0xfffffffffffc0ULL;
 
 	if (!bed->host.bare)
 		return;
+	path_smmuv3.nest(g);
 	guest_write(g, 0x20, 4, 0);
+	copy_ste(bed, ste, g->base + (uint64_t)g->vsid * 64);
+	if (bed->spread->kind & STAGE2)
+		second_stage_alone(bed, ste);
 	guest_write(g, 0x80, 8, g->base + AT_STREAMS);
 	guest_write(g, 0x88, 4, 16);
 	guest_write(g, 0x20, 4, 0xd);
-	guest_put(g, ste + 8, guest_get(g, old + 8));
-	if (bed->spread->kind & STAGE2) {
-		guest_put(g, ste + 16, S2_39BIT | 1);
-		guest_put(g, ste + 24, guest_get(g, cd + 8));
-		guest_put(g, ste, 0xd);
-	} else {
-		guest_put(g, ste + 16, S2_48BIT | 1);
-		guest_put(g, ste + 24, second_stage(g));
-		guest_put(g, ste, cd | 0xf);
-	}
 }
 
 static void stream(struct full_bed *bed, uint32_t sid)
 {
-	for (unsigned int i = 0; i < 64; i += 8)
-		guest_put(&bed->guest, ste_of(bed, sid) + i,
-			  guest_get(&bed->guest,
-				    ste_of(bed, bed->guest.vsid) + i));
+	copy_ste(bed, ste_of(bed, sid), ste_of(bed, bed->guest.vsid));
 }
 
 static uint32_t tag(struct full_bed *bed, uint32_t tag)
@@ -247,15 +231,8 @@ static void command(const struct full_bed *bed, const struct full_row *row,
 		dw[1] |= full_page(bed, i);
 }
 
-/* CMDQ_CONS, its index and its error */
-static bool done(const struct full_bed *bed)
-{
-	return guest_read(&bed->guest, 0x9c, 4) == bed->guest.prod;
-}
-
 const struct full_arch full_smmuv3 = {
-	.arch = NESTFD_ARCH_SMMUV3,
-	.name = "smmuv3",
+	.path = &path_smmuv3,
 	.commands = 1u << 19,
 	.ways = ways,
 	.nways = sizeof(ways) / sizeof(ways[0]),
@@ -263,5 +240,4 @@ const struct full_arch full_smmuv3 = {
 	.tag = tag,
 	.stream = stream,
 	.command = command,
-	.done = done,
 };

@@ -7,12 +7,13 @@
 #include "full.h"
 #include "guest_arch.h"
 
-#define AT_ROOT	  0x0000ULL
-#define AT_CTX	  0x1000ULL   /* the guest's own, of bus 0 */
-#define AT_STATUS 0x5000ULL   /* what waits write */
-#define AT_DIR	  0x20000ULL  /* of 2^16 PASIDs */
-#define AT_CTXS	  0x100000ULL /* bare: two of each bus */
-#define AT_PASIDS 0x400000ULL
+#define AT_ROOT	      0x0000ULL
+#define AT_CTX	      0x1000ULL /* the guest's own, of bus 0 */
+#define AT_OWN_PASIDS 0x3000ULL
+#define AT_STATUS     0x5000ULL	  /* what waits write */
+#define AT_DIR	      0x20000ULL  /* of 2^16 PASIDs */
+#define AT_CTXS	      0x100000ULL /* bare: two of each bus */
+#define AT_PASIDS     0x400000ULL
 
 /* Which spreads */
 #define PASIDS	0x01u
@@ -111,41 +112,22 @@ static uint64_t pasid_of(const struct full_bed *bed, uint32_t tag)
 
 /* ---- tables ---- */
 
-static uint64_t table(struct guest *guest)
-{
-	uint64_t gpa = guest->next_table;
-
-	guest->next_table += 4096;
-	return gpa;
-}
-
-/* Every address of the RAM to itself, 4 levels: a page of 1 GiB */
-static uint64_t second_stage(struct guest *guest)
-{
-	uint64_t root = table(guest);
-	uint64_t level3 = table(guest);
-
-	guest_put(guest, root, level3 | 3);
-	guest_put(guest, level3 + 8, HOST_RAM_BASE | 0x83);
-	return root;
-}
-
-static void put_pasid(struct full_bed *bed, uint64_t pasid, uint64_t did,
-		      uint64_t ss)
+/* As the entry of PASID 0 that the guest booted with: both stages, bare */
+static void put_pasid(struct full_bed *bed, uint64_t pasid, uint64_t did)
 {
 	struct guest *g = &bed->guest;
+	uint64_t own = g->base + AT_OWN_PASIDS;
 	uint64_t at = g->base + AT_PASIDS + pasid * 64;
-	uint64_t fs = g->base + g->arch->root;
 
 	guest_put(g, g->base + AT_DIR + (pasid >> 6) * 8,
 		  (g->base + AT_PASIDS + (pasid >> 6) * 4096) | 1);
 	guest_put(g, at + 8, did);
-	guest_put(g, at + 16, bed->spread->kind & STAGE2 ? 0 : fs);
-	/* P, 4 levels; the first stage, the second, or both */
-	if (bed->spread->kind & STAGE2)
-		guest_put(g, at, fs | 0x89);
-	else
-		guest_put(g, at, ss ? ss | 0xc9 : 0x41);
+	if (bed->spread->kind & STAGE2) {
+		guest_put(g, at, (g->base + g->arch->root) | 0x89);
+		return;
+	}
+	guest_put(g, at + 16, guest_get(g, own + 16));
+	guest_put(g, at, guest_get(g, own));
 }
 
 static uint64_t context_of(const struct full_bed *bed, uint32_t sid)
@@ -178,16 +160,17 @@ static const struct guest_arch *second_stage_words(void)
 static void prepare(struct full_bed *bed)
 {
 	struct guest *g = &bed->guest;
-	uint64_t ss = bed->host.bare ? second_stage(g) : 0;
 
+	if (bed->host.bare)
+		path_vtd.nest(g);
 	if (bed->spread->kind & STAGE2)
 		g->arch = second_stage_words();
 	for (uint64_t bus = 0; bed->host.bare && bus < 32; bus++)
 		guest_put(g, g->base + AT_ROOT + bus * 8,
 			  (g->base + AT_CTXS + bus * 4096) | 1);
-	put_pasid(bed, 0, did_of(bed, 0), ss);
+	put_pasid(bed, 0, did_of(bed, 0));
 	for (uint32_t tag = 0; tag < bed->spread->tags; tag++)
-		put_pasid(bed, pasid_of(bed, tag), did_of(bed, tag), ss);
+		put_pasid(bed, pasid_of(bed, tag), did_of(bed, tag));
 	put_context(bed, g->vsid);
 	guest_command(g, 0x11, 0); /* context cache, PASID cache, IOTLB: all */
 	guest_command(g, 0x37, 0);
@@ -225,17 +208,8 @@ static void command(const struct full_bed *bed, const struct full_row *row,
 		dw[1] = bed->guest.base + AT_STATUS;
 }
 
-/* IQH, and no error of the queue's in FSTS */
-static bool done(const struct full_bed *bed)
-{
-	return guest_read(&bed->guest, 0x80, 8) ==
-		       guest_read(&bed->guest, 0x88, 8) &&
-	       !(guest_read(&bed->guest, 0x34, 4) & 0x70);
-}
-
 const struct full_arch full_vtd = {
-	.arch = NESTFD_ARCH_VTD,
-	.name = "vtd",
+	.path = &path_vtd,
 	.commands = (1u << 14) - 1,
 	.pasid_bits = 16,
 	.ways = ways,
@@ -244,5 +218,4 @@ const struct full_arch full_vtd = {
 	.tag = tag,
 	.stream = put_context,
 	.command = command,
-	.done = done,
 };

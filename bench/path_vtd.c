@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* bench_path's VT-d. Words worked out by hand from the specification, 6.5.2. */
+/*
+ * The VT-d unit of the benchmarks. Words worked out by hand from the
+ * specification, 6.5.2 and chapter 9.
+ */
 #include "path.h"
 
 #include <linux/iommufd.h>
@@ -54,10 +57,35 @@ static const struct path_job jobs[] = {
 	/* last: they empty the cache */
 	{ "P_IOTLB of a PASID, 64 per doorbell", 0x26 | DID, 0, 0, BATCH,
 	  false },
+	{ "IOTLB of a page, 64 per doorbell", 0x32 | DID, PATH_HOT | LEAF, 4096,
+	  BATCH, true },
 	{ "IOTLB of a domain, 64 per doorbell", 0x22 | DID, 0, 0, BATCH, true },
 	{ "IOTLB, global, 64 per doorbell", 0x12, 0, 0, BATCH, true },
 	{ 0 },
 };
+
+/* IQH, and no error of the queue's in FSTS */
+static bool consumed(const struct guest *guest)
+{
+	return guest_read(guest, 0x80, 8) == guest_read(guest, 0x88, 8) &&
+	       !(guest_read(guest, 0x34, 4) & 0x70);
+}
+
+/* A page of 1 GiB below 4 levels; the PASID entry: P, nested, 48 bits */
+static void nest(struct guest *guest)
+{
+	uint64_t entry = guest->base + 0x3000;
+	uint64_t level4 = path_table(guest);
+	uint64_t level3 = path_table(guest);
+
+	guest_put(guest, level4, level3 | 3);
+	guest_put(guest, level3 + 8, HOST_RAM_BASE | 0x83);
+	guest_put(guest, entry, level4 | 0xc9);
+	guest_command(guest, 0x37, 0); /* PASID cache, then IOTLB, global */
+	guest_command(guest, 0x12, 0);
+	guest_wait(guest);
+	guest_ring(guest);
+}
 
 /* Linux's structs have no vIOMMU here: the HWPT of the guest's device */
 static int nested_hwpt(struct guest *guest, uint32_t *id)
@@ -83,6 +111,10 @@ const struct path_arch path_vtd = {
 	.jobs = jobs,
 	.jobs_without_ats = page_jobs,
 	.forget = { 0x26 | DID, 0 },
+	.forget_all = { 0x12, 0 },
+	.forget_leaves = { P_IOTLB, LEAF | 8 },
+	.consumed = consumed,
+	.nest = nest,
 	.object_is = "a nested HWPT",
 	.data_type = IOMMU_HWPT_INVALIDATE_DATA_VTD_S1,
 	.entry_len = sizeof(struct iommu_hwpt_vtd_s1_invalidate),
