@@ -21,7 +21,7 @@
 
 #define AIM_MS	100.0
 #define LONG_MS 2000.0
-#define PART	256u /* of a queue that takes long */
+#define PARTS	256u /* of a queue that takes long */
 #define RUNS	3
 #define FEW	200000u /* translations; with more there is one run */
 
@@ -133,28 +133,43 @@ static int by_value(const void *a, const void *b)
 	return (da > db) - (da < db);
 }
 
+/*
+ * Of a part of the queue, and what one more part of it adds: what the first
+ * commands remove is in the former, and in no later part.
+ */
+static bool foretell(const struct full_arch *arch, const struct full_row *row,
+		     struct result *whole)
+{
+	const uint32_t part = arch->commands / PARTS;
+	struct result one = run(arch, row, part);
+	struct result two = run(arch, row, 2 * part);
+
+	whole->ms = one.ms + (two.ms - one.ms) * (PARTS - 1);
+	whole->cpu_ms = one.cpu_ms + (two.cpu_ms - one.cpu_ms) * (PARTS - 1);
+	return whole->cpu_ms > LONG_MS;
+}
+
 static void measure(const struct full_arch *arch, const struct full_way *way,
 		    const struct full_row *row)
 {
-	double ms[RUNS] = { 0 }, cpu[RUNS] = { 0 };
-	uint32_t n = arch->commands;
-	uint32_t times = 1;
 	unsigned int runs = bed.spread->cached > FEW ? 1 : RUNS;
+	double ms[RUNS] = { 0 }, cpu[RUNS] = { 0 };
+	struct result one;
+	bool foretold = bed.spread->long_one && foretell(arch, row, &one);
 
-	if (bed.spread->long_one &&
-	    run(arch, row, n / PART).cpu_ms * PART > LONG_MS)
-		times = PART;
+	if (foretold)
+		runs = 1;
 	for (unsigned int i = 0; i < runs; i++) {
-		struct result one = run(arch, row, n / times);
-
-		ms[i] = one.ms * times;
-		cpu[i] = one.cpu_ms * times;
+		if (!foretold)
+			one = run(arch, row, arch->commands);
+		ms[i] = one.ms;
+		cpu[i] = one.cpu_ms;
 	}
 	qsort(ms, runs, sizeof(ms[0]), by_value);
 	qsort(cpu, runs, sizeof(cpu[0]), by_value);
 	printf("  %-44s %8.1f %8.1f %8.1f %8.1f%s\n", row->what, ms[0],
 	       ms[runs / 2], ms[runs - 1], cpu[runs / 2],
-	       times > 1 ? "  foretold" : "");
+	       foretold ? "  foretold" : "");
 	fflush(stdout);
 	if (cpu[runs / 2] <= worst.ms)
 		return;

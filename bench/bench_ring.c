@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: MIT
 /*
- * Ring against array: the same doorbells of the same guest over the whole path,
- * once consumed in place with NESTFD_HWPT_INVALIDATE_RING, once copied by the
- * VMM and sent with IOMMU_HWPT_INVALIDATE, once by libviommu's choice. Samples
+ * Ring against array: the same entries once with NESTFD_HWPT_INVALIDATE_RING,
+ * once with IOMMU_HWPT_INVALIDATE; and where a virtual IOMMU's queue can be the
+ * ring, the same doorbells of the same guest over the whole path, consumed in
+ * place, copied by the VMM into an array, and by libviommu's choice. Samples
  * alternate, so that what the machine does besides meets all of them.
  */
+#include <linux/iommufd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench.h"
-#include "guest.h"
+#include "nestfd/ext.h"
+#include "path.h"
 
-#define IOVA	 0x40000000ULL
-#define COMMANDS 65536u /* at least, of each sample */
-#define SAMPLES	 25
+#define COMMANDS  65536u /* at least, of each sample */
+#define SAMPLES	  25
+#define QUEUE_LG2 12
+#define QUEUE	  (1u << QUEUE_LG2)
 
 enum { RING, ARRAY, AUTO, WAYS };
 
@@ -25,20 +29,10 @@ struct world {
 	struct guest guest;
 };
 
+static const struct path_arch *arch; /* the one at work */
 static struct world worlds[WAYS];
 
-/* A doorbell: @commands, the last of them a CMD_SYNC if @sync */
-struct load {
-	const char *what;
-	uint64_t dw0;
-	uint64_t dw1;
-	uint64_t step; /* added to dw1 from one command to the next */
-	uint64_t sync_0;
-	bool sync;
-	bool interior; /* a CMD_SYNC behind each command */
-};
-
-static void ring_once(struct guest *g, const struct load *load, uint32_t n)
+static void ring_once(struct guest *g, const struct path_load *load, uint32_t n)
 {
 	uint64_t dw1 = load->dw1;
 
@@ -53,20 +47,80 @@ static void ring_once(struct guest *g, const struct load *load, uint32_t n)
 		dw1 += load->step;
 	}
 	guest_ring(g);
-	if (nestfd_viommu_read(g->viommu, 0x9c, 4) != g->prod) {
+	if (!arch->consumed(g)) {
 		fprintf(stderr, "%s: not consumed\n", load->what);
 		exit(1);
 	}
 }
 
-/* ns per doorbell */
-static double sample(struct guest *g, const struct load *load, uint32_t n,
+/* What is sent in three ways, or two */
+struct work {
+	const struct path_load *load; /* by doorbells, or */
+	char *entries;		      /* by ioctls: QUEUE of them, */
+	uint32_t object;	      /* to this one */
+	uint32_t ways;
+};
+
+static const uint32_t counts[] = { 1, 2, 3, 4, 16, 256, 4096 };
+
+static void must(int rc, const char *what)
+{
+	if (!rc)
+		return;
+	fprintf(stderr, "%s: %s\n", what, strerror(-rc));
+	exit(1);
+}
+
+static void by_array(const struct work *work, uint32_t n)
+{
+	struct iommu_hwpt_invalidate arg = {
+		.size = sizeof(arg),
+		.hwpt_id = work->object,
+		.data_uptr = (uintptr_t)work->entries,
+		.data_type = arch->data_type,
+		.entry_len = arch->entry_len,
+		.entry_num = n,
+	};
+
+	must(nestfd_ioctl(worlds[AUTO].host.ctx, IOMMU_HWPT_INVALIDATE, &arg),
+	     "IOMMU_HWPT_INVALIDATE");
+}
+
+/* A ring that is empty at its beginning */
+static void by_ring(const struct work *work, uint32_t n)
+{
+	uint32_t cons = 0;
+	struct nestfd_hwpt_invalidate_ring arg = {
+		.size = sizeof(arg),
+		.hwpt_id = work->object,
+		.q_uptr = (uintptr_t)work->entries,
+		.q_cons_uptr = (uintptr_t)&cons,
+		.q_prod = n,
+		.q_index_bits = QUEUE_LG2,
+		.q_entry_num = QUEUE,
+		.q_entry_len = arch->entry_len,
+		.data_type = arch->data_type,
+	};
+
+	must(nestfd_ioctl(worlds[AUTO].host.ctx, NESTFD_HWPT_INVALIDATE_RING,
+			  &arg),
+	     "NESTFD_HWPT_INVALIDATE_RING");
+}
+
+/* ns per doorbell, or ioctl */
+static double sample(const struct work *work, int way, uint32_t n,
 		     uint32_t times)
 {
 	uint64_t start = bench_now();
 
-	for (uint32_t i = 0; i < times; i++)
-		ring_once(g, load, n);
+	for (uint32_t i = 0; i < times; i++) {
+		if (work->load)
+			ring_once(&worlds[way].guest, work->load, n);
+		else if (way == RING)
+			by_ring(work, n);
+		else
+			by_array(work, n);
+	}
 	return (double)(bench_now() - start) / times;
 }
 
@@ -78,21 +132,21 @@ static int by_value(const void *a, const void *b)
 	return (da > db) - (da < db);
 }
 
-static void measure(const struct load *load, uint32_t n)
+static void measure_count(const struct work *work, uint32_t n)
 {
 	uint32_t times = COMMANDS / n < 8192 ? COMMANDS / n : 8192;
 	double took[WAYS][SAMPLES];
 
 	for (int i = -1; i < SAMPLES; i++)
-		for (int way = 0; way < WAYS; way++) {
-			double ns = sample(&worlds[way].guest, load, n, times);
+		for (uint32_t way = 0; way < work->ways; way++) {
+			double ns = sample(work, (int)way, n, times);
 
 			if (i >= 0)
 				took[way][i] = ns;
 		}
-	for (int way = 0; way < WAYS; way++)
+	for (uint32_t way = 0; way < work->ways; way++)
 		qsort(took[way], SAMPLES, sizeof(double), by_value);
-	for (int way = 0; way < WAYS; way++) {
+	for (uint32_t way = 0; way < work->ways; way++) {
 		double median = took[way][SAMPLES / 2];
 
 		printf("  %-5u %-6s %10.1f %10.1f %10.1f   %8.1f", n,
@@ -104,61 +158,86 @@ static void measure(const struct load *load, uint32_t n)
 	fflush(stdout);
 }
 
-static void world_start(struct world *w, enum nestfd_queue queue)
+static void measure(const char *what, const char *per, const struct work *work)
 {
-	int rc;
-
-	w->host.guests = 1;
-	w->host.queue = queue;
-	w->host.ats = true;
-	rc = host_start(&w->host);
-	if (!rc)
-		rc = guest_start(&w->guest, &w->host, 0, 5);
-	if (rc) {
-		fprintf(stderr, "%s\n", strerror(-rc));
-		exit(1);
-	}
+	printf("\n%s %s; ns per %s, ns per command, array's min / min\n"
+	       "  %-5s %-6s %10s %10s %10s   %8s\n",
+	       arch->name, what, per, "", "", "min", "median", "max",
+	       "/command");
+	for (size_t n = 0; n < sizeof(counts) / sizeof(counts[0]); n++)
+		measure_count(work, counts[n]);
 }
 
-int main(void)
+static void world_start(struct world *w, enum nestfd_queue queue)
 {
-	static const uint32_t counts[] = { 1, 2, 3, 4, 16, 256, 4096 };
-	struct guest *g = &worlds[RING].guest;
+	w->host = (struct host){
+		.arch = arch->arch,
+		.guests = 1,
+		.queue = queue,
+		.ats = true,
+	};
+	must(host_start(&w->host), "host");
+	must(guest_start(&w->guest, &w->host, 0, PATH_ASID), "guest");
+}
+
+static void world_stop(struct world *w)
+{
+	guest_stop(&w->guest);
+	host_stop(&w->host);
+}
+
+/* The same array as a flat queue of the VMM's */
+static void by_ioctl(void)
+{
+	struct nestfd_ext_enable ext = {
+		.size = sizeof(ext),
+		.features = NESTFD_EXT_RING,
+	};
+	struct work work = { .ways = 2 };
+	struct world *w = &worlds[AUTO];
+	char what[80];
+
+	must(arch->object(&w->guest, &work.object), arch->object_is);
+	must(nestfd_ioctl(w->host.ctx, NESTFD_EXT_ENABLE, &ext), "EXT_ENABLE");
+	work.entries = calloc(QUEUE, arch->entry_len);
+	if (!work.entries)
+		exit(1);
+	for (uint32_t i = 0; i < QUEUE; i++)
+		arch->entry(work.entries + (size_t)i * arch->entry_len,
+			    (uint64_t)i << 12);
+	snprintf(what, sizeof(what), "pages, by ioctl on %s", arch->object_is);
+	measure(what, "ioctl", &work);
+	free(work.entries);
+}
+
+static void by_doorbell(void)
+{
+	struct work work = { .ways = WAYS };
 
 	world_start(&worlds[RING], NESTFD_QUEUE_RING);
 	world_start(&worlds[ARRAY], NESTFD_QUEUE_ARRAY);
-	world_start(&worlds[AUTO], NESTFD_QUEUE_AUTO);
-	const struct load loads[] = {
-		{ "TLBI_NH_VA", guest_tlbi_va_0(g), guest_tlbi_va_1(IOVA), 4096,
-		  0x46, false, false },
-		{ "TLBI_NH_VA, a CMD_SYNC at the end", guest_tlbi_va_0(g),
-		  guest_tlbi_va_1(IOVA), 4096, 0x46, true, false },
-		{ "TLBI_NH_VA, a CMD_SYNC with an MSI at the end",
-		  guest_tlbi_va_0(g), guest_tlbi_va_1(IOVA), 4096, 0x1046, true,
-		  false },
-		{ "TLBI_NH_VA, a CMD_SYNC behind each", guest_tlbi_va_0(g),
-		  guest_tlbi_va_1(IOVA), 4096, 0x46, false, true },
-		{ "TLBI_NH_VA, a CMD_SYNC with an MSI behind each",
-		  guest_tlbi_va_0(g), guest_tlbi_va_1(IOVA), 4096, 0x1046,
-		  false, true },
-		{ "ATC_INV of a page, a CMD_SYNC at the end",
-		  0x40 | (uint64_t)g->vsid << 32, IOVA, 4096, 0x46, true,
-		  false },
-		{ "CFGI_STE, unchanged, a CMD_SYNC at the end",
-		  0x03 | (uint64_t)g->vsid << 32, 1, 0, 0x46, true, false },
-	};
+	for (work.load = arch->loads; work.load->what; work.load++)
+		measure(work.load->what, "doorbell", &work);
+	world_stop(&worlds[ARRAY]);
+	world_stop(&worlds[RING]);
+}
 
-	for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
-		printf("\n%s; ns per doorbell, ns per command, "
-		       "array's min / min\n  %-5s %-6s %10s %10s %10s   %8s\n",
-		       loads[i].what, "", "", "min", "median", "max",
-		       "/command");
-		for (size_t n = 0; n < sizeof(counts) / sizeof(counts[0]); n++)
-			measure(&loads[i], counts[n]);
-	}
-	for (int way = 0; way < WAYS; way++) {
-		guest_stop(&worlds[way].guest);
-		host_stop(&worlds[way].host);
-	}
+static void measure_arch(const struct path_arch *of)
+{
+	arch = of;
+	world_start(&worlds[AUTO], NESTFD_QUEUE_AUTO);
+	by_ioctl();
+	if (arch->loads)
+		by_doorbell();
+	else
+		printf("\n%s by doorbell: its virtual unit has no ring, the"
+		       " guest's descriptors are not the ioctl's entries\n",
+		       arch->name);
+	world_stop(&worlds[AUTO]);
+}
+
+int main(int argc, char **argv)
+{
+	path_each(argc, argv, measure_arch);
 	return 0;
 }
