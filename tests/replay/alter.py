@@ -282,6 +282,118 @@ class Pasid:
         return ",".join(f)
 
 
+class DevIotlb:
+    """What Linux does for a device with ATS: DTE in its context entry, and in
+    front of each wait, behind the invalidations of its domain, as many of its
+    device TLB, of the smallest power of two that covers the range."""
+
+    WAIT, DEV_IOTLB, PIOTLB = 0x5, 0x3, 0x6
+
+    def __init__(self, rec):
+        self.rec = rec
+        self.stream = max(rec.meta["translations_by_stream"].items(),
+                          key=lambda item: item[1])[0]
+        self.stream = int(self.stream, 16)
+        self.domain = next(e["domain"] for s in rec.meta["snapshots"]
+                           for t in s["tables"] if t["stream"] == self.stream
+                           for e in t["pasids"])
+        self.memory = {}
+        self.new, self.commands, self.due = [], [], []
+        self.tail, self.entries = None, 0
+
+    def make(self):
+        self.rec.set_register_bits("ECAP_LO", 1 << 2)  # DT
+        self.change_log()
+        for snapshot in range(len(self.rec.meta["snapshots"])):
+            self.change_snapshot(snapshot)
+        self.rec.meta["opcodes"]["DEV_IOTLB"] = sum(
+            w[0] & 0xf == self.DEV_IOTLB for w in self.commands)
+        self.rec.log, self.rec.commands = self.new, self.commands
+
+    def change_log(self):
+        root = 0
+        for line in self.rec.log:
+            f = line.split()
+            if f[0] == "C":
+                self.command(self.rec.commands[int(f[1])], f[2])
+                continue
+            if f[0] == "QS":
+                self.entries = int(f[2], 16)
+            elif f[0] == "ROOT":
+                root = int(f[1], 16)
+            elif f[0] == "R":
+                line = self.structure(root, f)
+            elif f[0] == "N":
+                self.rec.meta["snapshots"][int(f[1])][
+                    "commands_consumed"] = len(self.commands)
+            elif f[0] == "W" and f[1] == "88":
+                self.set_tail()
+                self.tail = len(self.new)
+            self.new.append(line)
+        self.set_tail()
+
+    # The doorbell comes first: its place is known when all are there
+    def set_tail(self):
+        if self.tail is None:
+            return
+        if self.entries:
+            index = len(self.commands) % self.entries
+            self.new[self.tail] = "W 88 %x 4" % (index * 32)
+        self.tail = None
+
+    def put(self, words, name):
+        self.new.append("C %d %s" % (len(self.commands), name))
+        self.commands.append(words)
+
+    def command(self, w, name):
+        kind = w[0] & 0xf
+        if kind == self.PIOTLB and bits(w[0], 31, 16) == self.domain:
+            self.due.append(self.of_device(w))
+        elif kind == self.WAIT:
+            for words in self.due:
+                self.put(words, "DEV_IOTLB")
+            self.due = []
+        self.put(w, name)
+
+    # 6.5.2.5: S, and the lowest zero of the address says how much
+    def of_device(self, w):
+        words = [self.DEV_IOTLB | self.stream << 32, 0, 0, 0]
+        if bits(w[0], 5, 4) != 3:
+            words[1] = (1 << 63) - PAGE | 1  # all
+            return words
+        size = PAGE << bits(w[1], 5, 0)
+        words[1] = (w[1] & -PAGE) & -size
+        if size > PAGE:
+            words[1] |= size // 2 - PAGE | 1
+        return words
+
+    def structure(self, root, f):
+        words = [int(w, 16) for w in f[2:]]
+        addr = int(f[1], 16)
+        context = context_at(
+            lambda a, n: [self.memory.get(a + 8 * i, 0) for i in range(n)],
+            root, self.stream)
+        if context and addr == context:
+            words[0] |= 4  # DTE
+        for i, w in enumerate(words):
+            self.memory[addr + 8 * i] = w
+        return Pasid.line(addr, words)
+
+    def change_snapshot(self, snapshot):
+        pages = self.rec.pages
+        context = context_at(lambda a, n: pages.words(snapshot, a, n),
+                             self.rec.register(snapshot, "RTADDR") & -PAGE,
+                             self.stream)
+        words = pages.words(snapshot, context, 1) if context else [0]
+        if not words[0] & 1:
+            return
+        words[0] |= 4
+        pages.put(snapshot, context, words)
+        for t in self.rec.meta["snapshots"][snapshot]["tables"]:
+            if t["stream"] == self.stream:
+                t["context"][0] = "%x" % words[0]
+
+
 # ---- Arm SMMUv3 ----
 
 CFGI_STE, NH_ASID, NH_VA, ATC_INV, SYNC = 0x03, 0x11, 0x12, 0x40, 0x46
@@ -439,6 +551,7 @@ class Atc:
 KINDS = {
     "pasid": lambda rec: Pasid(rec).make(),
     "atc": lambda rec: Atc(rec).make(),
+    "dev-iotlb": lambda rec: DevIotlb(rec).make(),
 }
 
 

@@ -362,7 +362,7 @@ class Oracle:
                 "detail": detail, "notes": self.notes}
 
 
-def read_mutations(path, count):
+def read_mutations(path, count, selection=Selection):
     """Each gets its Selection; None for a dropped command."""
     with open(path) as f:
         mutations = json.load(f)["mutations"]
@@ -371,9 +371,8 @@ def read_mutations(path, count):
             raise SystemExit("mutation_oracle: there is no command %d"
                              % m["index"])
         m["selection"] = None
-        if m["kind"] != "drop":
-            w0, w1 = (int(w, 16) for w in m["words"])
-            m["selection"] = Selection(w0, w1)
+        if not m["kind"].endswith("drop"):
+            m["selection"] = selection(*(int(w, 16) for w in m["words"]))
     return mutations
 
 

@@ -102,6 +102,34 @@ class Atcs(unittest.TestCase):
                 self.assertGreater(r["wrong"]["stale"], 5)
 
 
+@of_kind("dev-iotlb")
+class DeviceTlbs(unittest.TestCase):
+    def test_what_the_recording_is(self):
+        words = kit.commands(PATH)
+        types = [w[0] & 0xf for w in words]
+        self.assertEqual(types.count(0x3), sum(
+            w[0] & 0xf == 6 and w[0] >> 16 & 0xffff == 6 for w in words))
+        self.assertGreater(types.count(0x3), 4000)
+        # of one page, of more, of all
+        masks = {w[1] & 0xffff for w in words if w[0] & 0xf == 3}
+        self.assertLessEqual({0x0001, 0x1001, 0x3001, 0xf001}, masks)
+
+    def test_its_invalidations_are_needed(self):
+        with kit.Altered(PATH) as rec:
+            with lzma.open(rec.file("commands.bin.xz"), "w") as f:
+                for w in kit.commands(PATH):
+                    f.write(struct.pack("<4Q", *(
+                        (w[0], 0x7ffff000, 0, 0) if w[0] & 0xf == 3 else w)))
+            code, r = kit.replay("--cache", "hostile", "--no-snapshots",
+                                 "--direct", rec.path)
+            self.assertEqual(code, 1)
+            self.assertGreater(r["wrong"]["stale"], 5)
+            # the host does it for the guest
+            code, r = kit.replay("--cache", "hostile", "--no-snapshots",
+                                 rec.path)
+            self.assertEqual(code, 0)
+
+
 def load_tests(loader, tests, _):
     for module in (test_recording, test_injected, test_mutations):
         tests.addTests(loader.loadTestsFromModule(module))

@@ -7,10 +7,15 @@
 #include <string.h>
 
 const char *const mutation_names[] = {
-	[MUTATE_NOTHING] = "nothing", [MUTATE_DROP] = "drop",
-	[MUTATE_NARROW] = "narrow",   [MUTATE_ASID] = "asid",
-	[MUTATE_TTL] = "ttl",	      [MUTATE_DOMAIN] = "domain",
+	[MUTATE_NOTHING] = "nothing",
+	[MUTATE_DROP] = "drop",
+	[MUTATE_NARROW] = "narrow",
+	[MUTATE_ASID] = "asid",
+	[MUTATE_TTL] = "ttl",
+	[MUTATE_DOMAIN] = "domain",
 	[MUTATE_PASID] = "pasid",
+	[MUTATE_ATC_DROP] = "atc-drop",
+	[MUTATE_ATC_NARROW] = "atc-narrow",
 };
 
 int mutation_kind_of(const char *name, enum mutation_kind *kind)
@@ -66,7 +71,9 @@ static void make(const struct mutation_set *set, const struct trace *trace,
 	m->before = ops->named(m->words);
 	m->leaf_lg2 = ops->leaf_lg2(m->words);
 	ops->alter(set->kind, m->words, rng);
-	m->after = set->kind == MUTATE_DROP ? m->before : ops->named(m->words);
+	m->after = m->before;
+	if (set->kind != MUTATE_DROP && set->kind != MUTATE_ATC_DROP)
+		m->after = ops->named(m->words);
 }
 
 /* Two alterations share a run if neither can touch what the other does. */

@@ -22,6 +22,9 @@ enum mutation_kind {
 	MUTATE_TTL,    /* another level */
 	MUTATE_DOMAIN, /* VT-d: another domain id */
 	MUTATE_PASID,  /* VT-d: another PASID */
+	/* the same of what goes to devices' own caches */
+	MUTATE_ATC_DROP,
+	MUTATE_ATC_NARROW,
 	MUTATE_KINDS,
 };
 

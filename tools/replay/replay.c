@@ -175,8 +175,9 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "mutate", OPT_MUTATE, "KIND", 0,
 	  "Alter single invalidations and say which were noticed: drop, "
-	  "narrow, asid or ttl (SMMUv3), domain or pasid (VT-d); the cache is "
-	  "hostile unless chosen",
+	  "narrow, asid or ttl (SMMUv3), domain or pasid (VT-d), or atc-drop, "
+	  "atc-narrow, of devices' own caches; the cache is hostile unless "
+	  "chosen",
 	  0 },
 	{ "seed", OPT_SEED, "N", 0, "Which commands to alter (default 1)", 0 },
 	{ "mutations", OPT_MUTATIONS, "COUNT", 0,

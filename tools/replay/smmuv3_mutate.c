@@ -10,6 +10,7 @@
 #define OP_S12_VMALL   0x28
 #define OP_S2_IPA      0x2a
 #define OP_NSNH_ALL    0x30
+#define OP_ATC_INV     0x40 /* 4.5.1 */
 #define OP_SYNC	       0x46
 
 #define W0_NUM_SHIFT   12
@@ -23,7 +24,8 @@
 #define W1_ADDR	       0xfffffffffffff000ull
 #define W1_IPA	       0x00fffffffffff000ull
 
-#define LARGEST_LEAF   (1ull << 30)
+#define W1_SIZE	       0x3full
+#define ATC_ALL	       52
 
 static unsigned int opcode(const uint64_t *w)
 {
@@ -58,6 +60,20 @@ static unsigned int leaf_lg2(const uint64_t *w)
 	return lg2 + (lg2 - 3);
 }
 
+/* 4.5.1: 2^Size pages of 4 KiB; 52 and more: all */
+static struct mutation_range atc_named(const uint64_t *w)
+{
+	struct mutation_range range = { 0, UINT64_MAX };
+	uint64_t length;
+
+	if ((w[1] & W1_SIZE) >= ATC_ALL)
+		return range;
+	length = 4096ull << (w[1] & W1_SIZE);
+	range.first = w[1] & W1_ADDR & ~(length - 1);
+	range.last = range.first + (length - 1);
+	return range;
+}
+
 /* The addresses a command names */
 static struct mutation_range named(const uint64_t *w)
 {
@@ -65,6 +81,8 @@ static struct mutation_range named(const uint64_t *w)
 	unsigned int lg2 = granule(w);
 	uint64_t pages = 1;
 
+	if (opcode(w) == OP_ATC_INV)
+		return atc_named(w);
 	if (!by_address(opcode(w)))
 		return range;
 	range.first = w[1] & (opcode(w) == OP_S2_IPA ? W1_IPA : W1_ADDR);
@@ -77,6 +95,24 @@ static struct mutation_range named(const uint64_t *w)
 	if (pages <= (UINT64_MAX - range.first) >> lg2)
 		range.last = range.first + (pages << lg2) - 1;
 	return range;
+}
+
+/* Either half; one page moves. */
+static bool atc_narrow(uint64_t *w, uint64_t *rng)
+{
+	struct mutation_range was = atc_named(w);
+	uint64_t length = was.last - was.first + 1;
+
+	if (opcode(w) != OP_ATC_INV || !length)
+		return false;
+	if (length == 4096) {
+		w[1] += length;
+		return true;
+	}
+	w[1] = (was.first | (w[1] & W1_SIZE)) - 1;
+	if (mutation_draw(rng) & 1)
+		w[1] += length / 2;
+	return true;
 }
 
 /* One page cannot shrink: it moves. */
@@ -140,13 +176,18 @@ static bool other_level(uint64_t *w, uint64_t *rng)
 /* False: this kind has nothing to alter here; @rng may have moved on. */
 static bool alter(enum mutation_kind kind, uint64_t *w, uint64_t *rng)
 {
-	if (!is_tlbi(opcode(w)))
+	bool atc = kind == MUTATE_ATC_DROP || kind == MUTATE_ATC_NARROW;
+
+	if (atc ? opcode(w) != OP_ATC_INV : !is_tlbi(opcode(w)))
 		return false;
 	switch (kind) {
 	case MUTATE_DROP:
+	case MUTATE_ATC_DROP:
 		w[0] = OP_SYNC;
 		w[1] = 0;
 		return true;
+	case MUTATE_ATC_NARROW:
+		return atc_narrow(w, rng);
 	case MUTATE_NARROW:
 		return narrow(w, rng);
 	case MUTATE_ASID:
@@ -160,7 +201,8 @@ static bool alter(enum mutation_kind kind, uint64_t *w, uint64_t *rng)
 
 const struct mutation_ops smmuv3_mutations = {
 	.kinds = 1u << MUTATE_DROP | 1u << MUTATE_NARROW | 1u << MUTATE_ASID |
-		 1u << MUTATE_TTL,
+		 1u << MUTATE_TTL | 1u << MUTATE_ATC_DROP |
+		 1u << MUTATE_ATC_NARROW,
 	.alter = alter,
 	.named = named,
 	.leaf_lg2 = leaf_lg2,

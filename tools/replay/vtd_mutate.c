@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
-/* Altering a VT-d unit's invalidations: IOTLB and PASID-based IOTLB. */
+/*
+ * Altering a VT-d unit's invalidations: IOTLB and PASID-based IOTLB, and those
+ * of device TLBs.
+ */
 #include "replay.h"
 #include "trace/vtd.h"
 #include "vtd.h"
 
 #define TYPE_IOTLB     0x2
+#define TYPE_DEV_TLB   0x3
 #define TYPE_WAIT      0x5
 #define TYPE_PIOTLB    0x6
 #define BY_PAGE	       3 /* G, of both */
@@ -13,6 +17,7 @@
 #define W0_PASID_SHIFT 32
 #define W1_AM(w)       ((w)[1] & 0x3f)
 #define W1_ADDR	       0xfffffffffffff000ull
+#define W1_SIZE	       1ull /* S, of a device TLB's */
 #define PAGE_LG2       12
 #define LARGE_LEAF_LG2 21 /* 2 MiB */
 
@@ -41,11 +46,59 @@ static uint64_t length(const uint64_t *w)
 	return lg2 < 64 ? 1ull << lg2 : 0;
 }
 
+/*
+ * 6.5.2.5: with S, the lowest zero of the address, from bit 12 on, is the
+ * highest of those that do not count. 0: all of them
+ */
+static uint64_t dev_length(const uint64_t *w)
+{
+	uint64_t ones = ~(w[1] >> PAGE_LG2);
+	unsigned int lg2 = PAGE_LG2;
+
+	if (w[1] & W1_SIZE)
+		lg2 += (unsigned int)__builtin_ctzll(ones) + 1;
+	return lg2 < 64 ? 1ull << lg2 : 0;
+}
+
+static struct mutation_range dev_named(const uint64_t *w)
+{
+	struct mutation_range range = { 0, UINT64_MAX };
+
+	if (!dev_length(w))
+		return range;
+	range.first = w[1] & W1_ADDR & ~(dev_length(w) - 1);
+	range.last = range.first + (dev_length(w) - 1);
+	return range;
+}
+
+/* Either half of a range; one page moves. */
+static bool dev_narrow(uint64_t *w, uint64_t *rng)
+{
+	uint64_t length = dev_length(w);
+	uint64_t first = dev_named(w).first;
+
+	if (!length)
+		return false;
+	if (length == 1ull << PAGE_LG2) {
+		w[1] += length;
+		return true;
+	}
+	length /= 2;
+	if (mutation_draw(rng) & 1)
+		first += length;
+	w[1] = first;
+	if (length > 1ull << PAGE_LG2) /* ones up to half of it */
+		w[1] |= (length / 2 - (1ull << PAGE_LG2)) | W1_SIZE;
+	return true;
+}
+
 /* Address bits below the mask are ignored (6.5.2.3, 6.5.2.4). */
 static struct mutation_range named(const uint64_t *w)
 {
 	struct mutation_range range = { 0, UINT64_MAX };
 
+	if (vtd_command_type(w[0]) == TYPE_DEV_TLB)
+		return dev_named(w);
 	if (!by_page(w) || !length(w))
 		return range;
 	range.first = w[1] & W1_ADDR & ~(length(w) - 1);
@@ -72,15 +125,20 @@ static bool narrow(uint64_t *w, uint64_t *rng)
 /* False: this kind has nothing to alter here; @rng may have moved on. */
 static bool alter(enum mutation_kind kind, uint64_t *w, uint64_t *rng)
 {
-	if (!is_iotlb(w))
+	bool device = kind == MUTATE_ATC_DROP || kind == MUTATE_ATC_NARROW;
+
+	if (device ? vtd_command_type(w[0]) != TYPE_DEV_TLB : !is_iotlb(w))
 		return false;
 	switch (kind) {
 	case MUTATE_DROP: /* a wait that asks for nothing */
+	case MUTATE_ATC_DROP:
 		w[0] = TYPE_WAIT;
 		w[1] = 0;
 		return true;
 	case MUTATE_NARROW:
 		return narrow(w, rng);
+	case MUTATE_ATC_NARROW:
+		return dev_narrow(w, rng);
 	case MUTATE_DOMAIN:
 		w[0] ^= (1 + mutation_draw(rng) % 255) << W0_DID_SHIFT;
 		return true;
@@ -96,7 +154,8 @@ static bool alter(enum mutation_kind kind, uint64_t *w, uint64_t *rng)
 
 const struct mutation_ops vtd_mutations = {
 	.kinds = 1u << MUTATE_DROP | 1u << MUTATE_NARROW | 1u << MUTATE_DOMAIN |
-		 1u << MUTATE_PASID,
+		 1u << MUTATE_PASID | 1u << MUTATE_ATC_DROP |
+		 1u << MUTATE_ATC_NARROW,
 	.alter = alter,
 	.named = named,
 	.leaf_lg2 = leaf_lg2,
