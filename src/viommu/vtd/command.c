@@ -225,51 +225,56 @@ static void flush(struct span *span)
 
 /* ---- gathering ---- */
 
-static void gather(struct span *span, struct vvtd_space *space, uint32_t at,
-		   const struct nestfd_hwpt_vtd_s1_invalidate *entry)
+/*
+ * An entry of zeros, to be filled in where it lies: to copy one that has just
+ * been made waits for the writes that made it.
+ */
+static struct iommu_hwpt_vtd_s1_invalidate *
+gather(struct span *span, struct vvtd_space *space, uint32_t at)
 {
+	static const struct nestfd_hwpt_vtd_s1_invalidate none;
+	struct viommu_run *run = &space->run;
 	struct vvtd *vvtd = span->vvtd;
 
-	if (!viommu_run_add(&space->run, entry, at)) {
+	if (!viommu_run_add(run, &none, at)) {
 		/* there is room in an empty one: reserved with its HWPT */
 		submit(span, space, NESTFD_SPLIT_LIMIT);
-		viommu_run_add(&space->run, entry, at);
+		viommu_run_add(run, &none, at);
 	}
 	if (!space->dirty)
 		TAILQ_INSERT_TAIL(&vvtd->dirty_spaces, space, dirty_link);
 	space->dirty = true;
+	return viommu_run_entry(run, run->count - 1);
 }
 
 /* Takes the place of what was gathered, from the first such command on. */
 static void gather_everything(struct span *span, struct vvtd_space *space,
 			      uint32_t at)
 {
-	struct nestfd_hwpt_vtd_s1_invalidate all = { .npages = UINT64_MAX };
-
 	if (space->everything)
 		return;
 	if (space->run.count)
 		at = space->run.map[0];
 	viommu_run_clear(&space->run);
-	gather(span, space, at, &all);
+	gather(span, space, at)->npages = UINT64_MAX;
 	space->everything = true;
 }
 
 static void gather_range(struct span *span, struct vvtd_space *space,
 			 const struct vtd_desc *desc, uint32_t at)
 {
-	struct nestfd_hwpt_vtd_s1_invalidate entry = {
-		.addr = desc->first,
-		.npages = ((desc->last - desc->first) >> PAGE_LG2) + 1,
-		.flags = desc->ih ? IOMMU_VTD_INV_FLAGS_LEAF : 0,
-	};
+	struct iommu_hwpt_vtd_s1_invalidate *entry;
 
 	if (space->everything)
 		return;
-	if (!desc->first && desc->last == UINT64_MAX)
+	if (!desc->first && desc->last == UINT64_MAX) {
 		gather_everything(span, space, at);
-	else
-		gather(span, space, at, &entry);
+		return;
+	}
+	entry = gather(span, space, at);
+	entry->addr = desc->first;
+	entry->npages = ((desc->last - desc->first) >> PAGE_LG2) + 1;
+	entry->flags = desc->ih ? IOMMU_VTD_INV_FLAGS_LEAF : 0;
 }
 
 static void gather_spaces(struct span *span, uint64_t first, uint64_t last,
