@@ -25,6 +25,12 @@
 #define PAGE_LG2    12
 #define ALL_PAGES   BIT_ULL(64 - PAGE_LG2)
 
+/* Entries as they were copied, of either size, side by side */
+struct raw {
+	_Alignas(uint64_t) unsigned char bytes
+		[CHUNK * sizeof(struct nestfd_hwpt_vtd_s1_invalidate)];
+};
+
 /* An entry, understood */
 struct request {
 	uint64_t first;
@@ -47,7 +53,7 @@ struct outcome {
 /* Entries to which a device gave an invalid answer: its source-id */
 struct answers {
 	uint32_t n;
-	bool bad[CHUNK];
+	bool bad[CHUNK]; /* only if @n */
 	uint16_t sid[CHUNK];
 };
 
@@ -63,7 +69,7 @@ struct work {
 };
 
 /* Linux: unknown bits first, then what is wrong with the known ones */
-static int decode(const struct nestfd_hwpt_vtd_s1_invalidate *raw,
+static int decode(const struct iommu_hwpt_vtd_s1_invalidate *raw,
 		  struct request *req)
 {
 	uint64_t left = ALL_PAGES - (raw->addr >> PAGE_LG2);
@@ -90,6 +96,8 @@ static void note_answer(struct work *w, uint32_t at, uint32_t sid)
 {
 	uint32_t entry = w->entry[at];
 
+	if (!w->answers->n)
+		memset(w->answers->bad, 0, sizeof(w->answers->bad));
 	w->answers->n += !w->answers->bad[entry];
 	w->answers->bad[entry] = true;
 	w->answers->sid[entry] = (uint16_t)sid;
@@ -173,8 +181,11 @@ static bool add_iotlb(struct work *w, const struct att *a, uint32_t entry)
 		return d;
 	}
 	/* any mask is supported here, whatever MAMV says (11.4.2) */
-	n = runs_cover(req->first >> PAGE_LG2, req->last >> PAGE_LG2,
-		       64 - PAGE_LG2, runs);
+	if (req->last - req->first < BIT_ULL(PAGE_LG2))
+		runs[n++] = (struct run){ req->first >> PAGE_LG2, 0 };
+	else
+		n = runs_cover(req->first >> PAGE_LG2, req->last >> PAGE_LG2,
+			       64 - PAGE_LG2, runs);
 	for (unsigned int i = 0; i < n; i++) {
 		d = next(w, entry);
 		if (!d)
@@ -299,9 +310,10 @@ static int run_requests(struct nested *n, struct core_inval *inv,
 			const struct request *reqs, uint32_t count)
 {
 	struct outcome failed = { .limit = count };
-	struct answers answers = { 0 };
+	struct answers answers;
 	struct unit *u = NULL;
 
+	answers.n = 0;
 	do {
 		struct outcome out = { .limit = failed.limit,
 				       .suspect = HOSTQ_NO_SID };
@@ -320,18 +332,23 @@ static int run_requests(struct nested *n, struct core_inval *inv,
 	return report(inv, &failed, &answers);
 }
 
+static bool has_answer(const void *raw, size_t size)
+{
+	const struct nestfd_hwpt_vtd_s1_invalidate *larger = raw;
+
+	return size == sizeof(*larger) &&
+	       (larger->hw_error || larger->hw_error_info);
+}
+
 /* Entries in front of the first bad one: how many; what is bad in *@rc */
-static uint32_t decode_all(const unsigned char *raw, size_t size, uint32_t n,
+static uint32_t decode_all(const struct raw *raw, size_t size, uint32_t n,
 			   struct request *reqs, int *rc)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		struct nestfd_hwpt_vtd_s1_invalidate one = { 0 };
-		int bad;
+		const void *one = raw->bytes + i * size;
+		int bad =
+			has_answer(one, size) ? -E2BIG : decode(one, &reqs[i]);
 
-		memcpy(&one, raw + i * size, size);
-		bad = one.hw_error || one.hw_error_info
-			      ? -E2BIG
-			      : decode(&one, &reqs[i]);
 		if (!bad)
 			continue;
 		*rc = bad;
@@ -344,7 +361,7 @@ static int run_chunk(struct nested *n, struct core_inval *inv, uint32_t count)
 {
 	size_t size = sizeof(struct iommu_hwpt_vtd_s1_invalidate);
 	size_t larger = sizeof(struct nestfd_hwpt_vtd_s1_invalidate);
-	unsigned char raw[CHUNK * sizeof(struct nestfd_hwpt_vtd_s1_invalidate)];
+	struct raw raw;
 	struct request reqs[CHUNK];
 	uint32_t copied = 0;
 	uint32_t good;
@@ -353,8 +370,8 @@ static int run_chunk(struct nested *n, struct core_inval *inv, uint32_t count)
 
 	if (inv->errors && inv->stride >= larger)
 		size = larger;
-	bad = core_inval_copy(inv, inv->done, count, raw, size, &copied);
-	good = decode_all(raw, size, copied, reqs, &bad);
+	bad = core_inval_copy(inv, inv->done, count, raw.bytes, size, &copied);
+	good = decode_all(&raw, size, copied, reqs, &bad);
 	rc = run_requests(n, inv, reqs, good);
 	return rc ? rc : bad;
 }
