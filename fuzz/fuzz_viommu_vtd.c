@@ -308,6 +308,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.size = sizeof(config),
 		.arch = NESTFD_ARCH_VTD,
 		.cache = how & 1 ? NESTFD_CACHE_HOSTILE : NESTFD_CACHE_FAST,
+		.atc_window_ms = NESTFD_NO_WINDOW,
 	};
 	struct nestfd_fault fault = {
 		.size = sizeof(fault),

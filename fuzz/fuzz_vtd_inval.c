@@ -41,7 +41,9 @@ static void start(struct world *w, int errors)
 {
 	struct nestfd_machine_config config = { .size = sizeof(config),
 						.arch = NESTFD_ARCH_VTD,
-						.cache = NESTFD_CACHE_HOSTILE };
+						.cache = NESTFD_CACHE_HOSTILE,
+						.atc_window_ms =
+							NESTFD_NO_WINDOW };
 	struct nestfd_ext_enable on = { .size = sizeof(on),
 					.features = NESTFD_EXT_RING };
 	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };

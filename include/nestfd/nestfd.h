@@ -113,6 +113,9 @@ struct nestfd_stale {
 	const char *why;
 };
 
+/* nestfd_machine_config.atc_window_ms: no windows */
+#define NESTFD_NO_WINDOW UINT32_MAX
+
 /**
  * struct nestfd_machine_config - what machine to build
  * @size: sizeof(struct nestfd_machine_config)
@@ -134,6 +137,12 @@ struct nestfd_stale {
  *	largest queue for them, whatever @smmuv3_id says; VT-d: ECAP.PRS,
  *	unless @vtd_id says otherwise). Devices that make them say so
  *	themselves
+ * @atc_timeouts: how many times a device may leave an invalidation of its ATC
+ *	unanswered before it loses its ATS, 0 for the default; a guest four
+ *	times as many (docs/security.md, "Devices that do not answer")
+ * @atc_window_ms: how long a guest may not cause another such timeout after
+ *	one; its next invalidation of an ATC waits. 0 for the default (1 s),
+ *	NESTFD_NO_WINDOW: nothing waits, which tests may want
  */
 struct nestfd_machine_config {
 	size_t size;
@@ -149,6 +158,8 @@ struct nestfd_machine_config {
 	enum nestfd_memlock memlock;
 	bool pri;
 	const struct nestfd_vtd_id *vtd_id;
+	uint32_t atc_timeouts;
+	uint32_t atc_window_ms;
 };
 
 /**

@@ -8,15 +8,41 @@
 #include "linux/iommufd.h"
 
 #define TIMEOUTS_DEFAULT  4
-#define WINDOW_MS_DEFAULT 10000
+#define WINDOW_MS_DEFAULT 1000
 #define GUEST_FACTOR	  4
+
+/* Timeouts are forgotten when there have been none for so many windows */
+#define FORGET_WINDOWS 60
+
+/* How soon who waits for a window sees that it need not */
+#define NAP_MS 10
+
+/* struct budget.spent */
+#define SPENT_COUNT GENMASK_ULL(19, 0)
+#define SPENT_MS    GENMASK_ULL(63, 20)
+
+static uint64_t real_now_ms(struct hostdevs *h)
+{
+	(void)h;
+	return clock_ms();
+}
+
+static void real_nap_ms(struct hostdevs *h, uint64_t ms)
+{
+	(void)h;
+	clock_nap_us((unsigned int)ms * 1000);
+}
 
 void hostdevs_init(struct hostdevs *h, unsigned int timeouts,
 		   unsigned int window_ms)
 {
 	pthread_mutex_init(&h->lock, NULL);
 	h->timeouts = timeouts ? timeouts : TIMEOUTS_DEFAULT;
-	h->window_ms = window_ms ? window_ms : WINDOW_MS_DEFAULT;
+	h->window_ms = window_ms == HOSTDEVS_NO_WINDOW ? 0
+		       : window_ms		       ? window_ms
+						       : WINDOW_MS_DEFAULT;
+	h->now_ms = real_now_ms;
+	h->nap_ms = real_nap_ms;
 }
 
 void hostdevs_fini(struct hostdevs *h)
@@ -65,20 +91,86 @@ void hostdevs_remove(struct hostdevs *h, struct hostdev *dev)
 	pthread_mutex_unlock(&h->lock);
 }
 
-/* ---- who does not answer ---- */
+/* ---- budgets and windows ---- */
 
-/* Lock held. What is spent of @b in the present window, @more included */
-static uint32_t spend(const struct hostdevs *h, struct budget *b, uint32_t more)
+static uint64_t forget_ms(const struct hostdevs *h)
 {
-	uint64_t now = clock_ms();
-
-	if (now - b->since_ms >= h->window_ms) {
-		b->since_ms = now;
-		b->spent = 0;
-	}
-	b->spent += more;
-	return b->spent;
+	return FORGET_WINDOWS *
+	       (uint64_t)(h->window_ms ? h->window_ms : WINDOW_MS_DEFAULT);
 }
+
+/* How many of @word count at @now, and when the last was */
+static uint64_t count_at(const struct hostdevs *h, uint64_t word, uint64_t now,
+			 uint64_t *last)
+{
+	uint64_t count = field_get(SPENT_COUNT, word);
+
+	*last = field_get(SPENT_MS, word);
+	return count && now - *last < forget_ms(h) ? count : 0;
+}
+
+static uint64_t load(const struct budget *b)
+{
+	return __atomic_load_n(&b->spent, __ATOMIC_ACQUIRE);
+}
+
+/* One more; how many there are */
+static uint64_t spend(struct hostdevs *h, struct budget *b, uint64_t now)
+{
+	uint64_t word = load(b);
+	uint64_t count, last, next;
+
+	do {
+		count = count_at(h, word, now, &last);
+		count += count < SPENT_COUNT;
+		next = field_prep(SPENT_MS, now) |
+		       field_prep(SPENT_COUNT, count);
+	} while (!__atomic_compare_exchange_n(&b->spent, &word, next, false,
+					      __ATOMIC_ACQ_REL,
+					      __ATOMIC_ACQUIRE));
+	return count;
+}
+
+bool hostdevs_is_over(struct hostdevs *h, const struct budget *guest)
+{
+	uint64_t word = load(guest);
+	uint64_t last;
+
+	return word && count_at(h, word, h->now_ms(h), &last) >=
+			       (uint64_t)GUEST_FACTOR * h->timeouts;
+}
+
+uint64_t hostdevs_window(struct hostdevs *h, const struct budget *b)
+{
+	uint64_t word = load(b);
+	uint64_t last;
+
+	if (!word || !h->window_ms)
+		return 0;
+	last = field_get(SPENT_MS, word);
+	return h->now_ms(h) - last < h->window_ms ? last + h->window_ms : 0;
+}
+
+bool hostdevs_all_is_quiet(struct hostdevs *h)
+{
+	uint64_t last = __atomic_load_n(&h->charge_ms, __ATOMIC_ACQUIRE);
+
+	return !last || h->now_ms(h) - last >= forget_ms(h);
+}
+
+void hostdevs_pause(struct hostdevs *h, uint64_t until_ms, uint32_t changes,
+		    bool (*over)(void *ctx), void *ctx)
+{
+	uint64_t now = h->now_ms(h);
+
+	while (now < until_ms && !over(ctx) &&
+	       __atomic_load_n(&h->changes, __ATOMIC_ACQUIRE) == changes) {
+		h->nap_ms(h, until_ms - now < NAP_MS ? until_ms - now : NAP_MS);
+		now = h->now_ms(h);
+	}
+}
+
+/* ---- who does not answer ---- */
 
 /*
  * Lock held. The device before the unit, so that whoever takes the unit's mark
@@ -88,6 +180,7 @@ static void mark(struct hostdevs *h, struct hostdev *dev)
 {
 	__atomic_store_n(&dev->broken, true, __ATOMIC_RELEASE);
 	__atomic_store_n(&h->marked, true, __ATOMIC_RELEASE);
+	__atomic_add_fetch(&h->changes, 1, __ATOMIC_RELEASE);
 }
 
 void hostdevs_mark(struct hostdevs *h, struct hostdev *dev)
@@ -108,34 +201,86 @@ void hostdevs_mark_sid(struct hostdevs *h, uint32_t sid)
 	pthread_mutex_unlock(&h->lock);
 }
 
-void hostdevs_charge(struct hostdevs *h, uint64_t sid, uint32_t timeouts)
+bool hostdevs_sid_is_broken(struct hostdevs *h, uint32_t sid)
 {
+	const struct hostdev *dev;
+	bool broken;
+
+	pthread_mutex_lock(&h->lock);
+	dev = hostdevs_find(h, sid);
+	broken = dev && hostdev_is_broken(dev);
+	pthread_mutex_unlock(&h->lock);
+	return broken;
+}
+
+void hostdevs_charge(struct hostdevs *h, struct budget *guest, uint64_t sid)
+{
+	uint64_t most = (uint64_t)GUEST_FACTOR * h->timeouts;
 	struct hostdev *dev = NULL;
+	uint64_t now = h->now_ms(h);
 
 	pthread_mutex_lock(&h->lock);
 	if (sid != HOSTQ_NO_SID)
 		dev = hostdevs_find(h, (uint32_t)sid);
-	if (dev && spend(h, &dev->budget, timeouts) >= h->timeouts)
-		mark(h, dev);
+	if (dev) {
+		uint64_t own = spend(h, &dev->budget, now);
+		uint64_t lasting = spend(h, &dev->lasting, now);
+
+		if (own >= h->timeouts || lasting >= most)
+			mark(h, dev);
+	}
+	if (dev && !guest)
+		guest = dev->guest;
+	if (guest)
+		spend(h, guest, now);
+	__atomic_store_n(&h->charge_ms, now, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&h->lock);
 }
 
-bool hostdevs_guest_is_over(struct hostdevs *h, struct budget *guest,
-			    uint32_t timeouts)
+/* Lock held */
+static uint64_t window_of(struct hostdevs *h, const struct hostdev *dev,
+			  const struct budget *guest)
 {
-	bool over;
+	uint64_t own = hostdevs_window(h, &dev->lasting);
+	uint64_t its = guest ? hostdevs_window(h, guest) : 0;
+
+	if (hostdev_is_broken(dev) || hostdevs_is_over(h, &dev->lasting) ||
+	    (guest && hostdevs_is_over(h, guest)))
+		return HOSTDEVS_NEVER;
+	return own > its ? own : its;
+}
+
+uint64_t hostdevs_sid_window(struct hostdevs *h, const struct budget *guest,
+			     uint32_t sid)
+{
+	const struct hostdev *dev;
+	uint64_t end = 0;
 
 	pthread_mutex_lock(&h->lock);
-	over = spend(h, guest, timeouts) >= GUEST_FACTOR * h->timeouts;
+	dev = hostdevs_find(h, sid);
+	if (dev)
+		end = window_of(h, dev, guest ? guest : dev->guest);
 	pthread_mutex_unlock(&h->lock);
-	return over;
+	return end;
 }
 
 void hostdevs_forgive(struct hostdevs *h, struct hostdev *dev)
 {
 	pthread_mutex_lock(&h->lock);
-	dev->budget.spent = 0;
-	__atomic_store_n(&dev->broken, false, __ATOMIC_RELEASE);
+	if (!hostdevs_is_over(h, &dev->lasting) &&
+	    !(dev->guest && hostdevs_is_over(h, dev->guest))) {
+		__atomic_store_n(&dev->budget.spent, 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&dev->broken, false, __ATOMIC_RELEASE);
+		__atomic_add_fetch(&h->changes, 1, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+void hostdevs_set_guest(struct hostdevs *h, struct hostdev *dev,
+			struct budget *guest)
+{
+	pthread_mutex_lock(&h->lock);
+	dev->guest = guest;
 	pthread_mutex_unlock(&h->lock);
 }
 

@@ -6,7 +6,11 @@
  * guest, whatever it does with its devices. Who has spent it is in
  * *quarantine*: no ATS, and no such invalidation until its reset. Where an
  * invalidation is the host's own, one timeout is enough: what it was to forget
- * must be out of reach when it returns. Numbers: docs/security.md.
+ * must be out of reach when it returns.
+ *
+ * Each timeout opens a *window* of its device and its guest, in which neither
+ * may cause another: until it ends, nothing that a device has to answer is sent
+ * for them (hostq.h). Numbers: docs/security.md.
  */
 #ifndef DRV_DEVICES_H
 #define DRV_DEVICES_H
@@ -18,27 +22,40 @@
 #include "base/itree.h"
 #include "core/driver.h"
 
-/* Timeouts that one device or guest made everybody wait for */
+/* hostdevs_init(): no windows */
+#define HOSTDEVS_NO_WINDOW UINT32_MAX
+/* No window ends then: who is over its budget, or in quarantine */
+#define HOSTDEVS_NEVER UINT64_MAX
+
+/* Timeouts that one device or guest made everybody wait for. All 0: none */
 struct budget {
-	uint64_t since_ms; /* the window's beginning */
-	uint32_t spent;
+	uint64_t spent; /* atomic: when the last was, and how many; devices.c */
 };
 
 /* A device: embedded in what the driver has of it */
 struct hostdev {
 	struct itree_node node; /* by stream id */
-	struct budget budget;	/* under the unit's lock */
-	bool broken;		/* written under it, read by any */
+	struct budget budget;
+	struct budget lasting; /* as a guest's: a reset does not give it back */
+	bool broken;	       /* written under the unit's lock, read by any */
+	/* under the unit's lock: who pays as well, or NULL */
+	struct budget *guest;
 };
 
-/* Of a unit */
+/* Of a unit. Its lock is taken inside the queue's. */
 struct hostdevs {
-	pthread_mutex_t lock; /* what follows, and budgets */
+	pthread_mutex_t lock; /* what follows */
 	struct itree tree;
 	unsigned int timeouts; /* of a device; of a guest four times as many */
 	unsigned int window_ms;
 	bool marked; /* some device is broken and may still have its ATS */
 	uint64_t quarantines;
+	uint32_t changes;   /* atomic: devices marked, or forgiven */
+	uint64_t charge_ms; /* atomic: when the last charge was, 0: never */
+
+	/* Time. Tests have their own. */
+	uint64_t (*now_ms)(struct hostdevs *h);
+	void (*nap_ms)(struct hostdevs *h, uint64_t ms);
 };
 
 /* 0: defaults */
@@ -73,12 +90,32 @@ static inline bool hostdev_is_broken(const struct hostdev *dev)
 /* The following take the lock. */
 void hostdevs_mark(struct hostdevs *h, struct hostdev *dev);
 void hostdevs_mark_sid(struct hostdevs *h, uint32_t sid);
-/* @sid (HOSTQ_NO_SID: nobody knows who) has cost @timeouts */
-void hostdevs_charge(struct hostdevs *h, uint64_t sid, uint32_t timeouts);
-/* True: @guest, with @timeouts more, is over its budget */
-bool hostdevs_guest_is_over(struct hostdevs *h, struct budget *guest,
-			    uint32_t timeouts);
+bool hostdevs_sid_is_broken(struct hostdevs *h, uint32_t sid);
+/*
+ * @sid (HOSTQ_NO_SID: nobody knows who) has cost a timeout, and has asked on
+ * behalf of @guest (NULL: its own, if it has one).
+ */
+void hostdevs_charge(struct hostdevs *h, struct budget *guest, uint64_t sid);
+/* When @sid may be asked something for @guest, or for its own: 0, now */
+uint64_t hostdevs_sid_window(struct hostdevs *h, const struct budget *guest,
+			     uint32_t sid);
+/* A reset: not if @dev or its guest is over a budget that lasts */
 void hostdevs_forgive(struct hostdevs *h, struct hostdev *dev);
+/* @dev's timeouts are @guest's from now on (NULL: nobody's) */
+void hostdevs_set_guest(struct hostdevs *h, struct hostdev *dev,
+			struct budget *guest);
+
+bool hostdevs_is_over(struct hostdevs *h, const struct budget *guest);
+/* When the open window of @b ends, or 0 */
+uint64_t hostdevs_window(struct hostdevs *h, const struct budget *b);
+/* Nothing that has happened so far matters to anybody's next invalidation. */
+bool hostdevs_all_is_quiet(struct hostdevs *h);
+/*
+ * Until then, or until @h->changes is not @changes any more; never longer than
+ * a window. With no lock that others may need.
+ */
+void hostdevs_pause(struct hostdevs *h, uint64_t until_ms, uint32_t changes,
+		    bool (*over)(void *ctx), void *ctx);
 
 /*
  * Takes ATS from marked devices: @off does that, false: it has none. With what

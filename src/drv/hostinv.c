@@ -7,11 +7,11 @@
 
 #include "base/bits.h"
 
-void hostinv_start(struct hostinv *h, struct hostq *q,
-		   void (*silent)(struct hostinv *h, uint32_t sid))
+void hostinv_start(struct hostinv *h, struct hostq *q, struct hostdevs *devs)
 {
 	h->q = q;
-	h->silent = silent;
+	h->devs = devs;
+	h->guest = NULL;
 	h->n = 0;
 }
 
@@ -62,23 +62,59 @@ static bool again(struct hostinv *h, uint32_t at, uint32_t tries)
 	return false;
 }
 
-void hostinv_finish(struct hostinv *h)
+/* What to do about a device that may not be asked now */
+enum held {
+	MARK_IT,
+	LEAVE_IT,
+	WAIT_FOR_IT,
+};
+
+/* True: @res is that some device may not be asked now, but later it may */
+static bool is_held(const struct hostq_result *res)
 {
+	return res->code == HOSTQ_HELD && res->until_ms != HOSTDEVS_NEVER;
+}
+
+/* What is left of @h are commands from @start on. */
+static bool leave(struct hostinv *h, uint32_t start)
+{
+	h->n -= start;
+	memmove(h->cmds, cmd_at(h, start),
+		(size_t)h->n * h->q->stride * sizeof(uint64_t));
+	return false;
+}
+
+/* False: some is left */
+static bool issue(struct hostinv *h, enum held held)
+{
+	const struct hostq_payer payer = {
+		.devs = h->devs,
+		.guest = h->guest,
+		.host = true,
+		.patient = held == WAIT_FOR_IT,
+	};
 	struct hostq_result res;
 	uint32_t start = 0;
 	uint32_t tries = 0;
 	uint32_t sid = 0;
 
 	while (start < h->n) {
-		if (!hostq_issue(h->q, cmd_at(h, start), h->n - start, &res) ||
+		if (!hostq_issue(h->q, cmd_at(h, start), h->n - start, &payer,
+				 &res) ||
 		    res.code == HOSTQ_DEAD)
 			break;
 		if (res.done)
 			tries = 0;
 		start += res.done;
+		if (is_held(&res) && held == LEAVE_IT)
+			return leave(h, start);
+		if (is_held(&res) && held == WAIT_FOR_IT) {
+			hostq_pause(h->q, &payer, &res);
+			continue;
+		}
 		if (res.code != HOSTQ_ILLEGAL &&
 		    h->q->ops->asks(cmd_at(h, start), &sid)) {
-			h->silent(h, sid);
+			hostdevs_mark_sid(h->devs, sid);
 			forget_device(h, start, sid);
 			continue;
 		}
@@ -86,6 +122,22 @@ void hostinv_finish(struct hostinv *h)
 			break;
 	}
 	h->n = 0;
+	return true;
+}
+
+void hostinv_finish(struct hostinv *h)
+{
+	issue(h, MARK_IT);
+}
+
+bool hostinv_try(struct hostinv *h)
+{
+	return issue(h, LEAVE_IT);
+}
+
+void hostinv_wait(struct hostinv *h)
+{
+	issue(h, WAIT_FOR_IT);
 }
 
 static unsigned int order_at(uint64_t page, uint64_t last, unsigned int max)

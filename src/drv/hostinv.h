@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Invalidations of the host's own: collected, then issued. The last part of a
- * collection is complete when hostinv_finish() returns. Of a device that does
- * not answer the owner is told, and it is asked no more.
+ * collection is complete when hostinv_finish() returns. A device that does not
+ * answer is marked, and asked no more.
  */
 #ifndef DRV_HOSTINV_H
 #define DRV_HOSTINV_H
@@ -13,23 +13,27 @@
 
 struct hostinv {
 	struct hostq *q;
-	/* @sid does not answer, or not as it must. Any lock may be held. */
-	void (*silent)(struct hostinv *h, uint32_t sid);
+	struct hostdevs *devs;
+	struct budget *guest; /* who pays; NULL: whose the device is */
 	uint32_t n;
 	uint64_t cmds[HOSTINV_MAX * HOSTQ_CMD_MAX];
 };
 
-void hostinv_start(struct hostinv *h, struct hostq *q,
-		   void (*silent)(struct hostinv *h, uint32_t sid));
+void hostinv_start(struct hostinv *h, struct hostq *q, struct hostdevs *devs);
 /* q->stride doublewords */
 void hostinv_put(struct hostinv *h, const uint64_t *cmd);
 const uint64_t *hostinv_last(const struct hostinv *h);
 /*
  * Never fails: a command that hardware refuses is issued again until the unit
  * is given up, a device that does not answer is marked, a dead queue has
- * stopped all DMA.
+ * stopped all DMA. Never waits for a window either: a device that may not be
+ * asked now is marked without.
  */
 void hostinv_finish(struct hostinv *h);
+/* Only what need not wait: true if that was all. The rest is still in @h. */
+bool hostinv_try(struct hostinv *h);
+/* Waits for windows: with no lock that others may need. */
+void hostinv_wait(struct hostinv *h);
 
 /* Splits 4 KiB pages @first to @last into at most this many aligned runs */
 #define RUNS_MAX 8

@@ -284,12 +284,25 @@ static void unlock(struct hostq *q)
 		 !pthread_mutex_trylock(&q->lock));
 }
 
+/*
+ * Whether it is held is looked at, and timeouts are charged, under the lock: of
+ * two batches that one guest has issued at once the second finds the window
+ * that the first has opened.
+ */
 int hostq_run(struct hostq *q, struct hostq_batch *b)
 {
+	uint64_t until;
 	int rc;
 
 	lock(q);
+	if (hostq_first_held(q, b, &until) < b->n) {
+		unlock(q);
+		return -EAGAIN;
+	}
 	rc = run(q, b);
+	if (b->failed && b->payer)
+		hostdevs_charge(b->payer->devs, b->payer->guest,
+				hostq_culprit_sid(q, b));
 	unlock(q);
 	if (b->failed)
 		give_turns(q);

@@ -8,8 +8,9 @@
  *
  * A *timeout* is a device that has not answered an invalidation of its TLB:
  * while it lasted, nobody's commands were executed. A batch has at most one:
- * what stands behind is not executed. Before the next one of the same call
- * everybody who is waiting for the queue has his turn.
+ * what stands behind is not executed. Behind it everybody who is waiting for
+ * the queue has his turn, and who *pays* for it (drv/devices.h) has opened a
+ * window: until that ends, a batch that asks one of his devices is *held*.
  *
  * Commands are runs of doublewords in CPU order.
  */
@@ -23,6 +24,7 @@
 #include "base/log.h"
 #include "core/driver.h"
 #include "core/hwport.h"
+#include "drv/devices.h"
 
 #define HOSTQ_BATCH_MAX	 1024
 #define HOSTQ_CMD_MAX	 4 /* doublewords */
@@ -35,8 +37,17 @@
 
 struct hostq;
 
+/* Whose invalidations they are: who pays for timeouts, and how */
+struct hostq_payer {
+	struct hostdevs *devs;
+	struct budget *guest; /* NULL: who pays for each device anyhow */
+	bool host;    /* the host's own: no second chance, no one over budget */
+	bool patient; /* may wait: holds no lock that others need */
+};
+
 /* One batch on its way. Indices count from its first command. */
 struct hostq_batch {
+	const struct hostq_payer *payer; /* NULL: nobody */
 	const uint64_t *cmds;
 	uint32_t n;
 	uint32_t seq;	/* no other batch has it for a long time */
@@ -116,6 +127,7 @@ enum hostq_code {
 	HOSTQ_NO_ANSWER,  /* -ETIMEDOUT */
 	HOSTQ_BAD_ANSWER, /* -EIO; all of the call up to @next is complete */
 	HOSTQ_DEAD,	  /* -EIO */
+	HOSTQ_HELD,	  /* -EAGAIN: not issued, see @until_ms */
 };
 
 struct hostq_result {
@@ -124,10 +136,11 @@ struct hostq_result {
 	/* NO_ANSWER: the first command that was not executed, or @n. It is the
 	 * sync that failed, if that was one of the caller's. */
 	uint32_t next;
-	uint32_t timeouts; /* waited for */
-	/* with timeouts and no failure: the one device that may have been late,
-	 * HOSTQ_NO_SID if there are several */
-	uint64_t suspect;
+	uint32_t timeouts; /* waited for, and charged */
+	/* HELD: by when; HOSTDEVS_NEVER: the device is in quarantine, or who
+	 * pays is over his budget */
+	uint64_t until_ms;
+	uint32_t changes; /* devs->changes before that was found out */
 };
 
 /*
@@ -154,10 +167,18 @@ void hostq_read_stats(const struct hostq *q, struct core_iommu_stats *stats);
  * failure @res says what happened.
  *
  * An invalidation that is answered when the device is asked again has not
- * failed; one that alone can be at fault is not asked again.
+ * failed; one that alone can be at fault is not asked again. Of the host's own
+ * none is, if it is known which device has not answered: @done is then the
+ * first that asked it.
+ *
+ * @payer NULL: nobody pays, nothing is held. Only a search waits for a window
+ * in here, and only if @payer is patient.
  */
 int hostq_issue(struct hostq *q, const uint64_t *cmds, uint32_t n,
-		struct hostq_result *res);
+		const struct hostq_payer *payer, struct hostq_result *res);
+/* HELD: until it may be tried again, or is worth another look */
+void hostq_pause(struct hostq *q, const struct hostq_payer *payer,
+		 const struct hostq_result *res);
 
 /*
  * Adds a command that needs no sync. Never waits: may be called by an
@@ -206,8 +227,14 @@ void hostq_refused(struct hostq *q, struct hostq_batch *b, uint32_t at);
 /* A device has not answered; the queue has stopped at @at. */
 void hostq_timeout(struct hostq *q, struct hostq_batch *b, uint32_t at);
 
-/* hostq_search.c: runs one batch by itself; -EIO: the unit is dead. */
+/* Runs one batch by itself; -EIO: the unit is dead; -EAGAIN: it is held. */
 int hostq_run(struct hostq *q, struct hostq_batch *b);
+
+/* search.c: @b has failed: because of whom, or HOSTQ_NO_SID */
+uint64_t hostq_culprit_sid(const struct hostq *q, const struct hostq_batch *b);
+/* The first command that is held, or @b->n; by when */
+uint32_t hostq_first_held(const struct hostq *q, const struct hostq_batch *b,
+			  uint64_t *until_ms);
 /* One batch; 0 with @res->done < @b->n: to be continued there. */
 int hostq_judge(struct hostq *q, struct hostq_batch *b,
 		struct hostq_result *res);

@@ -62,7 +62,10 @@ static int smmuv3_make_driver(const struct nestfd_machine_config *config,
 			      const struct core_hwport *port,
 			      struct core_iommu **iommu)
 {
-	struct smmuv3_drv_config dc = { 0 };
+	struct smmuv3_drv_config dc = {
+		.atc_timeouts = config->atc_timeouts,
+		.atc_window_ms = config->atc_window_ms,
+	};
 
 	if (config->msi_length) {
 		dc.msi_first = config->msi_first;
@@ -128,9 +131,12 @@ static int vtd_make_driver(const struct nestfd_machine_config *config,
 			   const struct core_hwport *port,
 			   struct core_iommu **iommu)
 {
-	struct vtd_drv_config dc = { 0 };
+	/* its interrupts are none that software maps */
+	struct vtd_drv_config dc = {
+		.atc_timeouts = config->atc_timeouts,
+		.atc_window_ms = config->atc_window_ms,
+	};
 
-	(void)config; /* its interrupts are none that software maps */
 	return vtd_drv_create(&dc, port, iommu);
 }
 

@@ -10,6 +10,9 @@
 
 #include <cmocka.h>
 
+#include "drv/smmuv3/unit.h"
+#include "fake_time.h"
+
 /* ---- memory ---- */
 
 static int mem_alloc(void *ctx, size_t size, size_t align,
@@ -432,6 +435,7 @@ void rig_start_devices(struct rig *r)
 	struct core_hwport port = fake_port(&r->hw);
 
 	assert_int_equal(smmuv3_drv_create(&r->cfg, &port, &r->iommu), 0);
+	fake_time(&to_unit(r->iommu)->devs);
 	for (int i = 0; i < 3; i++) {
 		r->dev[i].iommu = r->iommu;
 		r->dev[i].stream_id = 0x100 + i;

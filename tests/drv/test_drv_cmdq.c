@@ -258,8 +258,9 @@ static void test_a_single_atc_inv_is_not_repeated(void **state)
 
 static void test_atcs_that_answer_when_asked_again_are_no_failure(void **state)
 {
-	uint64_t cmds[3][2] = { { GUEST_ATC(0x52), 52 },
-				{ GUEST_ATC(0x51), 52 },
+	uint64_t cmds[4][2] = { { GUEST_ATC(0x52), 52 },
+				{ GUEST_ATC(0x51), 0x1000 },
+				{ GUEST_ATC(0x51), 0x2000 },
 				{ GUEST_ATC(0x52), 52 } };
 	struct core_inval inv;
 	struct guest g;
@@ -268,8 +269,8 @@ static void test_atcs_that_answer_when_asked_again_are_no_failure(void **state)
 	guest_start(&g);
 	g.r.hw.mute_sid = 0x101;
 	g.r.hw.mute_times = 1;
-	assert_int_equal(rig_inval(g.v, cmds, 3, &inv), 0);
-	assert_int_equal(inv.done, 3);
+	assert_int_equal(rig_inval(g.v, cmds, 4, &inv), 0);
+	assert_int_equal(inv.done, 4);
 	guest_stop(&g);
 }
 

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "drv/vtd/unit.h"
+#include "fake_time.h"
 #include "vtd_fake.h"
 
 /* ---- memory ---- */
@@ -504,6 +506,7 @@ void vrig_start(struct vrig *r)
 	struct core_hwport port = vfake_port(&r->hw);
 
 	assert_int_equal(vtd_drv_create(&r->cfg, &port, &r->iommu), 0);
+	fake_time(&to_unit(r->iommu)->devs);
 	for (int i = 0; i < 3; i++) {
 		r->dev[i] = (struct core_device){
 			.iommu = r->iommu,

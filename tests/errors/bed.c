@@ -84,12 +84,13 @@ static uint64_t make_space(struct bed *bed, unsigned int d)
 
 /* ---- the machine ---- */
 
-static void make_machine(struct bed *bed)
+static void make_machine(struct bed *bed, uint32_t window_ms)
 {
 	struct nestfd_machine_config config = {
 		.size = sizeof(config),
 		.arch = NESTFD_ARCH_SMMUV3,
 		.cache = NESTFD_CACHE_HOSTILE,
+		.atc_window_ms = window_ms,
 	};
 	struct nestfd_ext_enable enable = {
 		.size = sizeof(enable),
@@ -374,7 +375,7 @@ static void fill_caches(struct bed *bed)
 	}
 }
 
-void bed_make(struct bed *bed, enum way way)
+void bed_make_paced(struct bed *bed, enum way way, uint32_t window_ms)
 {
 	uint64_t cd[DEVICES + 1];
 
@@ -384,7 +385,7 @@ void bed_make(struct bed *bed, enum way way)
 	bed->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(bed->ram != MAP_FAILED);
-	make_machine(bed);
+	make_machine(bed, window_ms);
 	make_parent(bed, GUEST_CTX);
 	make_parent(bed, NEIGHBOUR_CTX);
 	for (unsigned int d = 0; d <= NEIGHBOUR; d++)
@@ -399,6 +400,11 @@ void bed_make(struct bed *bed, enum way way)
 			attach(bed, d, cd[d]);
 	}
 	fill_caches(bed);
+}
+
+void bed_make(struct bed *bed, enum way way)
+{
+	bed_make_paced(bed, way, NESTFD_NO_WINDOW);
 }
 
 void bed_end(struct bed *bed)

@@ -70,6 +70,9 @@ struct bed {
 
 /* Everything cached, and by now leading elsewhere in memory */
 void bed_make(struct bed *bed, enum way way);
+/* Of ATC timeouts there is one in so many milliseconds; above there is no limit
+ */
+void bed_make_paced(struct bed *bed, enum way way, uint32_t window_ms);
 void bed_end(struct bed *bed);
 
 void bed_break(struct bed *bed, const struct fault *fault);

@@ -4,8 +4,9 @@
  * a third on another unit: what the others get is what it was, and they wait
  * for no more ATC timeouts than a device's budget has, and for none of another
  * unit's. How long is no question for a test (./dev bench neighbour): what is
- * counted is timeouts. That the neighbour has its turn between two of them is
- * tested with the driver, where hardware can be watched.
+ * counted is timeouts. That the neighbour has its turn between two of them, and
+ * meets one in a window, is tested with the driver, where hardware and time can
+ * be watched.
  */
 #include <errno.h>
 #include <linux/iommufd.h>
@@ -21,6 +22,8 @@
 #include "quiet.h"
 
 #define TIMEOUT_MS 50u
+#define WINDOW_MS  100u
+#define LONG_MS	   600000u
 #define BUDGET	   4u /* docs/security.md */
 
 /* @bed: the misbehaving guest and its neighbour; @other: another unit */
@@ -30,10 +33,15 @@ struct scene {
 	struct quiet quiet[2];
 };
 
+static void scene_begin_paced(struct scene *s, enum way way, uint32_t window_ms)
+{
+	bed_make_paced(&s->bed, way, window_ms);
+	bed_make_paced(&s->other, WAY_ARRAY, window_ms);
+}
+
 static void scene_begin(struct scene *s, enum way way)
 {
-	bed_make(&s->bed, way);
-	bed_make(&s->other, WAY_ARRAY);
+	scene_begin_paced(s, way, WINDOW_MS);
 }
 
 static void scene_watch(struct scene *s)
@@ -267,27 +275,37 @@ static uint64_t timeouts(struct bed *bed)
 /* ATC_INVs of both devices: who did not answer has to be found out. */
 static void ask_devices(struct bed *bed)
 {
-	uint64_t cmds[2][2] = { { 0x1100000040, 52 }, { 0x1000000040, 52 } };
+	uint64_t cmds[3][2] = { { 0x1100000040, 52 },
+				{ 0x1000000040, 0x1000 },
+				{ 0x1000000040, 0x2000 } };
 	struct answer answer;
 
-	bed_array(bed, GUEST_CTX, cmds, 2, &answer);
+	bed_array(bed, GUEST_CTX, cmds, 3, &answer);
 	assert_int_equal(answer.rc, -ETIMEDOUT);
 	assert_int_equal(answer.done, 1);
 	assert_int_equal(answer.code, 3);
 	assert_int_equal(answer.info, VSID_0);
 }
 
-static void a_silent_device(enum nestfd_fault_kind kind)
+static void mute(struct bed *bed, enum nestfd_fault_kind kind, uint32_t sid,
+		 uint32_t ms)
 {
 	struct nestfd_fault fault = { .size = sizeof(fault),
 				      .kind = kind,
-				      .stream_id = 0x100,
-				      .delay_us = TIMEOUT_MS * 1000 };
+				      .stream_id = sid,
+				      .delay_us = ms * 1000 };
+
+	assert_int_equal(nestfd_inject(bed->machine, &fault), 0);
+}
+
+static void a_silent_device(enum nestfd_fault_kind kind)
+{
 	struct scene s;
 
 	scene_begin(&s, WAY_ARRAY);
-	assert_int_equal(nestfd_inject(s.bed.machine, &fault), 0);
+	mute(&s.bed, kind, 0x100, TIMEOUT_MS);
 	scene_watch(&s);
+	/* one says which device, the other which command */
 	for (unsigned int i = 0; i < BUDGET / 2; i++) {
 		ask_devices(&s.bed);
 		assert_int_equal(timeouts(&s.bed), 2 * i + 2);
@@ -317,15 +335,11 @@ static void a_device_that_is_gone(void **state)
 /* It is reset again and again: the guest's own budget ends that. */
 static void a_device_that_is_reset_and_silent_in_turn(void **state)
 {
-	struct nestfd_fault fault = { .size = sizeof(fault),
-				      .kind = NESTFD_FAULT_ATC_TIMEOUT,
-				      .stream_id = 0x100,
-				      .delay_us = 20000 };
 	struct scene s;
 
 	(void)state;
 	scene_begin(&s, WAY_ARRAY);
-	assert_int_equal(nestfd_inject(s.bed.machine, &fault), 0);
+	mute(&s.bed, NESTFD_FAULT_ATC_TIMEOUT, 0x100, 20);
 	scene_watch(&s);
 	for (int i = 0; i < 100; i++) {
 		uint64_t cmd[1][2] = { { 0x1000000040, 52 } };
@@ -335,9 +349,80 @@ static void a_device_that_is_reset_and_silent_in_turn(void **state)
 		assert_int_equal(answer.rc, -ETIMEDOUT);
 		nestfd_device_reset(s.bed.dev[0]);
 	}
-	/* 16, and none in the window that it began */
 	assert_int_equal(timeouts(&s.bed), 4 * BUDGET);
 	scene_unwatch(&s, 4 * BUDGET);
+	scene_end(&s);
+}
+
+struct cpu_of {
+	struct bed *bed;
+	unsigned int device;
+	unsigned int wrong;
+	pthread_t thread;
+};
+
+static void *ask_and_reset(void *arg)
+{
+	struct cpu_of *cpu = arg;
+	uint64_t cmds[3][2] = {
+		{ 0x10, 0 },
+		{ (VSID_0 + cpu->device + 0ULL) << 32 | 0x40, 0x1000 },
+		{ (VSID_0 + cpu->device + 0ULL) << 32 | 0x40, 0x2000 }
+	};
+	struct answer answer;
+
+	for (int i = 0; i < 100; i++) {
+		bed_array(cpu->bed, GUEST_CTX, cmds, 3, &answer);
+		cpu->wrong += answer.rc != -ETIMEDOUT || answer.done != 1 ||
+			      answer.code != 3 ||
+			      answer.info != VSID_0 + cpu->device;
+		if (i % 3 == 0)
+			nestfd_device_reset(cpu->bed->dev[cpu->device]);
+	}
+	return NULL;
+}
+
+/* Two CPUs of the guest, each with a device that does not answer */
+static void two_cpus_with_silent_devices_have_one_budget(void **state)
+{
+	struct cpu_of cpu[2] = { { 0 } };
+	struct scene s;
+
+	(void)state;
+	scene_begin(&s, WAY_ARRAY);
+	for (unsigned int i = 0; i < 2; i++)
+		mute(&s.bed, NESTFD_FAULT_ATC_TIMEOUT, 0x100 + i, 5);
+	scene_watch(&s);
+	for (unsigned int i = 0; i < 2; i++) {
+		cpu[i].bed = &s.bed;
+		cpu[i].device = i;
+		assert_int_equal(pthread_create(&cpu[i].thread, NULL,
+						ask_and_reset, &cpu[i]),
+				 0);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		pthread_join(cpu[i].thread, NULL);
+		assert_int_equal(cpu[i].wrong, 0);
+	}
+	assert_int_equal(timeouts(&s.bed), 4 * BUDGET);
+	scene_unwatch(&s, 4 * BUDGET);
+	scene_end(&s);
+}
+
+/* However many devices do not answer, their guest's end waits for one. */
+static void the_end_of_a_guest_with_silent_devices(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_begin_paced(&s, WAY_ARRAY, LONG_MS);
+	for (unsigned int i = 0; i < 2; i++)
+		mute(&s.bed, NESTFD_FAULT_ATC_TIMEOUT, 0x100 + i, 5);
+	scene_watch(&s);
+	for (unsigned int i = 0; i < 2; i++)
+		nestfd_detach(s.bed.dev[i], NESTFD_NO_PASID);
+	assert_int_equal(timeouts(&s.bed), 1);
+	scene_unwatch(&s, 1);
 	scene_end(&s);
 }
 
@@ -429,6 +514,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_device_that_does_not_answer),
 		cmocka_unit_test(a_device_that_is_gone),
 		cmocka_unit_test(a_device_that_is_reset_and_silent_in_turn),
+		cmocka_unit_test(two_cpus_with_silent_devices_have_one_budget),
+		cmocka_unit_test(the_end_of_a_guest_with_silent_devices),
 		cmocka_unit_test(
 			a_flood_of_events_costs_the_neighbour_none_of_its_own),
 	};

@@ -57,6 +57,7 @@ static int make_machine(struct world *world)
 		.cache = world->config.cache,
 		.stale = world->config.stale,
 		.ctx = world->config.ctx,
+		.atc_window_ms = NESTFD_NO_WINDOW, /* nobody else waits */
 	};
 	int rc = nestfd_machine_create(&config, &world->machine);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The host's command queue, Arm IHI 0070 3.5 and 7.1: drv/hostq.h, whose syncs
- * are CMD_SYNCs and whose timeouts are CERROR_ATC_INV_SYNC.
+ * are CMD_SYNCs and whose timeouts are CERROR_ATC_INV_SYNC. The error names no
+ * device: so no CMD_SYNC may stand behind CMD_ATC_INVs to several.
  */
 #ifndef DRV_SMMUV3_CMDQ_H
 #define DRV_SMMUV3_CMDQ_H
@@ -27,9 +28,10 @@ static inline bool cmdq_is_dead(const struct cmdq *c)
 
 /* hostq_issue(); CMD_SYNCs among @cmds are allowed. */
 static inline int cmdq_issue(struct cmdq *c, const uint64_t (*cmds)[2],
-			     uint32_t n, struct hostq_result *res)
+			     uint32_t n, const struct hostq_payer *payer,
+			     struct hostq_result *res)
 {
-	return hostq_issue(&c->q, cmds[0], n, res);
+	return hostq_issue(&c->q, cmds[0], n, payer, res);
 }
 
 /* SMMUV3_CERROR_* of @res, or 0 */

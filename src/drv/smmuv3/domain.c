@@ -93,6 +93,7 @@ static void domain_forget(struct domain *d, uint64_t first, uint64_t last,
 {
 	struct unit *u = d->unit;
 	struct hostinv h;
+	bool done;
 
 	hostinv_init(&h, u);
 	pthread_mutex_lock(&u->cfg_lock);
@@ -113,7 +114,14 @@ static void domain_forget(struct domain *d, uint64_t first, uint64_t last,
 		add_guests_atcs(&h, d);
 		hostinv_drop_barrier(&h); /* there was none */
 	}
-	hostinv_finish(&h);
+	done = hostinv_try(&h);
+	masters_quarantine(u);
+	pthread_mutex_unlock(&u->cfg_lock);
+	if (done)
+		return;
+	/* ATCs. Who is attached from now on finds nothing old in the SMMU. */
+	hostinv_wait(&h);
+	pthread_mutex_lock(&u->cfg_lock);
 	masters_quarantine(u);
 	pthread_mutex_unlock(&u->cfg_lock);
 }

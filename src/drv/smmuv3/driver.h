@@ -36,8 +36,10 @@ struct smmuv3_drv_config {
 	unsigned int priq_lg2;
 	/* A command queue that does not move for so long is dead; 0: default */
 	unsigned int timeout_ms;
-	/* ATC timeouts that a device may cost within a window before it is in
-	 * quarantine; a guest four times as many. 0: defaults */
+	/* ATC timeouts that a device may cost before it is in quarantine; a
+	 * guest four times as many. And how long after one it may not cause
+	 * another: UINT32_MAX for no time at all. 0: defaults
+	 * (docs/security.md) */
 	unsigned int atc_timeouts;
 	unsigned int atc_window_ms;
 };

@@ -22,6 +22,7 @@
 #include "nestfd/ext.h"
 
 #define CHUNK	     512
+#define SPAN	     (2 * CHUNK) /* a CMD_SYNC in front of each at most */
 
 #define TLBI_RANGE_0 (SMMUV3_TLBI_0_NUM | SMMUV3_TLBI_0_SCALE)
 #define SYNC_0                                                    \
@@ -31,10 +32,10 @@
 /* Commands for the queue, and which entry each is made of */
 struct span {
 	uint32_t n;
-	bool unsynced; /* something that an ATC_INV must come after */
-	bool atc;      /* an ATC_INV behind which there is no sync yet */
-	uint64_t cmds[CHUNK][2];
-	uint16_t entry[CHUNK];
+	bool unsynced;	/* something that an ATC_INV must come after */
+	uint64_t asked; /* ATC_INVs without a sync behind: whose, or NOBODY */
+	uint64_t cmds[SPAN][2];
+	uint16_t entry[SPAN];
 };
 
 enum verdict {
@@ -45,7 +46,8 @@ enum verdict {
 	SYNC,	/* a native queue's own */
 };
 
-#define NONE UINT32_MAX
+#define NONE   UINT32_MAX
+#define NOBODY UINT64_MAX
 
 /* One call */
 struct work {
@@ -192,34 +194,32 @@ static void span_put(struct span *s, uint64_t dw0, uint64_t dw1, uint32_t entry)
 
 /*
  * 4.5.1: an ATC must be told when the SMMU has forgotten, else it may ask and
- * be given the old translation again. False: no room.
+ * be given the old translation again. And a sync that fails must name a device:
+ * it stands behind the ATC_INVs of one.
  */
-static bool span_add(struct span *s, const uint64_t cmd[2], uint32_t entry)
+static void span_add(struct span *s, const uint64_t cmd[2], uint32_t entry)
 {
-	bool atc = (cmd[0] & SMMUV3_CMD_0_OP) == SMMUV3_OP_ATC_INV;
-	bool sync = atc && s->unsynced;
+	uint64_t sid = field_get(SMMUV3_CMD_0_SID, cmd[0]);
 
-	if (s->n + 1 + sync > CHUNK)
-		return false;
-	if (sync)
-		span_put(s, SMMUV3_OP_SYNC, 0, entry);
+	if ((cmd[0] & SMMUV3_CMD_0_OP) != SMMUV3_OP_ATC_INV) {
+		s->unsynced = true;
+	} else {
+		if (s->unsynced || (s->asked != NOBODY && s->asked != sid))
+			span_put(s, SMMUV3_OP_SYNC, 0, entry);
+		s->unsynced = false;
+		s->asked = sid;
+	}
 	span_put(s, cmd[0], cmd[1], entry);
-	s->unsynced = !atc;
-	s->atc |= atc;
-	return true;
 }
 
-/* A CMD_SYNC of the guest's. False: no room. */
-static bool span_sync(struct span *s, uint32_t entry)
+/* A CMD_SYNC of the guest's */
+static void span_sync(struct span *s, uint32_t entry)
 {
-	if (!s->atc)
-		return true;
-	if (s->n == CHUNK)
-		return false;
+	if (s->asked == NOBODY)
+		return;
 	span_put(s, SMMUV3_OP_SYNC, 0, entry);
 	s->unsynced = false;
-	s->atc = false;
-	return true;
+	s->asked = NOBODY;
 }
 
 /*
@@ -240,8 +240,8 @@ static enum verdict gather(struct work *w, const struct smmuv3_cmd_rec *raw,
 		enum verdict verdict = rewrite(w, cmd);
 
 		*end = i;
-		if (verdict == ISSUE && !span_add(s, cmd, i))
-			return ISSUE;
+		if (verdict == ISSUE)
+			span_add(s, cmd, i);
 		if (verdict == REFUSE || (verdict == SILENT && !w->inv->native))
 			return verdict;
 		if (verdict == SILENT && *silent == NONE)
@@ -250,8 +250,7 @@ static enum verdict gather(struct work *w, const struct smmuv3_cmd_rec *raw,
 			continue;
 		if (w->failed != NONE || *silent != NONE)
 			return SYNC;
-		if (!span_sync(s, i))
-			return ISSUE;
+		span_sync(s, i);
 	}
 	*end = n;
 	return ISSUE;
@@ -308,26 +307,20 @@ static int stop_for(struct work *w, enum verdict verdict,
 	}
 }
 
-static void charge(struct work *w, const struct span *s,
-		   const struct hostq_result *res)
-{
-	uint64_t sid = res->suspect;
-
-	if (!res->timeouts)
-		return;
-	if (res->code == HOSTQ_NO_ANSWER)
-		sid = field_get(SMMUV3_CMD_0_SID, s->cmds[res->done][0]);
-	viommu_charge(w->v, sid, res->timeouts);
-}
-
 /*
- * Carries out entries [@start, @n) of @raw until the queue's span is full or
- * something stops it; *@next is the first one not carried out. On failure it is
- * the one at fault. @base: the number of entry 0.
+ * Carries out entries [@start, @n) of @raw until something stops it; *@next is
+ * the first one not carried out. On failure it is the one at fault; without, it
+ * may also be one that has to wait for its guest's window, which is over then.
+ * @base: the number of entry 0.
  */
 static int run_span(struct work *w, const struct smmuv3_cmd_rec *raw,
 		    uint32_t base, uint32_t start, uint32_t n, uint32_t *next)
 {
+	const struct hostq_payer payer = {
+		.devs = &w->v->unit->devs,
+		.guest = &w->v->budget,
+		.patient = true,
+	};
 	struct hostq_result res;
 	uint32_t silent = NONE;
 	enum verdict verdict;
@@ -336,12 +329,13 @@ static int run_span(struct work *w, const struct smmuv3_cmd_rec *raw,
 
 	s.n = 0;
 	s.unsynced = false;
-	s.atc = false;
+	s.asked = NOBODY;
 	*next = n;
 	verdict = gather(w, raw, start, next, &silent, &s);
 	unlock(w);
-	rc = cmdq_issue(&w->v->unit->cmdq, s.cmds, s.n, &res);
-	charge(w, &s, &res);
+	rc = cmdq_issue(&w->v->unit->cmdq, s.cmds, s.n, &payer, &res);
+	if (res.timeouts)
+		viommu_timed_out(w->v);
 	w->synced |= s.n;
 	if (rc == -ETIMEDOUT && !w->inv->native) {
 		*next = s.entry[res.done];
@@ -356,6 +350,10 @@ static int run_span(struct work *w, const struct smmuv3_cmd_rec *raw,
 	}
 	if (silent < *next)
 		latch(w, base + silent);
+	if (rc == -EAGAIN) {
+		hostq_pause(&w->v->unit->cmdq.q, &payer, &res);
+		return 0;
+	}
 	if (rc && rc != -ETIMEDOUT)
 		return stop(w, rc, cmdq_code(&res), 0);
 	return *next < n ? stop_for(w, verdict, &raw[*next]) : 0;

@@ -66,7 +66,8 @@ static void change_over(struct master *m, uint64_t ste[8], enum ste_mode mode,
 	strtab_install(m, ste);
 	m->mode = mode;
 	m->ats_on = ats;
-	if (had_ats || ats)
+	/* without ATS it has kept nothing: asking is not worth a quarantine */
+	if (had_ats || (ats && master_may_be_asked(m)))
 		forget_atc(m);
 }
 
@@ -79,8 +80,16 @@ static void now_under(struct master *m, struct domain *d, struct nested *n)
 		link_add(&d->masters, &m->link);
 	else if (n)
 		link_add(&n->viommu->masters, &m->link);
+	master_pays(m, n ? &n->viommu->budget : d ? &d->budget : NULL);
 	if (!n)
 		set_vmaster(m, NULL, 0);
+}
+
+/* For what is asked on the way: who has had it so far, if there is one */
+static void will_pay(struct master *m, struct budget *guest)
+{
+	if (!m->hostdev.guest)
+		master_pays(m, guest);
 }
 
 static int attach_s1(struct domain *d, struct master *m)
@@ -98,6 +107,7 @@ static int attach_s1(struct domain *d, struct master *m)
 	if (rc)
 		return rc;
 	ste_s1(m, SMMUV3_S1DSS_SSID0, ats, ste);
+	will_pay(m, &d->budget);
 	change_over(m, ste, STE_S1, ats);
 	return 0;
 }
@@ -111,6 +121,7 @@ static int attach_s2(struct domain *d, struct master *m)
 	if (!itree_empty(&m->pasids))
 		return -EBUSY;
 	ste_s2(d, d->vmid, ats, master_stalls(m), ste);
+	will_pay(m, &d->budget);
 	change_over(m, ste, STE_S2, ats);
 	return 0;
 }
@@ -178,6 +189,7 @@ int master_attach_nested(struct nested *n, struct master *m)
 	set_vmaster(m, translates || told ? n->viommu : NULL,
 		    (uint32_t)virt_id);
 	ste_nested(n, ats, told, ste);
+	will_pay(m, &n->viommu->budget);
 	change_over(m, ste, STE_NESTED, ats);
 	now_under(m, NULL, n);
 	pthread_mutex_unlock(&u->cfg_lock);

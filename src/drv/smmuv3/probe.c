@@ -81,7 +81,7 @@ static int forget_all(struct unit *u)
 	};
 	struct hostq_result res;
 
-	return cmdq_issue(&u->cmdq, cmds, u->feat.hyp ? 3 : 2, &res);
+	return cmdq_issue(&u->cmdq, cmds, u->feat.hyp ? 3 : 2, NULL, &res);
 }
 
 static void gerror_handle(void *arg)

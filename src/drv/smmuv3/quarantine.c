@@ -46,13 +46,11 @@ static void mark_all(struct viommu *v)
 	pthread_rwlock_unlock(&v->lock);
 }
 
-void viommu_charge(struct viommu *v, uint64_t sid, uint32_t timeouts)
+void viommu_timed_out(struct viommu *v)
 {
 	struct unit *u = v->unit;
-	bool over = hostdevs_guest_is_over(&u->devs, &v->budget, timeouts);
 
-	hostdevs_charge(&u->devs, sid, timeouts);
-	if (over)
+	if (hostdevs_is_over(&u->devs, &v->budget))
 		mark_all(v);
 	pthread_mutex_lock(&u->cfg_lock);
 	masters_quarantine(u);
@@ -61,9 +59,15 @@ void viommu_charge(struct viommu *v, uint64_t sid, uint32_t timeouts)
 
 void master_forgive(struct master *m)
 {
-	struct hostdevs *devs = &m->unit->devs;
+	hostdevs_forgive(&m->unit->devs, &m->hostdev);
+}
 
-	if (!m->nested ||
-	    !hostdevs_guest_is_over(devs, &m->nested->viommu->budget, 0))
-		hostdevs_forgive(devs, &m->hostdev);
+void master_pays(struct master *m, struct budget *guest)
+{
+	hostdevs_set_guest(&m->unit->devs, &m->hostdev, guest);
+}
+
+bool master_may_be_asked(struct master *m)
+{
+	return !hostdevs_sid_window(&m->unit->devs, NULL, m->dev->stream_id);
 }

@@ -14,14 +14,9 @@ static struct unit *unit_of(const struct hostinv *h)
 	return container_of(h->q, struct unit, cmdq.q);
 }
 
-static void mark_silent(struct hostinv *h, uint32_t sid)
-{
-	hostdevs_mark_sid(&unit_of(h)->devs, sid);
-}
-
 void hostinv_init(struct hostinv *h, struct unit *u)
 {
-	hostinv_start(h, &u->cmdq.q, mark_silent);
+	hostinv_start(h, &u->cmdq.q, &u->devs);
 }
 
 void hostinv_add(struct hostinv *h, uint64_t dw0, uint64_t dw1)
@@ -138,6 +133,21 @@ void hostinv_ipa(struct hostinv *h, uint16_t vmid, uint64_t first,
 		hostinv_vmid_all(h, vmid);
 }
 
+/*
+ * A CMD_SYNC that fails names a device only if what it stands behind asks no
+ * other one.
+ */
+static void add_atc(struct hostinv *h, uint64_t dw0, uint64_t dw1)
+{
+	const uint64_t *last = hostinv_last(h);
+	uint64_t who = SMMUV3_CMD_0_OP | SMMUV3_CMD_0_SID;
+
+	if (last && (last[0] & SMMUV3_CMD_0_OP) == SMMUV3_OP_ATC_INV &&
+	    ((last[0] ^ dw0) & who))
+		hostinv_barrier(h);
+	hostinv_add(h, dw0, dw1);
+}
+
 /* 4.5.1: the span is 2^Size pages of 4 KiB, aligned to its size. */
 void hostinv_atc(struct hostinv *h, const struct master *m, uint32_t pasid,
 		 uint64_t first, uint64_t last)
@@ -149,9 +159,9 @@ void hostinv_atc(struct hostinv *h, const struct master *m, uint32_t pasid,
 
 	if (pasid != CORE_NO_PASID)
 		dw0 |= SMMUV3_CMD_0_SSV | field_prep(SMMUV3_CMD_0_SSID, pasid);
-	hostinv_add(h, dw0,
-		    (first & ~low_mask(12 + size)) |
-			    field_prep(SMMUV3_ATC_1_SIZE, size));
+	add_atc(h, dw0,
+		(first & ~low_mask(12 + size)) |
+			field_prep(SMMUV3_ATC_1_SIZE, size));
 }
 
 /*
@@ -163,10 +173,10 @@ void hostinv_atc_all(struct hostinv *h, const struct master *m)
 	uint64_t dw0 = SMMUV3_OP_ATC_INV |
 		       field_prep(SMMUV3_CMD_0_SID, m->dev->stream_id);
 
-	hostinv_add(h, dw0, ATC_SIZE_ALL);
+	add_atc(h, dw0, ATC_SIZE_ALL);
 	if (m->ssid_bits)
-		hostinv_add(h, dw0 | SMMUV3_CMD_0_SSV | SMMUV3_ATC_0_G,
-			    ATC_SIZE_ALL);
+		add_atc(h, dw0 | SMMUV3_CMD_0_SSV | SMMUV3_ATC_0_G,
+			ATC_SIZE_ALL);
 }
 
 void hostinv_ste(struct hostinv *h, uint32_t sid, bool leaf)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The driver's own objects. A *unit* is one SMMU, a *master* a device behind
- * it. Lock order: cfg_lock, then viommu.lock, devs.lock, the numbers' or the
- * command queue's; an outq's, then devs.lock, then core's for events and page
- * requests. With devs.lock held no doorbell is rung (cmdq_hold()).
+ * it. Lock order: cfg_lock, then viommu.lock, the numbers' or the command
+ * queue's, then devs.lock; an outq's, then devs.lock, then core's for events
+ * and page requests. With devs.lock held no doorbell is rung (cmdq_hold()).
  */
 #ifndef DRV_SMMUV3_UNIT_H
 #define DRV_SMMUV3_UNIT_H
@@ -147,6 +147,7 @@ struct domain {
 	uint16_t asid; /* stage 1 */
 	uint16_t vmid; /* stage 2: of streams directly under this domain */
 	struct pt *pt;
+	struct budget budget; /* of devices directly under it */
 	/* under cfg_lock */
 	struct link masters;
 	struct link pasids;
@@ -168,7 +169,7 @@ struct viommu {
 	uint16_t vmid;
 	struct link link; /* in parent->viommus */
 	struct link masters;
-	struct budget budget;  /* under devs.lock */
+	struct budget budget;
 	pthread_rwlock_t lock; /* what follows */
 	struct vdev *vdevs;    /* by virt_id */
 	size_t vdevs_n;
@@ -278,14 +279,16 @@ static inline bool master_is_broken(const struct master *m)
 
 /* cfg_lock held: takes ATS from masters that do not answer */
 void masters_quarantine(struct unit *u);
-/*
- * No lock held. Commands of @v have cost @timeouts, because of @sid
- * (HOSTQ_NO_SID: nobody knows). Devices over their budget are in quarantine
- * when it returns.
- */
-void viommu_charge(struct viommu *v, uint64_t sid, uint32_t timeouts);
-/* cfg_lock held: no quarantine any more, unless its guest is over its budget */
+/* No lock held. Commands of @v have cost a timeout: devices over their budget
+ * are in quarantine when it returns. */
+void viommu_timed_out(struct viommu *v);
+/* cfg_lock held, as the next: no quarantine any more, unless its guest is over
+ * its budget */
 void master_forgive(struct master *m);
+/* What the host asks @m from now on, @guest pays for; NULL: nobody but @m */
+void master_pays(struct master *m, struct budget *guest);
+/* Not in quarantine, nor in a window of who pays */
+bool master_may_be_asked(struct master *m);
 
 /* domain.c, viommu.c: operations of core */
 int domain_alloc(struct core_device *dev, uint32_t flags,

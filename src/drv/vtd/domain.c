@@ -136,13 +136,14 @@ static void add_nested(struct change *c, bool dev_tlbs)
 static void tell_unit(struct change *c)
 {
 	vtd_unit_inv(&c->inv, c->u);
+	c->inv.guest = &c->d->budget;
 	add_layer_iotlb(c, &c->d->layer);
 	add_nested(c, false);
 	if (c->u->feat.ats && !c->more) {
 		add_dev_tlbs(c, &c->d->layer, false);
 		add_nested(c, true);
 	}
-	hostinv_finish(&c->inv);
+	hostinv_wait(&c->inv);
 	pthread_mutex_lock(&c->u->cfg_lock);
 	vtd_masters_quarantine(c->u);
 	pthread_mutex_unlock(&c->u->cfg_lock);

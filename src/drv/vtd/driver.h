@@ -34,8 +34,9 @@ struct vtd_drv_config {
 	unsigned int queue_lg2;	     /* descriptors, 8 to 14; 0: default */
 	/* A queue that does not move for so long is dead; 0: default */
 	unsigned int timeout_ms;
-	/* Timeouts that a device may cost within a window before it is in
-	 * quarantine; a guest four times as many. 0: defaults */
+	/* Timeouts that a device may cost before it is in quarantine; a guest
+	 * four times as many. And how long after one it may not cause another:
+	 * UINT32_MAX for no time at all. 0: defaults (docs/security.md) */
 	unsigned int atc_timeouts;
 	unsigned int atc_window_ms;
 };

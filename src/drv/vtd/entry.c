@@ -75,6 +75,7 @@ static void forget(const struct att *a, bool device)
 	struct hostinv h;
 
 	vtd_unit_inv(&h, u);
+	h.guest = &layer_tables(a->layer)->budget;
 	if (u->feat.scalable)
 		desc_pasid_cache(a->did->id, att_pasid(a), d);
 	else

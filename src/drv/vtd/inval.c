@@ -47,7 +47,6 @@ struct outcome {
 	enum hostq_code code;
 	uint32_t sid; /* with a code of a device: whose */
 	uint32_t timeouts;
-	uint64_t suspect;
 };
 
 /* Entries to which a device gave an invalid answer: its source-id */
@@ -60,6 +59,7 @@ struct answers {
 /* One chunk in one unit */
 struct work {
 	struct unit *u;
+	struct hostq_payer payer;
 	const struct request *reqs;
 	struct outcome *out;
 	struct answers *answers;
@@ -126,6 +126,30 @@ static uint32_t bad_answer(struct work *w, uint32_t start, uint32_t n,
 	return at;
 }
 
+/*
+ * A window of the guest's is open: waits, and drops from [@start, @n) what
+ * would ask a device that is in quarantine by now. Returns what is left of @n.
+ */
+static uint32_t wait_window(struct work *w, uint32_t start, uint32_t n,
+			    const struct hostq_result *res)
+{
+	uint32_t left = start;
+	uint32_t sid;
+
+	hostq_pause(&w->u->q, &w->payer, res);
+	pthread_mutex_lock(&w->u->cfg_lock);
+	vtd_masters_quarantine(w->u);
+	pthread_mutex_unlock(&w->u->cfg_lock);
+	for (uint32_t i = start; i < n; i++) {
+		if (desc_is_dev_tlb(w->cmds[i], &sid) &&
+		    hostdevs_sid_is_broken(&w->u->devs, sid))
+			continue;
+		memmove(w->cmds[left], w->cmds[i], sizeof(w->cmds[i]));
+		w->entry[left++] = w->entry[i];
+	}
+	return left;
+}
+
 /* Carries out what is gathered; false: it has failed. */
 static bool flush(struct work *w)
 {
@@ -136,25 +160,26 @@ static bool flush(struct work *w)
 
 	w->n = 0;
 	while (start < n) {
-		out->rc =
-			hostq_issue(&w->u->q, w->cmds[start], n - start, &res);
+		out->rc = hostq_issue(&w->u->q, w->cmds[start], n - start,
+				      &w->payer, &res);
 		out->timeouts += res.timeouts;
-		if (res.timeouts)
-			out->suspect = res.suspect;
 		if (!out->rc)
 			return true;
-		if (res.code != HOSTQ_BAD_ANSWER)
+		if (res.code == HOSTQ_BAD_ANSWER) {
+			start = bad_answer(w, start, n, &res);
+		} else if (res.code == HOSTQ_HELD) {
+			start += res.done;
+			n = wait_window(w, start, n, &res);
+		} else {
 			break;
+		}
 		out->rc = 0;
-		start = bad_answer(w, start, n, &res);
 	}
 	if (!out->rc)
 		return true;
 	out->limit = w->entry[start + res.done];
 	out->code = res.code;
-	if (desc_is_dev_tlb(w->cmds[start + res.done], &out->sid) &&
-	    res.timeouts)
-		out->suspect = out->sid;
+	desc_is_dev_tlb(w->cmds[start + res.done], &out->sid);
 	return false;
 }
 
@@ -247,6 +272,11 @@ static void run_unit(struct unit *u, struct layer *l,
 	struct work w;
 
 	w.u = u;
+	w.payer = (struct hostq_payer){
+		.devs = &u->devs,
+		.guest = &layer_tables(l)->budget,
+		.patient = true,
+	};
 	w.reqs = reqs;
 	w.out = out;
 	w.answers = answers;
@@ -315,8 +345,7 @@ static int run_requests(struct nested *n, struct core_inval *inv,
 
 	answers.n = 0;
 	do {
-		struct outcome out = { .limit = failed.limit,
-				       .suspect = HOSTQ_NO_SID };
+		struct outcome out = { .limit = failed.limit };
 
 		pthread_rwlock_rdlock(&n->layer.lock);
 		u = next_unit(&n->layer, u);
@@ -324,8 +353,7 @@ static int run_requests(struct nested *n, struct core_inval *inv,
 			run_unit(u, &n->layer, reqs, &out, &answers);
 		pthread_rwlock_unlock(&n->layer.lock);
 		if (out.timeouts)
-			vtd_guest_charge(n->parent, u, out.suspect,
-					 out.timeouts);
+			vtd_guest_timed_out(n->parent, u);
 		if (out.rc)
 			failed = out;
 	} while (u);

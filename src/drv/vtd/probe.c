@@ -71,7 +71,7 @@ static int forget_all(struct unit *u)
 	if (u->feat.scalable)
 		desc_pasid_cache_all(d[n++]);
 	desc_iotlb_all(u, d[n++]);
-	return hostq_issue(&u->q, d[0], n, &res);
+	return hostq_issue(&u->q, d[0], n, NULL, &res);
 }
 
 static int set_root(struct unit *u)

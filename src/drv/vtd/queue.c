@@ -249,12 +249,7 @@ void vtd_queue_fini(struct unit *u)
 	hostmem_free(&u->port, &u->status);
 }
 
-static void mark_silent(struct hostinv *h, uint32_t sid)
-{
-	hostdevs_mark_sid(&unit_of(h->q)->devs, sid);
-}
-
 void vtd_unit_inv(struct hostinv *h, struct unit *u)
 {
-	hostinv_start(h, &u->q, mark_silent);
+	hostinv_start(h, &u->q, &u->devs);
 }

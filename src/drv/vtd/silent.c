@@ -67,21 +67,16 @@ static void mark_guest(struct domain *d)
 	pthread_rwlock_unlock(&d->layer.lock);
 }
 
-void vtd_guest_charge(struct domain *d, struct unit *u, uint64_t sid,
-		      uint32_t timeouts)
+void vtd_guest_timed_out(struct domain *d, struct unit *u)
 {
-	bool over =
-		hostdevs_guest_is_over(&d->home->devs, &d->budget, timeouts);
-
-	hostdevs_charge(&u->devs, sid, timeouts);
-	if (over)
+	if (hostdevs_is_over(&u->devs, &d->budget))
 		mark_guest(d);
 	pthread_mutex_lock(&u->cfg_lock);
 	vtd_masters_quarantine(u);
 	pthread_mutex_unlock(&u->cfg_lock);
 }
 
-/* cfg_lock held; some nested domain of @m's, whose guest is over its budget */
+/* cfg_lock held; @m is under some domain that is over its budget */
 static bool has_spent_guest(struct master *m)
 {
 	struct itree_node *node = itree_from(&m->atts, 0);
@@ -91,8 +86,7 @@ static bool has_spent_guest(struct master *m)
 		struct layer *l = container_of(node, struct att, node)->layer;
 		struct domain *d = layer_tables(l);
 
-		over = l->core.nested &&
-		       hostdevs_guest_is_over(&d->home->devs, &d->budget, 0);
+		over = hostdevs_is_over(&m->unit->devs, &d->budget);
 	}
 	return over;
 }

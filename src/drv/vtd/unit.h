@@ -134,7 +134,7 @@ struct domain {
 	bool eager; /* atomic, as the next: new mappings must be told of */
 	bool dirty; /* tracking is on; entries follow under cfg_lock */
 	struct link nested;   /* under layer.lock */
-	struct budget budget; /* of its guest, under the home's devs.lock */
+	struct budget budget; /* of its guest, or of what is under it */
 };
 
 /* A guest's first stage over a domain */
@@ -246,9 +246,8 @@ void vtd_layer_fini(struct layer *l);
 /* silent.c: devices that do not answer */
 /* cfg_lock held */
 void vtd_masters_quarantine(struct unit *u);
-/* No lock held. What a guest under @d asked for has cost @timeouts of @u. */
-void vtd_guest_charge(struct domain *d, struct unit *u, uint64_t sid,
-		      uint32_t timeouts);
+/* No lock held. What a guest under @d asked for has cost a timeout of @u. */
+void vtd_guest_timed_out(struct domain *d, struct unit *u);
 void vtd_master_forgive(struct master *m);
 
 /* domain.c, nested.c, inval.c */
