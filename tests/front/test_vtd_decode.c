@@ -424,6 +424,42 @@ static void interrupt_entries(void **state)
 	assert_int_equal(decode(&id, LEGACY, 0x00000014, 0, &d), 0);
 }
 
+/*
+ * Table 26 has the type in each mode, 6.5.2.8 asks for no capability; 11.4.3:
+ * MHMV is unused, so that no IM is above it.
+ */
+static void interrupt_entries_without_interrupt_remapping(void **state)
+{
+	static const unsigned int modes[] = { LEGACY, SCALABLE, ABORT };
+	struct vtd_id id = id_full();
+	struct vtd_desc d;
+
+	(void)state;
+	id.ecap &= ~((15ull << 20) | (1ull << 4) | (1ull << 3));
+	for (unsigned int n = 0; n < 3; n++) {
+		assert_int_equal(decode(&id, modes[n], 0x04, 0, &d), 0);
+		assert_int_equal(d.type, 4);
+		assert_int_equal(d.gran, 0);
+		for (uint64_t im = 0; im < 32; im++)
+			assert_int_equal(decode(&id, modes[n],
+						0x0000123d00000014 | im << 27,
+						0, &d),
+					 0);
+		assert_int_equal(d.index_first, 0);
+		assert_int_equal(d.index_last, 0xffff);
+		/* reserved are 8:5, 26:12, 63:48 and all of the next word */
+		for (unsigned int bit = 5; bit < 128; bit++) {
+			uint64_t dw0 = bit < 64 ? 1ull << bit : 0;
+			uint64_t dw1 = bit < 64 ? 0 : 1ull << (bit - 64);
+
+			if ((bit >= 9 && bit < 12) || (bit >= 27 && bit < 48))
+				continue;
+			assert_int_equal(
+				decode(&id, modes[n], 0x14 | dw0, dw1, &d), 4);
+		}
+	}
+}
+
 static void waits(void **state)
 {
 	struct vtd_desc d =
@@ -481,6 +517,7 @@ int main(void)
 		cmocka_unit_test(device_tlb_sizes),
 		cmocka_unit_test(device_tlb_operands),
 		cmocka_unit_test(interrupt_entries),
+		cmocka_unit_test(interrupt_entries_without_interrupt_remapping),
 		cmocka_unit_test(waits),
 		cmocka_unit_test(page_responses),
 	};

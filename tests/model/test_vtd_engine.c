@@ -641,6 +641,32 @@ static void waits_complete_in_their_order(void **state)
 	rig_down(&g);
 }
 
+/* Table 26; they stop no wait, and what is reserved in them stays so. */
+static void interrupt_entries_are_nothing_without_remapping(void **state)
+{
+	static const uint64_t entries[] = { 0x04, 0x14, 0x123d18000014,
+					    0xfffff8000014 };
+	struct vtd_id id;
+	struct rig g;
+	uint32_t bad;
+
+	(void)state;
+	vtd_model_default_id(&id);
+	id.ecap &= ~((15ULL << 20) | (1ULL << 4) | (1ULL << 3));
+	rig_up_as(&g, IOTLB_FAST, &id);
+	assert_int_equal(reg_get(&g, 0x10, 8) >> 3 & 1, 0);
+	for (size_t n = 0; n < sizeof(entries) / sizeof(entries[0]); n++)
+		desc(&g, entries[n], 0);
+	assert_int_equal(reg_get(&g, REG_FSTS, 4), 0);
+	bad = g.tail;
+	desc_put(&g, 0x24, 0);
+	doorbell(&g);
+	assert_int_equal(reg_get(&g, REG_IQH, 8), bad);
+	assert_int_equal(reg_get(&g, REG_FSTS, 4) & 0x10, 0x10);
+	assert_int_equal(reg_get(&g, REG_IQERCD, 8) & 0xf, 4);
+	rig_down(&g);
+}
+
 static void a_malformed_descriptor_stops_the_queue(void **state)
 {
 	struct rig g;
@@ -824,6 +850,8 @@ int main(void)
 			caching_mode_caches_pasid_entries_but_no_first_stage),
 		cmocka_unit_test(without_caching_mode_no_fault_is_cached),
 		cmocka_unit_test(waits_complete_in_their_order),
+		cmocka_unit_test(
+			interrupt_entries_are_nothing_without_remapping),
 		cmocka_unit_test(a_malformed_descriptor_stops_the_queue),
 		cmocka_unit_test(injected_errors_stop_the_queue),
 		cmocka_unit_test(claims_that_are_not_kept_are_refused),

@@ -131,8 +131,10 @@ static void what_names_others_reaches_no_ioctl(void **state)
 		{ 0x20022, 0 },		/* IOTLB: DID 2 */
 		{ 0x3 | SID << 32, 0 }, /* device TLB */
 		{ 0x8 | SID << 16, 0 }, /* by PASID */
-		{ 0x4, 0 },		/* interrupt entries */
+		{ 0x4, 0 }, /* interrupt entries: IR is not offered */
 		{ 0x500000014, 0 },
+		{ 0xffff78000014, 0 },
+		{ 0xfffff8000014, 0 },	 /* MHMV is unused then */
 		{ 0x31 | SID << 32, 0 }, /* context: as it was */
 		{ 0x37, 0 },
 	};
@@ -246,6 +248,10 @@ static void a_malformed_descriptor_stops_the_queue(void **state)
 		{ { 0x85, 0 }, 4 }, /* PD: not offered */
 		{ { 0x2, 0 }, 4 },
 		{ { 0x27, 0 }, 4 },
+		{ { 0x24, 0 }, 4 }, /* interrupt entries: bits 5, 12, 48, 64 */
+		{ { 0x1004, 0 }, 4 },
+		{ { 0x1000000000004, 0 }, 4 },
+		{ { 0x4, 1 }, 4 },
 	};
 
 	(void)state;

@@ -212,7 +212,8 @@ static unsigned int decode_pdev_tlb(const uint64_t dw[4],
 	return decode_pfsid(dw[0], id, out);
 }
 
-/* Without interrupt remapping there is nothing to forget, and no MHMV. */
+/* Without interrupt remapping it is as good a type, and MHMV unused: decode.h
+ */
 static unsigned int decode_iec(const uint64_t dw[4], const struct vtd_id *id,
 			       struct vtd_desc *out)
 {

@@ -8,7 +8,11 @@
  * without CAP.PSI, AM above CAP.MAMV, IM above ECAP.MHMV and a nonzero upper
  * half are reserved fields of a valid type; types that ECAP or the mode has not
  * got are invalid types. Addresses are aligned to AM, never refused for it.
- * Interrupt entry cache invalidation is legal without ECAP.IR.
+ *
+ * Interrupt entry cache invalidation is legal without ECAP.IR, and does nothing
+ * then: what 6.5.2.5 to 6.5.2.7 say of their types and DT or HPTS, 6.5.2.8 says
+ * of no capability, and table 26 has the type in every mode that has any. IM
+ * may be anything then, since MHMV is unused (11.4.3).
  */
 #ifndef FRONT_VTD_DECODE_H
 #define FRONT_VTD_DECODE_H
