@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/alloc.h"
 #include "base/ids.h"
 #include "base/le.h"
 #include "core/driver.h"
@@ -22,6 +23,15 @@ int hostmem_alloc(const struct core_hwport *port, size_t size, size_t align,
 		  struct core_dma_mem *mem);
 /* Leaves @mem all zero. */
 void hostmem_free(const struct core_hwport *port, struct core_dma_mem *mem);
+
+/*
+ * Zeroed, for what each invalidation reads: from the beginning of a cache line,
+ * so that its cost does not hang on what malloc puts beside it. NULL: -ENOMEM
+ */
+static inline void *hostmem_object(size_t size)
+{
+	return alloc_aligned(64, size);
+}
 
 /* A doubleword that hardware may read at any time */
 static inline void hostmem_store(le64 *dw, uint64_t value)

@@ -99,7 +99,7 @@ static void att_link(struct layer *l, struct att *a)
 static int att_new(struct layer *l, struct master *m, uint32_t pasid,
 		   struct att **out)
 {
-	struct att *a = alloc_zero(sizeof(*a));
+	struct att *a = hostmem_object(sizeof(*a));
 	int rc;
 
 	if (!a)
@@ -258,7 +258,7 @@ int vtd_device_add(struct core_device *dev)
 
 	if (dev->stream_id > UINT16_MAX)
 		return -ERANGE;
-	m = alloc_zero(sizeof(*m));
+	m = hostmem_object(sizeof(*m));
 	if (!m)
 		return -ENOMEM;
 	m->dev = dev;

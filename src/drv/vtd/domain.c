@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/alloc.h"
 #include "drv/vtd/unit.h"
 
 #define PAGE_LG2 12
@@ -331,7 +330,7 @@ int vtd_domain_alloc(struct core_device *dev, uint32_t flags,
 		return rc;
 	if (hostq_is_dead(&u->q))
 		return -EIO;
-	d = alloc_zero(sizeof(*d));
+	d = hostmem_object(sizeof(*d));
 	if (!d)
 		return -ENOMEM;
 	d->home = u;

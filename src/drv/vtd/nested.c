@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/alloc.h"
 #include "drv/vtd/unit.h"
 
 #define WIDTH_4_LEVEL 48
@@ -89,7 +88,7 @@ int vtd_nested_alloc(struct core_device *dev, struct core_domain *parent,
 					 sizeof(s1), &s1, sizeof(s1));
 	if (rc)
 		return rc;
-	n = alloc_zero(sizeof(*n));
+	n = hostmem_object(sizeof(*n));
 	if (!n)
 		return -ENOMEM;
 	vtd_layer_init(&n->layer, &vtd_nested_ops);
