@@ -12,6 +12,9 @@
 
 #include "nestfd/ext.h"
 
+#define EVENT_FD 1000
+#define FAULT_FD 1001
+
 static bool is_bad(const struct fake *fake, const uint64_t cmd[2])
 {
 	return fake->fail && fake->fail_times && cmd[0] == fake->bad[0] &&
@@ -50,7 +53,7 @@ static uint32_t bad_code(const struct fake *fake)
 
 static int run_array(struct fake *fake, struct iommu_hwpt_invalidate *arg)
 {
-	struct inval_call *call = &fake->calls[fake->ncalls++];
+	struct inval_call *call = &fake->calls[fake->ncalls++ % MAX_CALLS];
 	const uint64_t(*cmd)[2] = (const void *)(uintptr_t)arg->data_uptr;
 	uint32_t i;
 
@@ -116,6 +119,8 @@ static enum verdict judge(struct fake *fake, const uint64_t cmd[2])
 	case 0x12:
 	case 0x13:
 	case 0x30:
+		if (fake->refuse_tlbi)
+			return VMM;
 		break;
 	case 0x46:
 		return (cmd[0] >> 12 & 3) == 1 ? VMM : DONE;
@@ -182,6 +187,8 @@ static int ring(struct fake *fake, struct nestfd_hwpt_invalidate_ring *arg)
 		return -EINVAL;
 	*call = (struct ring_call){ cons, arg->q_prod, 0, arg->q_index_bits,
 				    (const void *)(uintptr_t)arg->q_uptr };
+	if (fake->before_ring)
+		fake->before_ring(fake);
 	rc = fake->ring_fails;
 	fake->ring_fails = 0;
 	if (rc)
@@ -226,9 +233,9 @@ static int hwpt_alloc(struct fake *fake, struct iommu_hwpt_alloc *arg)
 		fake->fail_hwpt = 0;
 		return rc;
 	}
-	fake->hwpt_ste[fake->nhwpt][0] = data->ste[0];
-	fake->hwpt_ste[fake->nhwpt][1] = data->ste[1];
-	fake->hwpt_id[fake->nhwpt++] = fake->next_id;
+	fake->hwpt_ste[fake->nhwpt % MAX_CALLS][0] = data->ste[0];
+	fake->hwpt_ste[fake->nhwpt % MAX_CALLS][1] = data->ste[1];
+	fake->hwpt_id[fake->nhwpt++ % MAX_CALLS] = fake->next_id;
 	arg->out_hwpt_id = fake->next_id++;
 	return 0;
 }
@@ -259,7 +266,7 @@ static int fake_ioctl(void *ctx, unsigned long cmd, void *arg)
 			fake->next_id++;
 		return 0;
 	case IOMMU_VDEVICE_ALLOC:
-		fake->vsid[fake->nvdevice++] =
+		fake->vsid[fake->nvdevice++ % MAX_CALLS] =
 			((struct iommu_vdevice_alloc *)arg)->virt_id;
 		((struct iommu_vdevice_alloc *)arg)->out_vdevice_id =
 			fake->next_id++;
@@ -267,7 +274,12 @@ static int fake_ioctl(void *ctx, unsigned long cmd, void *arg)
 	case IOMMU_VEVENTQ_ALLOC:
 		((struct iommu_veventq_alloc *)arg)->out_veventq_id =
 			fake->next_id++;
-		((struct iommu_veventq_alloc *)arg)->out_veventq_fd = 1000;
+		((struct iommu_veventq_alloc *)arg)->out_veventq_fd = EVENT_FD;
+		return 0;
+	case IOMMU_FAULT_QUEUE_ALLOC:
+		((struct iommu_fault_alloc *)arg)->out_fault_id =
+			fake->next_id++;
+		((struct iommu_fault_alloc *)arg)->out_fault_fd = FAULT_FD;
 		return 0;
 	case IOMMU_HWPT_ALLOC:
 		return hwpt_alloc(fake, arg);
@@ -291,17 +303,33 @@ static ssize_t fake_read(void *ctx, int fd, void *buf, size_t len)
 	struct fake *fake = ctx;
 	size_t n = fake->event_bytes < len ? fake->event_bytes : len;
 
-	(void)fd;
+	if (fd == FAULT_FD) {
+		n = fake->fault_bytes < len ? fake->fault_bytes : len;
+		memcpy(buf, fake->faults, n);
+		fake->fault_bytes = 0;
+		return (ssize_t)n;
+	}
 	memcpy(buf, fake->events, n);
 	if (!fake->events_without_end)
 		fake->event_bytes = 0;
 	return (ssize_t)n;
 }
 
+static ssize_t fake_write(void *ctx, int fd, const void *buf, size_t len)
+{
+	struct fake *fake = ctx;
+
+	(void)buf;
+	if (fd != FAULT_FD)
+		return -EBADF;
+	fake->nanswers++;
+	return (ssize_t)len;
+}
+
 static int fake_close(void *ctx, int fd)
 {
 	(void)ctx;
-	return fd == 1000 ? 0 : -EBADF;
+	return fd == EVENT_FD || fd == FAULT_FD ? 0 : -EBADF;
 }
 
 static bool in_memory(const struct fake *fake, uint64_t gpa, size_t len)
@@ -309,6 +337,13 @@ static bool in_memory(const struct fake *fake, uint64_t gpa, size_t len)
 	if (gpa >= GUEST_MEM || len > GUEST_MEM - gpa)
 		return false;
 	return gpa >= fake->hole_end || gpa + len <= fake->hole_start;
+}
+
+static void accessed(struct fake *fake, enum access access, uint64_t gpa,
+		     size_t len)
+{
+	if (fake->on_access)
+		fake->on_access(fake, access, gpa, len);
 }
 
 /* Words one by one: a guest's thread may be writing them. */
@@ -324,6 +359,7 @@ static int mem_read(void *ctx, uint64_t gpa, void *buf, size_t len)
 				       __ATOMIC_RELAXED);
 		memcpy((char *)buf + i, &word, 8);
 	}
+	accessed(fake, ACCESS_READ, gpa, len);
 	return 0;
 }
 
@@ -334,6 +370,7 @@ static int mem_write(void *ctx, uint64_t gpa, const void *buf, size_t len)
 	if (!in_memory(fake, gpa, len))
 		return -EFAULT;
 	memcpy(fake->mem + gpa, buf, len);
+	accessed(fake, ACCESS_WRITE, gpa, len);
 	return 0;
 }
 
@@ -351,6 +388,7 @@ static void *mem_map(void *ctx, uint64_t gpa, size_t len)
 	struct fake *fake = ctx;
 
 	fake->nmaps++;
+	accessed(fake, ACCESS_MAP, gpa, len);
 	if (fake->unmapped || !in_memory(fake, gpa, len))
 		return NULL;
 	return fake->mem + gpa;
@@ -383,6 +421,7 @@ void fake_config(struct fake *fake, struct nestfd_viommu_config *config)
 			.read = fake_read,
 			.close = fake_close,
 			.exact = true,
+			.write = fake_write,
 		},
 		.guest = {
 			.ctx = fake,

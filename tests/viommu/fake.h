@@ -34,6 +34,8 @@ struct ring_call {
 	const void *entries;
 };
 
+enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_MAP };
+
 struct fake {
 	uint8_t mem[GUEST_MEM];
 	uint32_t idr[6];
@@ -71,10 +73,12 @@ struct fake {
 	uint32_t bad_code; /* out_error of @bad, without VALID; 0: by its errno
 			    */
 	int ring_fails;	   /* errno of the next ring call, nothing done */
+	bool refuse_tlbi;  /* in a ring: the VMM's */
 	bool ring_lies;	   /* every ring call: an index that cannot be */
 	uint32_t ring_lie;
 	struct ring_call rings[MAX_CALLS];
 	int nrings;
+	void (*before_ring)(struct fake *fake); /* nothing is read yet */
 	void (*on_ring)(struct fake *fake); /* behind what a ring call read */
 	void (*on_array)(struct fake *fake);
 	bool unmapped; /* map() finds nothing */
@@ -88,6 +92,14 @@ struct fake {
 	size_t event_bytes;
 	bool events_without_end; /* the same ones again and again */
 
+	/* page requests to hand out, struct iommu_hwpt_pgfault; answers */
+	uint8_t faults[4096];
+	size_t fault_bytes;
+	int nanswers;
+
+	/* behind each access of libviommu's to guest memory */
+	void (*on_access)(struct fake *fake, enum access access, uint64_t gpa,
+			  size_t len);
 	unsigned int irqs[4];
 	void (*on_irq)(struct fake *fake, unsigned int line);
 	struct nestfd_viommu *viommu; /* for callbacks; the test sets it */
