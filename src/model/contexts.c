@@ -114,17 +114,22 @@ void context_publish(struct engine_port *port, uint64_t seq,
 		free(ctx);
 }
 
-void context_part_keep(struct engine_port *port, uint64_t seq,
+void context_part_keep(const struct visit *v, const struct context_when *when,
 		       const struct context_part *part, size_t size)
 {
-	struct context_part *copy = alloc_zero(size);
+	struct engine_port *port = v->port;
+	struct context_part *copy;
 	bool kept;
 
+	if (v->quiet)
+		return;
+	copy = alloc_zero(size);
 	if (!copy)
 		return;
 	memcpy(copy, part, size);
+	copy->serial = when->serial;
 	spin_take(&port->lock);
-	kept = port->config_seq == seq && !port->part;
+	kept = port->config_seq == when->seq && !port->part;
 	if (kept)
 		reader_publish(&port->part, copy);
 	spin_drop(&port->lock);

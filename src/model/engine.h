@@ -461,8 +461,11 @@ struct context *context_copy(const struct context *ctx, size_t size);
  */
 void context_publish(struct engine_port *port, uint64_t seq,
 		     const struct context *old, struct context *ctx);
-/* The same for a part, if there is none: a copy, of @size bytes, is kept. */
-void context_part_keep(struct engine_port *port, uint64_t seq,
+/*
+ * The same for a part that was read @when, if there is none: a copy, of @size
+ * bytes, is kept. Not by a quiet visit.
+ */
+void context_part_keep(const struct visit *v, const struct context_when *when,
 		       const struct context_part *part, size_t size);
 
 /*

@@ -102,19 +102,6 @@ static bool stream_load(struct visit *v, bool cold, uint64_t seq,
 	return smmuv3_ste_load(&env, &smmu_of(v)->id, at.addr, stream, fault);
 }
 
-static void stream_keep(struct visit *v, const struct context_when *when,
-			const struct smmuv3_stream *stream)
-{
-	const struct stream_entry entry = {
-		.base.serial = when->serial,
-		.stream = *stream,
-	};
-
-	if (!v->quiet)
-		context_part_keep(v->port, when->seq, &entry.base,
-				  sizeof(entry));
-}
-
 bool context_stream(struct visit *v, bool cold, struct smmuv3_stream *stream,
 		    uint64_t *serial, struct smmuv3_fault *fault)
 {
@@ -131,8 +118,11 @@ bool context_stream(struct visit *v, bool cold, struct smmuv3_stream *stream,
 	*serial = ~0ull;
 	if (!stream_load(v, cold, when.seq, stream, fault))
 		return false;
-	if (!cold)
-		stream_keep(v, &when, stream);
+	if (!cold) {
+		const struct stream_entry read = { .stream = *stream };
+
+		context_part_keep(v, &when, &read.base, sizeof(read));
+	}
 	return true;
 }
 

@@ -37,21 +37,6 @@ void vtd_context_request(const struct visit *v, enum vtd_at at,
 	};
 }
 
-static void source_keep(struct visit *v, const struct context_when *when,
-			const struct vtd_source *source,
-			const struct vtd_denial *fault)
-{
-	const struct source_entry entry = {
-		.base.serial = when->serial,
-		.source = *source,
-		.fault = *fault,
-	};
-
-	if (!v->quiet)
-		context_part_keep(v->port, when->seq, &entry.base,
-				  sizeof(entry));
-}
-
 bool vtd_context_source(struct visit *v, bool cold, struct vtd_source *source,
 			uint64_t *serial, struct vtd_denial *fault)
 {
@@ -74,8 +59,12 @@ bool vtd_context_source(struct visit *v, bool cold, struct vtd_source *source,
 	ok = vtd_source_load(&env, &m->id, vtd_rtaddr(m),
 			     (uint16_t)v->port->config.stream_id, source,
 			     fault);
-	if (!cold && (ok || m->caches_faults))
-		source_keep(v, &when, source, fault);
+	if (!cold && (ok || m->caches_faults)) {
+		const struct source_entry read = { .source = *source,
+						   .fault = *fault };
+
+		context_part_keep(v, &when, &read.base, sizeof(read));
+	}
 	return ok;
 }
 
