@@ -37,6 +37,8 @@ struct nestfd_viommu;
  *	so that a CMD_SYNC needs not ask whether there are any. NULL: poll(2)
  * @write: answers to an fd that an ioctl returned; NULL: write(2)
  *
+ * None of them may call back into libviommu.
+ *
  * What nestfd/ext.h adds is asked for once, at creation. A backend that gives
  * error codes (NESTFD_EXT_ERRORS) counts exactly, whatever @exact says; one
  * that knows nothing of it (ENOTTY) is Linux.
@@ -59,12 +61,25 @@ struct nestfd_backend {
  *	2 command sync, 3 global error. VT-d has none. May be NULL
  * @map: where @len bytes of guest memory lie in this process, in one piece and
  *	until the function of libviommu that asks returns; NULL if they do not.
- *	The guest may write them at any time. May be NULL: no ring then
+ *	Readable, and as aligned as @gpa is, to 8 bytes. The guest may write
+ *	them at any time. May be NULL: no ring then
  *
- * Called from whichever thread is in libviommu. @irq and MSIs may read and
- *write the virtual IOMMU's registers (CR0 excepted), or wait for a thread that
- *does; beyond that no callback may call back into libviommu, or wait for who is
- *there.
+ * Called from whichever thread is in libviommu, and may call every function
+ * here but nestfd_viommu_destroy(), for the same virtual IOMMU too. What the
+ * call that is being interrupted must end first is done before that returns:
+ *
+ *  - commands, if this thread is already consuming some, or writing a record
+ *    into a queue of the guest's: by the outer call;
+ *  - interrupts for events that the handler of such an interrupt pumps: when
+ *    the handler has returned;
+ *  - nestfd_viommu_reset(): last of all.
+ *
+ * So no command, event or interrupt nests without end, however often callbacks
+ * call. @irq is called, and MSIs are written, without any lock and after what
+ * they tell of (a CMD_SYNC's CONS, GERROR, an event's PROD) can be read: these
+ * may also wait for other threads that are in libviommu, but not for commands
+ * to complete, which may be this thread's to do. The others may not wait, and
+ * @read of a virtual VT-d unit may call nothing. All of them return.
  */
 struct nestfd_guest {
 	void *ctx;
@@ -76,18 +91,19 @@ struct nestfd_guest {
 
 /**
  * enum nestfd_queue - how invalidations reach the backend
- * @NESTFD_QUEUE_AUTO: as a ring where that is possible and pays, else as arrays
+ * @NESTFD_QUEUE_AUTO: as a ring where that is possible, else as arrays
  * @NESTFD_QUEUE_ARRAY: copied, judged, sent with IOMMU_HWPT_INVALIDATE
  * @NESTFD_QUEUE_RING: the backend takes them out of the guest's own command
  *	queue with NESTFD_HWPT_INVALIDATE_RING and leaves to libviommu what only
- *	a VMM can do. Needs a backend with NESTFD_EXT_RING, @map of struct
- *	nestfd_guest, and IDRs by which the host judges commands as the guest's
- *	would be: ATS, and RIL and SubstreamIDs if and only if the host has them
+ *	a VMM can do. Creation fails where that is impossible: it needs a
+ *	backend with NESTFD_EXT_RING, @map of struct nestfd_guest, and IDRs by
+ *	which the host judges commands as the guest's would be: ATS, and RIL and
+ *	SubstreamIDs if and only if the host has them
  *
  * In a ring the backend alone sees the commands: struct nestfd_viommu_stats
- * counts them together, and CONS moves once per ioctl. What a ring cannot do
- * goes as an array in any case, and with NESTFD_QUEUE_AUTO some doorbells while
- * the guest's commands are mostly for the VMM.
+ * counts them together, and CONS moves once per ioctl. libviommu looks at the
+ * opcodes first: commands that only a VMM can do, and those of the host's that
+ * stand between them in numbers too small to pay for a call, go as an array.
  */
 enum nestfd_queue {
 	NESTFD_QUEUE_AUTO,
@@ -217,7 +233,9 @@ int nestfd_viommu_device_remove(struct nestfd_viommu *viommu, uint32_t vsid);
  *
  * Registers are as after creation, devices bypass, what had failed is
  * forgotten, and events that the host still held for the guest are dropped. No
- * guest thread may be in libviommu; a thread that pumps may.
+ * other guest thread may be in libviommu; a thread that pumps may. From inside
+ * a callback: when the function of libviommu that called it ends, see struct
+ * nestfd_guest.
  */
 void nestfd_viommu_reset(struct nestfd_viommu *viommu);
 
@@ -232,7 +250,9 @@ uint64_t nestfd_viommu_read(struct nestfd_viommu *viommu, uint32_t offset,
  * nestfd_viommu_write() - the guest writes
  *
  * A write that starts commands returns when they are done: CONS (IQH) has
- * moved, or the guest's error registers say where it stopped.
+ * moved, or the guest's error registers say where it stopped. If another
+ * thread, or a call that this one is inside of, is consuming commands, that
+ * goes on with these, and this write returns at once.
  */
 void nestfd_viommu_write(struct nestfd_viommu *viommu, uint32_t offset,
 			 unsigned int bytes, uint64_t value);
@@ -254,6 +274,7 @@ int nestfd_viommu_fault_fd(struct nestfd_viommu *viommu);
  * A CMD_SYNC does so as well before it completes: what a device could have
  * seen abort is in the guest's queue then (IHI 0070 4.7.3). Stops after about
  * @events of the config, however many come meanwhile; the fd is readable then.
+ * From inside a callback that is told of a record: 0, the outer call goes on.
  *
  * Return: number of events and page requests moved, or a negative errno of the
  * backend; -EPROTO when what it gave is no event.
@@ -285,7 +306,8 @@ enum nestfd_split {
  * @events_lost: reported lost by the host, or no room in the guest's queue
  * @ring_ioctls: calls of NESTFD_HWPT_INVALIDATE_RING
  * @ring_commands: commands they took, CMD_SYNCs among them
- * @ring_stops: how many of them stopped at a command for the VMM
+ * @ring_stops: how many of them stopped at a command for the VMM that had not
+ *	looked like one
  */
 struct nestfd_viommu_stats {
 	size_t size;

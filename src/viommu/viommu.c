@@ -50,6 +50,57 @@ int viommu_write_memory(void *ctx, uint64_t gpa, const void *buf, size_t len)
 	return viommu->guest.write(viommu->guest.ctx, gpa, buf, len);
 }
 
+/* ---- calls, and calls inside them ---- */
+
+/* This thread's calls; each lies on its stack. */
+static _Thread_local struct viommu_call *innermost;
+
+static struct viommu_call *root_of(const struct nestfd_viommu *viommu)
+{
+	struct viommu_call *call = innermost;
+
+	while (call && call->viommu != viommu)
+		call = call->outer;
+	return call ? call->root : NULL;
+}
+
+static void enter(struct viommu_call *call, struct nestfd_viommu *viommu)
+{
+	struct viommu_call *root = root_of(viommu);
+
+	call->viommu = viommu;
+	call->outer = innermost;
+	call->root = root ? root : call;
+	call->signalling = false;
+	call->owed = 0;
+	call->moved = 0;
+	call->left = false;
+	call->reset = false;
+	innermost = call;
+}
+
+static void leave(struct viommu_call *call)
+{
+	if (call->reset)
+		call->viommu->ops->reset(call->viommu);
+	innermost = call->outer;
+}
+
+bool viommu_is_pumping(struct nestfd_viommu *viommu)
+{
+	const struct viommu_call *pumper =
+		__atomic_load_n(&viommu->pumper, __ATOMIC_RELAXED);
+	struct viommu_call *root;
+
+	if (!pumper)
+		return false;
+	root = root_of(viommu);
+	if (pumper != root)
+		return false;
+	root->left = true;
+	return true;
+}
+
 void nestfd_viommu_destroy(struct nestfd_viommu *viommu)
 {
 	if (viommu)
@@ -59,31 +110,58 @@ void nestfd_viommu_destroy(struct nestfd_viommu *viommu)
 uint64_t nestfd_viommu_read(struct nestfd_viommu *viommu, uint32_t offset,
 			    unsigned int bytes)
 {
-	return viommu->ops->read(viommu, offset, bytes);
+	struct viommu_call call;
+	uint64_t value;
+
+	enter(&call, viommu);
+	value = viommu->ops->read(viommu, offset, bytes);
+	leave(&call);
+	return value;
 }
 
 void nestfd_viommu_write(struct nestfd_viommu *viommu, uint32_t offset,
 			 unsigned int bytes, uint64_t value)
 {
+	struct viommu_call call;
+
+	enter(&call, viommu);
 	viommu->ops->write(viommu, offset, bytes, value);
+	leave(&call);
 }
 
 int nestfd_viommu_device_add(struct nestfd_viommu *viommu,
 			     const struct nestfd_viommu_device *device)
 {
+	struct viommu_call call;
+	int rc;
+
 	if (device->size != sizeof(*device) || !device->attach)
 		return -EINVAL;
-	return viommu->ops->device_add(viommu, device);
+	enter(&call, viommu);
+	rc = viommu->ops->device_add(viommu, device);
+	leave(&call);
+	return rc;
 }
 
 int nestfd_viommu_device_remove(struct nestfd_viommu *viommu, uint32_t vsid)
 {
-	return viommu->ops->device_remove(viommu, vsid);
+	struct viommu_call call;
+	int rc;
+
+	enter(&call, viommu);
+	rc = viommu->ops->device_remove(viommu, vsid);
+	leave(&call);
+	return rc;
 }
 
+/* Not under a call that goes on afterwards */
 void nestfd_viommu_reset(struct nestfd_viommu *viommu)
 {
-	viommu->ops->reset(viommu);
+	struct viommu_call call;
+
+	enter(&call, viommu);
+	call.root->reset = true;
+	leave(&call);
 }
 
 int nestfd_viommu_event_fd(struct nestfd_viommu *viommu)
@@ -148,9 +226,20 @@ static ssize_t read_events(struct nestfd_viommu *viommu, void *buf, size_t len)
 	return n < 0 ? -errno : n;
 }
 
-/* Not for ever: a guest whose devices fault all the time keeps the queue full
+/* ---- what the host has ---- */
+
+static void hold(struct nestfd_viommu *viommu, bool *held)
+{
+	if (viommu->ops->hold && !*held)
+		viommu->ops->hold(viommu);
+	*held = true;
+}
+
+/*
+ * Not for ever: a guest whose devices fault all the time keeps the queue full.
+ * *@held: interrupts are waiting for a release(); only if there was something.
  */
-static int pump(struct nestfd_viommu *viommu, bool drop)
+static int pump(struct nestfd_viommu *viommu, bool drop, bool *held)
 {
 	int total = 0, events;
 	uint32_t count;
@@ -168,6 +257,7 @@ static int pump(struct nestfd_viommu *viommu, bool drop)
 		}
 		if (n < 0)
 			return (int)n;
+		hold(viommu, held);
 		events = unpack(viommu, buf, (size_t)n, drop);
 		if (events < 0)
 			return events;
@@ -176,28 +266,85 @@ static int pump(struct nestfd_viommu *viommu, bool drop)
 	return total;
 }
 
+/*
+ * Interrupts that waited. Who is interrupted may pump: what comes of that is
+ * sent by the loop that called him.
+ */
+static void send_held(struct nestfd_viommu *viommu, struct viommu_call *root)
+{
+	if (!viommu->ops->release)
+		return;
+	if (root->signalling) {
+		root->owed++;
+		return;
+	}
+	root->signalling = true;
+	root->moved = 0;
+	for (;;) {
+		viommu->ops->release(viommu);
+		if (!root->owed)
+			break;
+		root->owed--;
+	}
+	root->signalling = false;
+}
+
+static void pump_begin(struct nestfd_viommu *viommu,
+		       const struct viommu_call *root)
+{
+	pthread_mutex_lock(&viommu->pump_lock);
+	__atomic_store_n(&viommu->pumper, root, __ATOMIC_RELAXED);
+}
+
+/* What records were written for is done: now callbacks may do anything. */
+static void pump_end(struct nestfd_viommu *viommu, struct viommu_call *root,
+		     bool held)
+{
+	bool left = root->left;
+
+	root->left = false;
+	__atomic_store_n(&viommu->pumper, NULL, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&viommu->pump_lock);
+	if (held)
+		send_held(viommu, root);
+	if (left)
+		viommu->ops->resume(viommu);
+}
+
+/* Inside a record that this thread writes: who writes it goes on reading. */
 static int pump_locked(struct nestfd_viommu *viommu, bool all)
 {
+	struct viommu_call *root = root_of(viommu);
+	bool held = false;
 	int more = 0;
 	int rc;
 
-	pthread_mutex_lock(&viommu->pump_lock);
-	if (viommu->ops->hold)
-		viommu->ops->hold(viommu);
-	rc = pump(viommu, false);
-	if (all && viommu->ops->pump)
+	if (__atomic_load_n(&viommu->pumper, __ATOMIC_RELAXED) == root)
+		return 0;
+	pump_begin(viommu, root);
+	rc = pump(viommu, false, &held);
+	if (all && viommu->ops->pump) {
+		hold(viommu, &held);
 		more = viommu->ops->pump(viommu);
-	pthread_mutex_unlock(&viommu->pump_lock);
-	if (viommu->ops->hold)
-		viommu->ops->release(viommu);
+	}
+	pump_end(viommu, root, held);
 	if (rc < 0)
 		return rc;
+	root->moved += (uint32_t)(rc + (more > 0 ? more : 0));
 	return more < 0 ? more : rc + more;
 }
 
 int nestfd_viommu_pump(struct nestfd_viommu *viommu)
 {
-	return pump_locked(viommu, true);
+	struct viommu_call call;
+	int rc = 0;
+
+	enter(&call, viommu);
+	/* an interrupt for each event, a pump for each interrupt: enough */
+	if (!call.root->signalling || call.root->moved < viommu->veventq_depth)
+		rc = pump_locked(viommu, true);
+	leave(&call);
+	return rc;
 }
 
 int nestfd_viommu_fault_fd(struct nestfd_viommu *viommu)
@@ -235,9 +382,15 @@ void viommu_catch_up(struct nestfd_viommu *viommu)
 
 void viommu_drop_events(struct nestfd_viommu *viommu)
 {
-	pthread_mutex_lock(&viommu->pump_lock);
-	pump(viommu, true);
-	pthread_mutex_unlock(&viommu->pump_lock);
+	struct viommu_call *root = root_of(viommu);
+	bool held = false;
+
+	pump_begin(viommu, root);
+	hold(viommu, &held);
+	if (viommu->ops->pump)
+		viommu->ops->pump(viommu);
+	pump(viommu, true, &held);
+	pump_end(viommu, root, held);
 }
 
 void nestfd_viommu_stats(struct nestfd_viommu *viommu,

@@ -36,6 +36,26 @@ struct viommu_ops {
 	 */
 	void (*hold)(struct nestfd_viommu *viommu);
 	void (*release)(struct nestfd_viommu *viommu);
+	/* Looks for commands that were left because of viommu_is_pumping() */
+	void (*resume)(struct nestfd_viommu *viommu);
+};
+
+/*
+ * A public function on its way. Callbacks call such functions again: those that
+ * are inside another one of the same thread have its @root, which remembers
+ * what must wait until the inner ones have returned. So nothing nests deeper
+ * than there are kinds of things to do, and nobody waits for himself.
+ */
+struct viommu_call {
+	struct nestfd_viommu *viommu;
+	struct viommu_call *outer; /* of any virtual IOMMU */
+	struct viommu_call *root;
+	/* The rest is the root's. */
+	bool signalling; /* interrupts of pumped events are being sent */
+	uint32_t owed;	 /* release()s for who does that */
+	uint32_t moved;	 /* events and page requests meanwhile */
+	bool left;	 /* commands, see resume() */
+	bool reset;	 /* when it ends */
 };
 
 struct viommu_counters {
@@ -66,6 +86,8 @@ struct nestfd_viommu {
 	int veventq_fd; /* -1: none */
 	uint32_t veventq_depth;
 	pthread_mutex_t pump_lock; /* reading events, and the next member */
+	/* Whose root has it: only to be compared with one's own. Atomic */
+	const struct viommu_call *pumper;
 	uint32_t next_sequence;
 	const uint32_t *event_count; /* fixed; NULL: poll(2) */
 	_Atomic uint32_t pumped;     /* what it was before all was read */
@@ -92,8 +114,18 @@ int viommu_write_memory(void *viommu, uint64_t gpa, const void *buf,
  */
 void viommu_catch_up(struct nestfd_viommu *viommu);
 
-/* Reads and drops what events the host has for the guest. */
+/*
+ * With the guest's queues off: what the host has for them is refused, events
+ * are read and dropped.
+ */
 void viommu_drop_events(struct nestfd_viommu *viommu);
+
+/*
+ * This very thread is writing a record for the guest, and is back through a
+ * callback: no command can complete now, since what it waits for is under way.
+ * They are to be left; resume() comes.
+ */
+bool viommu_is_pumping(struct nestfd_viommu *viommu);
 
 /*
  * Each counter has one writer at a time (the consuming thread, the pumping one,

@@ -156,7 +156,14 @@ static const struct consumer_ops ops = { .pending = pending, .some = some };
 
 void front_kick(struct smmuv3_front *f)
 {
+	if (f->ops.waits && f->ops.waits(f->ctx))
+		return;
 	consumer_kick(&f->consumer, &ops, f);
+}
+
+void smmuv3_front_kick(struct smmuv3_front *f)
+{
+	front_kick(f);
 }
 
 void front_unstarve(struct smmuv3_front *f)

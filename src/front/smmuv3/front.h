@@ -85,6 +85,12 @@ struct smmuv3_front_ops {
 	 */
 	struct smmuv3_taken (*consume_queue)(void *ctx,
 					     const struct smmuv3_queue *queue);
+	/*
+	 * This thread is in the middle of something without which no command
+	 * can complete: what it has just rung for is left until
+	 * smmuv3_front_kick(), unless another thread takes it. May be NULL.
+	 */
+	bool (*waits)(void *ctx);
 	void (*changed)(void *ctx, enum smmuv3_change what);
 	/* A wired interrupt edge (MSIs go through write()). May be NULL. */
 	void (*irq)(void *ctx, enum smmuv3_irq irq);
@@ -118,8 +124,12 @@ uint64_t smmuv3_front_read(struct smmuv3_front *front, uint32_t offset,
 void smmuv3_front_write(struct smmuv3_front *front, uint32_t offset,
 			unsigned int size, uint64_t value);
 
+/* Consumes what there is, behind ops.waits. Any thread. */
+void smmuv3_front_kick(struct smmuv3_front *front);
+
 /*
- * Called by the sink inside consume(): commands [0, done) of the span are
+ * Called by the sink inside consume(), or consume_queue() with the commands
+ * from the queue's CONS on as the span: commands [0, done) of the span are
  * complete and the last of them is the CMD_SYNC @dw. Publishes CONS to there,
  * then signals as CS asks (interrupt, MSI write, event).
  */

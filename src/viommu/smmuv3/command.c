@@ -149,25 +149,26 @@ static bool run_add(struct span *span, uint32_t at, uint64_t dw0, uint64_t dw1)
 
 /* One stream whose STE the guest named: follow it, or drop its CDs. */
 static bool refresh_stream(struct span *span, uint32_t at,
-			   struct vsmmu_stream *stream)
+			   struct vsmmu_look *look)
 {
 	struct vsmmu *vsmmu = span->vsmmu;
-	struct vsmmu_want want;
 
-	vsmmu_stream_want(vsmmu, stream, &want);
-	if (!vsmmu_stream_differs(stream, &want)) {
-		if (want.kind != VSMMU_NESTED)
-			return true;
+	vsmmu_look_read(vsmmu, look);
+	switch (vsmmu_news(vsmmu, look)) {
+	case VSMMU_NO_NEWS:
+		return true;
+	case VSMMU_SAME_CDS:
 		/* CFGI_STE covers the CDs behind the STE too (4.3.1) */
 		return run_add(span, at,
 			       SMMUV3_OP_CFGI_CD_ALL |
-				       field_prep(SMMUV3_CMD_0_SID,
-						  stream->node.first),
+				       field_prep(SMMUV3_CMD_0_SID, look->sid),
 			       0);
+	case VSMMU_NEWS:
+		break;
 	}
 	if (!flush(span, at, NESTFD_SPLIT_STE))
 		return false;
-	if (vsmmu_stream_apply(vsmmu, stream, &want)) {
+	if (vsmmu_follow(vsmmu, look)) {
 		stop(span, at, SMMUV3_CERROR_ABT);
 		return false;
 	}
@@ -182,23 +183,19 @@ static bool refresh_stream(struct span *span, uint32_t at,
 static bool config_streams(struct span *span, uint32_t at, uint32_t first,
 			   uint32_t last)
 {
-	struct vsmmu_stream *stream;
-	struct itree_node *node;
+	struct vsmmu *vsmmu = span->vsmmu;
+	struct vsmmu_look look;
 	bool going = true;
 
 	if (span->followed && first >= span->followed_first &&
 	    last <= span->followed_last)
 		return true;
-	pthread_mutex_lock(&span->vsmmu->lock);
-	for (node = itree_first(&span->vsmmu->streams, first, last);
-	     node && going; node = itree_next(node, first, last)) {
-		stream = container_of(node, struct vsmmu_stream, node);
-		if (stream->span == span->vsmmu->span)
-			continue;
-		going = refresh_stream(span, at, stream);
-		stream->span = span->vsmmu->span;
+	for (uint64_t sid = first; going && sid <= last;
+	     sid = (uint64_t)look.sid + 1) {
+		if (!vsmmu_look(vsmmu, (uint32_t)sid, last, vsmmu->span, &look))
+			break;
+		going = refresh_stream(span, at, &look);
 	}
-	pthread_mutex_unlock(&span->vsmmu->lock);
 	span->followed = going;
 	span->followed_first = first;
 	span->followed_last = last;

@@ -28,9 +28,13 @@ static void changed(void *ctx, enum smmuv3_change what)
 
 	if (what != SMMUV3_CHANGE_SMMUEN && what != SMMUV3_CHANGE_GBPA)
 		return;
-	pthread_mutex_lock(&vsmmu->lock);
 	vsmmu_refresh(vsmmu);
-	pthread_mutex_unlock(&vsmmu->lock);
+}
+
+/* 4.7.3: a CMD_SYNC is not complete before the record that is being written */
+static bool waits(void *ctx)
+{
+	return viommu_is_pumping(ctx);
 }
 
 static int make_front(struct vsmmu *vsmmu)
@@ -40,6 +44,7 @@ static int make_front(struct vsmmu *vsmmu)
 		.read = viommu_read_memory,
 		.write = viommu_write_memory,
 		.consume = vsmmu_consume,
+		.waits = waits,
 		.changed = changed,
 		.irq = guest_irq,
 	};
@@ -90,45 +95,18 @@ static int alloc_vdevice(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
 	return rc;
 }
 
-/* With the lock held: the vDEVICE, then what the guest's tables say now. */
-static int stream_start(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
-{
-	struct vsmmu_want want;
-	int rc;
-
-	rc = alloc_vdevice(vsmmu, stream);
-	if (rc)
-		return rc;
-	vsmmu_stream_want(vsmmu, stream, &want);
-	rc = vsmmu_stream_apply(vsmmu, stream, &want);
-	if (rc) {
-		relay_destroy(&vsmmu->base, stream->vdevice_id);
-		return rc;
-	}
-	pthread_mutex_lock(&vsmmu->event_lock);
-	itree_insert(&vsmmu->streams, &stream->node);
-	pthread_mutex_unlock(&vsmmu->event_lock);
-	return 0;
-}
-
 static void stream_free(struct vsmmu_stream *stream)
 {
 	free(stream->waiting);
 	free(stream);
 }
 
-static int vsmmu_device_add(struct nestfd_viommu *viommu,
-			    const struct nestfd_viommu_device *device)
+static int stream_new(struct vsmmu *vsmmu,
+		      const struct nestfd_viommu_device *device,
+		      struct vsmmu_stream **made)
 {
-	struct vsmmu *vsmmu = to_vsmmu(viommu);
-	struct vsmmu_stream *stream;
-	int rc;
+	struct vsmmu_stream *stream = alloc_zero(sizeof(*stream));
 
-	/* the guest's tables could never name it */
-	if ((uint64_t)device->vsid >>
-	    field_get(SMMUV3_IDR1_SIDSIZE, vsmmu->id.idr[1]))
-		return -EINVAL;
-	stream = alloc_zero(sizeof(*stream));
 	if (!stream)
 		return -ENOMEM;
 	stream->device = *device;
@@ -142,28 +120,72 @@ static int vsmmu_device_add(struct nestfd_viommu *viommu,
 			return -ENOMEM;
 		}
 	}
+	*made = stream;
+	return 0;
+}
+
+/*
+ * The vDEVICE, then what the guest's tables say now. The others see the stream
+ * before that is read, so that a change made meanwhile is not missed.
+ */
+static int vsmmu_device_add(struct nestfd_viommu *viommu,
+			    const struct nestfd_viommu_device *device)
+{
+	struct vsmmu *vsmmu = to_vsmmu(viommu);
+	struct vsmmu_stream *stream;
+	struct vsmmu_look look;
+	int rc;
+
+	/* the guest's tables could never name it */
+	if ((uint64_t)device->vsid >>
+	    field_get(SMMUV3_IDR1_SIDSIZE, vsmmu->id.idr[1]))
+		return -EINVAL;
+	rc = stream_new(vsmmu, device, &stream);
+	if (rc)
+		return rc;
 	pthread_mutex_lock(&vsmmu->lock);
 	if (vsmmu_stream_find(vsmmu, device->vsid))
 		rc = -EEXIST;
 	else
-		rc = stream_start(vsmmu, stream);
+		rc = alloc_vdevice(vsmmu, stream);
+	if (!rc)
+		vsmmu_stream_insert(vsmmu, stream, &look);
 	pthread_mutex_unlock(&vsmmu->lock);
-	if (rc)
+	if (rc) {
 		stream_free(stream);
-	return rc;
+		return rc;
+	}
+	vsmmu_look_read(vsmmu, &look);
+	return vsmmu_follow(vsmmu, &look);
+}
+
+static void stream_unlist(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
+{
+	pthread_mutex_lock(&vsmmu->event_lock);
+	itree_remove(&vsmmu->streams, &stream->node);
+	pthread_mutex_unlock(&vsmmu->event_lock);
+}
+
+static void stream_release(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
+{
+	relay_destroy(&vsmmu->base, stream->hwpt_id);
+	relay_destroy(&vsmmu->base, stream->vdevice_id);
+	stream_free(stream);
+}
+
+void vsmmu_stream_discard(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
+{
+	stream_unlist(vsmmu, stream);
+	stream_release(vsmmu, stream);
 }
 
 /* Back to the parent, so that nothing of this vIOMMU is in use any more. */
 static void stream_end(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
 {
-	pthread_mutex_lock(&vsmmu->event_lock);
-	itree_remove(&vsmmu->streams, &stream->node);
-	pthread_mutex_unlock(&vsmmu->event_lock);
+	stream_unlist(vsmmu, stream);
 	viommu_count(&vsmmu->base.counters.other_ioctls, 1);
 	stream->device.attach(stream->device.ctx, vsmmu->base.parent_hwpt);
-	relay_destroy(&vsmmu->base, stream->hwpt_id);
-	relay_destroy(&vsmmu->base, stream->vdevice_id);
-	stream_free(stream);
+	stream_release(vsmmu, stream);
 }
 
 static int vsmmu_device_remove(struct nestfd_viommu *viommu, uint32_t vsid)
@@ -252,18 +274,13 @@ static void vsmmu_reset(struct nestfd_viommu *viommu)
 	vsmmu->atc_failed = false;
 	vsmmu->ring = (struct vsmmu_ring){
 		.on = vsmmu->ring.on,
-		.always = vsmmu->ring.always,
 		.pass = VSMMU_PASS_FIRST,
 	};
-	/* with the queue off, what is still on its way is refused */
-	pthread_mutex_lock(&viommu->pump_lock);
-	vsmmu_pri_pump(viommu);
-	pthread_mutex_unlock(&viommu->pump_lock);
+	/* streams bypass by now: what is still there is of the former life */
+	viommu_drop_events(viommu);
 	pthread_mutex_lock(&vsmmu->lock);
 	vsmmu_pri_forget(vsmmu);
 	pthread_mutex_unlock(&vsmmu->lock);
-	/* streams bypass by now: what is still there is of the former life */
-	viommu_drop_events(viommu);
 }
 
 static int vsmmu_fault_fd(struct nestfd_viommu *viommu)
@@ -283,6 +300,11 @@ static void vsmmu_release(struct nestfd_viommu *viommu)
 	smmuv3_front_release(to_vsmmu(viommu)->front);
 }
 
+static void vsmmu_resume(struct nestfd_viommu *viommu)
+{
+	smmuv3_front_kick(to_vsmmu(viommu)->front);
+}
+
 static const struct viommu_ops vsmmu_ops = {
 	.destroy = vsmmu_destroy,
 	.read = vsmmu_read,
@@ -296,6 +318,7 @@ static const struct viommu_ops vsmmu_ops = {
 	.fault_fd = vsmmu_fault_fd,
 	.hold = vsmmu_hold,
 	.release = vsmmu_release,
+	.resume = vsmmu_resume,
 };
 
 static int host_id(struct vsmmu *vsmmu, struct smmuv3_id *host)
@@ -358,7 +381,6 @@ static int choose_queue(struct vsmmu *vsmmu, const struct smmuv3_id *host,
 		wanted |= NESTFD_EXT_RING;
 	relay_extend(&vsmmu->base, wanted);
 	vsmmu->ring.on = vsmmu->base.ext & NESTFD_EXT_RING;
-	vsmmu->ring.always = queue == NESTFD_QUEUE_RING;
 	vsmmu->ring.pass = VSMMU_PASS_FIRST;
 	if (queue == NESTFD_QUEUE_RING && !vsmmu->ring.on)
 		return -EOPNOTSUPP;

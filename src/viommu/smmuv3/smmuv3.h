@@ -5,12 +5,13 @@
  * queue in ring.c; the guest's stream table is followed by stream.c, events are
  * put into the guest's words by event.c.
  *
- * Locks: @lock guards the streams and the page tables made for them. It is
- * taken inside the front's consumption; nothing of the front that consumes is
- * called with it held. What an event needs of a stream (that it is there, and
- * what it is attached to) changes with @event_lock held as well, so that who
- * delivers events need not wait for the commands of a guest; nothing is called
- * with it held. @run, @ring and what is said so belong to the consuming thread.
+ * Locks: @lock guards the streams and the page tables made for them. The host
+ * is called with it held, the VMM (struct nestfd_guest) never: what the guest's
+ * memory says is read without it, see struct vsmmu_look. What an event needs of
+ * a stream (that it is there, and what it is attached to) changes with
+ * @event_lock held as well, so that who delivers events need not wait for the
+ * commands of a guest; nothing is called with it held. @run, @ring and what is
+ * said so belong to the consuming thread.
  */
 #ifndef VIOMMU_SMMUV3_SMMUV3_H
 #define VIOMMU_SMMUV3_SMMUV3_H
@@ -39,6 +40,18 @@ struct vsmmu_want {
 	uint64_t ste[2];
 };
 
+/*
+ * A look at what the guest's tables ask for @sid. They are read between two
+ * moments at which the lock is held, and others may look at the same time: of
+ * two looks the one that began later counts, since it has seen all that the
+ * other had to see.
+ */
+struct vsmmu_look {
+	uint32_t sid;
+	uint64_t number; /* of all looks, in the order in which they began */
+	struct vsmmu_want want;
+};
+
 #define VSMMU_GROUPS 512u /* of page requests, of one stream */
 
 struct vsmmu_stream {
@@ -47,7 +60,8 @@ struct vsmmu_stream {
 	uint32_t vdevice_id;
 	uint32_t hwpt_id;      /* made for this stream; 0: a shared one */
 	struct vsmmu_want now; /* @event_lock */
-	uint64_t span;	       /* the last span of commands that followed it */
+	uint64_t looked;       /* when the look began that @now is of */
+	uint64_t span;	       /* the last span of commands that looked at it */
 	uint32_t *waiting;     /* with PRI: cookies of groups, 0: @event_lock */
 };
 
@@ -56,7 +70,6 @@ struct vsmmu_stream {
 /* The guest's own queue as the backend sees it; ring.c */
 struct vsmmu_ring {
 	bool on;
-	bool always;   /* however early it was stopped lately */
 	uint32_t pass; /* how many commands the VMM does at the next stop */
 	uint32_t left; /* of a doorbell's commands: what comes is no new one */
 };
@@ -80,6 +93,7 @@ struct vsmmu {
 	pthread_mutex_t lock;
 	pthread_mutex_t event_lock; /* innermost */
 	struct itree streams;
+	uint64_t looks; /* begun */
 	uint32_t abort_hwpt;
 	uint32_t bypass_hwpt;
 	uint32_t invalid_hwpt;
@@ -141,18 +155,42 @@ void vsmmu_pri_forget(struct vsmmu *vsmmu);
 struct smmuv3_consumed vsmmu_consume(void *ctx, const uint64_t (*cmds)[2],
 				     uint32_t n);
 
-/* stream.c, all with the lock held */
+/* stream.c, with the lock held */
 struct vsmmu_stream *vsmmu_stream_find(struct vsmmu *vsmmu, uint32_t vsid);
-void vsmmu_stream_want(struct vsmmu *vsmmu, const struct vsmmu_stream *stream,
-		       struct vsmmu_want *want);
-bool vsmmu_stream_differs(const struct vsmmu_stream *stream,
-			  const struct vsmmu_want *want);
-int vsmmu_stream_apply(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
-		       const struct vsmmu_want *want);
 int vsmmu_hwpt_alloc(struct vsmmu *vsmmu, uint32_t dev_id,
 		     const uint64_t ste[2], uint32_t *hwpt_id);
 
+/* Puts it among the others, attached to nothing yet; @look is the first one. */
+void vsmmu_stream_insert(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
+			 struct vsmmu_look *look);
+
+/*
+ * stream.c, without the lock: a look at the first stream in [first, last] that
+ * @span has not looked at yet (0: at any). False: there is none.
+ */
+bool vsmmu_look(struct vsmmu *vsmmu, uint32_t first, uint32_t last,
+		uint64_t span, struct vsmmu_look *look);
+/* The reading */
+void vsmmu_look_read(struct vsmmu *vsmmu, struct vsmmu_look *look);
+
+/* What is to be done for a stream that has been looked at */
+enum vsmmu_news {
+	VSMMU_NO_NEWS,
+	VSMMU_SAME_CDS, /* nothing, but it has CDs, in caches */
+	VSMMU_NEWS,	/* vsmmu_follow() */
+};
+enum vsmmu_news vsmmu_news(struct vsmmu *vsmmu, const struct vsmmu_look *look);
+
+/*
+ * Makes it so, unless the stream has gone or a later look counts. When the host
+ * cannot do it the stream is blocked, or ended if @look was its first.
+ */
+int vsmmu_follow(struct vsmmu *vsmmu, const struct vsmmu_look *look);
+
 /* Follow the guest's registers and tables for every stream. */
 void vsmmu_refresh(struct vsmmu *vsmmu);
+
+/* smmuv3.c: with the lock held, its end without anything attached */
+void vsmmu_stream_discard(struct vsmmu *vsmmu, struct vsmmu_stream *stream);
 
 #endif

@@ -113,9 +113,9 @@ static void want_of_ste(const struct vsmmu *vsmmu, const struct smmuv3_ste *ste,
 	}
 }
 
-void vsmmu_stream_want(struct vsmmu *vsmmu, const struct vsmmu_stream *stream,
-		       struct vsmmu_want *want)
+void vsmmu_look_read(struct vsmmu *vsmmu, struct vsmmu_look *look)
 {
+	struct vsmmu_want *want = &look->want;
 	struct smmuv3_ste_at at = { 0 };
 	struct smmuv3_regs regs;
 	struct smmuv3_ste ste;
@@ -127,8 +127,7 @@ void vsmmu_stream_want(struct vsmmu *vsmmu, const struct vsmmu_stream *stream,
 			want->kind = VSMMU_BYPASS;
 		return;
 	}
-	smmuv3_strtab_find(&regs, &vsmmu->id, (uint32_t)stream->node.first,
-			   read64, vsmmu, &at);
+	smmuv3_strtab_find(&regs, &vsmmu->id, look->sid, read64, vsmmu, &at);
 	if (at.event)
 		want_invalid(want, at.event, at.fetch);
 	else if (vsmmu->base.guest.read(vsmmu->base.guest.ctx, at.addr, &ste,
@@ -138,8 +137,8 @@ void vsmmu_stream_want(struct vsmmu *vsmmu, const struct vsmmu_stream *stream,
 		want_of_ste(vsmmu, &ste, want);
 }
 
-bool vsmmu_stream_differs(const struct vsmmu_stream *stream,
-			  const struct vsmmu_want *want)
+static bool differs(const struct vsmmu_stream *stream,
+		    const struct vsmmu_want *want)
 {
 	return stream->now.kind != want->kind ||
 	       stream->now.event != want->event ||
@@ -210,8 +209,8 @@ static void stream_block(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
 	stream->hwpt_id = 0;
 }
 
-int vsmmu_stream_apply(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
-		       const struct vsmmu_want *want)
+static int stream_apply(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
+			const struct vsmmu_want *want)
 {
 	uint32_t hwpt_id, made;
 	int rc;
@@ -230,17 +229,101 @@ int vsmmu_stream_apply(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
 	return 0;
 }
 
+/* ---- looks ---- */
+
+void vsmmu_stream_insert(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
+			 struct vsmmu_look *look)
+{
+	look->sid = (uint32_t)stream->node.first;
+	look->number = ++vsmmu->looks;
+	stream->looked = look->number;
+	pthread_mutex_lock(&vsmmu->event_lock);
+	itree_insert(&vsmmu->streams, &stream->node);
+	pthread_mutex_unlock(&vsmmu->event_lock);
+}
+
+bool vsmmu_look(struct vsmmu *vsmmu, uint32_t first, uint32_t last,
+		uint64_t span, struct vsmmu_look *look)
+{
+	struct vsmmu_stream *stream = NULL;
+	struct itree_node *node;
+
+	pthread_mutex_lock(&vsmmu->lock);
+	for (node = itree_first(&vsmmu->streams, first, last); node;
+	     node = itree_next(node, first, last)) {
+		stream = container_of(node, struct vsmmu_stream, node);
+		if (!span || stream->span != span)
+			break;
+	}
+	if (node) {
+		stream->span = span;
+		look->sid = (uint32_t)node->first;
+		look->number = ++vsmmu->looks;
+	}
+	pthread_mutex_unlock(&vsmmu->lock);
+	return node;
+}
+
+/* The stream that @look is to tell of; NULL: it has gone, or been told later */
+static struct vsmmu_stream *told_by(struct vsmmu *vsmmu,
+				    const struct vsmmu_look *look)
+{
+	struct vsmmu_stream *stream = vsmmu_stream_find(vsmmu, look->sid);
+
+	return stream && stream->looked <= look->number ? stream : NULL;
+}
+
+enum vsmmu_news vsmmu_news(struct vsmmu *vsmmu, const struct vsmmu_look *look)
+{
+	enum vsmmu_news news = VSMMU_NO_NEWS;
+	struct vsmmu_stream *stream;
+
+	pthread_mutex_lock(&vsmmu->lock);
+	stream = told_by(vsmmu, look);
+	if (stream && differs(stream, &look->want)) {
+		news = VSMMU_NEWS;
+	} else {
+		if (stream)
+			stream->looked = look->number;
+		else
+			stream = vsmmu_stream_find(vsmmu, look->sid);
+		if (stream && stream->now.kind == VSMMU_NESTED)
+			news = VSMMU_SAME_CDS;
+	}
+	pthread_mutex_unlock(&vsmmu->lock);
+	return news;
+}
+
+int vsmmu_follow(struct vsmmu *vsmmu, const struct vsmmu_look *look)
+{
+	struct vsmmu_stream *stream;
+	int rc = 0;
+
+	pthread_mutex_lock(&vsmmu->lock);
+	stream = told_by(vsmmu, look);
+	if (stream && differs(stream, &look->want)) {
+		bool first = stream->looked == look->number;
+
+		rc = stream_apply(vsmmu, stream, &look->want);
+		if (rc && first)
+			vsmmu_stream_discard(vsmmu, stream);
+		else
+			stream->looked = look->number;
+	}
+	pthread_mutex_unlock(&vsmmu->lock);
+	return rc;
+}
+
 void vsmmu_refresh(struct vsmmu *vsmmu)
 {
-	struct itree_node *node;
-	struct vsmmu_stream *stream;
-	struct vsmmu_want want;
+	struct vsmmu_look look = { 0 };
 
-	for (node = itree_from(&vsmmu->streams, 0); node;
-	     node = itree_succ(node)) {
-		stream = container_of(node, struct vsmmu_stream, node);
-		vsmmu_stream_want(vsmmu, stream, &want);
-		if (vsmmu_stream_differs(stream, &want))
-			vsmmu_stream_apply(vsmmu, stream, &want);
+	for (uint64_t sid = 0; sid <= UINT32_MAX;
+	     sid = (uint64_t)look.sid + 1) {
+		if (!vsmmu_look(vsmmu, (uint32_t)sid, UINT32_MAX, 0, &look))
+			break;
+		vsmmu_look_read(vsmmu, &look);
+		if (vsmmu_news(vsmmu, &look) == VSMMU_NEWS)
+			vsmmu_follow(vsmmu, &look);
 	}
 }
