@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a guest waits for because of another: the time of a TLBI and a CMD_SYNC,
- * from the doorbell of a virtual SMMU to CONS, while a neighbour does nothing,
- * invalidates, or has a device that answers no ATC_INV (each of which hardware
- * waits 1 ms for) until that is in quarantine, and then goes on asking. On the
+ * What a guest waits for because of another: the time of an invalidation and a
+ * wait, from the doorbell of a virtual IOMMU until the guest sees both done,
+ * while a neighbour does nothing, invalidates, or has a device that does not
+ * answer invalidations of its TLB (each of which hardware waits 1 ms for) until
+ * that is in quarantine, and then goes on asking. On the
  * neighbour's unit, and on another one. The rows take turns, so that what the
  * machine does besides meets all of them.
  *
- * A thread that runs costs every CMD_SYNC of the process a barrier, whatever
+ * A thread that runs costs every wait of the process a barrier, whatever
  * it does: so a neighbour in quarantine is to be compared with one that runs.
  */
 #include <errno.h>
@@ -16,15 +17,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "bench.h"
-#include "guest.h"
 #include "silent.h"
 
-#define ROUNDS	   25
-#define ROUND_NS   20000000u /* without timeouts: they are waited for */
+#define ROUNDS	   10
+#define ROUND_NS   50000000u /* without timeouts: they are waited for */
 #define TIMEOUT_US 1000u
+#define WINDOW_MS  100u /* in which a guest causes one of them; default: 1 s */
 #define SAMPLES	   (1u << 22) /* of a row, at most */
+#define RECENT	   16
 #define IOVA	   0x40000000ULL
 
 /* What the neighbour does; SILENT ends by itself: then HELD */
@@ -44,6 +47,9 @@ struct row {
 	uint32_t n;
 	uint32_t slow; /* that waited for a timeout */
 	uint64_t timeouts;
+	uint64_t lasted_ns;
+	uint64_t recent[RECENT]; /* when the last slow ones were */
+	uint32_t in_window;	 /* the most of them in a window's time */
 };
 
 static struct row rows[] = {
@@ -61,7 +67,8 @@ static struct row rows[] = {
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-static struct host hosts[2]; /* units: the second has the neighbour */
+static const struct path_arch *arch; /* the one at work */
+static struct host hosts[2];	     /* units: the second has the neighbour */
 static struct guest guests[2];
 static struct silent neighbour;
 static enum doing doing; /* atomic, as the next */
@@ -79,18 +86,21 @@ static uint64_t timeouts(void)
 static void *neighbour_run(void *arg)
 {
 	enum doing now = *(enum doing *)arg;
-	const uint64_t vsid = now == SILENT ? SILENT_BAD : SILENT_GOOD;
-	const uint64_t cmd[1][2] = { { vsid << 32 | 0x40, 52 } };
+	char entry[64];
 	const int expected = now == SILENT ? -ETIMEDOUT : 0;
 	uint64_t was = timeouts();
 	uint32_t done;
 
+	silent_entry(&neighbour, entry, 0,
+		     now == SILENT || !arch->silent->chooses ? SILENT_IT
+							     : SILENT_OTHER);
 	__atomic_store_n(&doing, now, __ATOMIC_RELEASE);
 	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
-		int rc = silent_invalidate(&neighbour, cmd, now != RUNNING,
+		int rc = silent_invalidate(&neighbour, entry, 0, now != RUNNING,
 					   &done);
 
-		if (rc != expected) {
+		/* VT-d: nothing fails for a device that is not asked */
+		if (rc && rc != expected) {
 			fprintf(stderr, "the neighbour: %d\n", rc);
 			exit(1);
 		}
@@ -105,12 +115,42 @@ static void *neighbour_run(void *arg)
 	return NULL;
 }
 
-static void put(struct row *row, uint64_t ns)
+/* How often this thread has waited, rather than been taken off its processor */
+static long waited(void)
 {
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nvcsw;
+}
+
+static void put_slow(struct row *row)
+{
+	uint64_t now = bench_now();
+	uint32_t n = 1;
+
+	for (uint32_t i = 0; i < RECENT; i++)
+		n += row->recent[i] &&
+		     now - row->recent[i] < WINDOW_MS * 1000000ULL;
+	if (n > row->in_window)
+		row->in_window = n;
+	row->recent[row->slow++ % RECENT] = now;
+}
+
+/* @waits: waited() behind the last pair that was slow */
+static void put(struct row *row, uint64_t ns, long *waits)
+{
+	long was = *waits;
+
 	if (row->n == SAMPLES)
 		return;
 	row->ns[row->n++] = ns < UINT32_MAX ? (uint32_t)ns : UINT32_MAX;
-	row->slow += ns >= TIMEOUT_US * 1000 / 2;
+	row->lasted_ns += ns;
+	if (ns < TIMEOUT_US * 1000 / 2)
+		return;
+	*waits = waited();
+	if (*waits != was)
+		put_slow(row);
 }
 
 static uint64_t pair(struct guest *g)
@@ -118,7 +158,7 @@ static uint64_t pair(struct guest *g)
 	uint64_t start = bench_now();
 
 	guest_invalidate(g, IOVA);
-	if (nestfd_viommu_read(g->viommu, 0x9c, 4) != g->prod) {
+	if (!arch->consumed(g)) {
 		fprintf(stderr, "not consumed\n");
 		exit(1);
 	}
@@ -130,6 +170,7 @@ static void sample(struct guest *g, struct row *row)
 {
 	struct row *then = row->doing == SILENT ? row + 1 : row;
 	uint64_t left = ROUND_NS;
+	long waits = waited();
 
 	while (left) {
 		enum doing now = __atomic_load_n(&doing, __ATOMIC_ACQUIRE);
@@ -138,7 +179,7 @@ static void sample(struct guest *g, struct row *row)
 		if (now != row->doing && now != then->doing)
 			continue; /* it has not begun */
 		ns = pair(g);
-		put(now == row->doing ? row : then, ns);
+		put(now == row->doing ? row : then, ns, &waits);
 		if (now == then->doing)
 			left -= ns < left ? ns : left;
 	}
@@ -158,7 +199,7 @@ static void run_round(struct row *row)
 	}
 	silent_again(&neighbour);
 	if (row->doing == SILENT)
-		silent_mute(&neighbour, TIMEOUT_US);
+		silent_mute(&neighbour, TIMEOUT_US, 0);
 	if (pthread_create(&thread, NULL, neighbour_run, &row->doing))
 		exit(1);
 	sample(g, row);
@@ -195,8 +236,12 @@ static void start(void)
 	for (int i = 0; i < 2; i++) {
 		int rc;
 
-		hosts[i].guests = 1;
-		hosts[i].ats = true;
+		hosts[i] = (struct host){
+			.arch = arch->arch,
+			.guests = 1,
+			.ats = true,
+			.atc_window_ms = WINDOW_MS,
+		};
 		rc = host_start(&hosts[i]);
 		if (!rc)
 			rc = guest_start(&guests[i], &hosts[i], 0, 5);
@@ -206,16 +251,66 @@ static void start(void)
 		}
 		guest_map(&guests[i], IOVA, guest_page(&guests[i], 1));
 	}
-	silent_start(&neighbour, hosts[1].machine, 0x20);
+	silent_start(&neighbour, arch, hosts[1].machine, 0x20);
 	for (size_t i = 0; i < ROWS; i++) {
-		rows[i].ns = malloc(SAMPLES * sizeof(*rows[i].ns));
-		if (!rows[i].ns)
+		struct row *row = &rows[i];
+
+		*row = (struct row){ row->what, row->doing, row->same,
+				     malloc(SAMPLES * sizeof(*row->ns)) };
+		if (!row->ns)
 			exit(1);
 	}
 }
 
-int main(void)
+static void finish(void)
 {
+	silent_stop(&neighbour);
+	for (int i = 0; i < 2; i++) {
+		guest_stop(&guests[i]);
+		host_stop(&hosts[i]);
+	}
+	for (size_t i = 0; i < ROWS; i++)
+		free(rows[i].ns);
+}
+
+static void print_windows(const struct row *row)
+{
+	/* a round ends with the last timeout, whose window is not seen */
+	double windows = (double)row->lasted_ns / (WINDOW_MS * 1e6) + ROUNDS;
+
+	printf("  %s: slow pairs per window %.2f, at most %u; timeouts %.2f\n",
+	       row->what, row->slow / windows, row->in_window,
+	       (double)row->timeouts / windows);
+}
+
+static void print_all(void)
+{
+	printf("\n%s: an invalidation and a wait beside a neighbour, us; ratios"
+	       " to the first row;\na timeout is %u us; slow: pairs that waited"
+	       " for half of one; the neighbour's timeouts, one in"
+	       "\na window of %u ms at most; a new neighbour in each of %u"
+	       " rounds\n"
+	       "  %-40s %8s %9s %9s %9s   %5s %6s %7s  %6s %8s\n",
+	       arch->name, TIMEOUT_US, WINDOW_MS, ROUNDS, "", "pairs", "p50",
+	       "p99", "max", "p50", "p99", "max", "slow", "timeouts");
+	for (size_t i = 0; i < ROWS; i++) {
+		if (!rows[i].n) {
+			fprintf(stderr, "%s: nothing seen\n", rows[i].what);
+			exit(1);
+		}
+		qsort(rows[i].ns, rows[i].n, sizeof(uint32_t), by_value);
+		print(&rows[i]);
+	}
+	for (size_t i = 0; i < ROWS; i++) {
+		if (rows[i].doing == SILENT)
+			print_windows(&rows[i]);
+	}
+	fflush(stdout);
+}
+
+static void measure_arch(const struct path_arch *of)
+{
+	arch = of;
 	start();
 	for (int i = 0; i < ROUNDS; i++) {
 		for (size_t r = 0; r < ROWS; r++) {
@@ -223,25 +318,12 @@ int main(void)
 				run_round(&rows[r]);
 		}
 	}
-	printf("\nTLBI and CMD_SYNC beside a neighbour, us; ratios to the first"
-	       " row; a timeout is %u us;\nslow: pairs that took half of one;"
-	       " the neighbour's timeouts, a new neighbour in each of %u rounds"
-	       "\n  %-40s %8s %9s %9s %9s   %5s %6s %7s  %6s %8s\n",
-	       TIMEOUT_US, ROUNDS, "", "pairs", "p50", "p99", "max", "p50",
-	       "p99", "max", "slow", "timeouts");
-	for (size_t i = 0; i < ROWS; i++) {
-		if (!rows[i].n) {
-			fprintf(stderr, "%s: nothing seen\n", rows[i].what);
-			return 1;
-		}
-		qsort(rows[i].ns, rows[i].n, sizeof(uint32_t), by_value);
-		print(&rows[i]);
-		fflush(stdout);
-	}
-	silent_stop(&neighbour);
-	for (int i = 0; i < 2; i++) {
-		guest_stop(&guests[i]);
-		host_stop(&hosts[i]);
-	}
+	print_all();
+	finish();
+}
+
+int main(int argc, char **argv)
+{
+	path_each(argc, argv, measure_arch);
 	return 0;
 }

@@ -58,6 +58,8 @@ struct path_arch {
 	uint32_t entry_len;
 	int (*object)(struct guest *guest, uint32_t *id);
 	void (*entry)(void *entry, uint64_t iova);
+
+	const struct silent_arch *silent; /* silent.h */
 };
 
 extern const struct path_arch path_smmuv3;

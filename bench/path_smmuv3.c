@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The SMMUv3 of the benchmarks. Words worked out by hand from Arm IHI 0070. */
-#include "path.h"
+#include "silent.h"
 
 #include <linux/iommufd.h>
 #include <string.h>
@@ -118,4 +118,5 @@ const struct path_arch path_smmuv3 = {
 	.entry_len = 16,
 	.object = make_viommu,
 	.entry = entry,
+	.silent = &silent_smmuv3,
 };

@@ -3,7 +3,7 @@
  * The VT-d unit of the benchmarks. Words worked out by hand from the
  * specification, 6.5.2 and chapter 9.
  */
-#include "path.h"
+#include "silent.h"
 
 #include <linux/iommufd.h>
 #include <string.h>
@@ -120,4 +120,5 @@ const struct path_arch path_vtd = {
 	.entry_len = sizeof(struct iommu_hwpt_vtd_s1_invalidate),
 	.object = nested_hwpt,
 	.entry = entry,
+	.silent = &silent_vtd,
 };

@@ -82,6 +82,7 @@ int host_start(struct host *host)
 		.cache = host->cache,
 		.cache_entries = host->cache_entries,
 		.pri = host->page_requests,
+		.atc_window_ms = host->atc_window_ms,
 		.stale = host->stale,
 		.ctx = host,
 	};

@@ -33,6 +33,7 @@ struct host {
 	 */
 	bool bare;
 	uint8_t pasid_bits;	 /* in: of devices; VT-d: guests have PASIDs */
+	uint32_t atc_window_ms;	 /* in: see struct nestfd_machine_config */
 	uint32_t cmdq_lg2;	 /* in: of guests' command queues, 0: 16 */
 	enum nestfd_queue queue; /* in: how they reach the host */
 	void (*stale)(void *ctx, const struct nestfd_stale *stale); /* in */
