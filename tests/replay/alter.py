@@ -5,6 +5,8 @@
     alter.py pasid RECORDING NEW    a VT-d guest's device does its DMA with a PASID
     alter.py atc RECORDING NEW      an SMMUv3 guest uses its devices' ATCs
     alter.py dev-iotlb RECORDING NEW    so does a VT-d guest in scalable mode
+    alter.py told RECORDING NEW     table words of a VT-d guest in caching mode
+                                    come when it tells of them
 
 NEW is a folder that is made. Translations, faults and the order of all things
 stay; tables, registers and commands become what such a guest would have. All of
@@ -394,6 +396,72 @@ class DevIotlb:
                 t["context"][0] = "%x" % words[0]
 
 
+class Told:
+    """In caching mode a guest writes an entry, then invalidates its page, which
+    tells of it. The log shows an entry when it is read, much later. Here the
+    words of each walk come in front of the doorbell of the last invalidation
+    of their page, so that whoever follows the guest's invalidations finds
+    them; a table's own entry in front of all that it holds. What was never
+    told of stays where it is."""
+
+    def __init__(self, rec):
+        self.rec = rec
+        self.pages = {}    # (domain, page) -> line of the doorbell
+        self.domains = {}  # domain, or None for all, of what names no page
+        self.moves = {}    # line of a word -> line that it comes in front of
+        self.entries = {}  # table -> line of the entry that points to it
+
+    def make(self):
+        doorbell, walk = None, []
+        for number, line in enumerate(self.rec.log):
+            f = line.split()
+            if f[0] == "W" and f[1] == "88":
+                doorbell = number
+            elif f[0] == "C":
+                self.command(self.rec.commands[int(f[1])], doorbell)
+            elif f[0] == "T" and len(f) == 8:
+                to = self.told(int(f[7], 16), int(f[2], 16) // PAGE)
+                if to is not None:
+                    for word in walk:
+                        self.move(word, to)
+            if f[0] == "P":
+                walk.append(number)
+                self.entries[int(f[2], 16) & -PAGE] = number
+            elif f[0] != "R":
+                walk = []
+        before = {}
+        for number, to in sorted(self.moves.items()):
+            before.setdefault(to, []).append(self.rec.log[number])
+        self.rec.log = [line for number, old in enumerate(self.rec.log)
+                        if number not in self.moves
+                        for line in before.get(number, []) + [old]]
+
+    # and the tables that lead to it
+    def move(self, number, to):
+        while number is not None and to < self.moves.get(number, number):
+            self.moves[number] = to
+            table = int(self.rec.log[number].split()[1], 16) & -PAGE
+            number = self.entries.get(table)
+
+    # 6.5.2.3: granularity 5:4, domain 31:16; AM and address
+    def command(self, w, doorbell):
+        if w[0] & 0xf != 2:
+            return
+        domain = bits(w[0], 31, 16)
+        if bits(w[0], 5, 4) == 3:
+            size = 1 << bits(w[1], 5, 0)
+            first = w[1] // PAGE & -size
+            for page in range(first, first + size):
+                self.pages[domain, page] = doorbell
+        else:
+            self.domains[domain if bits(w[0], 5, 4) == 2 else None] = doorbell
+
+    def told(self, domain, page):
+        lines = [self.pages.get((domain, page)), self.domains.get(domain),
+                 self.domains.get(None)]
+        return max((n for n in lines if n is not None), default=None)
+
+
 # ---- Arm SMMUv3 ----
 
 CFGI_STE, NH_ASID, NH_VA, ATC_INV, SYNC = 0x03, 0x11, 0x12, 0x40, 0x46
@@ -552,6 +620,7 @@ KINDS = {
     "pasid": lambda rec: Pasid(rec).make(),
     "atc": lambda rec: Atc(rec).make(),
     "dev-iotlb": lambda rec: DevIotlb(rec).make(),
+    "told": lambda rec: Told(rec).make(),
 }
 
 

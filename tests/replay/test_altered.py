@@ -18,6 +18,7 @@ import kit
 import test_injected
 import test_mutations
 import test_recording
+import told_oracle
 
 PATH = None
 
@@ -130,6 +131,27 @@ class DeviceTlbs(unittest.TestCase):
             self.assertEqual(code, 0)
 
 
+@of_kind("told")
+class Told(unittest.TestCase):
+    def test_the_guest_tells_of_its_tables(self):
+        _, r = kit.replay("--no-snapshots", PATH)
+        told = r["deviations"]["reads tables a nested world must be told of"]
+        self.assertLess(told, 100)
+        self.assertGreater(kit.log_counts(PATH)["P"], 15000)
+
+    def test_its_invalidations_are_needed(self):
+        """Each second one by page names another domain."""
+        number = iter(range(1 << 30))
+        with kit.Altered(PATH) as rec:
+            with lzma.open(rec.file("commands.bin.xz"), "w") as f:
+                for w in kit.commands(PATH):
+                    skip = w[0] & 0x3f == 0x32 and next(number) % 2
+                    f.write(struct.pack("<2Q", w[0] ^ skip << 30, w[1]))
+            code, r = kit.replay("--no-snapshots", rec.path)
+        self.assertEqual(code, 1)
+        self.assertGreater(r["wrong"]["translation"], 1000)
+
+
 def load_tests(loader, tests, _):
     for module in (test_recording, test_injected, test_mutations):
         tests.addTests(loader.loadTestsFromModule(module))
@@ -147,4 +169,7 @@ if __name__ == "__main__":
         test_mutations.SEEDS = int(seeds)
         test_mutations.OPTIONS = sys.argv[5:]
         test_mutations.choose_oracle()
+        if kind == "told":
+            test_mutations.ORACLE = told_oracle
+            test_mutations.removes_tables = told_oracle.removes_tables
         unittest.main(argv=sys.argv[:1])

@@ -4,6 +4,7 @@
 fail. One thing in the recording is made untrue: exactly that is reported."""
 import json
 import lzma
+import struct
 import unittest
 
 import kit
@@ -197,6 +198,19 @@ class EveryCheckCanFail(unittest.TestCase):
         self.alter("QE", {1: "0"}, {"register": 1})
         self.alter("TE", {1: "0"}, {"register": 1})
         self.alter("ROOT", {1: "1e58000"}, {"register": 1})
+
+    def test_invalidations_that_name_another_domain(self):
+        """Looking into what is wrong does not make it right."""
+        with kit.Altered(VTD) as rec:
+            with lzma.open(rec.file("commands.bin.xz"), "w") as f:
+                for w in kit.commands(VTD):
+                    f.write(struct.pack("<4Q", w[0] ^ (w[0] & 0xf == 6) << 30,
+                                        *w[1:]))
+            for world in WORLDS:
+                for cache in "fast", "hostile":
+                    wrong, _ = self.wrong(rec, "--no-snapshots", "--cache",
+                                          cache, *world)
+                    self.assertGreater(wrong["translation"], 5)
 
     def test_a_command_that_is_none(self):
         with kit.Altered(VTD) as rec:

@@ -234,19 +234,30 @@ static bool as_expected(struct run *run, const void *what,
 		tr->page_lg2 == expected->page_lg2);
 }
 
-/* A first look, which leaves nothing behind, finds what has to be mended. */
+/*
+ * A first look, which leaves nothing behind, finds what has to be mended. What
+ * was wrong in any other way is told so, though looking into it may have made
+ * it right meanwhile.
+ */
 static int look_and_mend(struct run *run, const struct mend *m,
 			 struct culprit *c, struct nestfd_translation *tr)
 {
+	struct nestfd_translation first;
 	struct access loud = m->access;
+	bool wrong = false;
 	int rc = 0;
 
 	loud.flags &= ~NESTFD_TRANSLATE_QUIET;
-	if (run->arch->forget)
-		rc = mend(run, m, c, tr);
-	if (rc)
-		return rc;
-	return access_look(run, &loud, c, tr);
+	if (run->arch->forget) {
+		rc = mend(run, m, c, &first);
+		wrong = !rc && !run->altered &&
+			!m->right(run, m->expected, &first);
+	}
+	if (!rc)
+		rc = access_look(run, &loud, c, tr);
+	if (!rc && wrong)
+		*tr = first;
+	return rc;
 }
 
 int access_translate(struct run *run, const struct trace_translation *t)

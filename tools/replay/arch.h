@@ -93,6 +93,8 @@ struct replay_arch {
 	/* NULL: a structure has come into memory; a device passes through */
 	void (*stored)(struct run *run, const struct trace_event *ev);
 	void (*passes)(struct run *run, uint32_t stream);
+	/* NULL: does the guest tell with it of words that came before? */
+	bool (*announces)(uint64_t word0);
 	/* NULL: before each access */
 	int (*before)(struct run *run, const struct access *access);
 	/*

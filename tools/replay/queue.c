@@ -267,6 +267,10 @@ int cmdq_place(struct run *run, uint64_t index)
 	memcpy(to, words, run->trace->meta.entry_bytes);
 	if (run->arch->placed)
 		run->arch->placed(run, words);
+	/* as it was recorded: an alteration is not to be made up for */
+	if (run->arch->announces &&
+	    run->arch->announces(trace_command_word(run->trace, index, 0)))
+		run->new_words = false;
 	run->report->opcodes[run->arch->opcode(words[0])]++;
 	run->report->commands++;
 	if (!q->waiting++)

@@ -185,7 +185,7 @@ struct run {
 		struct vtd_state vtd;
 	};
 	size_t next_snapshot;
-	bool new_words; /* came into memory, for the architecture to see */
+	bool new_words; /* came into memory, and nothing was said of them */
 	uint64_t quarantines; /* of the host's that have been heeded */
 	bool may_be_gone;     /* a device, by an injected fault */
 	uint64_t line;

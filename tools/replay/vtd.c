@@ -132,6 +132,14 @@ static int tell_page(struct run *run, const struct access *a)
 	return forget(run, a, false);
 }
 
+/* In caching mode; without, no words have come by then. */
+static bool announces(uint64_t word0)
+{
+	unsigned int type = vtd_command_type(word0);
+
+	return type == TYPE_IOTLB || type == TYPE_PIOTLB;
+}
+
 static int tell(struct run *run, const struct access *a)
 {
 	int rc = 0;
@@ -500,6 +508,7 @@ const struct replay_arch replay_vtd = {
 	.write = write_register,
 	.event = on_event,
 	.stored = stored,
+	.announces = announces,
 	.before = tell,
 	.passes = vtd_let_pass,
 	.forget = forget,
