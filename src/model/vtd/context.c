@@ -275,12 +275,34 @@ static bool names_space(struct context *ctx, const void *opaque)
 	}
 }
 
+/* A space serves requests with its PASID, and maybe those without. */
+static void drop_pasid(struct context_purge *purge, const struct vtd_desc *desc)
+{
+	const uint32_t pasids[] = { desc->pasid, MODEL_NO_PASID };
+
+	for (size_t n = 0; n < ARRAY_SIZE(pasids); n++) {
+		struct context *ctx = (struct context *)context_cached(
+			purge->port, pasids[n]);
+
+		if (ctx && names_space(ctx, desc))
+			context_purge_one(purge, ctx);
+	}
+}
+
+/*
+ * One domain's: a search through all that a guest has had cached, which a full
+ * queue may ask for in vain; so they go together, where more may go.
+ */
 void vtd_context_drop_spaces(struct vtd_port *port, const struct vtd_desc *desc)
 {
+	bool exact = port->base.engine->hostile;
 	struct context_purge purge;
 
 	context_purge_begin(&purge, &port->base);
-	context_purge_each(&purge, names_space, desc);
+	if (desc->gran == VTD_QI_PASID_G_PASID)
+		drop_pasid(&purge, desc);
+	else
+		context_purge_each(&purge, exact ? names_space : NULL, desc);
 	context_purge_end(&purge);
 }
 
