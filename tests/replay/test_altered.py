@@ -6,6 +6,7 @@ RECORDING, made by alter.py into what no recorded guest did, is replayed as any
 other: in full order (test_recording.py), with SEEDS seeds of injected errors
 (test_injected.py), with COUNT altered invalidations of each kind
 (test_mutations.py, with the options)."""
+import json
 import lzma
 import os
 import struct
@@ -75,8 +76,31 @@ class Pasids(unittest.TestCase):
                 self.assertGreater(r["wrong"]["snapshot"], 0)
 
 
+def altered(kind, *args):
+    """(words as they were, words instead of them)"""
+    r = kit.run("replay", "--json", "--mutate", kind, "--mutations", 300,
+                *args, PATH)
+    if r.returncode or r.stderr:
+        raise AssertionError(r.stderr)
+    commands = kit.commands(PATH)
+    return [(list(commands[m["index"]]), [int(w, 16) for w in m["words"]])
+            for m in json.loads(r.stdout)["mutations"]]
+
+
 @of_kind("atc")
 class Atcs(unittest.TestCase):
+    def test_each_kind_alters_what_it_says(self):
+        for was, now in altered("atc-drop"):
+            self.assertEqual((was[0] & 0xff, now), (0x40, [0x46, 0]))
+        for was, now in altered("atc-narrow"):
+            self.assertEqual(was[0], now[0])
+            size, page = was[1] & 0x3f, was[1] >> 12
+            if size:  # either half
+                self.assertEqual(now[1] & 0xfff, size - 1)
+                self.assertIn((now[1] >> 12) - page, (0, 1 << size - 1))
+            else:  # the page behind
+                self.assertEqual(now[1], was[1] + 0x1000)
+
     def test_what_the_recording_is(self):
         words = kit.commands(PATH)
         ops = [w[0] & 0xff for w in words]
@@ -105,6 +129,27 @@ class Atcs(unittest.TestCase):
 
 @of_kind("dev-iotlb")
 class DeviceTlbs(unittest.TestCase):
+    # 6.5.2.5: pages named, worked out bit by bit
+    @staticmethod
+    def pages(word1):
+        if not word1 & 1:
+            return word1 >> 12, 1
+        lg2 = next(n for n in range(52) if not word1 >> 12 + n & 1) + 1
+        return word1 >> 12 + lg2 << lg2, 1 << lg2
+
+    def test_each_kind_alters_what_it_says(self):
+        for was, now in altered("atc-drop"):
+            self.assertEqual((was[0] & 0xf, now), (3, [5, 0, 0, 0]))
+        for was, now in altered("atc-narrow"):
+            self.assertEqual((was[0], now[2:]), (now[0], [0, 0]))
+            page, nr = self.pages(was[1])
+            new_page, new_nr = self.pages(now[1])
+            if nr > 1:
+                self.assertEqual(new_nr, nr // 2)
+                self.assertIn(new_page - page, (0, nr // 2))
+            else:
+                self.assertEqual((new_page, new_nr), (page + 1, 1))
+
     def test_what_the_recording_is(self):
         words = kit.commands(PATH)
         types = [w[0] & 0xf for w in words]
