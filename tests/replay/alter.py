@@ -5,6 +5,7 @@
     alter.py pasid RECORDING NEW    a VT-d guest's device does its DMA with a PASID
     alter.py atc RECORDING NEW      an SMMUv3 guest uses its devices' ATCs
     alter.py dev-iotlb RECORDING NEW    so does a VT-d guest in scalable mode
+    alter.py pasid-ats RECORDING NEW    pasid and dev-iotlb together
     alter.py told RECORDING NEW     table words of a VT-d guest in caching mode
                                     come when it tells of them
 
@@ -289,27 +290,31 @@ class DevIotlb:
     front of each wait, behind the invalidations of its domain, as many of its
     device TLB, of the smallest power of two that covers the range."""
 
-    WAIT, DEV_IOTLB, PIOTLB = 0x5, 0x3, 0x6
+    WAIT, DEV_IOTLB, PIOTLB, PDEV_IOTLB = 0x5, 0x3, 0x6, 0x8
 
-    def __init__(self, rec):
-        self.rec = rec
+    def __init__(self, rec, pasid=None):
+        self.rec, self.pasid = rec, pasid
         self.stream = max(rec.meta["translations_by_stream"].items(),
                           key=lambda item: item[1])[0]
         self.stream = int(self.stream, 16)
         self.domain = next(e["domain"] for s in rec.meta["snapshots"]
                            for t in s["tables"] if t["stream"] == self.stream
                            for e in t["pasids"])
+        if pasid is not None:
+            self.domain = PASID_DOMAIN
         self.memory = {}
         self.new, self.commands, self.due = [], [], []
         self.tail, self.entries = None, 0
+        self.name = "DEV_IOTLB" if pasid is None else "PDEV_IOTLB"
 
     def make(self):
         self.rec.set_register_bits("ECAP_LO", 1 << 2)  # DT
         self.change_log()
         for snapshot in range(len(self.rec.meta["snapshots"])):
             self.change_snapshot(snapshot)
-        self.rec.meta["opcodes"]["DEV_IOTLB"] = sum(
-            w[0] & 0xf == self.DEV_IOTLB for w in self.commands)
+        self.rec.meta["opcodes"][self.name] = sum(
+            w[0] & 0xf in (self.DEV_IOTLB, self.PDEV_IOTLB)
+            for w in self.commands)
         self.rec.log, self.rec.commands = self.new, self.commands
 
     def change_log(self):
@@ -353,20 +358,24 @@ class DevIotlb:
             self.due.append(self.of_device(w))
         elif kind == self.WAIT:
             for words in self.due:
-                self.put(words, "DEV_IOTLB")
+                self.put(words, self.name)
             self.due = []
         self.put(w, name)
 
-    # 6.5.2.5: S, and the lowest zero of the address says how much
+    # 6.5.2.5, 6.5.2.6: S, and the lowest zero of the address says how much
     def of_device(self, w):
-        words = [self.DEV_IOTLB | self.stream << 32, 0, 0, 0]
+        words, s = [self.DEV_IOTLB | self.stream << 32, 0, 0, 0], 1
+        if self.pasid is not None:
+            words[0] = (self.PDEV_IOTLB | self.stream << 16
+                        | self.pasid << 32)
+            s = 1 << 11
         if bits(w[0], 5, 4) != 3:
-            words[1] = (1 << 63) - PAGE | 1  # all
+            words[1] = (1 << 63) - PAGE | s  # all
             return words
         size = PAGE << bits(w[1], 5, 0)
         words[1] = (w[1] & -PAGE) & -size
         if size > PAGE:
-            words[1] |= size // 2 - PAGE | 1
+            words[1] |= size // 2 - PAGE | s
         return words
 
     def structure(self, root, f):
@@ -620,6 +629,8 @@ KINDS = {
     "pasid": lambda rec: Pasid(rec).make(),
     "atc": lambda rec: Atc(rec).make(),
     "dev-iotlb": lambda rec: DevIotlb(rec).make(),
+    "pasid-ats": lambda rec: (Pasid(rec).make(),
+                              DevIotlb(rec, PASID).make()),
     "told": lambda rec: Told(rec).make(),
 }
 

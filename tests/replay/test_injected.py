@@ -29,7 +29,7 @@ class Injected(unittest.TestCase):
             # both are Invalidation Queue Errors
             cls.stops, cls.ill, cls.abt = ("iqe", "ite", "ice"), "iqe", "iqe"
             types = [t & 0xf for t in types]
-            cls.dev_tlb = types.count(0x3)
+            cls.dev_tlb = types.count(0x3) + types.count(0x8)
             cls.syncs = types.count(0x5)
             # IOTLB or PASID-based IOTLB, of which there are most
             cls.tlbi = max((0x2, 0x6), key=types.count)

@@ -13,17 +13,15 @@
 #include "trace/vtd.h"
 #include "vtd.h"
 
-#define TYPE_IOTLB	0x2
-#define TYPE_DEV_TLB	0x3
-#define DEV_TLB_SID(w0) ((uint32_t)((w0) >> 32) & 0xffff)
-#define TYPE_WAIT	0x5
-#define TYPE_PIOTLB	0x6
-#define G_PAGE		0x30ull
-#define IH		0x40ull
-#define PASID_SHIFT	32
-#define WAIT_SW		0x20ull
-#define WAIT_DATA(w0)	((uint32_t)((w0) >> 32))
-#define WAIT_ADDR	(~3ull)
+#define TYPE_IOTLB    0x2
+#define TYPE_WAIT     0x5
+#define TYPE_PIOTLB   0x6
+#define G_PAGE	      0x30ull
+#define IH	      0x40ull
+#define PASID_SHIFT   32
+#define WAIT_SW	      0x20ull
+#define WAIT_DATA(w0) ((uint32_t)((w0) >> 32))
+#define WAIT_ADDR     (~3ull)
 
 /* What lies above is not RAM on the boards that have a VT-d unit. */
 #define RAM_MIB_MAX	2048
@@ -394,10 +392,11 @@ static void placed(struct run *run, const uint64_t *words)
 	void *status = status_of(run, words);
 	uint32_t other = ~WAIT_DATA(words[0]);
 	struct world_stream *stream;
+	uint32_t sid;
 
 	/* it shall answer, even if it does no DMA */
-	if (vtd_command_type(words[0]) == TYPE_DEV_TLB)
-		world_stream(run->world, DEV_TLB_SID(words[0]), &stream);
+	if (vtd_names_device(words, &sid))
+		world_stream(run->world, sid, &stream);
 	if (status)
 		memcpy(status, &other, sizeof(other));
 }
@@ -443,12 +442,6 @@ static void acknowledge(struct run *run, unsigned int stop)
 static bool sent_again(const uint64_t *words)
 {
 	return vtd_command_type(words[0]) != TYPE_WAIT;
-}
-
-static bool lost_at(const uint64_t *words, uint32_t *stream)
-{
-	*stream = DEV_TLB_SID(words[0]);
-	return vtd_command_type(words[0]) == TYPE_DEV_TLB;
 }
 
 static bool uses_ats(struct run *run, const struct world_stream *stream)
@@ -526,7 +519,7 @@ const struct replay_arch replay_vtd = {
 	.rewrite = STOP_IQE,
 	.lost = STOP_ITE,
 	.sent_again = sent_again,
-	.lost_at = lost_at,
+	.lost_at = vtd_names_device,
 	.wait = { TYPE_WAIT },
 	.stops = {
 		[STOP_IQE] = { "iqe", "IQE" },

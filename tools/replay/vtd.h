@@ -42,6 +42,9 @@
 
 #define VTD_LINE_FAULT	      0
 
+/* vtd_mutate.c: is it one of a device TLB's? Then *@stream is whose. */
+bool vtd_names_device(const uint64_t *words, uint32_t *stream);
+
 /* vtd_fault.c */
 int vtd_fault(struct run *run, const struct trace_event *ev);
 int vtd_fault_record(struct run *run, const struct trace_event *ev);

@@ -10,6 +10,7 @@
 #define TYPE_IOTLB     0x2
 #define TYPE_DEV_TLB   0x3
 #define TYPE_WAIT      0x5
+#define TYPE_PDEV_TLB  0x8 /* of requests with PASID */
 #define TYPE_PIOTLB    0x6
 #define BY_PAGE	       3 /* G, of both */
 #define W0_G(w)	       ((w)[0] >> 4 & 3)
@@ -17,7 +18,6 @@
 #define W0_PASID_SHIFT 32
 #define W1_AM(w)       ((w)[1] & 0x3f)
 #define W1_ADDR	       0xfffffffffffff000ull
-#define W1_SIZE	       1ull /* S, of a device TLB's */
 #define PAGE_LG2       12
 #define LARGE_LEAF_LG2 21 /* 2 MiB */
 
@@ -46,16 +46,37 @@ static uint64_t length(const uint64_t *w)
 	return lg2 < 64 ? 1ull << lg2 : 0;
 }
 
+bool vtd_names_device(const uint64_t *w, uint32_t *stream)
+{
+	unsigned int type = vtd_command_type(w[0]);
+
+	*stream = (uint32_t)(w[0] >> (type == TYPE_DEV_TLB ? 32 : 16)) & 0xffff;
+	return type == TYPE_DEV_TLB || type == TYPE_PDEV_TLB;
+}
+
+static bool is_dev_tlb(const uint64_t *w)
+{
+	uint32_t stream;
+
+	return vtd_names_device(w, &stream);
+}
+
+/* S of the second doubleword */
+static uint64_t size_bit(const uint64_t *w)
+{
+	return vtd_command_type(w[0]) == TYPE_DEV_TLB ? 1 : 1ull << 11;
+}
+
 /*
- * 6.5.2.5: with S, the lowest zero of the address, from bit 12 on, is the
- * highest of those that do not count. 0: all of them
+ * 6.5.2.5, 6.5.2.6: with S, the lowest zero of the address, from bit 12 on, is
+ * the highest of those that do not count. 0: all of them
  */
 static uint64_t dev_length(const uint64_t *w)
 {
 	uint64_t ones = ~(w[1] >> PAGE_LG2);
 	unsigned int lg2 = PAGE_LG2;
 
-	if (w[1] & W1_SIZE)
+	if (w[1] & size_bit(w))
 		lg2 += (unsigned int)__builtin_ctzll(ones) + 1;
 	return lg2 < 64 ? 1ull << lg2 : 0;
 }
@@ -88,7 +109,7 @@ static bool dev_narrow(uint64_t *w, uint64_t *rng)
 		first += length;
 	w[1] = first;
 	if (length > 1ull << PAGE_LG2) /* ones up to half of it */
-		w[1] |= (length / 2 - (1ull << PAGE_LG2)) | W1_SIZE;
+		w[1] |= (length / 2 - (1ull << PAGE_LG2)) | size_bit(w);
 	return true;
 }
 
@@ -97,7 +118,7 @@ static struct mutation_range named(const uint64_t *w)
 {
 	struct mutation_range range = { 0, UINT64_MAX };
 
-	if (vtd_command_type(w[0]) == TYPE_DEV_TLB)
+	if (is_dev_tlb(w))
 		return dev_named(w);
 	if (!by_page(w) || !length(w))
 		return range;
@@ -127,7 +148,7 @@ static bool alter(enum mutation_kind kind, uint64_t *w, uint64_t *rng)
 {
 	bool device = kind == MUTATE_ATC_DROP || kind == MUTATE_ATC_NARROW;
 
-	if (device ? vtd_command_type(w[0]) != TYPE_DEV_TLB : !is_iotlb(w))
+	if (device ? !is_dev_tlb(w) : !is_iotlb(w))
 		return false;
 	switch (kind) {
 	case MUTATE_DROP: /* a wait that asks for nothing */
