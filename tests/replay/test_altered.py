@@ -76,15 +76,19 @@ class Pasids(unittest.TestCase):
                 self.assertGreater(r["wrong"]["snapshot"], 0)
 
 
-def altered(kind, *args):
-    """(words as they were, words instead of them)"""
+def mutations(kind, *args):
     r = kit.run("replay", "--json", "--mutate", kind, "--mutations", 300,
                 *args, PATH)
     if r.returncode or r.stderr:
         raise AssertionError(r.stderr)
+    return json.loads(r.stdout)["mutations"]
+
+
+def altered(kind, *args):
+    """(words as they were, words instead of them)"""
     commands = kit.commands(PATH)
     return [(list(commands[m["index"]]), [int(w, 16) for w in m["words"]])
-            for m in json.loads(r.stdout)["mutations"]]
+            for m in mutations(kind, *args)]
 
 
 @of_kind("atc")
@@ -192,6 +196,12 @@ class Told(unittest.TestCase):
         told = r["deviations"]["reads tables a nested world must be told of"]
         self.assertLess(told, 100)
         self.assertGreater(kit.log_counts(PATH)["P"], 15000)
+
+    def test_hardware_needs_no_single_one(self):
+        """Unmapped and mapped: either is enough before the next use."""
+        for kind in "drop", "narrow", "domain":
+            self.assertEqual([m for m in mutations(kind, "--direct")
+                              if m["flagged"]], [])
 
     def test_its_invalidations_are_needed(self):
         """Each second one by page names another domain."""
