@@ -244,14 +244,13 @@ static bool names_source(const struct vtd_port *port, uint16_t did)
 	return !entry || (entry->fault.reason ? 0 : entry->source.did) == did;
 }
 
-void vtd_context_drop_source(struct vtd_port *port, bool all, bool by_did,
-			     uint16_t did)
+void vtd_context_drop_source(struct vtd_port *port, bool all, uint16_t did)
 {
 	bool keep = port->base.engine->hostile;
 	struct context_purge purge;
 
 	context_purge_begin(&purge, &port->base);
-	if (all || !by_did || names_source(port, did)) {
+	if (all || names_source(port, did)) {
 		context_purge_part(&purge);
 		context_purge_each(&purge, goes_with_source, &keep);
 	}

@@ -107,10 +107,9 @@ bool vtd_context_source(struct visit *v, bool cold, struct vtd_source *source,
 /* *ctx with its source as it is, and the space as in memory; false: *fault */
 bool vtd_context_reload(struct visit *v, struct vtd_context *ctx,
 			struct vtd_denial *fault);
-/* What a descriptor of the context cache or the PASID cache names; @did: the
- * domain id counts (legacy mode) */
-void vtd_context_drop_source(struct vtd_port *port, bool all, bool by_did,
-			     uint16_t did);
+/* What a descriptor of the context cache or the PASID cache names; @all: the
+ * domain id does not count */
+void vtd_context_drop_source(struct vtd_port *port, bool all, uint16_t did);
 void vtd_context_drop_spaces(struct vtd_port *port,
 			     const struct vtd_desc *desc);
 void vtd_context_drop_all(struct vtd_port *port);

@@ -102,36 +102,65 @@ static bool names_source(const struct vtd_desc *desc, uint32_t sid)
 	       !((sid ^ desc->sid) & ~(uint32_t)desc->sid_ignored);
 }
 
+/*
+ * A queue may name all of many devices, time and again: behind so many all of
+ * theirs goes, where more may go than is named.
+ */
+#define EXACT_PORTS 64u
+
+static void forget_port(struct engine_port *port)
+{
+	port_unload(port);
+	vtd_context_drop_all(vtd_port(port));
+}
+
+/* The @n th that is named */
+static void forget_source(struct engine_port *port, bool all, unsigned int n,
+			  const struct vtd_desc *desc)
+{
+	if ((all || n >= EXACT_PORTS) && !port->engine->hostile)
+		forget_port(port);
+	else
+		vtd_context_drop_source(vtd_port(port), all, desc->did);
+}
+
 static void exec_context(struct vtd_model *m, const struct vtd_desc *desc)
 {
-	bool all = desc->gran == VTD_GRAN_GLOBAL;
-	bool by_did = is_legacy(m);
-	uint32_t from = 0;
+	bool all = desc->gran == VTD_GRAN_GLOBAL || !is_legacy(m);
+	uint32_t from = 0, to = UINT32_MAX;
+	struct engine *e = &m->engine;
+	struct engine_port *port;
+	unsigned int n = 0;
 
-	if (desc->gran == VTD_GRAN_DEVICE)
+	if (desc->gran == VTD_GRAN_DEVICE) {
 		from = desc->sid & ~(uint32_t)desc->sid_ignored;
-	pthread_mutex_lock(&m->engine.ports_lock);
-	for (size_t n = port_find(&m->engine, from); n < m->engine.port_count;
-	     n++) {
-		struct engine_port *port = m->engine.ports[n];
-		uint32_t sid = port->config.stream_id;
-
-		if (desc->gran == VTD_GRAN_DEVICE &&
-		    sid > (desc->sid | (uint32_t)desc->sid_ignored))
-			break;
-		if (names_source(desc, sid))
-			vtd_context_drop_source(vtd_port(port), all, by_did,
-						desc->did);
+		to = desc->sid | (uint32_t)desc->sid_ignored;
 	}
-	pthread_mutex_unlock(&m->engine.ports_lock);
+	pthread_mutex_lock(&e->ports_lock);
+	port = port_next_loaded(e, port_find(e, from));
+	while (port && port->config.stream_id <= to) {
+		if (names_source(desc, port->config.stream_id))
+			forget_source(port, all, n++, desc);
+		port = port_next_loaded(e, port->index + 1);
+	}
+	pthread_mutex_unlock(&e->ports_lock);
 }
 
 static void exec_pasid(struct vtd_model *m, const struct vtd_desc *desc)
 {
-	pthread_mutex_lock(&m->engine.ports_lock);
-	for (size_t n = 0; n < m->engine.port_count; n++)
-		vtd_context_drop_spaces(vtd_port(m->engine.ports[n]), desc);
-	pthread_mutex_unlock(&m->engine.ports_lock);
+	struct engine *e = &m->engine;
+	struct engine_port *port;
+	unsigned int n = 0;
+
+	pthread_mutex_lock(&e->ports_lock);
+	for (port = port_next_loaded(e, 0); port;
+	     port = port_next_loaded(e, port->index + 1)) {
+		if (!e->hostile && n++ >= EXACT_PORTS)
+			forget_port(port);
+		else
+			vtd_context_drop_spaces(vtd_port(port), desc);
+	}
+	pthread_mutex_unlock(&e->ports_lock);
 }
 
 void vtd_exec_everything(struct vtd_model *m)
