@@ -49,8 +49,9 @@ static inline void stretch_slow(struct engine *e, bool armed)
 		engine_hold(e, delay_us);
 }
 
+/* @syncs of them from @first on, which is one */
 static inline void stretch_sync(struct engine *e, const struct stretch_ops *ops,
-				void *span, uint32_t start, uint32_t syncs)
+				void *span, uint32_t first, uint32_t syncs)
 {
 	if (!syncs)
 		return;
@@ -58,7 +59,7 @@ static inline void stretch_sync(struct engine *e, const struct stretch_ops *ops,
 		engine_wait(e);
 	e->pending = false;
 	engine_hold_wait(e);
-	for (uint32_t i = start; syncs; i++) {
+	for (uint32_t i = first; syncs; i++) {
 		if (!ops->is_sync(span, i))
 			continue;
 		syncs--;
@@ -77,7 +78,7 @@ static inline uint32_t stretch_consume(struct engine *e,
 
 	do {
 		bool armed = inject_armed(&e->inject);
-		uint32_t start = end;
+		uint32_t first = end;
 		uint32_t syncs = 0;
 
 		for (ran = RAN; end < n; end++) {
@@ -86,13 +87,14 @@ static inline uint32_t stretch_consume(struct engine *e,
 			ran = ops->run(e, span, end, armed, syncs);
 			if (ran == RAN_NOT || ran == RAN_STOP)
 				break;
-			syncs += ran != RAN;
+			if (ran != RAN && !syncs++)
+				first = end;
 			if (ran == RAN_LAST) {
 				end++;
 				break;
 			}
 		}
-		stretch_sync(e, ops, span, start, syncs);
+		stretch_sync(e, ops, span, first, syncs);
 	} while (end < n && ran != RAN_STOP);
 	return end;
 }

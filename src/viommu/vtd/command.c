@@ -36,9 +36,13 @@
 #define PASIDS	 (1ULL << 20)
 #define PAGE_LG2 12
 
-/* One span on its way; @end: command at which something stops it */
+/*
+ * One span on its way; @ordered: the first command that only counts in order,
+ * if there is one; @end: that at which something stops it
+ */
 struct span {
 	struct vvtd *vvtd;
+	uint32_t ordered;
 	uint32_t end;
 	enum vtd_stop stop;
 	uint16_t info;
@@ -392,7 +396,13 @@ static void execute(struct span *span, uint32_t at, const struct vtd_desc *desc)
 	case VTD_QI_PIOTLB:
 		piotlb(span, desc, at);
 		break;
-	default: /* device TLBs and waits: when the others are done */
+	case VTD_QI_WAIT:
+	case VTD_QI_DEV_TLB:
+	case VTD_QI_PDEV_TLB: /* when the others are done */
+		if (at < span->ordered)
+			span->ordered = at;
+		break;
+	default:
 		break;
 	}
 	if (rc)
@@ -464,7 +474,7 @@ static void complete(struct span *span, const uint64_t (*descs)[4])
 	struct vvtd *vvtd = span->vvtd;
 	struct vtd_desc desc;
 
-	for (uint32_t i = 0; i < span->end; i++) {
+	for (uint32_t i = span->ordered; i < span->end; i++) {
 		if (!is_ordered(descs[i][0]))
 			continue;
 		if (vtd_front_decode(vvtd->front, descs[i], &desc))
@@ -485,7 +495,7 @@ struct vtd_consumed vvtd_consume(void *ctx, const uint64_t (*descs)[4],
 				 uint32_t n)
 {
 	struct vvtd *vvtd = ctx;
-	struct span span = { .vvtd = vvtd, .end = n };
+	struct span span = { .vvtd = vvtd, .ordered = n, .end = n };
 
 	viommu_count(&vvtd->base.counters.doorbells, 1);
 	run(&span, descs);
@@ -501,7 +511,7 @@ struct vtd_consumed vvtd_consume(void *ctx, const uint64_t (*descs)[4],
 unsigned int vvtd_invalidate(void *ctx, const struct vtd_desc *desc)
 {
 	struct vvtd *vvtd = ctx;
-	struct span span = { .vvtd = vvtd, .end = 1 };
+	struct span span = { .vvtd = vvtd, .ordered = 1, .end = 1 };
 
 	pthread_mutex_lock(&vvtd->lock);
 	begin(vvtd);
