@@ -94,12 +94,17 @@ static unsigned int decode_context(const uint64_t dw[4],
 	return 0;
 }
 
-/* In other modes than legacy no domain is told apart (6.5.2.1). */
-static void context_of_any_domain(struct vtd_desc *out)
+/* 6.5.2.1: in other modes than legacy no domain is told apart. */
+static unsigned int decode_context_of_all(const uint64_t dw[4],
+					  const struct vtd_id *id,
+					  struct vtd_desc *out)
 {
+	unsigned int iqei = decode_context(dw, id, out);
+
 	out->did = 0;
 	if (out->gran == VTD_GRAN_DOMAIN)
 		out->gran = VTD_GRAN_GLOBAL;
+	return iqei;
 }
 
 static unsigned int decode_pasid(const uint64_t dw[4], const struct vtd_id *id,
@@ -339,7 +344,6 @@ unsigned int vtd_decode(const uint64_t dw[4], const struct vtd_id *id,
 	uint64_t number = get(VTD_QI_0_TYPE_HI, dw[0]) << 4 |
 			  get(VTD_QI_0_TYPE_LO, dw[0]);
 	const struct type *type = find_type(number);
-	unsigned int iqei;
 
 	if (!type || (type->not_legacy && ttm == VTD_TTM_LEGACY) ||
 	    !has(id->ecap, type->needs))
@@ -348,10 +352,9 @@ unsigned int vtd_decode(const uint64_t dw[4], const struct vtd_id *id,
 	    dw[3])
 		return VTD_IQEI_RESERVED;
 	*desc = (struct vtd_desc){ .type = (uint8_t)number };
-	iqei = type->decode(dw, id, desc);
 	if (number == VTD_QI_CONTEXT && ttm != VTD_TTM_LEGACY)
-		context_of_any_domain(desc);
-	return iqei;
+		return decode_context_of_all(dw, id, desc);
+	return type->decode(dw, id, desc);
 }
 
 const char *vtd_desc_name(unsigned int type)
