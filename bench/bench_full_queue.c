@@ -59,6 +59,20 @@ static void copy_pages(unsigned long first, unsigned long end)
 	}
 }
 
+/* All of it but the guest's RAM, of which the queue is all that is written */
+static void copy_range(unsigned long first, unsigned long end)
+{
+	unsigned long ram = (unsigned long)(uintptr_t)bed.host.ram;
+	unsigned long ram_end = ram + bed.host.ram_size;
+
+	if (first < ram && ram < end)
+		copy_pages(first, ram);
+	if (first < ram_end && ram_end < end)
+		copy_pages(ram_end, end);
+	if (end <= ram || ram_end <= first)
+		copy_pages(first, end);
+}
+
 /* Copies of all pages now, or the first commands would wait for them. */
 static void own_memory(void)
 {
@@ -70,7 +84,7 @@ static void own_memory(void)
 	while (maps && fgets(line, sizeof(line), maps)) {
 		if (sscanf(line, "%lx-%lx %4s", &first, &end, mode) == 3 &&
 		    !strcmp(mode, "rw-p"))
-			copy_pages(first, end);
+			copy_range(first, end);
 	}
 	if (maps)
 		fclose(maps);
