@@ -99,6 +99,12 @@ static uint64_t forget_ms(const struct hostdevs *h)
 	       (uint64_t)(h->window_ms ? h->window_ms : WINDOW_MS_DEFAULT);
 }
 
+/* Another unit's thread may have charged since @now was read. */
+static uint64_t since(uint64_t last, uint64_t now)
+{
+	return now > last ? now - last : 0;
+}
+
 /* How many of @word count at @now, and when the last was */
 static uint64_t count_at(const struct hostdevs *h, uint64_t word, uint64_t now,
 			 uint64_t *last)
@@ -106,7 +112,7 @@ static uint64_t count_at(const struct hostdevs *h, uint64_t word, uint64_t now,
 	uint64_t count = field_get(SPENT_COUNT, word);
 
 	*last = field_get(SPENT_MS, word);
-	return count && now - *last < forget_ms(h) ? count : 0;
+	return count && since(*last, now) < forget_ms(h) ? count : 0;
 }
 
 static uint64_t load(const struct budget *b)
@@ -123,7 +129,7 @@ static uint64_t spend(struct hostdevs *h, struct budget *b, uint64_t now)
 	do {
 		count = count_at(h, word, now, &last);
 		count += count < SPENT_COUNT;
-		next = field_prep(SPENT_MS, now) |
+		next = field_prep(SPENT_MS, now > last ? now : last) |
 		       field_prep(SPENT_COUNT, count);
 	} while (!__atomic_compare_exchange_n(&b->spent, &word, next, false,
 					      __ATOMIC_ACQ_REL,
@@ -133,29 +139,28 @@ static uint64_t spend(struct hostdevs *h, struct budget *b, uint64_t now)
 
 bool hostdevs_is_over(struct hostdevs *h, const struct budget *guest)
 {
-	uint64_t word = load(guest);
-	uint64_t last;
-
-	return word && count_at(h, word, h->now_ms(h), &last) >=
-			       (uint64_t)GUEST_FACTOR * h->timeouts;
+	return hostdevs_window(h, guest) == HOSTDEVS_NEVER;
 }
 
 uint64_t hostdevs_window(struct hostdevs *h, const struct budget *b)
 {
 	uint64_t word = load(b);
-	uint64_t last;
+	uint64_t now, last;
 
-	if (!word || !h->window_ms)
+	if (!word)
 		return 0;
-	last = field_get(SPENT_MS, word);
-	return h->now_ms(h) - last < h->window_ms ? last + h->window_ms : 0;
+	now = h->now_ms(h);
+	if (count_at(h, word, now, &last) >=
+	    (uint64_t)GUEST_FACTOR * h->timeouts)
+		return HOSTDEVS_NEVER;
+	return since(last, now) < h->window_ms ? last + h->window_ms : 0;
 }
 
 bool hostdevs_all_is_quiet(struct hostdevs *h)
 {
 	uint64_t last = __atomic_load_n(&h->charge_ms, __ATOMIC_ACQUIRE);
 
-	return !last || h->now_ms(h) - last >= forget_ms(h);
+	return !last || since(last, h->now_ms(h)) >= forget_ms(h);
 }
 
 void hostdevs_pause(struct hostdevs *h, uint64_t until_ms, uint32_t changes,
@@ -244,8 +249,7 @@ static uint64_t window_of(struct hostdevs *h, const struct hostdev *dev,
 	uint64_t own = hostdevs_window(h, &dev->lasting);
 	uint64_t its = guest ? hostdevs_window(h, guest) : 0;
 
-	if (hostdev_is_broken(dev) || hostdevs_is_over(h, &dev->lasting) ||
-	    (guest && hostdevs_is_over(h, guest)))
+	if (hostdev_is_broken(dev))
 		return HOSTDEVS_NEVER;
 	return own > its ? own : its;
 }

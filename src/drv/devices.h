@@ -105,8 +105,14 @@ void hostdevs_forgive(struct hostdevs *h, struct hostdev *dev);
 void hostdevs_set_guest(struct hostdevs *h, struct hostdev *dev,
 			struct budget *guest);
 
+/* Usually: none has ever been charged */
+static inline bool budget_is_untouched(const struct budget *b)
+{
+	return !__atomic_load_n(&b->spent, __ATOMIC_ACQUIRE);
+}
+
 bool hostdevs_is_over(struct hostdevs *h, const struct budget *guest);
-/* When the open window of @b ends, or 0 */
+/* When the open window of @b ends, or 0; NEVER if it is over its budget */
 uint64_t hostdevs_window(struct hostdevs *h, const struct budget *b);
 /* Nothing that has happened so far matters to anybody's next invalidation. */
 bool hostdevs_all_is_quiet(struct hostdevs *h);

@@ -100,7 +100,8 @@ uint64_t hostq_culprit_sid(const struct hostq *q, const struct hostq_batch *b)
 static bool all_is_free(const struct hostq_payer *p)
 {
 	return p->host ? hostdevs_all_is_quiet(p->devs)
-		       : !hostdevs_window(p->devs, p->guest);
+		       : budget_is_untouched(p->guest) ||
+				 !hostdevs_window(p->devs, p->guest);
 }
 
 uint32_t hostq_first_held(const struct hostq *q, const struct hostq_batch *b,

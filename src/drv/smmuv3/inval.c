@@ -307,6 +307,12 @@ static int stop_for(struct work *w, enum verdict verdict,
 	}
 }
 
+/* The guest has spent its budget: all of its devices go into quarantine. */
+static bool is_over(const struct hostq_result *res)
+{
+	return res->code == HOSTQ_HELD && res->until_ms == HOSTDEVS_NEVER;
+}
+
 /*
  * Carries out entries [@start, @n) of @raw until something stops it; *@next is
  * the first one not carried out. On failure it is the one at fault; without, it
@@ -334,7 +340,7 @@ static int run_span(struct work *w, const struct smmuv3_cmd_rec *raw,
 	verdict = gather(w, raw, start, next, &silent, &s);
 	unlock(w);
 	rc = cmdq_issue(&w->v->unit->cmdq, s.cmds, s.n, &payer, &res);
-	if (res.timeouts)
+	if (res.timeouts || is_over(&res))
 		viommu_timed_out(w->v);
 	w->synced |= s.n;
 	if (rc == -ETIMEDOUT && !w->inv->native) {
@@ -351,8 +357,9 @@ static int run_span(struct work *w, const struct smmuv3_cmd_rec *raw,
 	if (silent < *next)
 		latch(w, base + silent);
 	if (rc == -EAGAIN) {
-		hostq_pause(&w->v->unit->cmdq.q, &payer, &res);
-		return 0;
+		if (!is_over(&res))
+			hostq_pause(&w->v->unit->cmdq.q, &payer, &res);
+		return 0; /* to be looked at again */
 	}
 	if (rc && rc != -ETIMEDOUT)
 		return stop(w, rc, cmdq_code(&res), 0);

@@ -133,10 +133,16 @@ static uint32_t bad_answer(struct work *w, uint32_t start, uint32_t n,
 static uint32_t wait_window(struct work *w, uint32_t start, uint32_t n,
 			    const struct hostq_result *res)
 {
+	bool over = res->until_ms == HOSTDEVS_NEVER;
 	uint32_t left = start;
 	uint32_t sid;
 
-	hostq_pause(&w->u->q, &w->payer, res);
+	if (!over)
+		hostq_pause(&w->u->q, &w->payer, res);
+	for (uint32_t i = start; over && i < n; i++) {
+		if (desc_is_dev_tlb(w->cmds[i], &sid))
+			hostdevs_mark_sid(&w->u->devs, sid);
+	}
 	pthread_mutex_lock(&w->u->cfg_lock);
 	vtd_masters_quarantine(w->u);
 	pthread_mutex_unlock(&w->u->cfg_lock);

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: MIT
+/*
+ * VT-d: a guest whose device did not answer causes no other timeout in the same
+ * window (test_drv_windows.c), and what a device in quarantine was still to be
+ * asked when it got there. Time is the test's own.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "drv/vtd/unit.h"
+#include "fake_time.h"
+#include "vtd_fake.h"
+
+#define RW	  3
+#define ITE	  2
+#define WINDOW	  1000u /* docs/security.md */
+#define TIMES_MAX 64
+
+struct nest {
+	struct vrig r;
+	struct core_domain *parent;
+	struct core_domain *n;
+	struct core_inval inv;
+	struct ventry e[8];
+	/* each timeout */
+	uint64_t at[TIMES_MAX];
+	unsigned int times;
+	/* how often device 0x101 has been asked */
+	unsigned int asked;
+	/* during the nth nap; 0: never */
+	unsigned int wake;
+};
+
+static struct unit *unit(struct nest *t)
+{
+	return to_unit(t->r.iommu);
+}
+
+static void watch(struct vfake *f, const uint64_t dw[4])
+{
+	struct nest *t = f->spy_arg;
+
+	f->log_n = 0;
+	t->asked += (dw[0] & 0xf) == 3 && dw[0] >> 32 == 0x101;
+	if ((dw[0] & 0xf) != 5 || !f->outstanding)
+		return;
+	assert_true(t->times < TIMES_MAX);
+	t->at[t->times++] = fake_now();
+}
+
+static void start(struct nest *t, unsigned int timeouts)
+{
+	memset(t, 0, sizeof(*t));
+	vrig_init(&t->r);
+	t->r.cfg.atc_timeouts = timeouts;
+	vrig_start(&t->r);
+	t->r.hw.spy = watch;
+	t->r.hw.spy_arg = t;
+	t->parent = vrig_domain(&t->r, 1);
+	assert_int_equal(t->parent->ops->map(t->parent, 0, 0, 0x4000, RW), 0);
+	assert_int_equal(vrig_nested(&t->r, t->parent, 0, 0x1000, 48, &t->n),
+			 0);
+	for (int i = 0; i < 8; i++) {
+		t->e[i].addr = (uint64_t)i << 12;
+		t->e[i].npages = 1;
+	}
+	for (int i = 1; i < 3; i++)
+		assert_int_equal(
+			t->n->ops->attach(t->n, &t->r.dev[i], NO_PASID), 0);
+}
+
+static void end(struct nest *t)
+{
+	t->r.hw.mute_sid = 0;
+	for (int i = 0; i < 3; i++)
+		t->r.iommu->ops->block(&t->r.dev[i], NO_PASID);
+	t->n->ops->free(t->n);
+	t->parent->ops->unmap(t->parent, 0x1000, 0x3000);
+	t->parent->ops->free(t->parent);
+	vrig_stop(&t->r);
+}
+
+static int inval(struct nest *t, uint32_t count)
+{
+	for (int i = 0; i < 8; i++)
+		t->e[i].hw_error = t->e[i].hw_error_info = 0;
+	return vrig_inval(t->n, t->e, count, true, &t->inv);
+}
+
+static bool has_ats(struct nest *t, uint32_t sid)
+{
+	return vfake_context(&t->r.hw, sid, 0) & 4;
+}
+
+static void expect_windows(const struct nest *t, unsigned int n)
+{
+	assert_int_equal(t->times, n);
+	for (unsigned int i = 1; i < n; i++)
+		assert_true(t->at[i] - t->at[i - 1] >= WINDOW);
+}
+
+static void test_one_call_after_the_other(void **state)
+{
+	struct nest t;
+
+	(void)state;
+	start(&t, 1000);
+	t.r.hw.mute_sid = 0x101;
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(inval(&t, 1), -ETIMEDOUT);
+		assert_int_equal(t.inv.done, 0);
+		assert_int_equal(t.inv.info, 0x101);
+	}
+	expect_windows(&t, 5);
+	end(&t);
+}
+
+static void test_both_steps_of_a_search(void **state)
+{
+	struct nest t;
+
+	(void)state;
+	for (int silent = 0; silent < 2; silent++) {
+		start(&t, 1000);
+		t.r.hw.mute_silent = silent;
+		t.r.hw.mute_sid = 0x182;
+		t.r.hw.mute_dw1 = 5 << 12;
+		for (int i = 0; i < 3; i++) {
+			assert_int_equal(inval(&t, 8), -ETIMEDOUT);
+			assert_int_equal(t.inv.done, 5);
+			assert_int_equal(t.inv.info, 0x182);
+		}
+		expect_windows(&t, 6);
+		end(&t);
+	}
+}
+
+static void test_a_good_devices_answer_waits_too(void **state)
+{
+	struct nest t;
+	uint64_t was;
+
+	(void)state;
+	start(&t, 1000);
+	t.r.hw.mute_sid = 0x101;
+	assert_int_equal(inval(&t, 1), -ETIMEDOUT);
+	t.r.hw.mute_sid = 0;
+	was = fake_now();
+	assert_int_equal(inval(&t, 8), 0);
+	assert_int_equal(fake_now() - was, WINDOW);
+	was = fake_now();
+	assert_int_equal(inval(&t, 8), 0);
+	assert_int_equal(fake_now(), was);
+	end(&t);
+}
+
+/* The last chance is gone: its first command in doubt is the one. */
+static void test_a_device_at_its_end_is_not_asked_again(void **state)
+{
+	struct nest t;
+
+	(void)state;
+	start(&t, 1);
+	t.r.hw.mute_sid = 0x101;
+	assert_int_equal(inval(&t, 8), -ETIMEDOUT);
+	assert_int_equal(t.inv.done, 0);
+	assert_int_equal(t.inv.code, ITE);
+	assert_int_equal(t.inv.info, 0x101);
+	expect_windows(&t, 1);
+	assert_false(has_ats(&t, 0x101));
+	assert_true(has_ats(&t, 0x182));
+	/* the others go on without it */
+	assert_int_equal(inval(&t, 8), 0);
+	end(&t);
+}
+
+static struct nest *sleeper;
+
+static void nap(struct hostdevs *h, uint64_t ms)
+{
+	fake_pass(ms);
+	if (sleeper->wake && !--sleeper->wake)
+		hostdevs_mark_sid(h, 0x101);
+}
+
+static void test_what_it_was_to_be_asked_is_dropped_in_quarantine(void **state)
+{
+	struct nest t;
+	uint64_t was;
+
+	(void)state;
+	start(&t, 1000);
+	t.r.hw.mute_sid = 0x101;
+	assert_int_equal(inval(&t, 1), -ETIMEDOUT);
+	sleeper = &t;
+	t.wake = 3;
+	unit(&t)->devs.nap_ms = nap;
+	t.asked = 0;
+	was = fake_now();
+	/* its ATS is off: nothing of it is in reach, which is all one asks */
+	assert_int_equal(inval(&t, 8), 0);
+	assert_int_equal(t.inv.done, 8);
+	assert_int_equal(t.asked, 0);
+	assert_int_equal(fake_now() - was, WINDOW);
+	assert_false(has_ats(&t, 0x101));
+	expect_windows(&t, 1);
+	end(&t);
+}
+
+static void test_an_unmap_waits(void **state)
+{
+	struct nest t;
+	uint64_t was;
+
+	(void)state;
+	start(&t, 1000);
+	t.r.hw.mute_sid = 0x101;
+	assert_int_equal(inval(&t, 1), -ETIMEDOUT);
+	t.r.hw.mute_sid = 0;
+	was = fake_now();
+	t.parent->ops->unmap(t.parent, 0, 0x1000);
+	assert_int_equal(fake_now() - was, WINDOW);
+	assert_true(has_ats(&t, 0x101) && has_ats(&t, 0x182));
+	end(&t);
+}
+
+static void test_detaching_does_not(void **state)
+{
+	struct nest t;
+	uint64_t was;
+
+	(void)state;
+	start(&t, 1000);
+	t.r.hw.mute_sid = 0x101;
+	was = fake_now();
+	t.r.iommu->ops->block(&t.r.dev[1], NO_PASID);
+	t.r.iommu->ops->block(&t.r.dev[2], NO_PASID);
+	assert_int_equal(fake_now(), was);
+	expect_windows(&t, 1);
+	/* neither was asked again: out of reach until their resets */
+	assert_false(has_ats(&t, 0x101) || has_ats(&t, 0x182));
+	t.r.hw.mute_sid = 0;
+	for (int i = 1; i < 3; i++)
+		t.r.iommu->ops->device_reset(&t.r.dev[i]);
+	assert_true(has_ats(&t, 0x101) && has_ats(&t, 0x182));
+	end(&t);
+}
+
+static void test_a_guest_that_resets_in_a_loop(void **state)
+{
+	struct nest t;
+
+	(void)state;
+	start(&t, 0);
+	t.r.hw.mute_sid = 0x101;
+	for (int i = 0; i < 100; i++) {
+		inval(&t, 1);
+		t.r.iommu->ops->device_reset(&t.r.dev[1]);
+	}
+	expect_windows(&t, 16);
+	assert_false(has_ats(&t, 0x101) || has_ats(&t, 0x182));
+	end(&t);
+}
+
+/* Its host has found out, and nobody has told the other device yet. */
+static void test_a_guest_that_its_host_finds_over_budget(void **state)
+{
+	struct nest t;
+
+	(void)state;
+	start(&t, 0);
+	t.r.hw.mute_sid = 0x101;
+	for (int i = 0; i < 16; i++) {
+		t.r.iommu->ops->block(&t.r.dev[1], NO_PASID);
+		fake_pass(WINDOW);
+		t.r.iommu->ops->device_reset(&t.r.dev[1]);
+		assert_int_equal(t.n->ops->attach(t.n, &t.r.dev[1], NO_PASID),
+				 0);
+	}
+	expect_windows(&t, 16);
+	assert_true(has_ats(&t, 0x182));
+	assert_int_equal(inval(&t, 8), 0);
+	assert_false(has_ats(&t, 0x101) || has_ats(&t, 0x182));
+	expect_windows(&t, 16);
+	end(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_call_after_the_other),
+		cmocka_unit_test(test_both_steps_of_a_search),
+		cmocka_unit_test(test_a_good_devices_answer_waits_too),
+		cmocka_unit_test(test_a_device_at_its_end_is_not_asked_again),
+		cmocka_unit_test(
+			test_what_it_was_to_be_asked_is_dropped_in_quarantine),
+		cmocka_unit_test(test_an_unmap_waits),
+		cmocka_unit_test(test_detaching_does_not),
+		cmocka_unit_test(test_a_guest_that_resets_in_a_loop),
+		cmocka_unit_test(test_a_guest_that_its_host_finds_over_budget),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
