@@ -99,9 +99,11 @@ uint64_t hostq_culprit_sid(const struct hostq *q, const struct hostq_batch *b)
 /* Can nothing be held? Usually there has never been a timeout. */
 static bool all_is_free(const struct hostq_payer *p)
 {
-	return p->host ? hostdevs_all_is_quiet(p->devs)
-		       : budget_is_untouched(p->guest) ||
-				 !hostdevs_window(p->devs, p->guest);
+	bool untouched = !p->guest || budget_is_untouched(p->guest);
+
+	if (p->host)
+		return untouched && hostdevs_all_is_quiet(p->devs);
+	return untouched || !hostdevs_window(p->devs, p->guest);
 }
 
 uint32_t hostq_first_held(const struct hostq *q, const struct hostq_batch *b,
