@@ -169,7 +169,7 @@ static void measure(const struct full_arch *arch, const struct full_way *way,
 	unsigned int runs = bed.spread->cached > FEW ? 1 : RUNS;
 	double ms[RUNS] = { 0 }, cpu[RUNS] = { 0 };
 	struct result one;
-	bool foretold = bed.spread->long_one && foretell(arch, row, &one);
+	bool foretold = row->long_one && foretell(arch, row, &one);
 
 	if (foretold)
 		runs = 1;

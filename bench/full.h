@@ -18,8 +18,6 @@ struct full_spread {
 	uint32_t tags;	  /* that share them equally, or */
 	uint32_t devices; /* besides the guest's own, each with all of them */
 	bool atc;	  /* in the device's own cache, too */
-	/* may take so long that a part of the queue has to do */
-	bool long_one;
 };
 
 struct full_row {
@@ -28,6 +26,8 @@ struct full_row {
 	uint64_t dw0;
 	uint64_t dw1;
 	uint32_t names; /* the architecture's: what else is in the words */
+	/* may take so long that a part of the queue has to do */
+	bool long_one;
 };
 
 /* The world of one run */

@@ -17,6 +17,7 @@
 #define BOTH	   0x10u /* ASIDs of many VMIDs */
 #define STAGE2	   0x20u /* no stage 1 */
 #define HOST	   0x40u /* besides: what only a host's software may do */
+#define REST	   0x80u /* besides: what does not look at translations */
 #define STAGE1	   (ASIDS | VMIDS | BOTH)
 
 #define BOTH_ASIDS 250u
@@ -35,7 +36,7 @@
 #define LEAF	  0x1ULL
 
 static const struct full_row rows[] = {
-	{ "CMD_SYNC", ASIDS, 0x46, 0, 0 },
+	{ "CMD_SYNC", REST, 0x46, 0, 0 },
 	{ "TLBI_NH_VA, a page each", STAGE1, 0x12, TG_4K | TTL_3 | LEAF,
 	  VMID | ASID | PAGE },
 	{ "TLBI_NH_VA, a page each, and tables", STAGE1, 0x12, 0,
@@ -72,42 +73,42 @@ static const struct full_row rows[] = {
 	  VMID },
 	{ "TLBI_S2_IPA, all pages, and tables", HOST, 0x2a | ALL_PAGES, TG_4K,
 	  VMID },
-	{ "CFGI_STE", ASIDS | DEVICES, 0x03, 1, STREAM },
-	{ "CFGI_STE_RANGE, all streams", ASIDS | DEVICES, 0x04, 31, 0 },
-	{ "CFGI_CD", ASIDS | DEVICES, 0x05, 1, STREAM },
-	{ "CFGI_CD_ALL", ASIDS | DEVICES, 0x06, 0, STREAM },
-	{ "ATC_INV, a page each", ASIDS | ATC, 0x40, 0, STREAM | PAGE },
+	{ "CFGI_STE", REST | DEVICES, 0x03, 1, STREAM, true },
+	{ "CFGI_STE_RANGE, all streams", REST | DEVICES, 0x04, 31, 0, true },
+	{ "CFGI_CD", REST | DEVICES, 0x05, 1, STREAM, true },
+	{ "CFGI_CD_ALL", REST | DEVICES, 0x06, 0, STREAM, true },
+	{ "ATC_INV, a page each", REST | ATC, 0x40, 0, STREAM | PAGE },
 	{ "ATC_INV, half of all", ATC, 0x40, 1ULL << 63 | 51, STREAM },
-	{ "ATC_INV, everything", ASIDS | ATC, 0x40, 52, STREAM },
+	{ "ATC_INV, everything", REST | ATC, 0x40, 52, STREAM },
 	{ 0 },
 };
 
-#define ONE_E5	    100000, 1, 0, false, false
-#define ONE_E6	    1000000, 1, 0, false, false
-#define MANY_E5	    100000, 50000, 0, false, false
-#define MANY_E6	    1000000, 50000, 0, false, false
-#define IN_ATC_E6   1000000, 1, 0, true, false
-#define STREAMS_(n) 1000, 1, n, false, true
+#define ONE_E5	    100000, 1, 0, false
+#define ONE_E6	    1000000, 1, 0, false
+#define MANY_E5	    100000, 50000, 0, false
+#define MANY_E6	    1000000, 50000, 0, false
+#define IN_ATC_E6   1000000, 1, 0, true
+#define STREAMS_(n) 1000, 1, n, false
 
 static const struct full_spread guest_spreads[] = {
-	{ "10^5 translations of one ASID", ASIDS, ONE_E5 },
+	{ "10^5 translations of one ASID", ASIDS | REST, ONE_E5 },
 	{ "10^6 translations of one ASID", ASIDS, ONE_E6 },
 	{ "10^5 translations of 50000 ASIDs", ASIDS, MANY_E5 },
-	{ "10^6 translations of 50000 ASIDs", ASIDS, MANY_E6 },
+	{ "10^6 translations of 50000 ASIDs", ASIDS | REST, MANY_E6 },
 	{ "10^6 translations in a device's ATC", ATC, IN_ATC_E6 },
 	{ "64 devices", DEVICES, STREAMS_(63) },
 	{ 0 },
 };
 
 static const struct full_spread host_spreads[] = {
-	{ "10^5 translations of one ASID", ASIDS | HOST, ONE_E5 },
+	{ "10^5 translations of one ASID", ASIDS | HOST | REST, ONE_E5 },
 	{ "10^6 translations of one ASID", ASIDS | HOST, ONE_E6 },
 	{ "10^5 translations of 50000 ASIDs", ASIDS | HOST, MANY_E5 },
 	{ "10^6 translations of 50000 ASIDs", ASIDS | HOST, MANY_E6 },
 	{ "10^5 translations of 50000 VMIDs", VMIDS | HOST, MANY_E5 },
 	{ "10^6 translations of 50000 VMIDs", VMIDS | HOST, MANY_E6 },
 	{ "10^6 translations of 250 ASIDs in each of 250 VMIDs", BOTH | HOST,
-	  1000000, BOTH_ASIDS * 250, 0, false, false },
+	  1000000, BOTH_ASIDS * 250, 0, false },
 	{ "10^6 translations of stage 2", STAGE2 | HOST, ONE_E6 },
 	{ "10^6 translations in a device's ATC", ATC, IN_ATC_E6 },
 	{ "64 devices", DEVICES, STREAMS_(63) },

@@ -21,6 +21,7 @@
 #define ATC	0x04u
 #define DEVICES 0x08u
 #define STAGE2	0x10u /* bare: no first stage */
+#define REST	0x20u /* besides: what does not look at translations */
 #define CACHES	(PASIDS | DIDS)
 
 /* What is in the words besides */
@@ -33,7 +34,7 @@
 #define LEAF  0x40ULL /* IH */
 
 static const struct full_row rows[] = {
-	{ "wait", PASIDS, 0x25, 0, WAIT },
+	{ "wait", REST, 0x25, 0, WAIT },
 	{ "P_IOTLB, a page each", CACHES, 0x36, LEAF, DID | PASID | PAGE },
 	{ "P_IOTLB, a page each, and tables", CACHES, 0x36, 0,
 	  DID | PASID | PAGE },
@@ -49,44 +50,45 @@ static const struct full_row rows[] = {
 	  DID | PAGE },
 	{ "IOTLB, of a domain", CACHES | STAGE2, 0x22, 0, DID },
 	{ "IOTLB, global", CACHES | STAGE2, 0x12, 0, 0 },
-	{ "PASID cache, of a PASID", CACHES | DEVICES, 0x17, 0, DID | PASID },
-	{ "PASID cache, of a domain", CACHES | DEVICES, 0x07, 0, DID },
-	{ "PASID cache, global", CACHES | DEVICES, 0x37, 0, 0 },
-	{ "context cache, of a device", CACHES | DEVICES, 0x31, 0, DID | SID },
-	{ "context cache, of a domain", CACHES | DEVICES, 0x21, 0, DID },
-	{ "context cache, global", CACHES | DEVICES, 0x11, 0, 0 },
-	{ "device TLB, a page each", PASIDS | ATC, 0x03, 0, SID | PAGE },
+	{ "PASID cache, of a PASID", REST | DEVICES, 0x17, 0, DID | PASID,
+	  true },
+	{ "PASID cache, of a domain", REST | DEVICES, 0x07, 0, DID, true },
+	{ "PASID cache, global", REST | DEVICES, 0x37, 0, 0, true },
+	{ "context cache, of a device", REST | DEVICES, 0x31, 0, DID | SID,
+	  true },
+	{ "context cache, of a domain", REST | DEVICES, 0x21, 0, DID, true },
+	{ "context cache, global", REST | DEVICES, 0x11, 0, 0, true },
+	{ "device TLB, a page each", REST | ATC, 0x03, 0, SID | PAGE },
 	{ "device TLB, half of all", ATC, 0x03, 0x3ffffffffffff001, SID },
-	{ "device TLB, everything", PASIDS | ATC, 0x03, 0x7ffffffffffff001,
-	  SID },
+	{ "device TLB, everything", REST | ATC, 0x03, 0x7ffffffffffff001, SID },
 	{ 0 },
 };
 
-#define ONE_E5	      100000, 1, 0, false, false
-#define ONE_E6	      1000000, 1, 0, false, false
-#define MANY_E5(n)    100000, n, 0, false, true
-#define MANY_E6(n)    1000000, n, 0, false, true
-#define IN_ATC_E6     1000000, 1, 0, true, false
-#define REQUESTERS(n) 1000, 1, n, false, true
+#define ONE_E5	      100000, 1, 0, false
+#define ONE_E6	      1000000, 1, 0, false
+#define MANY_E5(n)    100000, n, 0, false
+#define MANY_E6(n)    1000000, n, 0, false
+#define IN_ATC_E6     1000000, 1, 0, true
+#define REQUESTERS(n) 1000, 1, n, false
 
 static const struct full_spread guest_spreads[] = {
-	{ "10^5 translations of one PASID", PASIDS, ONE_E5 },
+	{ "10^5 translations of one PASID", PASIDS | REST, ONE_E5 },
 	{ "10^6 translations of one PASID", PASIDS, ONE_E6 },
-	{ "10^5 translations of 4000 PASIDs", PASIDS, MANY_E5(4000) },
+	{ "10^5 translations of 4000 PASIDs", PASIDS | REST, MANY_E5(4000) },
 	{ "10^6 translations of 4000 PASIDs", PASIDS, MANY_E6(4000) },
-	{ "10^6 translations of 4000 domains", DIDS, MANY_E6(4000) },
+	{ "10^6 translations of 4000 domains", DIDS | REST, MANY_E6(4000) },
 	{ "10^6 translations in a device's TLB", ATC, IN_ATC_E6 },
 	{ "64 devices", DEVICES, REQUESTERS(63) },
 	{ 0 },
 };
 
 static const struct full_spread host_spreads[] = {
-	{ "10^5 translations of one PASID", PASIDS, ONE_E5 },
+	{ "10^5 translations of one PASID", PASIDS | REST, ONE_E5 },
 	{ "10^6 translations of one PASID", PASIDS, ONE_E6 },
-	{ "10^5 translations of 50000 PASIDs", PASIDS, MANY_E5(50000) },
+	{ "10^5 translations of 50000 PASIDs", PASIDS | REST, MANY_E5(50000) },
 	{ "10^6 translations of 50000 PASIDs", PASIDS, MANY_E6(50000) },
 	{ "10^5 translations of 50000 domains", DIDS, MANY_E5(50000) },
-	{ "10^6 translations of 50000 domains", DIDS, MANY_E6(50000) },
+	{ "10^6 translations of 50000 domains", DIDS | REST, MANY_E6(50000) },
 	{ "10^6 translations of the second stage", STAGE2, ONE_E6 },
 	{ "10^6 translations in a device's TLB", ATC, IN_ATC_E6 },
 	{ "64 devices", DEVICES, REQUESTERS(63) },
