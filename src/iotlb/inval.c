@@ -2,6 +2,8 @@
 /* Invalidations: what names which spaces, and what is done to each. */
 #include "iotlb/private.h"
 
+#include <string.h>
+
 #include "base/bits.h"
 
 static void space_apply(struct iotlb *tlb, struct space *space,
@@ -15,13 +17,63 @@ static void space_apply(struct iotlb *tlb, struct space *space,
 static void inval_tag(struct iotlb *tlb, struct shard *shard, uint64_t tag,
 		      const struct iotlb_inval *inval)
 {
-	struct space *space;
+	struct space *space, *last = shard->last;
 
-	if (!shard->sizes.present[TAG_REGIME_OF(tag)][!!(tag & TAG_GLOBAL)])
+	if (vmid_is_quiet(shard, inval->vmid) ||
+	    !shard->sizes.present[TAG_REGIME_OF(tag)][!!(tag & TAG_GLOBAL)])
 		return;
 	space = space_find(tlb, shard, tag);
+	/* What was not at hand just now costs memory's time: among dead ones
+	 * the search for what is not there, too. */
+	if (space ? space != last : iotlb_must_reap(tlb))
+		credit_take(tlb, shard, COST_VISIT);
 	if (space)
 		space_apply(tlb, space, inval);
+}
+
+/* Under vms_lock. */
+static void silence(struct iotlb *tlb, struct trash *trash)
+{
+	for (uint8_t regime = 0; regime < IOTLB_REGIMES; regime++)
+		vm_kill_all(tlb, regime);
+	for (unsigned int n = 0; n < SHARDS; n++) {
+		struct shard *shard = &tlb->shard[n];
+
+		spin_take(&shard->lock);
+		memset(shard->quiet, 0, sizeof(shard->quiet));
+		shard->silent_at = shard->inserted;
+		shard_unlock(shard, trash);
+	}
+}
+
+/*
+ * All of a vmid whose commands have spent the credit. Until it caches something
+ * again nothing of it is looked for. If there are so many of these that their
+ * places are not enough, all of all; a guest has one. Under vms_lock.
+ */
+static void vmid_clear(struct iotlb *tlb, uint16_t vmid, struct trash *trash)
+{
+	const unsigned int at = vmid % QUIET;
+
+	for (uint8_t regime = 0; regime < IOTLB_REGIMES; regime++) {
+		struct vm *vm = vm_find(tlb, regime, vmid);
+
+		if (vm)
+			vm_kill(tlb, vm);
+	}
+	for (unsigned int n = 0; n < SHARDS; n++) {
+		struct shard *shard = &tlb->shard[n];
+		uint32_t before;
+
+		spin_take(&shard->lock);
+		before = shard->quiet[at];
+		shard->quiet[at] = vmid + 1u;
+		shard_unlock(shard, trash);
+		if (before && before != vmid + 1u) {
+			silence(tlb, trash);
+			return;
+		}
+	}
 }
 
 static void inval_globals(struct iotlb *tlb, uint8_t regime,
@@ -43,6 +95,7 @@ static void inval_asid(struct iotlb *tlb, uint32_t regimes,
 {
 	uint64_t tag = space_tag(0, inval->vmid, inval->asid, false);
 	struct shard *shard = shard_of(tlb, tag);
+	bool spent;
 
 	spin_take(&shard->lock);
 	credit_give(tlb, shard, CREDIT_COMMAND);
@@ -50,8 +103,14 @@ static void inval_asid(struct iotlb *tlb, uint32_t regimes,
 	for (uint32_t left = regimes; left; left &= left - 1)
 		inval_tag(tlb, shard, tag | (uint64_t)__builtin_ctz(left),
 			  inval);
+	spent = credit_spent(shard) && !vmid_is_quiet(shard, inval->vmid);
 	shard_unlock(shard, trash);
 
+	if (spent) {
+		spin_take(&tlb->vms_lock);
+		vmid_clear(tlb, inval->vmid, trash);
+		spin_drop(&tlb->vms_lock);
+	}
 	if (!(inval->by & IOTLB_GLOBALS))
 		return;
 	for (uint32_t left = regimes; left; left &= left - 1) {
@@ -64,19 +123,19 @@ static void inval_asid(struct iotlb *tlb, uint32_t regimes,
 
 /* False: the credit is spent. */
 static bool range_space(struct iotlb *tlb, struct space *space,
-			const struct iotlb_inval *inval, bool first,
+			const struct iotlb_inval *inval, bool again,
 			struct trash *trash)
 {
 	struct shard *shard = space->shard;
 	bool done;
 
 	spin_take(&shard->lock);
-	if (first)
+	if (again)
 		credit_give(tlb, shard, CREDIT_COMMAND);
 	done = !credit_spent(shard);
 	if (done) {
 		shard->work++;
-		if (!first)
+		if (!again)
 			credit_take(tlb, shard, COST_VISIT);
 		if (!space->dead)
 			done = index_remove(tlb, space, inval);
@@ -85,20 +144,22 @@ static bool range_space(struct iotlb *tlb, struct space *space,
 	return done;
 }
 
-/* A range in all spaces of @vm, under vms_lock; false as above. */
+/*
+ * A range in all spaces of @vm, under vms_lock; false as above. The first space
+ * is at hand if the vm was the last one visited, too.
+ */
 static bool range_vm(struct iotlb *tlb, struct vm *vm,
 		     const struct iotlb_inval *inval, struct trash *trash)
 {
+	bool again = tlb->visited == vm;
 	struct ring *s = vm->spaces.next;
 
+	tlb->visited = vm;
 	for (; s != &vm->spaces; s = s->next) {
-		struct space *space = container_of(s, struct space, link);
-
-		if (!range_space(tlb, space, inval, s == vm->spaces.next,
-				 trash)) {
-			vm_kill(tlb, vm);
+		if (!range_space(tlb, container_of(s, struct space, link),
+				 inval, again, trash))
 			return false;
-		}
+		again = false;
 	}
 	return true;
 }
@@ -106,10 +167,9 @@ static bool range_vm(struct iotlb *tlb, struct vm *vm,
 static void range_all(struct iotlb *tlb, uint8_t regime,
 		      const struct iotlb_inval *inval, struct trash *trash)
 {
-	struct ring *v, *next;
+	struct ring *v = tlb->vms[regime].next;
 
-	for (v = tlb->vms[regime].next; v != &tlb->vms[regime]; v = next) {
-		next = v->next;
+	for (; v != &tlb->vms[regime]; v = v->next) {
 		if (!range_vm(tlb, container_of(v, struct vm, link), inval,
 			      trash)) {
 			vm_kill_all(tlb, regime);
@@ -135,10 +195,12 @@ static void inval_regime(struct iotlb *tlb, uint8_t regime,
 		return;
 	}
 	vm = vm_find(tlb, regime, inval->vmid);
-	if (vm && range)
-		range_vm(tlb, vm, inval, trash);
-	else if (vm)
+	if (!vm)
+		return;
+	if (!range)
 		vm_kill(tlb, vm);
+	else if (!range_vm(tlb, vm, inval, trash))
+		vmid_clear(tlb, inval->vmid, trash);
 }
 
 void iotlb_invalidate(struct iotlb *tlb, const struct iotlb_inval *inval)

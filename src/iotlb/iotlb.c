@@ -208,8 +208,10 @@ static int entry_insert(struct iotlb *tlb, uint64_t ticket, uint64_t tag,
 	rc = iotlb_ticket(tlb) == ticket ? 0 : -EAGAIN;
 	if (!rc)
 		rc = index_insert(tlb, space, entry);
-	if (!rc)
+	if (!rc) {
 		credit_give(tlb, space->shard, CREDIT_INSERT);
+		vmid_speaks(space->shard, entry->vmid);
+	}
 	if (!space->nodes)
 		space_emptied(tlb, space);
 	index_trim(space->shard);

@@ -146,9 +146,9 @@ int iotlb_insert(struct iotlb *tlb, uint64_t ticket,
  * dead; later inserts sweep. By range: a probe per leaf size present for small
  * ranges, an ordered index per (vmid, asid) for large ones: O(min(pages asked,
  * log n + removed)). Without IOTLB_BY_ASID a range is looked for in every asid
- * of the vmid (O(asids present)). IOTLB_FAST bounds both: some thousand steps
- * beyond what has been inserted meanwhile, and the (vmid, asid) or the vmid's
- * whole regime goes instead.
+ * of the vmid (O(asids present)). IOTLB_FAST bounds both, and removals here and
+ * there in many asids: some thousand steps beyond what has been inserted
+ * meanwhile, and the (vmid, asid) or all of the vmid goes instead.
  */
 void iotlb_invalidate(struct iotlb *tlb, const struct iotlb_inval *inval);
 

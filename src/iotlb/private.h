@@ -33,6 +33,7 @@
 #define SHARDS_LG2  4
 #define SHARDS	    (1u << SHARDS_LG2)
 #define HINTS	    256
+#define QUIET	    64
 #define CHUNK_LG2   5
 #define CHUNK_NODES (1u << CHUNK_LG2)
 
@@ -124,6 +125,9 @@ struct shard {
 	uint64_t removed;
 	uint64_t work;
 	uint64_t limit; /* of @work: see credit_give() */
+	/* vmid + 1, by vmid % QUIET, that has nothing here and had too much */
+	uint32_t quiet[QUIET];
+	uint64_t silent_at; /* while @inserted is this, nothing here lives */
 } __attribute__((aligned(128)));
 
 struct iotlb {
@@ -148,6 +152,7 @@ struct iotlb {
 	bool behind;	     /* atomic: backlog or dead_vms not empty */
 
 	uint32_t vms_lock;
+	const struct vm *visited; /* last by a range; only compared */
 	struct table vm_table;
 	struct ring vms[IOTLB_REGIMES];
 	struct ring dead_vms;
@@ -254,9 +259,9 @@ void shard_unlock(struct shard *shard, struct trash *trash);
  * inserted long ago pays for nothing.
  */
 #define CREDIT_MAX     4096u
-#define CREDIT_INSERT  24u
+#define CREDIT_INSERT  40u
 #define CREDIT_COMMAND 16u
-#define COST_VISIT     16u /* of one space among many, besides its own steps */
+#define COST_VISIT     24u /* of one space after another, besides its own steps */
 
 static inline void credit_open(const struct iotlb *tlb, struct shard *shard)
 {
@@ -285,6 +290,18 @@ static inline void credit_take(const struct iotlb *tlb, struct shard *shard,
 static inline bool credit_spent(const struct shard *shard)
 {
 	return shard->work >= shard->limit;
+}
+
+static inline bool vmid_is_quiet(const struct shard *shard, uint16_t vmid)
+{
+	return shard->quiet[vmid % QUIET] == vmid + 1u ||
+	       shard->inserted == shard->silent_at;
+}
+
+static inline void vmid_speaks(struct shard *shard, uint16_t vmid)
+{
+	if (shard->quiet[vmid % QUIET] == vmid + 1u)
+		shard->quiet[vmid % QUIET] = 0;
 }
 
 /* index.c: nodes in their space; all under the shard's lock */

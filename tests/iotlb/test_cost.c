@@ -327,6 +327,120 @@ static void many_vmids_do_not_multiply_what_ranges_cost(void **state)
 	cache_close(&c);
 }
 
+/* Each costs memory's time, wherever it lies: not with all of a full queue. */
+static void
+pages_of_ever_other_asids_end_in_a_clearance_of_the_vmid(void **state)
+{
+	struct iotlb_inval what = {
+		.by = BY_RANGE,
+		.regimes = 1,
+		.vmid = 1,
+		.first = BASE,
+		.last = BASE,
+	};
+	struct iotlb_entry other = page_at(65, 3, BASE), mine;
+	struct cache c;
+	uint64_t before;
+
+	(void)state;
+	cache_open(&c, IOTLB_FAST, 1u << 20);
+	put_asids(&c, 50000);
+	assert_int_equal(put(&c, &other), 0);
+	before = stats(&c).work;
+	for (what.asid = 0; what.asid < 50000; what.asid++)
+		iotlb_invalidate(c.tlb, &what);
+	assert_in_range(stats(&c).removed, 4000, 45000);
+	assert_in_range(stats(&c).work - before, 50000, 200000);
+	assert_int_equal(stats(&c).entries, 1);
+	assert_true(has(&c, 65, 3, BASE)); /* another vmid's */
+
+	/* What it caches again is found again, global or not. */
+	mine = page_at(1, 7, BASE);
+	assert_int_equal(put(&c, &mine), 0);
+	mine = page_at(1, 8, BASE + 0x1000);
+	mine.global = true;
+	assert_int_equal(put(&c, &mine), 0);
+	assert_int_equal(stats(&c).entries, 3);
+	what.asid = 7;
+	iotlb_invalidate(c.tlb, &what);
+	assert_false(has(&c, 1, 7, BASE));
+	for (what.asid = 100; what.asid < 200; what.asid++) {
+		mine.iova = mine.leaf = BASE + 0x1000;
+		assert_int_equal(put(&c, &mine), 0);
+		what.by = BY_RANGE | IOTLB_GLOBALS;
+		what.first = what.last = BASE + 0x1000;
+		iotlb_invalidate(c.tlb, &what);
+		assert_false(has(&c, 1, what.asid, BASE + 0x1000));
+	}
+	assert_int_equal(stats(&c).entries, 1);
+	cache_close(&c);
+}
+
+/* What software with very many vmids asks for; no guest has more than one. */
+static void commands_of_ever_other_vmids_end_in_a_clearance(void **state)
+{
+	static const uint32_t bys[] = { BY_RANGE, BY_ASID, BY_VMID_RANGE };
+
+	(void)state;
+	for (int n = 0; n < 3; n++) {
+		struct iotlb_inval what = {
+			.by = bys[n],
+			.regimes = 1,
+			.asid = 3,
+			.first = BASE,
+			.last = BASE,
+		};
+		struct iotlb_entry entry;
+		struct cache c;
+
+		cache_open(&c, IOTLB_FAST, 1u << 20);
+		for (uint32_t vmid = 0; vmid < 65000; vmid++) {
+			entry = page_at((uint16_t)vmid, 3, BASE);
+			assert_int_equal(put(&c, &entry), 0);
+		}
+		for (uint32_t vmid = 0; vmid < 60000; vmid++) {
+			what.vmid = (uint16_t)vmid;
+			iotlb_invalidate(c.tlb, &what);
+		}
+		assert_int_equal(stats(&c).entries, 0);
+		for (uint32_t vmid = 0; vmid < 1000; vmid++) {
+			entry = page_at((uint16_t)vmid, 3, BASE);
+			assert_int_equal(put(&c, &entry), 0);
+			assert_true(has(&c, (uint16_t)vmid, 3, BASE));
+			what.vmid = (uint16_t)vmid;
+			iotlb_invalidate(c.tlb, &what);
+			assert_false(has(&c, (uint16_t)vmid, 3, BASE));
+		}
+		cache_close(&c);
+	}
+}
+
+static void pages_of_many_asids_in_use_stay_exact(void **state)
+{
+	struct iotlb_inval what = {
+		.by = BY_RANGE,
+		.regimes = 1,
+		.vmid = 1,
+		.first = BASE,
+		.last = BASE,
+	};
+	struct cache c;
+
+	(void)state;
+	cache_open(&c, IOTLB_FAST, 1u << 20);
+	put_asids(&c, 3000);
+	for (int n = 0; n < 30; n++) {
+		for (what.asid = 0; what.asid < 3000; what.asid++) {
+			struct iotlb_entry entry = page_at(1, what.asid, BASE);
+
+			iotlb_invalidate(c.tlb, &what);
+			assert_int_equal(put(&c, &entry), 0);
+		}
+		assert_int_equal(stats(&c).entries, 3000);
+	}
+	cache_close(&c);
+}
+
 static void a_large_range_of_one_asid_is_exact_up_to_a_bound(void **state)
 {
 	const uint64_t last = BASE + (3000 << 12) - 1;
@@ -396,6 +510,11 @@ int main(void)
 		cmocka_unit_test(
 			a_range_in_very_many_asids_goes_with_all_the_rest),
 		cmocka_unit_test(many_vmids_do_not_multiply_what_ranges_cost),
+		cmocka_unit_test(
+			pages_of_ever_other_asids_end_in_a_clearance_of_the_vmid),
+		cmocka_unit_test(
+			commands_of_ever_other_vmids_end_in_a_clearance),
+		cmocka_unit_test(pages_of_many_asids_in_use_stay_exact),
 		cmocka_unit_test(
 			a_large_range_of_one_asid_is_exact_up_to_a_bound),
 		cmocka_unit_test(
