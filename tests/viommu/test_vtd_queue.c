@@ -204,6 +204,35 @@ static void everything_swallows_pages(void **state)
 	vf_end(fake);
 }
 
+static void a_domain_is_forgotten_once_per_doorbell_and_in_each(void **state)
+{
+	/* domains 1, 65, 1; a page of 1; global, twice; domain 1 */
+	static const uint64_t descs[][2] = {
+		{ 0x10022, 0 },	     { 0x410022, 0 }, { 0x10022, 0 },
+		{ 0x10032, 0x5000 }, { 0x12, 0 },     { 0x12, 0 },
+		{ 0x10022, 0 },
+	};
+	const size_t count = sizeof(descs) / sizeof(descs[0]);
+	struct vfake *fake = start(false, true);
+
+	(void)state;
+	for (uint32_t n = 1; n <= count; n++) {
+		for (size_t i = 0; i < n; i++)
+			vg_put(fake, descs[i][0], descs[i][1]);
+		vg_do(fake, 0x4, 0);
+		assert_int_equal(fake->ninval, n);
+		assert_int_equal(fake->inval[n - 1].count, 1);
+		assert_int_equal(fake->inval[n - 1].entry[0].npages, ALL);
+	}
+	vg_do(fake, 0x410022, 0); /* nobody's */
+	assert_int_equal(fake->ninval, count);
+	for (size_t i = 2; i < count; i++) {
+		vg_do(fake, descs[i][0], descs[i][1]);
+		assert_int_equal(fake->ninval, count + i - 1);
+	}
+	vf_end(fake);
+}
+
 static void a_replaced_hwpt_needs_no_invalidation(void **state)
 {
 	struct vfake *fake = start(false, true);
@@ -670,6 +699,8 @@ int main(void)
 		cmocka_unit_test(what_names_others_reaches_no_ioctl),
 		cmocka_unit_test(each_hwpt_of_a_domain_gets_its_own_call),
 		cmocka_unit_test(everything_swallows_pages),
+		cmocka_unit_test(
+			a_domain_is_forgotten_once_per_doorbell_and_in_each),
 		cmocka_unit_test(a_replaced_hwpt_needs_no_invalidation),
 		cmocka_unit_test(a_malformed_descriptor_stops_the_queue),
 		cmocka_unit_test(what_the_host_cannot_do_completes_no_wait),

@@ -62,6 +62,7 @@ static void stop(struct span *span, uint32_t at, unsigned int iqei)
 static void note(struct vvtd *vvtd, struct vvtd_device *device,
 		 struct vvtd_trouble *trouble, uint32_t at)
 {
+	vvtd->cover++;
 	if (trouble->held || trouble->due)
 		return;
 	*trouble = (struct vvtd_trouble){
@@ -306,20 +307,41 @@ static void piotlb(struct span *span, const struct vtd_desc *desc, uint32_t at)
 		      desc->gran == VTD_QI_PIOTLB_G_PAGE ? desc : NULL, at);
 }
 
+/* Has all of @did been forgotten in this span? From now on it has. */
+static bool cover(struct vvtd *vvtd, uint32_t did, bool shadows)
+{
+	struct vvtd_covered *c = &vvtd->covered[VVTD_COVERED];
+	bool again;
+
+	if (c->cover == vvtd->cover && (c->shadows || !shadows))
+		return true;
+	if (did != VVTD_EVERY_DID)
+		c = &vvtd->covered[did % VVTD_COVERED];
+	again = c->cover == vvtd->cover && c->did == did;
+	if (again && (c->shadows || !shadows))
+		return true;
+	*c = (struct vvtd_covered){ vvtd->cover, did, shadows };
+	return false;
+}
+
 static void iotlb(struct span *span, const struct vtd_desc *desc, uint32_t at)
 {
 	bool all = desc->gran == VTD_GRAN_GLOBAL;
+	bool whole = !desc->first && desc->last == UINT64_MAX;
 	uint64_t first = all ? 0 : desc->did;
 	uint64_t last = all ? UINT16_MAX : desc->did;
+	struct vvtd *vvtd = span->vvtd;
 	struct itree_node *node;
 
-	gather_spaces(span, first * PASIDS, last * PASIDS + PASIDS - 1, NULL,
-		      at);
-	for (node = itree_first(&span->vvtd->shadows, first, last); node;
+	if (!cover(vvtd, all ? VVTD_EVERY_DID : desc->did, whole))
+		gather_spaces(span, first * PASIDS, last * PASIDS + PASIDS - 1,
+			      NULL, at);
+	else if (whole)
+		return;
+	for (node = itree_first(&vvtd->shadows, first, last); node;
 	     node = itree_next(node, first, last))
 		vvtd_shadow_invalidate(
-			span->vvtd,
-			container_of(node, struct vvtd_shadow, by_did),
+			vvtd, container_of(node, struct vvtd_shadow, by_did),
 			desc->first, desc->last, at);
 }
 
@@ -412,6 +434,7 @@ static void execute(struct span *span, uint32_t at, const struct vtd_desc *desc)
 static void begin(struct vvtd *vvtd)
 {
 	vvtd->span++;
+	vvtd->cover++;
 	vvtd->tables = VVTD_TABLES;
 }
 

@@ -117,6 +117,21 @@ TAILQ_HEAD(vvtd_space_list, vvtd_space);
 TAILQ_HEAD(vvtd_shadow_list, vvtd_shadow);
 TAILQ_HEAD(vvtd_device_list, vvtd_device);
 
+/*
+ * Domains of which all was forgotten lately. The descriptors of a span were all
+ * in the queue when it was copied, and what they announce was in memory: once
+ * is enough for all of them, as long as every device answers.
+ */
+#define VVTD_COVERED 64u
+
+struct vvtd_covered {
+	uint64_t cover; /* struct vvtd.cover */
+	uint32_t did;	/* VVTD_EVERY_DID: of all */
+	bool shadows;
+};
+
+#define VVTD_EVERY_DID UINT32_MAX
+
 struct vvtd {
 	struct nestfd_viommu base;
 	struct vtd_front *front; /* changes only in a reset */
@@ -131,7 +146,9 @@ struct vvtd {
 	struct vvtd_space_list dirty_spaces;
 	struct vvtd_shadow_list dirty_shadows;
 	struct vvtd_device_list troubled;
-	uint64_t span; /* number of the span being consumed, from 1 */
+	uint64_t span;	/* number of the span being consumed, from 1 */
+	uint64_t cover; /* moves with @span, and when a device is silent */
+	struct vvtd_covered covered[VVTD_COVERED + 1]; /* by did; of all */
 	uint64_t look;
 	uint32_t maps;
 	uint32_t tables; /* that may still be read for this span */
