@@ -13,22 +13,22 @@ static void space_apply(struct iotlb *tlb, struct space *space,
 		space_kill(tlb, space);
 }
 
-/* One that is not there has nothing, and a shard without nodes has none. */
-static void inval_tag(struct iotlb *tlb, struct shard *shard, uint64_t tag,
+/*
+ * One that is not there has nothing, and a shard without nodes has none. False:
+ * that.
+ */
+static bool inval_tag(struct iotlb *tlb, struct shard *shard, uint64_t tag,
 		      const struct iotlb_inval *inval)
 {
-	struct space *space, *last = shard->last;
+	struct space *space;
 
 	if (vmid_is_quiet(shard, inval->vmid) ||
 	    !shard->sizes.present[TAG_REGIME_OF(tag)][!!(tag & TAG_GLOBAL)])
-		return;
+		return false;
 	space = space_find(tlb, shard, tag);
-	/* What was not at hand just now costs memory's time: among dead ones
-	 * the search for what is not there, too. */
-	if (space ? space != last : iotlb_must_reap(tlb))
-		credit_take(tlb, shard, COST_VISIT);
 	if (space)
 		space_apply(tlb, space, inval);
+	return space;
 }
 
 /* Under vms_lock. */
@@ -95,14 +95,19 @@ static void inval_asid(struct iotlb *tlb, uint32_t regimes,
 {
 	uint64_t tag = space_tag(0, inval->vmid, inval->asid, false);
 	struct shard *shard = shard_of(tlb, tag);
-	bool spent;
+	bool spent, found = false;
 
 	spin_take(&shard->lock);
 	credit_give(tlb, shard, CREDIT_COMMAND);
 	shard->work++;
 	for (uint32_t left = regimes; left; left &= left - 1)
-		inval_tag(tlb, shard, tag | (uint64_t)__builtin_ctz(left),
-			  inval);
+		found |= inval_tag(tlb, shard,
+				   tag | (uint64_t)__builtin_ctz(left), inval);
+	/* What was not at hand just now costs memory's time: among dead ones
+	 * the search for what is not there, too. */
+	if (shard->visited != tag && (found || iotlb_must_reap(tlb)))
+		credit_take(tlb, shard, COST_VISIT);
+	shard->visited = tag;
 	spent = credit_spent(shard) && !vmid_is_quiet(shard, inval->vmid);
 	shard_unlock(shard, trash);
 
@@ -146,15 +151,16 @@ static bool range_space(struct iotlb *tlb, struct space *space,
 
 /*
  * A range in all spaces of @vm, under vms_lock; false as above. The first space
- * is at hand if the vm was the last one visited, too.
+ * is at hand if the last one visited was of the same vmid.
  */
 static bool range_vm(struct iotlb *tlb, struct vm *vm,
 		     const struct iotlb_inval *inval, struct trash *trash)
 {
-	bool again = tlb->visited == vm;
+	uint32_t vmid = vm->key >> 3;
+	bool again = tlb->visited == vmid + 1;
 	struct ring *s = vm->spaces.next;
 
-	tlb->visited = vm;
+	tlb->visited = vmid + 1;
 	for (; s != &vm->spaces; s = s->next) {
 		if (!range_space(tlb, container_of(s, struct space, link),
 				 inval, again, trash))

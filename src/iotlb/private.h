@@ -124,7 +124,8 @@ struct shard {
 	uint64_t inserted;
 	uint64_t removed;
 	uint64_t work;
-	uint64_t limit; /* of @work: see credit_give() */
+	uint64_t limit;	  /* of @work: see credit_give() */
+	uint64_t visited; /* tag of the last (vmid, asid) named */
 	/* vmid + 1, by vmid % QUIET, that has nothing here and had too much */
 	uint32_t quiet[QUIET];
 	uint64_t silent_at; /* while @inserted is this, nothing here lives */
@@ -152,7 +153,7 @@ struct iotlb {
 	bool behind;	     /* atomic: backlog or dead_vms not empty */
 
 	uint32_t vms_lock;
-	const struct vm *visited; /* last by a range; only compared */
+	uint32_t visited; /* vmid + 1 of the last vm a range looked into */
 	struct table vm_table;
 	struct ring vms[IOTLB_REGIMES];
 	struct ring dead_vms;

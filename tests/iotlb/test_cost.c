@@ -415,6 +415,36 @@ static void commands_of_ever_other_vmids_end_in_a_clearance(void **state)
 	}
 }
 
+static void a_few_asids_stay_exact_whatever_is_asked_for_in_vain(void **state)
+{
+	struct iotlb_inval what = {
+		.by = BY_RANGE | IOTLB_GLOBALS,
+		.regimes = 7,
+		.vmid = 1,
+		.asid = 5,
+		.first = BASE - 0x1000,
+		.last = BASE - 0x1000,
+	};
+	struct iotlb_entry entry = page_at(1, 5, BASE);
+	struct cache c;
+
+	(void)state;
+	cache_open(&c, IOTLB_FAST, 0);
+	for (entry.regime = 0; entry.regime < 3; entry.regime++) {
+		entry.asid = 5;
+		assert_int_equal(put(&c, &entry), 0);
+		entry.asid = 6;
+		assert_int_equal(put(&c, &entry), 0);
+	}
+	for (int n = 0; n < 200000; n++)
+		iotlb_invalidate(c.tlb, &what);
+	what.by = BY_VMID_RANGE;
+	for (int n = 0; n < 100; n++)
+		iotlb_invalidate(c.tlb, &what);
+	assert_int_equal(stats(&c).entries, 6);
+	cache_close(&c);
+}
+
 static void pages_of_many_asids_in_use_stay_exact(void **state)
 {
 	struct iotlb_inval what = {
@@ -514,6 +544,8 @@ int main(void)
 			pages_of_ever_other_asids_end_in_a_clearance_of_the_vmid),
 		cmocka_unit_test(
 			commands_of_ever_other_vmids_end_in_a_clearance),
+		cmocka_unit_test(
+			a_few_asids_stay_exact_whatever_is_asked_for_in_vain),
 		cmocka_unit_test(pages_of_many_asids_in_use_stay_exact),
 		cmocka_unit_test(
 			a_large_range_of_one_asid_is_exact_up_to_a_bound),
