@@ -126,6 +126,8 @@ static void inval_asid(struct iotlb *tlb, uint32_t regimes,
 	}
 }
 
+#define AT_HAND 4u
+
 /* False: the credit is spent. */
 static bool range_space(struct iotlb *tlb, struct space *space,
 			const struct iotlb_inval *inval, bool again,
@@ -150,14 +152,14 @@ static bool range_space(struct iotlb *tlb, struct space *space,
 }
 
 /*
- * A range in all spaces of @vm, under vms_lock; false as above. The first space
- * is at hand if the last one visited was of the same vmid.
+ * A range in all spaces of @vm, under vms_lock; false as above. A few of them
+ * are at hand if the last one visited was of the same vmid.
  */
 static bool range_vm(struct iotlb *tlb, struct vm *vm,
 		     const struct iotlb_inval *inval, struct trash *trash)
 {
 	uint32_t vmid = vm->key >> 3;
-	bool again = tlb->visited == vmid + 1;
+	unsigned int again = tlb->visited == vmid + 1 ? AT_HAND : 0;
 	struct ring *s = vm->spaces.next;
 
 	tlb->visited = vmid + 1;
@@ -165,7 +167,7 @@ static bool range_vm(struct iotlb *tlb, struct vm *vm,
 		if (!range_space(tlb, container_of(s, struct space, link),
 				 inval, again, trash))
 			return false;
-		again = false;
+		again -= !!again;
 	}
 	return true;
 }
