@@ -13,13 +13,17 @@
  *	IOTLB, any granularity		everything of the domain's HWPTs, or of
  *					all (first-stage entries: table 23)
  *	device TLBs			nothing: the host invalidates them with
- *					the HWPT
+ *					the HWPT; after it failed to, the range
  *	IEC				nothing
  *
  * So it is an IOTLB invalidation that a device does not answer to, which the
  * guest can only understand of its own device-TLB invalidation. It is held
  * until that comes, then the next wait is aborted (6.5.2.11, ITE). Of a device
- * that the guest does not know to have a TLB, the next wait is.
+ * that the guest does not know to have a TLB, the next wait is. Told, the guest
+ * may send its device-TLB invalidation again without that of the IOTLB, so from
+ * then on that reaches the HWPT of which the device may still hold something,
+ * until one has succeeded. Second-stage tables never come to this: the host
+ * itself answers for device TLBs when it unmaps, so that no ITE is made of it.
  *
  * An invalidation that the host could not do stops the queue at its descriptor
  * with IQE, as one that cannot be fetched: its waits must not complete, and
@@ -97,7 +101,7 @@ static void age(struct vvtd *vvtd)
 
 static void make_due(struct vvtd_trouble *trouble, uint32_t at)
 {
-	if (trouble->held && trouble->at < at)
+	if (trouble->held && trouble->at <= at)
 		*trouble = (struct vvtd_trouble){ .due = true, .at = at };
 }
 
@@ -162,14 +166,56 @@ static bool may_be_silent(const void *entry)
 struct submission {
 	struct span *span;
 	struct vvtd_space *space;
+	uint32_t next; /* entry of which the device TLB's part is not known */
 };
 
+static uint64_t last_of(const struct nestfd_hwpt_vtd_s1_invalidate *entry)
+{
+	if (entry->npages == UINT64_MAX)
+		return UINT64_MAX;
+	return entry->addr + (entry->npages << PAGE_LG2) - 1;
+}
+
+static void fail_device_tlb(struct submission *submission, uint32_t end)
+{
+	struct vvtd_space *space = submission->space;
+
+	for (; submission->next < end; submission->next++) {
+		const struct nestfd_hwpt_vtd_s1_invalidate *entry =
+			entry_at(&space->run, submission->next);
+
+		vvtd_stale_add(submission->span->vvtd, space, entry->addr,
+			       last_of(entry));
+	}
+}
+
+static void pass_device_tlb(struct submission *submission, uint32_t end)
+{
+	struct vvtd_space *space = submission->space;
+
+	for (; space->stale.count && submission->next < end;
+	     submission->next++) {
+		const struct nestfd_hwpt_vtd_s1_invalidate *entry =
+			entry_at(&space->run, submission->next);
+
+		vvtd_stale_remove(submission->span->vvtd, space, entry->addr,
+				  last_of(entry));
+	}
+	submission->next = end;
+}
+
+/* Of a backend that is not exact it may be any behind as well. */
 static void silent(void *ctx, const struct viommu_run *run, uint32_t index)
 {
 	struct submission *submission = ctx;
 	struct vvtd_device *device = submission->space->device;
+	struct vvtd *vvtd = submission->span->vvtd;
 
-	note(submission->span->vvtd, device, &device->ite, run->map[index]);
+	note(vvtd, device, &device->ite, run->map[index]);
+	if (submission->next < index)
+		pass_device_tlb(submission, index);
+	fail_device_tlb(submission,
+			relay_is_exact(&vvtd->base) ? index + 1 : run->count);
 }
 
 static const struct viommu_run_ops run_ops = {
@@ -185,22 +231,29 @@ static void look_for_ice(struct vvtd *vvtd, struct vvtd_space *space)
 
 	if (run->stride < sizeof(struct nestfd_hwpt_vtd_s1_invalidate))
 		return;
-	for (uint32_t i = 0; i < run->count; i++)
-		if (entry_at(run, i)->hw_error == NESTFD_ERR_VTD_ICE)
-			note(vvtd, space->device, &space->device->ice,
-			     run->map[i]);
+	for (uint32_t i = 0; i < run->count; i++) {
+		const struct nestfd_hwpt_vtd_s1_invalidate *entry =
+			entry_at(run, i);
+
+		if (entry->hw_error != NESTFD_ERR_VTD_ICE)
+			continue;
+		note(vvtd, space->device, &space->device->ice, run->map[i]);
+		vvtd_stale_add(vvtd, space, entry->addr, last_of(entry));
+	}
 }
 
 static void submit(struct span *span, struct vvtd_space *space,
 		   enum nestfd_split why)
 {
-	struct submission submission = { span, space };
+	struct submission submission = { span, space, 0 };
 	struct vvtd *vvtd = span->vvtd;
 	struct viommu_run_end end;
 
 	viommu_count(&vvtd->base.counters.splits[why], 1);
 	end = viommu_run_submit(&vvtd->base, &space->run, &run_ops,
 				&submission);
+	if (end.at == VIOMMU_RUN_ALL)
+		pass_device_tlb(&submission, space->run.count);
 	look_for_ice(vvtd, space);
 	viommu_run_clear(&space->run);
 	space->everything = false;
@@ -345,6 +398,56 @@ static void iotlb(struct span *span, const struct vtd_desc *desc, uint32_t at)
 			desc->first, desc->last, at);
 }
 
+/* @range: NULL for everything */
+static void again(struct span *span, struct vvtd_space *space,
+		  const struct vtd_desc *range, uint32_t at)
+{
+	if (!space || !space->stale.count)
+		return;
+	if (range)
+		gather_range(span, space, range, at);
+	else
+		gather_everything(span, space, at);
+}
+
+/* Once for a span, as cover(): so many PASIDs would be too many pages. */
+static void again_all(struct span *span, struct vvtd_device *device,
+		      uint32_t at)
+{
+	struct itree_node *node;
+
+	if (device->cover == span->vvtd->cover)
+		return;
+	device->cover = span->vvtd->cover;
+	again(span, &device->rid, NULL, at);
+	for (node = itree_from(&device->pasids, 0); node;
+	     node = itree_succ(node))
+		again(span, container_of(node, struct vvtd_space, by_pasid),
+		      NULL, at);
+}
+
+/*
+ * 6.5.2.5, 6.5.2.6: requests without PASID, those of one, all. While a failure
+ * is held this is the invalidation that the guest will be told of.
+ */
+static void device_tlb(struct span *span, const struct vtd_desc *desc,
+		       uint32_t at)
+{
+	struct vvtd_device *device;
+
+	if (!span->vvtd->stale)
+		return;
+	device = vvtd_device_find(span->vvtd, desc->sid);
+	if (!device || device->ite.held || device->ice.held)
+		return;
+	if (desc->global)
+		again_all(span, device, at);
+	else if (desc->has_pasid)
+		again(span, vvtd_space_find(device, desc->pasid), desc, at);
+	else
+		again(span, &device->rid, desc, at);
+}
+
 /* ---- following the guest's tables ---- */
 
 /*
@@ -401,6 +504,13 @@ static int pasid_cache(struct vvtd *vvtd, const struct vtd_desc *desc)
 
 /* ---- spans ---- */
 
+/* When the others are done */
+static void in_order(struct span *span, uint32_t at)
+{
+	if (at < span->ordered)
+		span->ordered = at;
+}
+
 static void execute(struct span *span, uint32_t at, const struct vtd_desc *desc)
 {
 	int rc = 0;
@@ -418,11 +528,13 @@ static void execute(struct span *span, uint32_t at, const struct vtd_desc *desc)
 	case VTD_QI_PIOTLB:
 		piotlb(span, desc, at);
 		break;
-	case VTD_QI_WAIT:
 	case VTD_QI_DEV_TLB:
-	case VTD_QI_PDEV_TLB: /* when the others are done */
-		if (at < span->ordered)
-			span->ordered = at;
+	case VTD_QI_PDEV_TLB:
+		device_tlb(span, desc, at);
+		in_order(span, at);
+		break;
+	case VTD_QI_WAIT:
+		in_order(span, at);
 		break;
 	default:
 		break;

@@ -28,8 +28,8 @@ struct vvtd_device *vvtd_device_find(struct vvtd *vvtd, uint16_t sid)
 	return node ? container_of(node, struct vvtd_device, node) : NULL;
 }
 
-static struct vvtd_space *find_pasid(const struct vvtd_device *device,
-				     uint32_t pasid)
+struct vvtd_space *vvtd_space_find(const struct vvtd_device *device,
+				   uint32_t pasid)
 {
 	struct itree_node *node = itree_first(&device->pasids, pasid, pasid);
 
@@ -172,13 +172,17 @@ static void forget_run(struct vvtd *vvtd, struct vvtd_space *space)
 	space->dirty = false;
 }
 
-/* @holding is attached now: it takes the place of what was. */
+/*
+ * @holding is attached now: it takes the place of what was. The host empties
+ * the device's TLB of that.
+ */
 static void replace(struct vvtd *vvtd, struct vvtd_space *space,
 		    const struct vvtd_want *want, const struct holding *holding)
 {
 	struct holding old = { space->hwpt_id, space->shadow };
 
 	forget_run(vvtd, space);
+	vvtd_stale_remove(vvtd, space, 0, UINT64_MAX);
 	if (space->now.kind == VVTD_NESTED)
 		itree_remove(&vvtd->spaces, &space->by_id);
 	space->now = *want;
@@ -275,7 +279,7 @@ static struct vvtd_space *make_pasid(struct vvtd *vvtd,
 static int follow_pasid(struct vvtd *vvtd, struct vvtd_device *device,
 			uint32_t pasid, const struct vvtd_want *want)
 {
-	struct vvtd_space *space = find_pasid(device, pasid);
+	struct vvtd_space *space = vvtd_space_find(device, pasid);
 
 	if (want->kind == VVTD_BLOCK)
 		return space ? drop_pasid(vvtd, space) : 0;

@@ -70,6 +70,14 @@ struct vvtd_shadow {
 	struct vvtd_ranges ranges;
 };
 
+/* Ranges of a space that its device's TLB may still hold, inclusive */
+#define VVTD_STALE 8u
+struct vvtd_stale {
+	uint32_t count;
+	uint64_t first[VVTD_STALE];
+	uint64_t last[VVTD_STALE];
+};
+
 struct vvtd_device;
 
 struct vvtd_space {
@@ -86,6 +94,7 @@ struct vvtd_space {
 	struct vvtd_want now;
 	uint64_t look; /* the last look at its device that found it */
 	struct viommu_run run;
+	struct vvtd_stale stale;
 };
 
 /*
@@ -106,7 +115,8 @@ struct vvtd_device {
 	struct vvtd_space rid;
 	struct itree pasids;
 	uint32_t npasids;
-	uint64_t span; /* the last one that looked at all of it */
+	uint64_t span;	/* the last one that looked at all of it */
+	uint64_t cover; /* all of its TLB was invalidated again */
 	struct vvtd_trouble ite;
 	struct vvtd_trouble ice;
 	TAILQ_ENTRY(vvtd_device) trouble_link;
@@ -150,6 +160,7 @@ struct vvtd {
 	uint64_t cover; /* moves with @span, and when a device is silent */
 	struct vvtd_covered covered[VVTD_COVERED + 1]; /* by did; of all */
 	uint64_t look;
+	uint32_t stale; /* spaces that have such ranges */
 	uint32_t maps;
 	uint32_t tables; /* that may still be read for this span */
 };
@@ -205,6 +216,9 @@ void vvtd_pasids_load(struct vvtd *vvtd, const struct vvtd_context *context,
  * guest has given up is still in use; what the host refuses is blocked.
  */
 struct vvtd_device *vvtd_device_find(struct vvtd *vvtd, uint16_t sid);
+/* Not the RID's; NULL */
+struct vvtd_space *vvtd_space_find(const struct vvtd_device *device,
+				   uint32_t pasid);
 int vvtd_device_follow(struct vvtd *vvtd, struct vvtd_device *device);
 int vvtd_device_follow_pasid(struct vvtd *vvtd, struct vvtd_device *device,
 			     uint32_t pasid);
@@ -212,6 +226,12 @@ int vvtd_follow_all(struct vvtd *vvtd);
 int vvtd_device_start(struct vvtd *vvtd, struct vvtd_device *device);
 /* Attached to the parent, and nothing of this viommu's is in use. */
 void vvtd_device_end(struct vvtd *vvtd, struct vvtd_device *device);
+
+/* stale.c, with the lock held: an invalidation has failed; one has succeeded */
+void vvtd_stale_add(struct vvtd *vvtd, struct vvtd_space *space, uint64_t first,
+		    uint64_t last);
+void vvtd_stale_remove(struct vvtd *vvtd, struct vvtd_space *space,
+		       uint64_t first, uint64_t last);
 
 /* command.c: the front's sinks */
 struct vtd_consumed vvtd_consume(void *ctx, const uint64_t (*descs)[4],
