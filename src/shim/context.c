@@ -258,6 +258,7 @@ static int make_machine(void)
 		.memlock = getenv(RUN_ENV_MEMLOCK),
 		.devices = getenv(RUN_ENV_DEVICES),
 		.inject = getenv(RUN_ENV_INJECT),
+		.atc_window = getenv(RUN_ENV_ATC_WINDOW),
 	};
 
 	if (machine.machine)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Devices of the machine, in words: run.h. */
+/* Devices of the machine, and what is asked of them, in words: run.h. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "shim/run.h"
 
 #define PASID_BITS_MAX 20
+#define WINDOW_MS_MAX  1000000
 
 /* Digits (or 0x and more of them) to the end of @text */
 static int number(const char *text, unsigned long max, unsigned long *value)
@@ -72,5 +73,17 @@ int run_device_parse(const char *text, size_t length,
 		return -EINVAL;
 	all.stream_id = (uint32_t)sid;
 	*config = all;
+	return 0;
+}
+
+int run_window_parse(const char *text, uint32_t *ms)
+{
+	unsigned long value = 0;
+
+	if (text && !strcmp(text, "none"))
+		value = NESTFD_NO_WINDOW;
+	else if (text && (number(text, WINDOW_MS_MAX, &value) || !value))
+		return -EINVAL;
+	*ms = (uint32_t)value;
 	return 0;
 }

@@ -108,6 +108,9 @@ int shim_machine_make(struct shim_machine *m, const struct run_machine *what)
 		config.cache = NESTFD_CACHE_HOSTILE;
 	if (what->memlock && !strcmp(what->memlock, "enforce"))
 		config.memlock = NESTFD_MEMLOCK_ENFORCE;
+	rc = run_window_parse(what->atc_window, &config.atc_window_ms);
+	if (rc)
+		return rc;
 	read_devices(what->devices, &devices);
 	config.pri = devices.pri;
 	m->nr_devices = 0;

@@ -23,6 +23,8 @@
 /* Rules of the error injector as nestfd/model.h has them, with spaces between
  */
 #define RUN_ENV_INJECT "NESTFD_INJECT"
+/* nestfd_machine_config.atc_window_ms in decimal, or "none" */
+#define RUN_ENV_ATC_WINDOW "NESTFD_ATC_WINDOW"
 /* /dev/iommu is opened as this fd; only the program itself sees it */
 #define RUN_ENV_FD "NESTFD_FD"
 /* A file that gets a line for each call */
@@ -43,7 +45,11 @@ struct run_machine {
 	const char *memlock;
 	const char *devices;
 	const char *inject;
+	const char *atc_window;
 };
+
+/* devices.c: 1 to 1000000, in ms, or "none"; NULL: the default. -EINVAL */
+int run_window_parse(const char *text, uint32_t *ms);
 
 /* devices.c: the @length bytes at @text are one device. -EINVAL */
 int run_device_parse(const char *text, size_t length,

@@ -19,7 +19,8 @@ PLACES = 7
 
 class Table(unittest.TestCase):
     def client(self, via, inject, *args, ats=""):
-        options = ["--via", via, "--device", "edu@0x100" + ats,
+        options = ["--via", via, "--atc-window", "none",
+                   "--device", "edu@0x100" + ats,
                    "--device", "edu@0x101" + ats]
         if inject:
             options += ["--inject", inject]

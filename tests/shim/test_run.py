@@ -103,11 +103,22 @@ class CommandLine(Case):
         r = nestfd_run("--", "echo", "--help")
         self.assertIn("Usage: echo ", r.stdout)
 
+    def test_a_window_that_is_none(self):
+        for text in ("", "0", "1s", "-1", "1000001", "nothing", "99999999999"):
+            r = nestfd_run("--atc-window", text, "true")
+            self.assertEqual(r.returncode, 2, text)
+            self.assertIn(f"--atc-window {text}: 1 to 1000000, or none",
+                          r.stderr)
+        for text in ("1", "1000000", "none"):
+            for via in ("preload", "seccomp"):
+                r = nestfd_run("--via", via, "--atc-window", text, "true")
+                self.assertEqual((r.returncode, r.stderr), (0, ""))
+
     def test_help(self):
         r = nestfd_run("--help")
         self.assertEqual((r.returncode, r.stderr), (0, ""))
         for option in ("--iommu", "--cache", "--device", "--via", "--fd",
-                       "--inject", "--memlock",
+                       "--inject", "--memlock", "--atc-window",
                        "--trace", "--stats", "--verbose"):
             self.assertIn(option, r.stdout)
 

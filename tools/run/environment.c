@@ -73,7 +73,7 @@ static int set_preload(void)
 
 static void set_or_unset(const char *name, const char *text)
 {
-	if (*text)
+	if (text && *text)
 		setenv(name, text, 1);
 	else
 		unsetenv(name);
@@ -100,6 +100,7 @@ int run_set_environment(struct run *run)
 	setenv(RUN_ENV_CACHE, run->cache, 1);
 	setenv(RUN_ENV_MEMLOCK, run->memlock, 1);
 	set_or_unset(RUN_ENV_INJECT, run->inject);
+	set_or_unset(RUN_ENV_ATC_WINDOW, run->atc_window);
 	set_or_unset(RUN_ENV_DEVICES, run->devices);
 	set_proc_path(RUN_ENV_TRACE, run->trace_fd);
 	set_proc_path(RUN_ENV_STATS, run->stats_fd);

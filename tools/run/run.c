@@ -17,6 +17,7 @@ enum {
 	OPT_MEMLOCK,
 	OPT_DEVICE,
 	OPT_INJECT,
+	OPT_ATC_WINDOW,
 	OPT_VIA,
 	OPT_FD,
 	OPT_TRACE,
@@ -44,6 +45,10 @@ static const struct argp_option options[] = {
 	  "Let the hardware do something wrong, " INJECT_WORDS
 	  ": ill, abt, atc-timeout, atc-late, gone or slow-sync; may be "
 	  "repeated",
+	  0 },
+	{ "atc-window", OPT_ATC_WINDOW, "MS", 0,
+	  "How long a guest whose device did not answer an invalidation waits "
+	  "before it may ask one again (1000), or none",
 	  0 },
 	{ "via", OPT_VIA, "WAY", 0,
 	  "How the program is served: preload (in its process), seccomp (from "
@@ -214,6 +219,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_INJECT:
 		add_fault(run, arg, state);
+		return 0;
+	case OPT_ATC_WINDOW:
+		if (run_window_parse(arg, &(uint32_t){ 0 }))
+			argp_error(state,
+				   "--atc-window %s: 1 to 1000000, or none",
+				   arg);
+		run->atc_window = arg;
 		return 0;
 	case OPT_VIA:
 		set_via(run, arg, state);

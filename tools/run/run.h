@@ -29,6 +29,7 @@ struct run {
 	const char *cache;
 	const char *memlock;
 	char inject[RUN_INJECT_MAX * RUN_INJECT_TEXT]; /* spaces between */
+	const char *atc_window;
 	enum run_via via;
 	/* spaces between */
 	char devices[RUN_DEVICES_MAX * RUN_DEVICE_TEXT];

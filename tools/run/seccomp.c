@@ -67,6 +67,7 @@ int run_seccomp_create(struct run *run)
 			.memlock = run->memlock,
 			.devices = run->devices,
 			.inject = run->inject,
+			.atc_window = run->atc_window,
 		},
 		.stats = run->counters,
 		.trace_fd = run->trace_fd,
