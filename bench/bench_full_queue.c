@@ -168,7 +168,7 @@ static void measure(const struct full_arch *arch, const struct full_way *way,
 {
 	unsigned int runs = bed.spread->cached > FEW ? 1 : RUNS;
 	double ms[RUNS] = { 0 }, cpu[RUNS] = { 0 };
-	struct result one;
+	struct result one = { 0 };
 	bool foretold = row->long_one && foretell(arch, row, &one);
 
 	if (foretold)
