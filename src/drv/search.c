@@ -99,11 +99,10 @@ uint64_t hostq_culprit_sid(const struct hostq *q, const struct hostq_batch *b)
 /* Can nothing be held? Usually there has never been a timeout. */
 static bool all_is_free(const struct hostq_payer *p)
 {
-	bool untouched = !p->guest || budget_is_untouched(p->guest);
-
-	if (p->host)
-		return untouched && hostdevs_all_is_quiet(p->devs);
-	return untouched || !hostdevs_window(p->devs, p->guest);
+	if (p->guest && !budget_is_untouched(p->guest) &&
+	    hostdevs_window(p->devs, p->guest))
+		return false;
+	return hostdevs_all_is_quiet(p->devs);
 }
 
 uint32_t hostq_first_held(const struct hostq *q, const struct hostq_batch *b,
@@ -120,8 +119,8 @@ uint32_t hostq_first_held(const struct hostq *q, const struct hostq_batch *b,
 		if (!q->ops->asks(cmd_at(q, b, i), &of) || of == last)
 			continue;
 		last = of;
-		end = p->host ? hostdevs_sid_window(p->devs, p->guest, of)
-			      : hostdevs_window(p->devs, p->guest);
+		/* the device's as well: its guest may be a new one */
+		end = hostdevs_sid_window(p->devs, p->guest, of);
 		if (!end)
 			continue;
 		*until_ms = end;

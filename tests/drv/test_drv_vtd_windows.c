@@ -267,6 +267,39 @@ static void test_a_guest_that_resets_in_a_loop(void **state)
 	end(&t);
 }
 
+/* A new parent each time has a new budget and window, the device has not. */
+static void test_a_new_parent_each_time_has_no_new_window(void **state)
+{
+	unsigned int asked;
+	struct nest t;
+
+	(void)state;
+	start(&t, 0);
+	t.r.iommu->ops->block(&t.r.dev[1], NO_PASID);
+	t.r.hw.mute_sid = 0x101;
+	for (int i = 0; i < 60; i++) {
+		struct core_domain *parent = vrig_domain(&t.r, 1);
+		struct ventry entry = { .npages = 1 };
+		struct core_domain *n;
+
+		assert_int_equal(vrig_nested(&t.r, parent, 0, 0x1000, 48, &n),
+				 0);
+		assert_int_equal(n->ops->attach(n, &t.r.dev[1], NO_PASID), 0);
+		/* detaching in a window took its ATS away, this gives it back
+		 */
+		t.r.iommu->ops->device_reset(&t.r.dev[1]);
+		asked = t.asked;
+		vrig_inval(n, &entry, 1, true, &t.inv);
+		assert_int_equal(t.asked > asked, i < 16);
+		t.r.iommu->ops->block(&t.r.dev[1], NO_PASID);
+		n->ops->free(n);
+		parent->ops->free(parent);
+	}
+	expect_windows(&t, 16);
+	assert_true(has_ats(&t, 0x182));
+	end(&t);
+}
+
 /* Its host has found out, and nobody has told the other device yet. */
 static void test_a_guest_that_its_host_finds_over_budget(void **state)
 {
@@ -302,6 +335,7 @@ int main(void)
 		cmocka_unit_test(test_an_unmap_waits),
 		cmocka_unit_test(test_detaching_does_not),
 		cmocka_unit_test(test_a_guest_that_resets_in_a_loop),
+		cmocka_unit_test(test_a_new_parent_each_time_has_no_new_window),
 		cmocka_unit_test(test_a_guest_that_its_host_finds_over_budget),
 	};
 

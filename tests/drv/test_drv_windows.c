@@ -627,7 +627,35 @@ static void test_attaching_takes_no_ats_from_who_had_none(void **state)
 	guest_stop(&g);
 }
 
-/* A new vIOMMU each time has a new budget, the device has not. */
+/* A new vIOMMU each time has a new budget and window, the device has not. */
+static void test_a_new_viommu_each_time_has_no_new_window(void **state)
+{
+	uint64_t cmd[1][2] = { { 0x6100000040, 52 } };
+	struct guest g;
+
+	(void)state;
+	guest_start(&g, false);
+	g.mute[1] = true;
+	for (unsigned int i = 0; i < 15 * BUDGET; i++) {
+		struct core_viommu *v = rig_viommu(&g.r, g.parent);
+		struct core_vdevice vdev;
+		struct core_inval inv;
+
+		rig_vdev(v, &vdev, &g.r.dev[1], 0x61);
+		assert_int_equal(rig_inval(v, cmd, 1, &inv), -ETIMEDOUT);
+		assert_int_equal(inv.info, 0x61);
+		v->ops->vdevice_remove(v, &vdev);
+		v->ops->free(v);
+		if (i % BUDGET == BUDGET - 1)
+			g.r.iommu->ops->device_reset(&g.r.dev[1]);
+	}
+	expect_windows(&g, 4 * BUDGET, WINDOW);
+	assert_false(has_ats(&g, 0x101));
+	assert_true(has_ats(&g, 0x102));
+	guest_stop(&g);
+}
+
+/* A new HWPT each time has a new budget, the device has not. */
 static void test_a_reset_loop_without_a_guest_has_an_end(void **state)
 {
 	struct guest g;
@@ -838,6 +866,7 @@ int main(void)
 		cmocka_unit_test(
 			test_the_end_of_a_guest_costs_one_timeout_and_no_wait),
 		cmocka_unit_test(test_attaching_takes_no_ats_from_who_had_none),
+		cmocka_unit_test(test_a_new_viommu_each_time_has_no_new_window),
 		cmocka_unit_test(test_a_reset_loop_without_a_guest_has_an_end),
 		cmocka_unit_test(test_a_guest_that_its_host_finds_over_budget),
 		cmocka_unit_test(test_two_cpus_of_one_guest_have_one_window),

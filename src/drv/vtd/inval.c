@@ -126,23 +126,33 @@ static uint32_t bad_answer(struct work *w, uint32_t start, uint32_t n,
 	return at;
 }
 
+/* Command @start may not be executed any more: whom not to ask from now on */
+static void mark_held(struct work *w, uint32_t start, uint32_t n)
+{
+	bool all = hostdevs_is_over(&w->u->devs, w->payer.guest);
+	uint32_t sid;
+
+	for (uint32_t i = start; i < (all ? n : start + 1); i++) {
+		if (desc_is_dev_tlb(w->cmds[i], &sid))
+			hostdevs_mark_sid(&w->u->devs, sid);
+	}
+}
+
 /*
- * A window of the guest's is open: waits, and drops from [@start, @n) what
- * would ask a device that is in quarantine by now. Returns what is left of @n.
+ * A window of the guest's or a device's is open: waits, and drops from
+ * [@start, @n) what would ask a device that is in quarantine by now. Returns
+ * what is left of @n.
  */
 static uint32_t wait_window(struct work *w, uint32_t start, uint32_t n,
 			    const struct hostq_result *res)
 {
-	bool over = res->until_ms == HOSTDEVS_NEVER;
 	uint32_t left = start;
 	uint32_t sid;
 
-	if (!over)
+	if (res->until_ms == HOSTDEVS_NEVER)
+		mark_held(w, start, n);
+	else
 		hostq_pause(&w->u->q, &w->payer, res);
-	for (uint32_t i = start; over && i < n; i++) {
-		if (desc_is_dev_tlb(w->cmds[i], &sid))
-			hostdevs_mark_sid(&w->u->devs, sid);
-	}
 	pthread_mutex_lock(&w->u->cfg_lock);
 	vtd_masters_quarantine(w->u);
 	pthread_mutex_unlock(&w->u->cfg_lock);
