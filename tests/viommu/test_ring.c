@@ -263,6 +263,66 @@ static void msis_of_syncs_are_written(void **state)
 	assert_int_equal(fake_reg(fake, CONS), 14 + MANY);
 }
 
+/* As a guest with IDR0.MSI has it: the others go down where they lie. */
+static void few_commands_before_a_signal_are_one_ring_call(void **state)
+{
+	struct fake *fake = *state;
+
+	for (int n = 1; n < 32; n++) {
+		int rings = fake->nrings;
+		uint64_t doorbells = stats_of(fake).doorbells;
+
+		fake->nissued = 0;
+		put_tlbis(fake, 0, n);
+		guest_put(fake, SYNC_MSI(0x100 + n));
+		guest_doorbell(fake, fake->viommu);
+		assert_int_equal(fake->nrings - rings, 1);
+		assert_int_equal(fake->ncalls, 0);
+		assert_int_equal(fake->nissued, n);
+		assert_int_equal(guest_word(fake, 0x50000), 0x100 + n);
+		assert_int_equal(fake_reg(fake, CONS), fake->cmdq_prod);
+		assert_int_equal(stats_of(fake).doorbells - doorbells, 1);
+	}
+}
+
+/* The CFGI_CD_ALL that a CFGI_STE becomes needs a call of its own. */
+static void few_commands_before_configuration_are_one_array_call(void **state)
+{
+	struct fake *fake = *state;
+
+	put_tlbis(fake, 0, 10);
+	guest_put(fake, CFGI_STE);
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(fake->nrings, 0);
+	assert_int_equal(fake->ncalls, 1);
+	assert_int_equal(fake->nissued, 11);
+}
+
+/* 7.1: it signals only when it has not failed. */
+static void a_signal_behind_a_silent_device_fails_instead(void **state)
+{
+	const uint64_t bad[2] = { ATC(7) };
+	struct fake *fake = *state;
+
+	fake->fail = true;
+	fake->fail_times = 1;
+	fake->bad_errno = -ETIMEDOUT;
+	memcpy(fake->bad, bad, 16);
+	guest_put(fake, TLBI(1));	   /* 2 */
+	guest_put(fake, ATC(7));	   /* 3 */
+	guest_put(fake, TLBI(2));	   /* 4 */
+	guest_put(fake, SYNC_MSI(0xabcd)); /* 5 */
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(fake->nrings, 1);
+	assert_int_equal(fake->issued[fake->nissued - 1][1] >> 12, 2);
+	assert_int_equal(fake_reg(fake, CONS), 0x03000005);
+	assert_int_equal(fake_reg(fake, GERROR), 1);
+	assert_int_equal(guest_word(fake, 0x50000), 0);
+	guest_acknowledge(fake);
+	assert_int_equal(fake_reg(fake, CONS) & 0xfffff, 6);
+	assert_int_equal(guest_word(fake, 0x50000), 0xabcd);
+}
+
 static void a_queue_of_configuration_is_no_ring(void **state)
 {
 	struct fake *fake = *state;
@@ -689,6 +749,10 @@ int main(void)
 		CASE(the_vmm_does_its_part_in_its_place),
 		CASE(interior_syncs_signal_in_order_behind_what_they_vouch_for),
 		CASE(msis_of_syncs_are_written),
+		CASE(few_commands_before_a_signal_are_one_ring_call),
+		CASE_AUTO(few_commands_before_a_signal_are_one_ring_call),
+		CASE(few_commands_before_configuration_are_one_array_call),
+		CASE(a_signal_behind_a_silent_device_fails_instead),
 		CASE(few_commands_go_through_the_ring_too),
 		CASE_AUTO(few_commands_go_through_the_ring_too),
 		CASE(a_queue_of_configuration_is_no_ring),

@@ -120,7 +120,19 @@ static uint32_t find_stretch(struct look *look, uint32_t start, uint32_t n)
 	return n;
 }
 
-/* How many from cons on are for the host, if that is worth a call; or 0 */
+static inline bool is_signal(const struct look *look, uint32_t index)
+{
+	uint64_t dw0 = word(look, index, 0);
+
+	return whose[dw0 & SMMUV3_CMD_0_OP] == BY_SIGNAL &&
+	       field_get(SMMUV3_SYNC_0_CS, dw0) == SMMUV3_SYNC_CS_IRQ;
+}
+
+/*
+ * How many from cons on are for the host, if that is worth a call; or 0. It is
+ * as well if all are but a CMD_SYNC at the end that signals, as a guest with
+ * IDR0.MSI has it: the others are one call anyway, and it needs none.
+ */
 static uint32_t host_part(struct look *look, uint32_t n)
 {
 	uint32_t least = n < STRETCH ? n : STRETCH;
@@ -128,6 +140,8 @@ static uint32_t host_part(struct look *look, uint32_t n)
 
 	if (!is_hosts(look, 0))
 		return 0;
+	if (n > 1 && n <= STRETCH && is_signal(look, n - 1))
+		least = n - 1;
 	for (i = least - 1; i > 0; i--)
 		if (!is_hosts(look, i))
 			return 0;
@@ -231,18 +245,23 @@ static struct smmuv3_taken call_ring(struct look *look,
 	return taken;
 }
 
-/* @n commands, fewer than a stretch, into a buffer and the CPU's byte order */
-static void copy(const struct look *look, uint32_t n, uint64_t (*to)[2])
+static void copy_run(const uint64_t *from, uint32_t n, uint64_t (*to)[2])
 {
-	const uint64_t *from = look->queue + 2 * (look->cons & look->mask);
-	const uint64_t *end = look->queue + 2 * ((uint64_t)look->mask + 1);
-
 	for (uint32_t i = 0; i < n; i++, from += 2) {
-		if (from == end)
-			from = look->queue;
 		to[i][0] = le64toh(__atomic_load_n(from, __ATOMIC_RELAXED));
 		to[i][1] = le64toh(__atomic_load_n(from + 1, __ATOMIC_RELAXED));
 	}
+}
+
+/* @n commands, fewer than a stretch, into a buffer and the CPU's byte order */
+static void copy(const struct look *look, uint32_t n, uint64_t (*to)[2])
+{
+	uint32_t start = look->cons & look->mask;
+	uint32_t to_end = look->mask + 1 - start;
+	uint32_t run = n < to_end ? n : to_end;
+
+	copy_run(look->queue + 2 * (size_t)start, run, to);
+	copy_run(look->queue, n - run, to + run);
 }
 
 /*
