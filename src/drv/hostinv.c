@@ -3,28 +3,30 @@
 #include "drv/hostinv.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/bits.h"
+
+static void empty(struct hostinv *h)
+{
+	h->n = 0;
+	h->room = HOSTINV_MAX;
+	h->cmds = h->few;
+}
 
 void hostinv_start(struct hostinv *h, struct hostq *q, struct hostdevs *devs)
 {
 	h->q = q;
 	h->devs = devs;
 	h->guest = NULL;
-	h->n = 0;
+	empty(h);
 }
 
 static uint64_t *cmd_at(struct hostinv *h, uint32_t i)
 {
 	return h->cmds + (size_t)i * h->q->stride;
-}
-
-void hostinv_put(struct hostinv *h, const uint64_t *cmd)
-{
-	if (h->n == HOSTINV_MAX)
-		hostinv_finish(h);
-	memcpy(cmd_at(h, h->n++), cmd, h->q->stride * sizeof(*cmd));
 }
 
 const uint64_t *hostinv_last(const struct hostinv *h)
@@ -121,7 +123,9 @@ static bool issue(struct hostinv *h, enum held held)
 		if (!again(h, start, ++tries))
 			break;
 	}
-	h->n = 0;
+	if (h->cmds != h->few)
+		free(h->cmds);
+	empty(h);
 	return true;
 }
 
@@ -138,6 +142,31 @@ bool hostinv_try(struct hostinv *h)
 void hostinv_wait(struct hostinv *h)
 {
 	issue(h, WAIT_FOR_IT);
+}
+
+static bool grow(struct hostinv *h)
+{
+	uint32_t room = 2 * h->room;
+	bool few = h->cmds == h->few;
+	uint64_t *more = room ? alloc_grow(few ? NULL : h->cmds, room,
+					   h->q->stride * sizeof(*more))
+			      : NULL;
+
+	if (!more)
+		return false;
+	if (few)
+		memcpy(more, h->few,
+		       (size_t)h->n * h->q->stride * sizeof(*more));
+	h->cmds = more;
+	h->room = room;
+	return true;
+}
+
+void hostinv_put(struct hostinv *h, const uint64_t *cmd)
+{
+	if (h->n == h->room && !hostinv_try(h) && h->n == h->room && !grow(h))
+		hostinv_finish(h);
+	memcpy(cmd_at(h, h->n++), cmd, h->q->stride * sizeof(*cmd));
 }
 
 static unsigned int order_at(uint64_t page, uint64_t last, unsigned int max)

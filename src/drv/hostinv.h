@@ -16,11 +16,17 @@ struct hostinv {
 	struct hostdevs *devs;
 	struct budget *guest; /* who pays; NULL: whose the device is */
 	uint32_t n;
-	uint64_t cmds[HOSTINV_MAX * HOSTQ_CMD_MAX];
+	uint32_t room;
+	uint64_t *cmds; /* few, or allocated: until finish, wait, or try */
+	uint64_t few[HOSTINV_MAX * HOSTQ_CMD_MAX];
 };
 
 void hostinv_start(struct hostinv *h, struct hostq *q, struct hostdevs *devs);
-/* q->stride doublewords */
+/*
+ * q->stride doublewords. When many have come, those that need not wait are
+ * issued. Without memory for the others devices that may not be asked now are
+ * marked.
+ */
 void hostinv_put(struct hostinv *h, const uint64_t *cmd);
 const uint64_t *hostinv_last(const struct hostinv *h);
 /*

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "drv/smmuv3/unit.h"
 #include "fake.h"
 #include "fake_time.h"
@@ -35,7 +36,8 @@ struct guest {
 	/* under the queue's lock */
 	uint64_t at[TIMES_MAX]; /* each timeout */
 	unsigned int n;
-	uint64_t tlbi_at; /* the last TLBI */
+	uint64_t tlbi_at;   /* the last TLBI */
+	unsigned int asked; /* ATC_INVs */
 };
 
 /* The queue is locked here. */
@@ -45,6 +47,7 @@ static void watch(struct fake *f, const uint64_t dw[2])
 	uint32_t sid = (uint32_t)(dw[0] >> 32);
 
 	f->log_n = 0; /* there is more of it than room */
+	g->asked += (dw[0] & 0xff) == 0x40;
 	if ((dw[0] & 0xff) == 0x40)
 		f->mute_sid = g->mute[sid & 3] ? sid : UINT32_MAX;
 	if ((dw[0] & 0xff) == 0x11)
@@ -519,6 +522,87 @@ static void test_an_unmap_waits_and_takes_nobodys_ats(void **state)
 	guest_stop(&g);
 }
 
+/* So many TLBIs that the ATC_INVs come anywhere in what is collected */
+static void test_an_unmap_of_any_size_takes_nobodys_ats(void **state)
+{
+	(void)state;
+	for (uint64_t pages = 1; pages <= 200; pages++) {
+		struct guest g;
+		uint64_t was;
+
+		guest_init(&g);
+		g.r.cfg.atc_timeouts = 1000000;
+		g.r.hw.idr[3] &= ~(1u << 10); /* no range invalidation */
+		guest_begin(&g);
+		assert_int_equal(g.parent->ops->map(g.parent, 0x1000, 0x1000,
+						    pages << 12, 3),
+				 0);
+		g.mute[1] = true;
+		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
+		g.mute[1] = false;
+		was = fake_now();
+		g.parent->ops->unmap(g.parent, 0x1000, pages << 12);
+		assert_int_equal(fake_now() - was, WINDOW);
+		assert_true(has_ats(&g, 0x101) && has_ats(&g, 0x102));
+		guest_stop(&g);
+	}
+}
+
+/* What a device has at 200 PASIDs is forgotten in a window; how long it took */
+static uint64_t unmap_pasids(struct guest *g, struct alloc_plan *plan)
+{
+	struct core_domain *d = rig_domain(&g->r, 0);
+	struct core_device *dev = &g->r.dev[2];
+	uint64_t was;
+
+	g->r.iommu->ops->block(dev, UINT32_MAX);
+	for (uint32_t pasid = 1; pasid <= 200; pasid++)
+		assert_int_equal(d->ops->attach(d, dev, pasid), 0);
+	assert_int_equal(d->ops->map(d, 0x1000, 0x1000, 0x1000, 3), 0);
+	g->mute[2] = true;
+	assert_int_equal(atc_inv(g, 0x52), -ETIMEDOUT);
+	g->mute[2] = false;
+	g->asked = 0;
+	was = fake_now();
+	alloc_arm(plan);
+	d->ops->unmap(d, 0x1000, 0x1000);
+	alloc_arm(NULL);
+	was = fake_now() - was;
+	assert_int_equal(g->asked, has_ats(g, 0x102) ? 200 : 0);
+	for (uint32_t pasid = 1; pasid <= 200; pasid++)
+		g->r.iommu->ops->block(dev, pasid);
+	d->ops->free(d);
+	return was;
+}
+
+static void test_an_unmap_waits_however_much_it_has_to_ask(void **state)
+{
+	struct alloc_plan plan = { 0 };
+	struct guest g;
+
+	(void)state;
+	guest_start(&g, true);
+	assert_int_equal(unmap_pasids(&g, &plan), WINDOW);
+	assert_true(plan.passed > 0);
+	guest_stop(&g);
+}
+
+/* What cannot be kept until the window's end is out of reach instead. */
+static void test_an_unmap_without_memory_takes_ats_away(void **state)
+{
+	struct alloc_plan plan = { .fail_at = 1 };
+	struct guest g;
+
+	(void)state;
+	guest_start(&g, true);
+	assert_int_equal(unmap_pasids(&g, &plan), 0);
+	assert_int_equal(g.asked, 0);
+	attach(&g, 2);
+	assert_false(has_ats(&g, 0x102));
+	assert_true(has_ats(&g, 0x101));
+	guest_stop(&g);
+}
+
 static void free_cfg_lock(struct guest *g)
 {
 	assert_int_equal(pthread_mutex_trylock(&unit(g)->cfg_lock), 0);
@@ -858,6 +942,10 @@ int main(void)
 		cmocka_unit_test(
 			test_a_reset_meanwhile_needs_no_end_of_the_wait),
 		cmocka_unit_test(test_an_unmap_waits_and_takes_nobodys_ats),
+		cmocka_unit_test(test_an_unmap_of_any_size_takes_nobodys_ats),
+		cmocka_unit_test(
+			test_an_unmap_waits_however_much_it_has_to_ask),
+		cmocka_unit_test(test_an_unmap_without_memory_takes_ats_away),
 		cmocka_unit_test(
 			test_nobody_waits_with_a_lock_that_others_need),
 		cmocka_unit_test(
