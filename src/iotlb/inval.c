@@ -46,14 +46,19 @@ static void silence(struct iotlb *tlb, struct trash *trash)
 	}
 }
 
+/* So many vmids no guest has, nor all of a host's: the machine's own software
+ */
+#define NOISY_MAX 16384u
+
 /*
  * All of a vmid whose commands have spent the credit. Until it caches something
- * again nothing of it is looked for. If there are so many of these that their
- * places are not enough, all of all; a guest has one. Under vms_lock.
+ * again nothing of it is looked for, unless another takes its place in the
+ * list; if very many have done so, everything goes. Under vms_lock.
  */
 static void vmid_clear(struct iotlb *tlb, uint16_t vmid, struct trash *trash)
 {
 	const unsigned int at = vmid % QUIET;
+	uint32_t before = 0;
 
 	for (uint8_t regime = 0; regime < IOTLB_REGIMES; regime++) {
 		struct vm *vm = vm_find(tlb, regime, vmid);
@@ -63,16 +68,15 @@ static void vmid_clear(struct iotlb *tlb, uint16_t vmid, struct trash *trash)
 	}
 	for (unsigned int n = 0; n < SHARDS; n++) {
 		struct shard *shard = &tlb->shard[n];
-		uint32_t before;
 
 		spin_take(&shard->lock);
-		before = shard->quiet[at];
+		before |= shard->quiet[at] != vmid + 1u ? shard->quiet[at] : 0;
 		shard->quiet[at] = vmid + 1u;
 		shard_unlock(shard, trash);
-		if (before && before != vmid + 1u) {
-			silence(tlb, trash);
-			return;
-		}
+	}
+	if (before && ++tlb->noisy > NOISY_MAX) {
+		tlb->noisy = 0;
+		silence(tlb, trash);
 	}
 }
 

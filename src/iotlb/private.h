@@ -124,7 +124,7 @@ struct shard {
 	uint64_t inserted;
 	uint64_t removed;
 	uint64_t work;
-	uint64_t limit;	  /* of @work: see credit_give() */
+	int64_t limit;	  /* of @work: see credit_give(); may be below 0 */
 	uint64_t visited; /* tag of the last (vmid, asid) named */
 	/* vmid + 1, by vmid % QUIET, that has nothing here and had too much */
 	uint32_t quiet[QUIET];
@@ -154,6 +154,7 @@ struct iotlb {
 
 	uint32_t vms_lock;
 	uint32_t visited; /* vmid + 1 of the last vm a range looked into */
+	uint32_t noisy;	  /* vmids that found no place in shard.quiet */
 	struct table vm_table;
 	struct ring vms[IOTLB_REGIMES];
 	struct ring dead_vms;
@@ -266,13 +267,13 @@ void shard_unlock(struct shard *shard, struct trash *trash);
 
 static inline void credit_open(const struct iotlb *tlb, struct shard *shard)
 {
-	shard->limit = tlb->policy == IOTLB_FAST ? CREDIT_MAX : UINT64_MAX;
+	shard->limit = tlb->policy == IOTLB_FAST ? CREDIT_MAX : INT64_MAX;
 }
 
 static inline void credit_give(const struct iotlb *tlb, struct shard *shard,
 			       unsigned int steps)
 {
-	uint64_t most = shard->work + CREDIT_MAX;
+	int64_t most = (int64_t)shard->work + CREDIT_MAX;
 
 	if (tlb->policy != IOTLB_FAST)
 		return;
@@ -290,7 +291,7 @@ static inline void credit_take(const struct iotlb *tlb, struct shard *shard,
 
 static inline bool credit_spent(const struct shard *shard)
 {
-	return shard->work >= shard->limit;
+	return (int64_t)shard->work >= shard->limit;
 }
 
 static inline bool vmid_is_quiet(const struct shard *shard, uint16_t vmid)

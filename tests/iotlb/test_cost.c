@@ -376,7 +376,7 @@ pages_of_ever_other_asids_end_in_a_clearance_of_the_vmid(void **state)
 	cache_close(&c);
 }
 
-/* What software with very many vmids asks for; no guest has more than one. */
+/* What software with more vmids than any host has guests asks for */
 static void commands_of_ever_other_vmids_end_in_a_clearance(void **state)
 {
 	static const uint32_t bys[] = { BY_RANGE, BY_ASID, BY_VMID_RANGE };
