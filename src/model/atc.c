@@ -53,7 +53,7 @@ bool engine_atc_invalidate(struct engine *e, uint32_t sid,
 	bool answered = true;
 	bool bad = false;
 
-	pthread_mutex_lock(&e->ports_lock);
+	ports_enter(e);
 	for (size_t n = port_find(e, sid); n < e->port_count; n++) {
 		struct engine_port *port = e->ports[n];
 
@@ -64,7 +64,7 @@ bool engine_atc_invalidate(struct engine *e, uint32_t sid,
 		else if (port->atc)
 			iotlb_invalidate(port->atc, inval);
 	}
-	pthread_mutex_unlock(&e->ports_lock);
+	ports_leave(e);
 	if (bad)
 		e->ops->atc_bad(e, sid);
 	return answered;

@@ -366,6 +366,12 @@ void port_reset(struct model_port *port);
 /* The index of the first port with a StreamID >= @sid; under ports_lock. */
 size_t port_find(const struct engine *e, uint32_t sid);
 void port_free_all(struct engine *e);
+/*
+ * Around invalidations of what ports keep: what is dropped is freed behind it,
+ * for a DMA that waits for the lock inside its section would keep it waiting.
+ */
+void ports_enter(struct engine *e);
+void ports_leave(struct engine *e);
 /* Its configuration is about to be read; after config_seq was. */
 void port_load(struct engine_port *port);
 /* All of it is about to be dropped; before config_seq moves. Under ports_lock.
@@ -384,9 +390,10 @@ void engine_wait(struct engine *e);
 void engine_hold(struct engine *e, uint32_t delay_us);
 
 /* ats.c: what a translation request is answered */
-#define ATC_READ  0x1u
-#define ATC_WRITE 0x2u
-#define ATC_EXEC  0x4u
+#define ATC_READ	 0x1u
+#define ATC_WRITE	 0x2u
+#define ATC_EXEC	 0x4u
+#define ATC_UNTRANSLATED 0x8u /* the address is not to be used */
 
 struct atc_answer {
 	bool stale;	/* by the checker */

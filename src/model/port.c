@@ -134,6 +134,19 @@ static void ports_renumber(struct engine *m)
 	}
 }
 
+void ports_enter(struct engine *e)
+{
+	reader_enter(); /* inside, what is deferred is only queued */
+	pthread_mutex_lock(&e->ports_lock);
+}
+
+void ports_leave(struct engine *e)
+{
+	pthread_mutex_unlock(&e->ports_lock);
+	reader_exit();
+	grace_help(e->host.grace);
+}
+
 void port_load(struct engine_port *port)
 {
 	pthread_mutex_lock(&port->engine->ports_lock);

@@ -163,7 +163,7 @@ static void exec_cfgi(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 	struct engine *e = &m->engine;
 	struct engine_port *port;
 
-	pthread_mutex_lock(&e->ports_lock);
+	ports_enter(e);
 	if (cmd->op == SMMUV3_OP_CFGI_STE_RANGE || (ste && !cmd->leaf))
 		cfgi_l1std(m, cmd);
 	port = port_next_loaded(e, port_find(e, cmd->sid));
@@ -173,7 +173,7 @@ static void exec_cfgi(struct smmuv3_model *m, const struct smmuv3_cmd *cmd)
 		cfgi_port(smmu_port(port), cmd);
 		port = port_next_loaded(e, port->index + 1);
 	}
-	pthread_mutex_unlock(&e->ports_lock);
+	ports_leave(e);
 }
 
 /* True if commands may run ahead of syncs in front of them. */

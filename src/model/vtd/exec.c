@@ -136,14 +136,14 @@ static void exec_context(struct vtd_model *m, const struct vtd_desc *desc)
 		from = desc->sid & ~(uint32_t)desc->sid_ignored;
 		to = desc->sid | (uint32_t)desc->sid_ignored;
 	}
-	pthread_mutex_lock(&e->ports_lock);
+	ports_enter(e);
 	port = port_next_loaded(e, port_find(e, from));
 	while (port && port->config.stream_id <= to) {
 		if (names_source(desc, port->config.stream_id))
 			forget_source(port, all, n++, desc);
 		port = port_next_loaded(e, port->index + 1);
 	}
-	pthread_mutex_unlock(&e->ports_lock);
+	ports_leave(e);
 }
 
 static void exec_pasid(struct vtd_model *m, const struct vtd_desc *desc)
@@ -152,7 +152,7 @@ static void exec_pasid(struct vtd_model *m, const struct vtd_desc *desc)
 	struct engine_port *port;
 	unsigned int n = 0;
 
-	pthread_mutex_lock(&e->ports_lock);
+	ports_enter(e);
 	for (port = port_next_loaded(e, 0); port;
 	     port = port_next_loaded(e, port->index + 1)) {
 		if (!e->hostile && n++ >= EXACT_PORTS)
@@ -160,7 +160,7 @@ static void exec_pasid(struct vtd_model *m, const struct vtd_desc *desc)
 		else
 			vtd_context_drop_spaces(vtd_port(port), desc);
 	}
-	pthread_mutex_unlock(&e->ports_lock);
+	ports_leave(e);
 }
 
 void vtd_exec_everything(struct vtd_model *m)
@@ -170,10 +170,10 @@ void vtd_exec_everything(struct vtd_model *m)
 		.gran = VTD_GRAN_GLOBAL,
 	};
 
-	pthread_mutex_lock(&m->engine.ports_lock);
+	ports_enter(&m->engine);
 	for (size_t n = 0; n < m->engine.port_count; n++)
 		vtd_context_drop_all(vtd_port(m->engine.ports[n]));
-	pthread_mutex_unlock(&m->engine.ports_lock);
+	ports_leave(&m->engine);
 	vtd_exec_iotlb(m, &all);
 }
 
