@@ -17,6 +17,9 @@
 /* How soon who waits for a window sees that it need not */
 #define NAP_MS 10
 
+/* Which part of the time others may have to wait for a guest's slow devices */
+#define LATE_FACTOR 10
+
 /* struct budget.spent */
 #define SPENT_COUNT GENMASK_ULL(19, 0)
 #define SPENT_MS    GENMASK_ULL(63, 20)
@@ -120,16 +123,17 @@ static uint64_t load(const struct budget *b)
 	return __atomic_load_n(&b->spent, __ATOMIC_ACQUIRE);
 }
 
-/* One more; how many there are */
-static uint64_t spend(struct hostdevs *h, struct budget *b, uint64_t now)
+/* @n more, the last at @at; how many there are */
+static uint64_t spend(struct hostdevs *h, struct budget *b, uint64_t now,
+		      uint64_t at, unsigned int n)
 {
 	uint64_t word = load(b);
 	uint64_t count, last, next;
 
 	do {
 		count = count_at(h, word, now, &last);
-		count += count < SPENT_COUNT;
-		next = field_prep(SPENT_MS, now > last ? now : last) |
+		count += count < SPENT_COUNT ? n : 0;
+		next = field_prep(SPENT_MS, at > last ? at : last) |
 		       field_prep(SPENT_COUNT, count);
 	} while (!__atomic_compare_exchange_n(&b->spent, &word, next, false,
 					      __ATOMIC_ACQ_REL,
@@ -218,28 +222,53 @@ bool hostdevs_sid_is_broken(struct hostdevs *h, uint32_t sid)
 	return broken;
 }
 
-void hostdevs_charge(struct hostdevs *h, struct budget *guest, uint64_t sid)
+/* @n timeouts, or none, whose window began at @at */
+static void charge(struct hostdevs *h, struct budget *guest, uint64_t sid,
+		   uint64_t now, uint64_t at, unsigned int n)
 {
 	uint64_t most = (uint64_t)GUEST_FACTOR * h->timeouts;
 	struct hostdev *dev = NULL;
-	uint64_t now = h->now_ms(h);
 
 	pthread_mutex_lock(&h->lock);
 	if (sid != HOSTQ_NO_SID)
 		dev = hostdevs_find(h, (uint32_t)sid);
 	if (dev) {
-		uint64_t own = spend(h, &dev->budget, now);
-		uint64_t lasting = spend(h, &dev->lasting, now);
+		uint64_t own = spend(h, &dev->budget, now, at, n);
+		uint64_t lasting = spend(h, &dev->lasting, now, at, n);
 
-		if (own >= h->timeouts || lasting >= most)
+		if (n && (own >= h->timeouts || lasting >= most))
 			mark(h, dev);
 	}
 	if (dev && !guest)
 		guest = dev->guest;
 	if (guest)
-		spend(h, guest, now);
+		spend(h, guest, now, at, n);
 	__atomic_store_n(&h->charge_ms, now, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&h->lock);
+}
+
+void hostdevs_charge(struct hostdevs *h, struct budget *guest, uint64_t sid)
+{
+	uint64_t now = h->now_ms(h);
+
+	charge(h, guest, sid, now, now, 1);
+}
+
+void hostdevs_charge_late(struct hostdevs *h, struct budget *guest,
+			  uint64_t sid, uint64_t took_ms)
+{
+	uint64_t now = h->now_ms(h);
+	uint64_t pause = (LATE_FACTOR - 1) * took_ms;
+
+	if (took_ms >= HOSTDEVS_LATE_MS) {
+		charge(h, guest, sid, now, now, 1);
+		return;
+	}
+	if (pause > h->window_ms)
+		pause = h->window_ms;
+	/* a window, of which all but @pause is over */
+	if (now + pause > h->window_ms)
+		charge(h, guest, sid, now, now + pause - h->window_ms, 0);
 }
 
 /* Lock held */

@@ -24,6 +24,12 @@
 
 /* hostdevs_init(): no windows */
 #define HOSTDEVS_NO_WINDOW UINT32_MAX
+/*
+ * What others had to wait for devices: below SLOW nobody is charged. A machine
+ * that is busy makes a thread wait as long, so up to LATE only time is charged.
+ */
+#define HOSTDEVS_SLOW_MS 10
+#define HOSTDEVS_LATE_MS 100
 /* No window ends then: who is over its budget, or in quarantine */
 #define HOSTDEVS_NEVER UINT64_MAX
 
@@ -91,6 +97,13 @@ static inline bool hostdev_is_broken(const struct hostdev *dev)
 void hostdevs_mark(struct hostdevs *h, struct hostdev *dev);
 void hostdevs_mark_sid(struct hostdevs *h, uint32_t sid);
 bool hostdevs_sid_is_broken(struct hostdevs *h, uint32_t sid);
+/*
+ * As hostdevs_charge(), but they have answered, and @took_ms was what others
+ * had to wait. From HOSTDEVS_LATE_MS on that is as bad as a timeout; below, the
+ * window lasts until @took_ms was a tenth of the time.
+ */
+void hostdevs_charge_late(struct hostdevs *h, struct budget *guest,
+			  uint64_t sid, uint64_t took_ms);
 /*
  * @sid (HOSTQ_NO_SID: nobody knows who) has cost a timeout, and has asked on
  * behalf of @guest (NULL: its own, if it has one).

@@ -20,6 +20,9 @@
 /* How long a search for the culprit lets others go first, at most */
 #define TURN_MS 100
 
+/* Devices that took so long for a batch let others go first */
+#define TURN_FROM_MS 2
+
 static void put_words(le64 *to, const uint64_t *from, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -146,10 +149,30 @@ static void relax(uint32_t spins)
 		clock_nap_us(50);
 }
 
+static const uint64_t *cmd_at(const struct hostq *q,
+			      const struct hostq_batch *b, uint32_t i)
+{
+	return b->cmds + (size_t)i * q->stride;
+}
+
+/* How long hardware may do nothing: as long as some device may */
+static unsigned int patience(const struct hostq *q, const struct hostq_batch *b)
+{
+	uint32_t end = b->end < b->limit ? b->end : b->limit;
+	uint32_t sid;
+
+	for (uint32_t i = b->start; i < end; i++) {
+		if (q->ops->asks(cmd_at(q, b, i), &sid))
+			return q->answer_ms > q->timeout_ms ? q->answer_ms
+							    : q->timeout_ms;
+	}
+	return q->timeout_ms;
+}
+
 /* Until hardware has done everything, or the unit is dead. */
 static void wait_done(struct hostq *q, struct hostq_batch *b)
 {
-	uint64_t deadline = 0;
+	uint64_t since = 0;
 	uint32_t spins = 0;
 	uint32_t cons;
 
@@ -165,8 +188,9 @@ static void wait_done(struct hostq *q, struct hostq_batch *b)
 			continue;
 		}
 		if (hostq_sub(q, cons, q->cons) || !spins)
-			deadline = clock_ms() + q->timeout_ms;
-		else if (spins >= SPINS_BEFORE_YIELD && clock_ms() > deadline)
+			since = clock_ms();
+		else if (spins >= SPINS_BEFORE_YIELD &&
+			 clock_ms() - since > patience(q, b))
 			hostq_kill(q, "the queue does not move");
 		q->cons = cons & q->indices;
 		relax(spins++);
@@ -182,10 +206,89 @@ static bool make_room(struct hostq *q, uint32_t n)
 	return !q->dead;
 }
 
+static uint64_t now(const struct hostq_batch *b)
+{
+	struct hostdevs *devs = b->payer ? b->payer->devs : NULL;
+
+	return devs ? devs->now_ms(devs) : 0;
+}
+
+/* The next sync behind what a device answers, or @b->n; b->nth is its */
+static uint32_t section_end(const struct hostq *q, struct hostq_batch *b,
+			    uint32_t start)
+{
+	bool asks = false;
+	uint32_t sid;
+
+	for (uint32_t i = start; b->payer && i < b->n; i++) {
+		const uint64_t *cmd = cmd_at(q, b, i);
+
+		if (q->ops->asks(cmd, &sid)) {
+			asks = true;
+		} else if (q->ops->is_sync(cmd)) {
+			if (asks)
+				return i;
+			b->nth++;
+		}
+	}
+	b->nth = b->syncs;
+	return b->n;
+}
+
+/* A section, and its sync at @end: waits */
+static void hand_over(struct hostq *q, struct hostq_batch *b, uint32_t start,
+		      uint32_t end)
+{
+	uint64_t before = now(b);
+
+	b->start = start;
+	b->end = end;
+	b->over = false;
+	q->prod = (b->first + end + 1) & q->indices;
+	/* orders the commands before the index for hardware elsewhere */
+	barrier_before_index();
+	q->ops->doorbell(q);
+	wait_done(q, b);
+	b->last_ms = now(b) - before;
+	b->took_ms += b->last_ms;
+}
+
+/* What is left when a section was the last: nothing, and one sync */
+static void hand_over_rest(struct hostq *q, struct hostq_batch *b)
+{
+	uint64_t took = b->took_ms;
+	uint64_t last = b->last_ms;
+
+	b->nth = b->syncs;
+	hand_over(q, b, b->end + 1, b->n);
+	b->took_ms = took;
+	b->last_ms = last;
+}
+
+static void run_sections(struct hostq *q, struct hostq_batch *b)
+{
+	uint32_t start = 0;
+	uint32_t end = section_end(q, b, 0);
+
+	for (; end < b->n; end = section_end(q, b, start)) {
+		hand_over(q, b, start, end);
+		start = end + 1;
+		b->nth++;
+		if (b->took_ms >= HOSTDEVS_SLOW_MS && b->limit > start)
+			hostq_cut(q, b, start);
+		if (q->dead || b->limit <= start) {
+			hand_over_rest(q, b);
+			return;
+		}
+	}
+	hand_over(q, b, start, b->n);
+}
+
 /* Writes the batch and one sync, and waits. -EIO: the unit is dead. */
 static int run(struct hostq *q, struct hostq_batch *b)
 {
 	uint64_t last[HOSTQ_CMD_MAX] = { 0 };
+
 	b->limit = b->n;
 	b->tried = UINT32_MAX;
 	b->named = HOSTQ_NO_SID;
@@ -195,12 +298,8 @@ static int run(struct hostq *q, struct hostq_batch *b)
 	ring_put_all(q, b->first, b->cmds, b->n);
 	q->ops->sync(q, b, b->syncs, last);
 	ring_put(q, b->first + b->n, last);
-	q->prod = (q->prod + b->n + 1) & q->indices;
 	hostq_count(&q->stats.batches);
-	/* orders the commands before the index for hardware elsewhere */
-	barrier_before_index();
-	q->ops->doorbell(q);
-	wait_done(q, b);
+	run_sections(q, b);
 	return q->dead ? -EIO : 0;
 }
 
@@ -284,6 +383,46 @@ static void unlock(struct hostq *q)
 		 !pthread_mutex_trylock(&q->lock));
 }
 
+/* Does the last section ask devices? *@sid: which, if it is one */
+static bool last_asks(const struct hostq *q, const struct hostq_batch *b,
+		      uint64_t *sid)
+{
+	uint32_t i = b->limit;
+	bool asks = false;
+	uint32_t of;
+
+	*sid = HOSTQ_NO_SID;
+	if (i && q->ops->is_sync(cmd_at(q, b, i - 1)))
+		i--;
+	while (i-- && !q->ops->is_sync(cmd_at(q, b, i))) {
+		if (!q->ops->asks(cmd_at(q, b, i), &of))
+			continue;
+		*sid = !asks || *sid == of ? of : HOSTQ_NO_SID;
+		asks = true;
+	}
+	return asks;
+}
+
+/* What devices have cost: a timeout, or answers that came late */
+static void charge(struct hostq *q, struct hostq_batch *b)
+{
+	const struct hostq_payer *p = b->payer;
+	uint64_t sid;
+
+	if (!p)
+		return;
+	if (b->failed) {
+		hostdevs_charge(p->devs, p->guest, hostq_culprit_sid(q, b));
+		return;
+	}
+	if (b->took_ms < HOSTDEVS_SLOW_MS || !last_asks(q, b, &sid))
+		return;
+	b->late = true;
+	if (b->last_ms < HOSTDEVS_SLOW_MS)
+		sid = HOSTQ_NO_SID; /* many, a little each */
+	hostdevs_charge_late(p->devs, p->guest, sid, b->took_ms);
+}
+
 /*
  * Whether it is held is looked at, and timeouts are charged, under the lock: of
  * two batches that one guest has issued at once the second finds the window
@@ -300,11 +439,9 @@ int hostq_run(struct hostq *q, struct hostq_batch *b)
 		return -EAGAIN;
 	}
 	rc = run(q, b);
-	if (b->failed && b->payer)
-		hostdevs_charge(b->payer->devs, b->payer->guest,
-				hostq_culprit_sid(q, b));
+	charge(q, b);
 	unlock(q);
-	if (b->failed)
+	if (b->failed || b->took_ms >= TURN_FROM_MS)
 		give_turns(q);
 	return rc;
 }
@@ -407,6 +544,7 @@ int hostq_init(struct hostq *q, unsigned int lg2, bool wraps)
 		return rc;
 	}
 	q->turn_ms = TURN_MS;
+	q->answer_ms = HOSTQ_ANSWER_MS;
 	q->slots = 1u << lg2;
 	q->indices = wraps ? 2 * q->slots - 1 : q->slots - 1;
 	q->room = wraps ? q->slots : q->slots - 1;

@@ -12,6 +12,11 @@
  * the queue has his turn, and who *pays* for it (drv/devices.h) has opened a
  * window: until that ends, a batch that asks one of his devices is *held*.
  *
+ * A *section* ends at a sync behind something that a device answers, or at the
+ * batch's own. They are handed to hardware one by one, so that a batch whose
+ * devices answer *late* ends at the next of these syncs: it keeps the queue for
+ * HOSTDEVS_SLOW_MS and one answer at most. Who pays does so for that as well.
+ *
  * Commands are runs of doublewords in CPU order.
  */
 #ifndef DRV_HOSTQ_H
@@ -30,6 +35,13 @@
 #define HOSTQ_CMD_MAX	 4 /* doublewords */
 #define HOSTQ_NO_SID	 UINT64_MAX
 #define HOSTQ_ERROR_ROOM 64
+
+/*
+ * How long the queue may stand still while a device has not answered. PCIe
+ * (10.3.1, 10.5.1 of base specification 6.0: Invalidate Completion Timeout)
+ * gives a device 1 minute, plus 50 % at most; then hardware gives up.
+ */
+#define HOSTQ_ANSWER_MS 90000u
 
 /* How often what nobody but the driver can have got wrong is tried again, at
  * one place, before the unit is dead */
@@ -57,8 +69,14 @@ struct hostq_batch {
 	bool failed;	/* some device has not answered */
 	bool refused;	/* or has answered what it must not */
 	bool over;	/* the sync will not come: it was aborted */
-	uint32_t syncs; /* made by ops->sync() in it: its own is the next */
-	uint64_t named; /* by hardware: whose fault; or HOSTQ_NO_SID */
+	bool late;	/* devices kept the queue too long: charged */
+	uint32_t start; /* the section on its way */
+	uint32_t end;	/* its sync; n: the last */
+	uint32_t nth;	/* how many syncs of ops->sync() are in front of that */
+	uint64_t took_ms; /* all sections so far */
+	uint64_t last_ms; /* the last of them */
+	uint32_t syncs;	  /* made by ops->sync() in it: its own is the next */
+	uint64_t named;	  /* by hardware: whose fault; or HOSTQ_NO_SID */
 	uint32_t errors;
 	uint32_t tried; /* where the last error was that was tried again */
 	uint32_t tries; /* how often there */
@@ -72,7 +90,7 @@ struct hostq_ops {
 	void (*doorbell)(struct hostq *q);
 	/* True if there was an error, which has been dealt with */
 	bool (*error)(struct hostq *q, struct hostq_batch *b);
-	/* All is consumed: is @b complete? NULL: it is */
+	/* All is consumed: is @b's section complete? NULL: it is */
 	bool (*complete)(struct hostq *q, struct hostq_batch *b);
 	/* The @nth sync of @b */
 	void (*sync)(const struct hostq *q, const struct hostq_batch *b,
@@ -96,12 +114,13 @@ struct hostq {
 	const struct core_hwport *port;
 	const struct logger *logger;
 	unsigned int timeout_ms;
-	unsigned int turn_ms; /* how long others may take for their turns */
-	unsigned int dwords;  /* of a command in the queue */
-	unsigned int stride;  /* of one as given, at least that */
-	uint32_t slots;	      /* a power of two */
-	uint32_t indices;     /* mask: slots, and the wrap bit if any */
-	uint32_t room;	      /* that may be used at once */
+	unsigned int answer_ms; /* HOSTQ_ANSWER_MS, but for tests */
+	unsigned int turn_ms;	/* how long others may take for their turns */
+	unsigned int dwords;	/* of a command in the queue */
+	unsigned int stride;	/* of one as given, at least that */
+	uint32_t slots;		/* a power of two */
+	uint32_t indices;	/* mask: slots, and the wrap bit if any */
+	uint32_t room;		/* that may be used at once */
 	struct core_dma_mem mem;
 
 	pthread_mutex_t lock;	       /* what follows */
@@ -136,7 +155,7 @@ struct hostq_result {
 	/* NO_ANSWER: the first command that was not executed, or @n. It is the
 	 * sync that failed, if that was one of the caller's. */
 	uint32_t next;
-	uint32_t timeouts; /* waited for, and charged */
+	uint32_t timeouts; /* waited for, and charged; late answers as well */
 	/* HELD: by when; HOSTDEVS_NEVER: the device is in quarantine, or who
 	 * pays is over his budget */
 	uint64_t until_ms;

@@ -251,6 +251,7 @@ static int ask_again(struct hostq *q, const struct hostq_batch *b,
 	struct hostq_batch again;
 	uint32_t next = *from;
 	struct again a;
+	bool part;
 	int rc;
 
 	again_fill(q, b, s, &next, end, &a, &again);
@@ -260,9 +261,11 @@ static int ask_again(struct hostq *q, const struct hostq_batch *b,
 	__atomic_add_fetch(&q->stats.searches, 1, __ATOMIC_RELAXED);
 	/* legal a moment ago: if it is not now, it has not answered */
 	*found = !rc && (again.failed || again.illegal);
-	for (uint32_t at = 0; *found && at < again.limit; at++)
+	/* it may also have ended because answers came late */
+	part = *found || again.limit < again.n;
+	for (uint32_t at = 0; part && at < again.limit; at++)
 		*from += q->ops->is_sync(cmd_at(q, &again, at));
-	if (!*found)
+	if (!part)
 		*from = next;
 	return 0;
 }
@@ -397,6 +400,7 @@ int hostq_judge(struct hostq *q, struct hostq_batch *b,
 	rc = hostq_run(q, b);
 	if (rc == -EAGAIN)
 		return rc;
+	res->timeouts += b->late;
 	if (!rc && b->failed)
 		rc = judge_timeout(q, b, res);
 	else if (!rc && b->refused)

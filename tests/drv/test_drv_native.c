@@ -142,7 +142,7 @@ static void test_a_sync_behind_an_atc_inv_reaches_the_host(void **state)
 	guest_start(&g);
 	assert_int_equal(native(&g, cmds, 6, &inv), 0);
 	EXPECT_STOP(inv, 6, 0, 0);
-	assert_int_equal(g.r.hw.doorbells, 1);
+	assert_int_equal(g.r.hw.doorbells, 2);
 	assert_int_equal(g.r.hw.log_n, 6);
 	EXPECT_CMD(&g.r.hw, 0, HOST_ASID(1), 0);
 	EXPECT_CMD(&g.r.hw, 1, SYNC, 0);

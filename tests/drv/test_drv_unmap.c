@@ -179,7 +179,7 @@ test_atcs_hear_of_an_unmap_after_the_smmu_has_forgotten(void **state)
 	EXPECT_CMD(&r.hw, 4, 0x10200009840, 0x5000); /* SSV, SSID 9 */
 	EXPECT_CMD(&r.hw, 5, SYNC, 0);
 	assert_int_equal(r.hw.log_n, 6);
-	assert_int_equal(r.hw.doorbells, 1);
+	assert_int_equal(r.hw.doorbells, 2);
 	/* 0x5000..0xafff: 16 pages from 0, the smallest aligned span */
 	fake_clear_log(&r.hw);
 	assert_int_equal(d->ops->map(d, 0x5000, 0x80000000, 0x6000, 3), 0);

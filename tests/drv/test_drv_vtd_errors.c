@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "fake_time.h"
+#include "drv/vtd/unit.h"
 #include "vtd_fake.h"
 
 #define RW  3
@@ -387,6 +388,7 @@ static void test_a_queue_that_does_not_move_is_the_end(void **state)
 	vrig_init(&t.r);
 	t.r.cfg.timeout_ms = 20;
 	start(&t);
+	to_unit(t.r.iommu)->q.answer_ms = 30;
 	attach(&t, 1);
 	t.r.hw.stuck = true;
 	assert_int_equal(inval(&t, 5), -EIO);
@@ -403,6 +405,7 @@ static void test_the_end_without_esrtps_uses_registers(void **state)
 	t.r.hw.cap &= ~(1ULL << 63);
 	t.r.cfg.timeout_ms = 20;
 	start(&t);
+	to_unit(t.r.iommu)->q.answer_ms = 30;
 	attach(&t, 1);
 	t.r.hw.stuck = true;
 	assert_int_equal(inval(&t, 5), -EIO);

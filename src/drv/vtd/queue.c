@@ -86,9 +86,9 @@ static void take_ite(struct hostq *q, struct hostq_batch *b)
 	bool known = b->failed;
 
 	hostq_timeout(q, b, at);
-	if (at > b->n)
+	if (at > b->end)
 		b->over = true;
-	if (at > b->n && !known && !is_written(u, b->syncs, b->seq))
+	if (at > b->end && !known && !is_written(u, b->nth, b->seq))
 		b->failed = true;
 	if (!known) {
 		b->limit = first_aborted(q, b, b->limit);
@@ -154,9 +154,10 @@ static bool qi_complete(struct hostq *q, struct hostq_batch *b)
 {
 	uint64_t fsts;
 
-	if (b->over)
+	/* or it was in front of it that the queue stopped */
+	if (b->over || (b->end < b->n && b->limit <= b->end))
 		return true;
-	if (!is_written(unit_of(q), b->syncs, b->seq))
+	if (!is_written(unit_of(q), b->nth, b->seq))
 		return false;
 	fsts = vtd_unit_read(unit_of(q), VTD_FSTS, 4);
 	return !(fsts & (VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE));
