@@ -202,7 +202,10 @@ static int dma_by_atc(struct nestfd_device *dev,
 	left = size - (access->iova & (size - 1));
 	if (*len > left)
 		*len = left;
-	translated.iova = t.pa;
+	if (t.untranslated)
+		translated.flags &= ~MODEL_TRANSLATED;
+	else
+		translated.iova = t.pa;
 	return ops->dma(dev->port, &translated, buf, *len, NULL);
 }
 

@@ -19,6 +19,7 @@ static void fill(const struct iotlb_entry *e, uint64_t iova, bool found,
 		.read = e->attrs & ATC_READ,
 		.write = e->attrs & ATC_WRITE,
 		.exec = e->attrs & ATC_EXEC,
+		.untranslated = e->attrs & ATC_UNTRANSLATED,
 		.size_lg2 = e->size_lg2,
 		.pa = e->out + (iova - e->iova),
 	};

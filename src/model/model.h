@@ -53,6 +53,7 @@ struct model_translation {
 	bool bypass;		/* not translated at all */
 	bool stale;		/* the checker found memory to disagree */
 	bool read, write, exec; /* what the translation allows */
+	bool untranslated;	/* ATS: to requests that are not translated */
 	uint8_t size_lg2;	/* of the page @pa belongs to */
 	uint16_t stall_tag;
 	uint64_t pa;

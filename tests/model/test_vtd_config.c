@@ -533,6 +533,14 @@ static void requests_are_admitted_by_the_context(void **state)
 	/* 8-bit PASIDs */
 	t.p.id.ecap = (P_ECAP & ~(0x1fULL << 35)) | 7ULL << 35;
 	assert_int_equal(whole(&t, VTD_AT_UNTRANSLATED, 0x100), 0x89);
+	/* not of page requests: PASIDE, no directory entry, PDTS */
+	assert_int_equal(whole(&t, VTD_AT_PAGE, 0x100), 0x45);
+	*pat(&t.p, t.context) |= 0xc;
+	assert_int_equal(whole(&t, VTD_AT_REQUEST, 0x100), 0x89);
+	assert_int_equal(whole(&t, VTD_AT_TRANSLATED, 0x100), 0x89);
+	assert_int_equal(whole(&t, VTD_AT_PAGE, 0x100), 0x51);
+	assert_int_equal(whole(&t, VTD_AT_PAGE, 0x2000), 0x46);
+	assert_int_equal(whole(&t, VTD_AT_PAGE, 0x40), 0);
 	pure_down(&t.p);
 }
 

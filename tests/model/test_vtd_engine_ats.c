@@ -123,6 +123,73 @@ static void what_may_not_be_is_answered_or_refused(void **state)
 	rig_down(&g);
 }
 
+/* S.1 and S.2 of table 30 */
+static void messages_are_answered_untranslated_only(void **state)
+{
+	const uint64_t msi = 0xfee12344;
+	struct model_translation t;
+	struct vtd_id id;
+	struct fault f;
+	struct rig g;
+
+	(void)state;
+	for (int nwfs = 0; nwfs < 2; nwfs++) {
+		vtd_model_default_id(&id);
+		if (!nwfs)
+			id.ecap &= ~(1ULL << 33);
+		rig_up_as(&g, IOTLB_HOSTILE, &id);
+		tables(&g, 1);
+		for (int again = 0; again < 2; again++) {
+			assert_int_equal(
+				ask(&g, 0, RID, msi, MODEL_WRITE, 1, &t), 0);
+			assert_true(t.untranslated && t.write);
+			assert_false(t.read || t.exec);
+			assert_int_equal(t.size_lg2, 12);
+			assert_int_equal(t.hit, again);
+			assert_false(t.stale);
+		}
+		/* NW: neither; it is not looked at without NWFS */
+		assert_int_equal(ask(&g, 0, RID, msi, 0, 1, &t),
+				 nwfs ? -EIO : 0);
+		assert_false(t.read);
+		assert_int_equal(t.write, !nwfs);
+		assert_int_equal(t.event, 0);
+		assert_int_equal(
+			ask(&g, 0, RID, 0xfeefffff, MODEL_WRITE, 1, &t), 0);
+		assert_true(t.untranslated);
+		/* beside it, and with a PASID, it is an address as any other */
+		assert_int_equal(
+			ask(&g, 0, RID, 0xfedfffff, MODEL_WRITE, 1, &t), -EIO);
+		assert_int_equal(t.event, 0x71);
+		assert_int_equal(
+			ask(&g, 0, RID, 0xfef00000, MODEL_WRITE, 1, &t), -EIO);
+		assert_int_equal(ask(&g, 0, 3, msi, MODEL_WRITE, 1, &t), -EIO);
+		assert_int_equal(t.event, 0x71);
+		assert_int_equal(ask(&g, 0, RID, 0x5000, MODEL_WRITE, 1, &t),
+				 0);
+		assert_false(t.untranslated);
+		assert_false(fault_take(&g, 0, &f));
+		rig_down(&g);
+	}
+}
+
+static void a_device_without_ats_is_not_answered_of_messages(void **state)
+{
+	struct model_translation t;
+	struct fault f;
+	struct rig g;
+
+	(void)state;
+	rig_up(&g, IOTLB_FAST);
+	tables(&g, 1);
+	put(&g, g.context[0], g.dir[0] | 0x9); /* no DTE */
+	assert_int_equal(ask(&g, 0, RID, 0xfee00000, MODEL_WRITE, 1, &t), -EIO);
+	assert_int_equal(t.event, 0x44);
+	assert_true(fault_take(&g, 0, &f));
+	assert_int_equal(f.reason, 0x44);
+	rig_down(&g);
+}
+
 static void translated_requests_have_host_addresses(void **state)
 {
 	struct rig g;
@@ -413,6 +480,38 @@ static void page_requests_that_cannot_be_are_answered_invalid(void **state)
 	rig_down(&g);
 }
 
+/* SGN.10 is of others; what such a page request finds, they do not find. */
+static void a_page_request_may_exceed_pss(void **state)
+{
+	struct vtd_id id;
+	struct fault f;
+	struct rig g;
+
+	(void)state;
+	for (int policy = 0; policy < 2; policy++) {
+		vtd_model_default_id(&id);
+		id.ecap &= ~(0x1fULL << 35);
+		id.ecap |= 7ULL << 35; /* 8 bits */
+		rig_up_as(&g, policy ? IOTLB_HOSTILE : IOTLB_FAST, &id);
+		pasid_set(&g, 0, 0x100, PT_FS, 5, tables(&g, 1));
+		assert_int_equal(look(&g, 0, 0x100, 0x5000, 0).event, 0x89);
+		assert_true(fault_take(&g, 0, &f));
+		assert_int_equal(request(&g, 0x100, 0x5000, RW_LAST, 2), 0);
+		assert_int_equal(g.answers, 0);
+		assert_int_equal(reg_get(&g, REG_PQT, 8), 0x20);
+		assert_int_equal(at(&g, PRQ)[0] >> 32, 0x100);
+		assert_false(fault_take(&g, 1, &f));
+		assert_int_equal(look(&g, 0, 0x100, 0x5000, 0).event, 0x89);
+		assert_true(fault_take(&g, 1, &f));
+		assert_int_equal(f.reason, 0x89);
+		assert_int_equal(request(&g, 0x101, 0x5000, RW_LAST, 2), 0);
+		assert_int_equal(g.answer.code, MODEL_PAGE_INVALID);
+		assert_true(fault_take(&g, 2, &f));
+		assert_int_equal(f.reason, 0x59);
+		rig_down(&g);
+	}
+}
+
 static void a_full_queue_answers_success(void **state)
 {
 	struct rig g;
@@ -469,6 +568,9 @@ int main(void)
 		cmocka_unit_test(a_request_fills_the_device_tlb),
 		cmocka_unit_test(reading_does_not_make_a_page_dirty),
 		cmocka_unit_test(what_may_not_be_is_answered_or_refused),
+		cmocka_unit_test(messages_are_answered_untranslated_only),
+		cmocka_unit_test(
+			a_device_without_ats_is_not_answered_of_messages),
 		cmocka_unit_test(translated_requests_have_host_addresses),
 		cmocka_unit_test(device_descriptors_reach_their_range_only),
 		cmocka_unit_test(stale_device_entries_are_told),
@@ -480,6 +582,7 @@ int main(void)
 		cmocka_unit_test(a_page_request_is_queued_and_answered),
 		cmocka_unit_test(
 			page_requests_that_cannot_be_are_answered_invalid),
+		cmocka_unit_test(a_page_request_may_exceed_pss),
 		cmocka_unit_test(a_full_queue_answers_success),
 		cmocka_unit_test(
 			a_page_request_removes_what_is_cached_of_its_page),

@@ -101,6 +101,22 @@ static void answer_of(const struct vtd_context *ctx, uint32_t flags,
 		answer->size_lg2 = PASS_LG2;
 }
 
+/*
+ * S.1 and S.2 of table 30: where messages go (3.15) a device may write without
+ * translation; with NW it is told of neither.
+ */
+static void interrupt_range(const struct model_access *a, struct reply *reply)
+{
+	if (!(a->flags & MODEL_WRITE))
+		return;
+	reply->ok = true;
+	reply->answer = (struct atc_answer){
+		.access = ATC_WRITE | ATC_UNTRANSLATED,
+		.size_lg2 = 12,
+		.pa = a->iova,
+	};
+}
+
 static void resolve(struct visit *v, bool cold, struct reply *reply)
 {
 	const struct vtd_context *ctx;
@@ -108,13 +124,14 @@ static void resolve(struct visit *v, bool cold, struct reply *reply)
 	struct result r;
 
 	*reply = (struct reply){ 0 };
-	/* 3.15: only ever without translation */
-	if (v->access->pasid == MODEL_NO_PASID &&
-	    is_interrupt(v->access->iova, 0))
-		return;
 	ctx = vtd_context_get(v, VTD_AT_REQUEST, cold, &tmp, &reply->fault);
 	if (!ctx)
 		return;
+	if (v->access->pasid == MODEL_NO_PASID &&
+	    is_interrupt(v->access->iova, 0)) {
+		interrupt_range(v->access, reply);
+		return;
+	}
 	resolve_path(v, ctx, cold, &r, &reply->stale);
 	reply->fault = r.fault;
 	if (!r.o.ok)

@@ -57,6 +57,11 @@ bool vtd_mode_admits(uint64_t rta, const struct vtd_input *req,
 	return true;
 }
 
+bool vtd_pasid_fits(const struct vtd_id *id, uint32_t pasid)
+{
+	return !(pasid >> (field_get(VTD_ECAP_PSS, id->ecap) + 1));
+}
+
 static bool pasid_admitted(const struct vtd_id *id,
 			   const struct vtd_source *source,
 			   const struct vtd_input *req,
@@ -64,7 +69,7 @@ static bool pasid_admitted(const struct vtd_id *id,
 {
 	bool fpd = source->fpd;
 
-	if (req->pasid >> (field_get(VTD_ECAP_PSS, id->ecap) + 1))
+	if (req->at != VTD_AT_PAGE && !vtd_pasid_fits(id, req->pasid))
 		return fail(fault, VTD_FR_SGN_10_PASID_SIZE, fpd);
 	/* PASIDs in translated requests are not offered (PTRS) */
 	if (req->at == VTD_AT_TRANSLATED)
@@ -82,7 +87,8 @@ bool vtd_source_admits(const struct vtd_id *id, const struct vtd_source *source,
 		       const struct vtd_input *req, uint32_t *pasid,
 		       struct vtd_denial *fault)
 {
-	if (req->at != VTD_AT_UNTRANSLATED && !source->ats)
+	if ((req->at == VTD_AT_REQUEST || req->at == VTD_AT_TRANSLATED) &&
+	    !source->ats)
 		return fail(fault,
 			    source->scalable ? VTD_FR_SCT_5_DTE
 					     : VTD_FR_LCT_5_BLOCKED,

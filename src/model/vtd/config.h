@@ -45,6 +45,9 @@ bool vtd_source_load(const struct walk_env *env, const struct vtd_id *id,
 bool vtd_mode_admits(uint64_t rta, const struct vtd_input *req,
 		     struct vtd_denial *fault);
 
+/* Does PSS cover it (SGN.10)? Of page requests nobody asks. */
+bool vtd_pasid_fits(const struct vtd_id *id, uint32_t pasid);
+
 /*
  * Does @source let the request in (SCT.5 to SCT.10, LCT.5)? *pasid is
  * the one that its space is found by.

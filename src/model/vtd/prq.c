@@ -22,6 +22,7 @@ static bool find_space(struct visit *v, struct vtd_space *space,
 	const struct vtd_context *ctx;
 	struct vtd_context tmp;
 	struct vtd_source source;
+	struct visit as = *v;
 	uint64_t serial;
 
 	if (field_get(VTD_RTADDR_TTM, vtd_rtaddr(vtd_of(v))) == VTD_TTM_LEGACY)
@@ -30,8 +31,11 @@ static bool find_space(struct visit *v, struct vtd_space *space,
 		return false;
 	if (!source.pre)
 		return refuse(fault, VTD_FR_SCT_8_PRE, source.fpd);
-	/* as an untranslated request: with PRE goes DTE */
-	ctx = vtd_context_get(v, VTD_AT_UNTRANSLATED, false, &tmp, fault);
+	/* only of a page request: for others nothing may be cached of it */
+	if (as.access->pasid != MODEL_NO_PASID &&
+	    !vtd_pasid_fits(&vtd_of(v)->id, as.access->pasid))
+		as.quiet = true;
+	ctx = vtd_context_get(&as, VTD_AT_PAGE, false, &tmp, fault);
 	if (!ctx)
 		return false;
 	*space = ctx->space;
