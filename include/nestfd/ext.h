@@ -195,7 +195,7 @@ struct nestfd_hwpt_invalidate {
  * fail. If another entry stops the queue before that CMD_SYNC, the code is
  * ATC_INV_SYNC all the same and *q_cons_uptr is that entry's index: the VMM
  * fails the next CMD_SYNC, and what is wrong with the entry it learns by
- *calling again from there.
+ * calling again from there.
  *
  * Errors: EINVAL (an index, bits, length or alignment out of range; unknown
  * @data_type), ENOENT (@hwpt_id), EFAULT (*q_cons_uptr cannot be read or

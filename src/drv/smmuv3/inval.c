@@ -49,13 +49,18 @@ enum verdict {
 #define NONE   UINT32_MAX
 #define NOBODY UINT64_MAX
 
+/* Devices that one call remembers not to have answered */
+#define SILENT_MAX 16
+
 /* One call */
 struct work {
 	struct viommu *v;
 	struct core_inval *inv;
 	uint32_t failed; /* native: the first ATC_INV without answer, or NONE */
-	bool locked;	 /* v->lock is held */
-	bool synced;	 /* the hardware has completed a CMD_SYNC */
+	uint32_t silent_n;
+	uint32_t silent[SILENT_MAX]; /* native: asked no more by this call */
+	bool locked;		     /* v->lock is held */
+	bool synced;		     /* the hardware has completed a CMD_SYNC */
 };
 
 /*
@@ -120,6 +125,15 @@ static const struct vdev *vdev_find(const struct viommu *v, uint32_t vsid)
 	return NULL;
 }
 
+static bool was_silent(const struct work *w, uint32_t sid)
+{
+	for (uint32_t i = 0; i < w->silent_n; i++) {
+		if (w->silent[i] == sid)
+			return true;
+	}
+	return false;
+}
+
 static enum verdict rewrite_stream(struct work *w, uint64_t cmd[2])
 {
 	const struct vdev *vdev;
@@ -136,7 +150,9 @@ static enum verdict rewrite_stream(struct work *w, uint64_t cmd[2])
 		return ISSUE;
 	if (!vdev->ats)
 		return SKIP;
-	return master_is_broken(vdev->dev->drv) ? SILENT : ISSUE;
+	return master_is_broken(vdev->dev->drv) || was_silent(w, vdev->sid)
+		       ? SILENT
+		       : ISSUE;
 }
 
 /*
@@ -263,6 +279,15 @@ static void unlock(struct work *w)
 	w->locked = false;
 }
 
+/* @cmd has not been answered. The sync that fails is for all of its device's.
+ */
+static void remember(struct work *w, const uint64_t cmd[2])
+{
+	if (w->silent_n < SILENT_MAX)
+		w->silent[w->silent_n++] =
+			(uint32_t)field_get(SMMUV3_CMD_0_SID, cmd[0]);
+}
+
 /* Entry @entry of the call has not been answered: the sync behind it fails. */
 static void latch(struct work *w, uint32_t entry)
 {
@@ -349,6 +374,7 @@ static int run_span(struct work *w, const struct smmuv3_cmd_rec *raw,
 	}
 	if (rc == -ETIMEDOUT) {
 		latch(w, base + s.entry[res.done]);
+		remember(w, s.cmds[res.done]);
 		verdict = res.next < s.n ? ISSUE : verdict;
 		*next = res.next < s.n ? s.entry[res.next] : *next;
 	} else if (rc) {
