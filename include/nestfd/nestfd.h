@@ -428,7 +428,7 @@ void nestfd_device_reset(struct nestfd_device *dev);
  *
  * Return: 0, -EBUSY when it is bound already, -ENOMEM, -ERANGE when its
  * StreamID is beyond what the IOMMU has, -EXDEV when @ctx belongs to another
- * machine.
+ * machine, -ENODEV when the device was unplugged while the call waited for it.
  */
 int nestfd_bind(struct nestfd *ctx, struct nestfd_device *dev,
 		uint32_t *dev_id);

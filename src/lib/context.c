@@ -11,9 +11,24 @@
 #include "core/foreign.h"
 #include "lib/machine.h"
 
+/* A context whose driver is there, not in the list yet */
+static int start(struct nestfd *ctx)
+{
+	struct nestfd_machine *machine = ctx->machine;
+	struct core_env env;
+	int rc;
+
+	pthread_mutex_lock(&machine->lock);
+	rc = machine_driver(machine);
+	env = machine->env;
+	pthread_mutex_unlock(&machine->lock);
+	if (!rc)
+		rc = pinned_start(ctx, &env);
+	return rc ? rc : core_open(&env, &ctx->core);
+}
+
 int nestfd_open(struct nestfd_machine *machine, struct nestfd **out)
 {
-	struct core_env env;
 	struct nestfd *ctx;
 	int rc;
 
@@ -21,60 +36,55 @@ int nestfd_open(struct nestfd_machine *machine, struct nestfd **out)
 	if (!ctx)
 		return -ENOMEM;
 	ctx->machine = machine;
+	LIST_INIT(&ctx->bound);
 	pthread_mutex_init(&ctx->process_lock, NULL);
-	pthread_mutex_lock(&machine->lock);
-	rc = machine_driver(machine);
-	if (rc)
-		goto unlock;
-	env = machine->env;
-	rc = pinned_start(ctx, &env);
-	if (!rc)
-		rc = core_open(&env, &ctx->core);
-	if (rc)
-		goto unlock;
-	LIST_INSERT_HEAD(&machine->contexts, ctx, link);
-unlock:
-	pthread_mutex_unlock(&machine->lock);
+	rc = start(ctx);
 	if (rc) {
 		pthread_mutex_destroy(&ctx->process_lock);
 		free(ctx);
 		return rc;
 	}
+	pthread_mutex_lock(&machine->lock);
+	LIST_INSERT_HEAD(&machine->contexts, ctx, link);
+	pthread_mutex_unlock(&machine->lock);
 	*out = ctx;
 	return 0;
 }
 
-void context_close_locked(struct nestfd *ctx)
+struct core_ctx *context_call_begin(struct nestfd *ctx)
 {
-	static const struct timespec nap = { .tv_nsec = 50000 };
-	struct nestfd_device *dev;
+	__atomic_fetch_add(&ctx->calls, 1, __ATOMIC_RELAXED);
+	return ctx->core;
+}
 
-	while (__atomic_load_n(&ctx->calls, __ATOMIC_ACQUIRE))
-		nanosleep(&nap, NULL);
-	LIST_FOREACH (dev, &ctx->machine->devices, link)
-		if (dev->ctx == ctx)
-			device_unbind_locked(dev);
-	if (ctx->machine->arch->closing)
-		ctx->machine->arch->closing(ctx->machine->iommu, ctx->core);
-	core_close(ctx->core);
-	pinned_end(ctx);
-	LIST_REMOVE(ctx, link);
-	if (ctx->process)
-		client_process_put(ctx->process);
-	pthread_mutex_destroy(&ctx->process_lock);
-	free(ctx);
+/* Pairs with the acquire in nestfd_close(). */
+void context_call_end(struct nestfd *ctx)
+{
+	__atomic_fetch_sub(&ctx->calls, 1, __ATOMIC_RELEASE);
 }
 
 void nestfd_close(struct nestfd *ctx)
 {
+	static const struct timespec nap = { .tv_nsec = 50000 };
 	struct nestfd_machine *machine;
 
 	if (!ctx)
 		return;
 	machine = ctx->machine;
+	while (__atomic_load_n(&ctx->calls, __ATOMIC_ACQUIRE))
+		nanosleep(&nap, NULL);
+	devices_unbind_all(ctx);
+	if (machine->arch->closing)
+		machine->arch->closing(machine->iommu, ctx->core);
+	core_close(ctx->core);
+	pinned_end(ctx);
 	pthread_mutex_lock(&machine->lock);
-	context_close_locked(ctx);
+	LIST_REMOVE(ctx, link);
 	pthread_mutex_unlock(&machine->lock);
+	if (ctx->process)
+		client_process_put(ctx->process);
+	pthread_mutex_destroy(&ctx->process_lock);
+	free(ctx);
 }
 
 static void before_call(const struct nestfd *ctx)
@@ -179,47 +189,36 @@ int nestfd_ioctl_for(struct nestfd *ctx, unsigned long cmd, uint64_t arg,
 	return rc;
 }
 
-static struct core_ctx *fd_call_begin(struct nestfd *ctx)
-{
-	__atomic_fetch_add(&ctx->calls, 1, __ATOMIC_RELAXED);
-	return ctx->core;
-}
-
-/* Pairs with the acquire in context_close_locked(). */
-static void fd_call_end(struct nestfd *ctx)
-{
-	__atomic_fetch_sub(&ctx->calls, 1, __ATOMIC_RELEASE);
-}
-
 ssize_t nestfd_write(void *ctx, int fd, const void *buf, size_t len)
 {
-	ssize_t rc = core_fd_write(fd_call_begin(ctx), fd, buf, len);
+	ssize_t rc = core_fd_write(context_call_begin(ctx), fd, buf, len);
 
-	fd_call_end(ctx);
+	context_call_end(ctx);
 	return rc;
 }
 
 ssize_t nestfd_read(void *ctx, int fd, void *buf, size_t len)
 {
-	ssize_t rc = core_fd_read(fd_call_begin(ctx), fd, buf, len);
+	ssize_t rc = core_fd_read(context_call_begin(ctx), fd, buf, len);
 
-	fd_call_end(ctx);
+	context_call_end(ctx);
 	return rc;
 }
 
 const uint32_t *nestfd_event_count(void *ctx, int fd)
 {
-	const uint32_t *count = core_fd_event_count(fd_call_begin(ctx), fd);
+	const uint32_t *count =
+		core_fd_event_count(context_call_begin(ctx), fd);
 
-	fd_call_end(ctx);
+	context_call_end(ctx);
 	return count;
 }
 
 int nestfd_close_fd(void *ctx, int fd)
 {
-	int rc = core_fd_close(fd_call_begin(ctx), fd);
+	int rc = core_fd_close(context_call_begin(ctx), fd);
 
-	fd_call_end(ctx);
+	context_call_end(ctx);
 	return rc;
 }
 

@@ -41,6 +41,15 @@ static bool stream_is_taken_locked(const struct nestfd_machine *machine,
 	return false;
 }
 
+static void put(struct nestfd_device *dev)
+{
+	if (__atomic_sub_fetch(&dev->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	pthread_mutex_destroy(&dev->lock);
+	pages_free(dev->pages);
+	free(dev);
+}
+
 int nestfd_device_add(struct nestfd_machine *machine,
 		      const struct nestfd_device_config *config,
 		      struct nestfd_device **out)
@@ -60,6 +69,7 @@ int nestfd_device_add(struct nestfd_machine *machine,
 	if (!dev)
 		return -ENOMEM;
 	dev->machine = machine;
+	dev->refs = 1;
 	dev->core.stream_id = config->stream_id;
 	dev->core.pasid_bits = config->pasid_bits;
 	dev->core.ats = config->ats;
@@ -71,6 +81,7 @@ int nestfd_device_add(struct nestfd_machine *machine,
 		free(dev);
 		return rc;
 	}
+	pthread_mutex_init(&dev->lock, NULL);
 	pthread_mutex_lock(&machine->lock);
 	if (stream_is_taken_locked(machine, config->stream_id))
 		rc = -EEXIST;
@@ -81,29 +92,61 @@ int nestfd_device_add(struct nestfd_machine *machine,
 		LIST_INSERT_HEAD(&machine->devices, dev, link);
 	pthread_mutex_unlock(&machine->lock);
 	if (rc) {
-		pages_free(dev->pages);
-		free(dev);
+		put(dev);
 		return rc;
 	}
 	*out = dev;
 	return 0;
 }
 
-void device_unbind_locked(struct nestfd_device *dev)
+/* Who waits for the lock finds a device that is unplugged meanwhile. */
+static void lock(struct nestfd_device *dev)
+{
+	__atomic_fetch_add(&dev->refs, 1, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&dev->lock);
+}
+
+static void unlock(struct nestfd_device *dev)
+{
+	pthread_mutex_unlock(&dev->lock);
+	put(dev);
+}
+
+/* Locked. In the context's list until it needs the context no more. */
+static void unbind(struct nestfd_device *dev)
 {
 	if (!dev->ctx)
 		return;
 	core_unbind(dev->ctx->core, dev->dev_id);
+	pthread_mutex_lock(&dev->machine->lock);
+	LIST_REMOVE(dev, bound);
 	dev->ctx = NULL;
+	pthread_mutex_unlock(&dev->machine->lock);
 }
 
-void device_remove_locked(struct nestfd_device *dev)
+/* With a reference: it may be unplugged as soon as the lock is free. */
+static struct nestfd_device *first_bound(struct nestfd *ctx)
 {
-	device_unbind_locked(dev);
-	dev->machine->model->ops->port_remove(dev->port);
-	LIST_REMOVE(dev, link);
-	pages_free(dev->pages);
-	free(dev);
+	struct nestfd_device *dev;
+
+	pthread_mutex_lock(&ctx->machine->lock);
+	dev = LIST_FIRST(&ctx->bound);
+	if (dev)
+		__atomic_fetch_add(&dev->refs, 1, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&ctx->machine->lock);
+	return dev;
+}
+
+void devices_unbind_all(struct nestfd *ctx)
+{
+	struct nestfd_device *dev;
+
+	while ((dev = first_bound(ctx))) {
+		pthread_mutex_lock(&dev->lock);
+		if (dev->ctx == ctx) /* else another was faster */
+			unbind(dev);
+		unlock(dev);
+	}
 }
 
 void nestfd_device_remove(struct nestfd_device *dev)
@@ -113,64 +156,95 @@ void nestfd_device_remove(struct nestfd_device *dev)
 	if (!dev)
 		return;
 	machine = dev->machine;
+	lock(dev);
+	unbind(dev);
+	machine->model->ops->port_remove(dev->port);
+	dev->unplugged = true;
 	pthread_mutex_lock(&machine->lock);
-	device_remove_locked(dev);
+	LIST_REMOVE(dev, link);
 	pthread_mutex_unlock(&machine->lock);
+	unlock(dev);
+	put(dev);
+}
+
+/* Locked, and a call on @ctx: it is not closed before it has found the device.
+ */
+static int bind(struct nestfd *ctx, struct core_ctx *core,
+		struct nestfd_device *dev)
+{
+	struct nestfd_machine *machine = dev->machine;
+	int rc;
+
+	if (dev->unplugged)
+		return -ENODEV;
+	if (dev->ctx)
+		return -EBUSY;
+	pthread_mutex_lock(&machine->lock);
+	dev->core.iommu = machine->iommu;
+	pthread_mutex_unlock(&machine->lock);
+	rc = core_bind(core, &dev->core, &dev->dev_id);
+	if (rc)
+		return rc;
+	pthread_mutex_lock(&machine->lock);
+	dev->ctx = ctx;
+	LIST_INSERT_HEAD(&ctx->bound, dev, bound);
+	pthread_mutex_unlock(&machine->lock);
+	return 0;
 }
 
 int nestfd_bind(struct nestfd *ctx, struct nestfd_device *dev, uint32_t *dev_id)
 {
+	struct core_ctx *core;
 	int rc;
 
 	if (ctx->machine != dev->machine)
 		return -EXDEV;
-	pthread_mutex_lock(&dev->machine->lock);
-	dev->core.iommu = dev->machine->iommu;
-	rc = dev->ctx ? -EBUSY : core_bind(ctx->core, &dev->core, &dev->dev_id);
-	if (!rc) {
-		dev->ctx = ctx;
+	core = context_call_begin(ctx);
+	lock(dev);
+	rc = bind(ctx, core, dev);
+	if (!rc)
 		*dev_id = dev->dev_id;
-	}
-	pthread_mutex_unlock(&dev->machine->lock);
+	unlock(dev);
+	context_call_end(ctx);
 	return rc;
 }
 
 void nestfd_unbind(struct nestfd_device *dev)
 {
-	pthread_mutex_lock(&dev->machine->lock);
-	device_unbind_locked(dev);
-	pthread_mutex_unlock(&dev->machine->lock);
+	lock(dev);
+	unbind(dev);
+	unlock(dev);
 }
 
 int nestfd_attach(struct nestfd_device *dev, uint32_t pasid, uint32_t *pt_id)
 {
 	int rc = -ENODEV;
 
-	pthread_mutex_lock(&dev->machine->lock);
+	lock(dev);
 	if (dev->ctx)
 		rc = core_set_pt(dev->ctx->core, dev->dev_id, pasid, pt_id);
-	pthread_mutex_unlock(&dev->machine->lock);
+	unlock(dev);
 	return rc;
 }
 
 void nestfd_detach(struct nestfd_device *dev, uint32_t pasid)
 {
-	pthread_mutex_lock(&dev->machine->lock);
+	lock(dev);
 	if (dev->ctx)
 		core_detach(dev->ctx->core, dev->dev_id, pasid);
-	pthread_mutex_unlock(&dev->machine->lock);
+	unlock(dev);
 }
 
 void nestfd_device_reset(struct nestfd_device *dev)
 {
-	struct nestfd_machine *machine = dev->machine;
-
-	pthread_mutex_lock(&machine->lock);
-	machine->model->ops->port_reset(dev->port);
-	pages_reset(dev->pages);
-	if (dev->core.iommu && dev->core.iommu->ops->device_reset)
-		dev->core.iommu->ops->device_reset(&dev->core);
-	pthread_mutex_unlock(&machine->lock);
+	lock(dev);
+	if (!dev->unplugged) {
+		dev->machine->model->ops->port_reset(dev->port);
+		pages_reset(dev->pages);
+		if (dev->core.iommu && dev->core.iommu->ops->device_reset)
+			dev->core.iommu->ops->device_reset(&dev->core);
+	}
+	unlock(dev);
 }
 
 /* What the device may do by what its cache says. */
@@ -290,13 +364,13 @@ int nestfd_msi_enable(struct nestfd_device *dev, uint64_t *iova)
 	int rc = -ENODEV;
 	uint64_t page;
 
-	pthread_mutex_lock(&dev->machine->lock);
+	lock(dev);
 	if (dev->ctx)
 		rc = dev->machine->doorbell
 			     ? core_msi_map(dev->ctx->core, dev->dev_id,
 					    MACHINE_DOORBELL_PA, &page)
 			     : -EOPNOTSUPP;
-	pthread_mutex_unlock(&dev->machine->lock);
+	unlock(dev);
 	if (!rc)
 		*iova = page + MACHINE_DOORBELL_OFFSET;
 	return rc;

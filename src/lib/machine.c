@@ -302,12 +302,11 @@ void nestfd_machine_destroy(struct nestfd_machine *machine)
 
 	if (!machine)
 		return;
-	pthread_mutex_lock(&machine->lock);
+	/* Nobody else is there: the lists may be read without the lock. */
 	while ((ctx = LIST_FIRST(&machine->contexts)))
-		context_close_locked(ctx);
+		nestfd_close(ctx);
 	while ((dev = LIST_FIRST(&machine->devices)))
-		device_remove_locked(dev);
-	pthread_mutex_unlock(&machine->lock);
+		nestfd_device_remove(dev);
 	if (machine->iommu)
 		machine->iommu->ops->destroy(machine->iommu);
 	machine->model->ops->destroy(machine->model);

@@ -3,8 +3,21 @@
  * The wiring: what a machine consists of. This room is the only one that names
  * every architecture, in the table of arch.c.
  *
- * @lock guards the lists of contexts and devices and the driver's creation;
- * it is the outermost lock of all and never held during DMA or an ioctl.
+ * Locks, outside of all of core's, in this order:
+ *
+ *	nestfd_device.lock -> nestfd_machine.lock
+ *
+ * A device's serialises what is done with that device: binding, attaching,
+ * resetting, unplugging. It is held while core waits, which may be for as long
+ * as its guest makes it (docs/security.md, windows); so no two of them are held
+ * together, and none with anything that another guest needs.
+ *
+ * The machine's guards the lists of contexts and devices, who is bound to whom
+ * and the driver's creation. Everybody needs it, so whoever holds it calls
+ * nothing that waits for a guest: neither core's functions that take an object
+ * of a context, nor the driver's but for its creation and its counters.
+ *
+ * None is held during DMA or an ioctl.
  */
 #ifndef LIB_MACHINE_H
 #define LIB_MACHINE_H
@@ -44,12 +57,15 @@ struct pinned {
 struct nestfd {
 	struct nestfd_machine *machine;
 	struct core_ctx *core;
-	uint32_t calls; /* on fds, in progress; core counts ioctls itself */
+	/* On fds and binding, in progress; core counts ioctls itself */
+	uint32_t calls;
 	pthread_mutex_t process_lock;	/* the next two */
 	struct client_process *process; /* the last that mapped; NULL: none */
 	pid_t pid;
 	struct pinned own;		  /* of this process */
 	_Atomic(struct pinned *) clients; /* grows with the lock held */
+	/* Machine's lock: the next two. What begins to be bound is a call. */
+	LIST_HEAD(context_devices, nestfd_device) bound;
 	LIST_ENTRY(nestfd) link;
 };
 
@@ -60,8 +76,14 @@ struct nestfd_device {
 	struct device_pages *pages; /* NULL: it asks for none */
 	struct nestfd_machine *machine;
 	struct model_port *port;
-	struct nestfd *ctx; /* while bound */
-	uint32_t dev_id;
+	/* One until it is unplugged, and one for each call that may wait */
+	uint32_t refs;
+	pthread_mutex_t lock; /* core, the port's life and the next two */
+	bool unplugged;
+	uint32_t dev_id; /* while bound */
+	/* While bound: both locks to change it, either to read it */
+	struct nestfd *ctx;
+	LIST_ENTRY(nestfd_device) bound; /* machine's lock, as the next */
 	LIST_ENTRY(nestfd_device) link;
 };
 
@@ -146,9 +168,11 @@ int pages_new(struct nestfd_device *dev,
 void pages_free(struct device_pages *pages);
 void pages_reset(struct device_pages *pages); /* NULL is fine */
 
-/* The device's half of unbinding, with the machine's lock held. */
-void device_unbind_locked(struct nestfd_device *dev);
-void device_remove_locked(struct nestfd_device *dev);
-void context_close_locked(struct nestfd *ctx);
+/* A call that nestfd_close() waits for */
+struct core_ctx *context_call_begin(struct nestfd *ctx);
+void context_call_end(struct nestfd *ctx);
+
+/* What is bound to @ctx, to which nothing is being bound any more */
+void devices_unbind_all(struct nestfd *ctx);
 
 #endif
