@@ -464,6 +464,50 @@ static void what_cannot_be_revoked_completes_no_wait(void **state)
 	vf_end(fake);
 }
 
+/* Rings with PASID 5 named @n times, then @last; how often memory is read */
+static uint64_t name_pasids(struct vfake *fake, uint32_t n, uint32_t last)
+{
+	uint64_t reads = fake->reads;
+
+	vg_set(fake, R_GCMD, 0x80000000); /* QIE off; 512 descriptors */
+	vg_set64(fake, R_IQA, VG_QUEUE | 0x802);
+	vg_set64(fake, R_IQT, 0);
+	vg_set(fake, R_GCMD, 0x84000000);
+	for (uint32_t i = 0; i <= n; i++) {
+		uint64_t pasid = i < n ? 5 : last;
+
+		memset(fake->mem + VG_QUEUE + i * 32, 0, 32);
+		vg_store(fake, VG_QUEUE + i * 32, 0x10017 | pasid << 32);
+	}
+	vg_set64(fake, R_IQT, (n + 1) * 32);
+	assert_int_equal(vg_reg64(fake, R_IQH), (n + 1) * 32);
+	return fake->reads - reads;
+}
+
+static void many_pasids_are_followed_all_at_once(void **state)
+{
+	struct vfake *fake = vf_start(false, true);
+	uint64_t some, many, more;
+
+	(void)state;
+	vg_boot(fake, false);
+	vg_pasid(fake, 5, FS, 1, 0x7000);
+	some = name_pasids(fake, 100, 5);
+	assert_int_not_equal(vf_attached(fake, 5), 0);
+	many = name_pasids(fake, 300, 5);
+	vg_pasid(fake, 9, FS, 1, 0x8000);
+	more = name_pasids(fake, 500, 9);
+	assert_int_not_equal(vf_attached(fake, 9), 0);
+	assert_true(many > some);
+	assert_true(more - many < 100);
+	/* what is gone is noticed as well */
+	vg_pasid(fake, 9, 0, 0, 0);
+	name_pasids(fake, 400, 9);
+	assert_int_equal(vf_attached(fake, 9), 0);
+	assert_int_not_equal(vf_attached(fake, 5), 0);
+	vf_end(fake);
+}
+
 static void tables_outside_memory_block(void **state)
 {
 	struct vfake *fake = vf_start(false, true);
@@ -883,6 +927,7 @@ int main(void)
 		cmocka_unit_test(
 			what_the_host_refuses_is_blocked_and_tried_again),
 		cmocka_unit_test(what_cannot_be_revoked_completes_no_wait),
+		cmocka_unit_test(many_pasids_are_followed_all_at_once),
 		cmocka_unit_test(tables_outside_memory_block),
 		cmocka_unit_test(abort_mode_blocks),
 		cmocka_unit_test(a_reset_starts_from_the_beginning),

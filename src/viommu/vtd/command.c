@@ -476,21 +476,35 @@ static int follow_devices(struct vvtd *vvtd, uint16_t first, uint16_t last,
 	return rc;
 }
 
+static int follow_all(struct vvtd *vvtd)
+{
+	int rc;
+
+	if (vvtd->whole == vvtd->span)
+		return 0;
+	rc = follow_devices(vvtd, 0, UINT16_MAX, 0, UINT16_MAX);
+	if (!rc)
+		vvtd->whole = vvtd->span;
+	return rc;
+}
+
 static int context_cache(struct vvtd *vvtd, const struct vtd_desc *desc)
 {
 	if (desc->gran != VTD_GRAN_DEVICE)
-		return follow_devices(vvtd, 0, UINT16_MAX, 0, UINT16_MAX);
+		return follow_all(vvtd);
 	return follow_devices(vvtd, desc->sid & ~7u, desc->sid | 7, desc->sid,
 			      desc->sid_ignored);
 }
 
+/* On every device: many PASIDs one by one are dearer than all of them once. */
 static int pasid_cache(struct vvtd *vvtd, const struct vtd_desc *desc)
 {
 	struct itree_node *node;
 	int rc = 0;
 
-	if (desc->gran != VTD_QI_PASID_G_PASID)
-		return follow_devices(vvtd, 0, UINT16_MAX, 0, UINT16_MAX);
+	if (desc->gran != VTD_QI_PASID_G_PASID || vvtd->named == VVTD_NAMED)
+		return follow_all(vvtd);
+	vvtd->named++;
 	for (node = itree_from(&vvtd->devices, 0); node && !rc;
 	     node = itree_succ(node)) {
 		struct vvtd_device *device =
@@ -544,9 +558,10 @@ static void execute(struct span *span, uint32_t at, const struct vtd_desc *desc)
 		stop(span, at, VTD_IQEI_FETCH);
 }
 
-static void begin(struct vvtd *vvtd)
+void vvtd_begin(struct vvtd *vvtd)
 {
 	vvtd->span++;
+	vvtd->named = 0;
 	vvtd->cover++;
 	vvtd->tables = VVTD_TABLES;
 }
@@ -558,7 +573,7 @@ static void run(struct span *span, const uint64_t (*descs)[4])
 	unsigned int iqei;
 
 	pthread_mutex_lock(&vvtd->lock);
-	begin(vvtd);
+	vvtd_begin(vvtd);
 	age(vvtd);
 	for (uint32_t i = 0; i < span->end; i++) {
 		iqei = vtd_front_decode(vvtd->front, descs[i], &desc);
@@ -650,7 +665,7 @@ unsigned int vvtd_invalidate(void *ctx, const struct vtd_desc *desc)
 	struct span span = { .vvtd = vvtd, .ordered = 1, .end = 1 };
 
 	pthread_mutex_lock(&vvtd->lock);
-	begin(vvtd);
+	vvtd_begin(vvtd);
 	execute(&span, 0, desc);
 	flush(&span);
 	pthread_mutex_unlock(&vvtd->lock);

@@ -211,29 +211,51 @@ static int block(struct vvtd *vvtd, struct vvtd_space *space,
 	return rc;
 }
 
-/*
- * A PASID that is detached stays so without a call. What the host could not do
- * counts as NOTHING, so that it is tried again.
- */
-static int apply(struct vvtd *vvtd, struct vvtd_space *space,
-		 const struct vvtd_want *want)
+static int establish(struct vvtd *vvtd, struct vvtd_space *space,
+		     const struct vvtd_want *want)
 {
 	struct holding holding = { 0 };
 	uint32_t pt_id = 0;
 	int rc;
 
+	rc = obtain(vvtd, space, want, &holding, &pt_id);
+	if (!rc)
+		rc = attach(vvtd, space, pt_id);
+	if (rc)
+		let_go(vvtd, &holding);
+	else
+		replace(vvtd, space, want, &holding);
+	return rc;
+}
+
+/*
+ * Other descriptors of the span tell of nothing newer, and a shadow is much to
+ * fill for each of them, if then it cannot be attached.
+ */
+static bool is_refused(const struct vvtd *vvtd, const struct vvtd_space *space,
+		       const struct vvtd_want *want)
+{
+	return space->refused_in == vvtd->span &&
+	       wants_equal(&space->refused, want);
+}
+
+/*
+ * A PASID that is detached stays so without a call. What the host could not do
+ * counts as NOTHING, so that it is tried again in another span.
+ */
+static int apply(struct vvtd *vvtd, struct vvtd_space *space,
+		 const struct vvtd_want *want)
+{
 	if (wants_equal(&space->now, want))
 		return 0;
 	if (want->kind == VVTD_BLOCK)
 		return block(vvtd, space, VVTD_BLOCK);
-	rc = obtain(vvtd, space, want, &holding, &pt_id);
-	if (!rc)
-		rc = attach(vvtd, space, pt_id);
-	if (!rc) {
-		replace(vvtd, space, want, &holding);
-		return 0;
+	if (!is_refused(vvtd, space, want)) {
+		if (!establish(vvtd, space, want))
+			return 0;
+		space->refused = *want;
+		space->refused_in = vvtd->span;
 	}
-	let_go(vvtd, &holding);
 	if (space->now.kind == VVTD_NOTHING)
 		return 0; /* as before */
 	return block(vvtd, space, VVTD_NOTHING);
@@ -453,7 +475,7 @@ int vvtd_device_start(struct vvtd *vvtd, struct vvtd_device *device)
 	rc = alloc_paging(vvtd, device, vvtd->block_ioas, &device->block_hwpt);
 	if (rc)
 		return rc;
-	vvtd->tables = VVTD_TABLES;
+	vvtd_begin(vvtd);
 	rc = vvtd_device_follow(vvtd, device);
 	/* the host did not take it, so nobody knows what it may do now */
 	if (!rc && device->rid.now.kind == VVTD_NOTHING)

@@ -21,7 +21,7 @@ static void changed(void *ctx, enum vtd_change what)
 	if (what != VTD_CHANGE_TE && what != VTD_CHANGE_ROOT)
 		return;
 	pthread_mutex_lock(&vvtd->lock);
-	vvtd->tables = VVTD_TABLES;
+	vvtd_begin(vvtd);
 	vvtd_follow_all(vvtd);
 	pthread_mutex_unlock(&vvtd->lock);
 }
@@ -151,7 +151,7 @@ static void vvtd_reset(struct nestfd_viommu *viommu)
 		vvtd->front = front;
 	}
 	pthread_mutex_lock(&vvtd->lock);
-	vvtd->tables = VVTD_TABLES;
+	vvtd_begin(vvtd);
 	vvtd_follow_all(vvtd);
 	forget_troubles(vvtd);
 	pthread_mutex_unlock(&vvtd->lock);

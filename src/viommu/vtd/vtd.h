@@ -30,6 +30,7 @@
 #define VVTD_PASIDS 4096u      /* spaces of one device */
 #define VVTD_MAPS   (1u << 18) /* leaves in all shadows */
 #define VVTD_TABLES (1u << 16) /* second-stage tables read for one span */
+#define VVTD_NAMED  256u       /* PASIDs that one span follows singly */
 
 /* What a space is attached to */
 enum vvtd_kind {
@@ -95,6 +96,8 @@ struct vvtd_space {
 	uint64_t look; /* the last look at its device that found it */
 	struct viommu_run run;
 	struct vvtd_stale stale;
+	struct vvtd_want refused; /* by the host, in span @refused_in */
+	uint64_t refused_in;
 };
 
 /*
@@ -157,6 +160,8 @@ struct vvtd {
 	struct vvtd_shadow_list dirty_shadows;
 	struct vvtd_device_list troubled;
 	uint64_t span;	/* number of the span being consumed, from 1 */
+	uint64_t whole; /* the last one that looked at all of all devices */
+	uint32_t named; /* PASIDs that this one has followed singly */
 	uint64_t cover; /* moves with @span, and when a device is silent */
 	struct vvtd_covered covered[VVTD_COVERED + 1]; /* by did; of all */
 	uint64_t look;
@@ -233,7 +238,11 @@ void vvtd_stale_add(struct vvtd *vvtd, struct vvtd_space *space, uint64_t first,
 void vvtd_stale_remove(struct vvtd *vvtd, struct vvtd_space *space,
 		       uint64_t first, uint64_t last);
 
-/* command.c: the front's sinks */
+/*
+ * command.c: a span begins, or what is followed without one, with the lock
+ * held; the front's sinks
+ */
+void vvtd_begin(struct vvtd *vvtd);
 struct vtd_consumed vvtd_consume(void *ctx, const uint64_t (*descs)[4],
 				 uint32_t n);
 unsigned int vvtd_invalidate(void *ctx, const struct vtd_desc *desc);
