@@ -509,6 +509,32 @@ static void second_stage_tables_are_shadowed(void **state)
 	world_end(w);
 }
 
+/* One leaf for addresses that no table translates keeps no other away. */
+static void leaves_in_the_interrupt_window_do_no_harm(void **state)
+{
+	struct world *w = world_start(false);
+
+	(void)state;
+	fill(w);
+	boot_scalable(w, false);
+	ss_map(w, 1, DATA(1));
+	/* 0xfee00000 */
+	put(w, SS_TABLE + 0x1018, (SS_TABLE + 0x4000) | 3);
+	put(w, SS_TABLE + 0x4fb8, (SS_TABLE + 0x5000) | 3);
+	put(w, SS_TABLE + 0x5000, DATA(2) | 3);
+	set_pasid(w, 0, SS_TABLE | 0x89, 7, 0);
+	go(w, 0x10017, 0);
+	assert_true(reads(w, NESTFD_NO_PASID, IOVA(1), 0x1001));
+	assert_true(aborts(w, NESTFD_NO_PASID, 0xfee00000));
+	/* nor one that comes when it is attached */
+	put(w, SS_TABLE + 0x5008, DATA(3) | 3);
+	ss_map(w, 2, DATA(4));
+	go(w, 0x70022, 0);
+	assert_true(reads(w, NESTFD_NO_PASID, IOVA(2), 0x1004));
+	assert_int_equal(w->stale, 0);
+	world_end(w);
+}
+
 static void legacy_mode_works(void **state)
 {
 	struct world *w = world_start(false);
@@ -744,6 +770,7 @@ int main(void)
 		cmocka_unit_test(another_table_takes_the_place_of_the_first),
 		cmocka_unit_test(pasids_have_spaces_of_their_own),
 		cmocka_unit_test(second_stage_tables_are_shadowed),
+		cmocka_unit_test(leaves_in_the_interrupt_window_do_no_harm),
 		cmocka_unit_test(legacy_mode_works),
 		cmocka_unit_test(device_tlbs_are_the_hosts_affair),
 		cmocka_unit_test(a_silent_device_is_told_to_the_guest),

@@ -139,8 +139,8 @@ static void large_pages_are_one_mapping(void **state)
 	struct vfake *fake = start();
 
 	(void)state;
-	/* 2 MiB at 2 MiB, 1 GiB at 1 GiB; address bits within are ignored */
-	vg_store(fake, TABLE + 0x2008, 0x4001f000 | PS | RW);
+	/* 2 MiB at 2 MiB, 1 GiB at 1 GiB */
+	vg_store(fake, TABLE + 0x2008, 0x40000000 | PS | RW);
 	vg_store(fake, TABLE + 0x1008, 0x80000000 | PS | RW);
 	vg_do(fake, 0x12, 0);
 	assert_map(fake, 0x200000, 0x200000, 0x40000000, 7);
@@ -149,6 +149,75 @@ static void large_pages_are_one_mapping(void **state)
 	vg_store(fake, TABLE + 8, 0x80000000 | PS | RW);
 	vg_do(fake, 0x12, 0);
 	assert_int_equal(fake->nmap, 3);
+	vf_end(fake);
+}
+
+/* 9.8: each entry with each bit that is neither a right nor of its address */
+static void reserved_bits_do_not_translate(void **state)
+{
+	static const struct {
+		uint64_t at;
+		uint64_t entry;
+		uint64_t reserved;
+	} cases[] = {
+		/* 62, 11; 7, as the tables are not that much aligned */
+		{ TABLE, (TABLE + 0x1000) | RW, 1ull << 62 | 0x880 },
+		{ TABLE + 0x1000, (TABLE + 0x2000) | RW, 1ull << 62 | 0x880 },
+		{ TABLE + 0x2000, (TABLE + 0x3000) | RW, 1ull << 62 | 0x880 },
+		/* 62; 11, without snoop control; all within the page */
+		{ TABLE + 0x3008, 0x111000 | RW, 1ull << 62 | 0x800 },
+		{ TABLE + 0x2000, 0x40000000 | PS | RW, 1ull << 62 | 0x1ff800 },
+		{ TABLE + 0x1000, 0x40000000 | PS | RW,
+		  1ull << 62 | 0x3ffff800 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct vfake *fake = start();
+
+		for (unsigned int n = 2; n < 64; n++) {
+			uint64_t bit = 1ull << n;
+			bool reserved = cases[i].reserved & bit;
+
+			if (!reserved && n >= 12 && n < 52)
+				continue;
+			vg_store(fake, cases[i].at, cases[i].entry | bit);
+			vg_do(fake, 0x12, 0);
+			assert_int_equal(!vf_map_at(fake, 0x1000), reserved);
+			vg_store(fake, cases[i].at, cases[i].entry);
+			vg_do(fake, 0x12, 0);
+			assert_non_null(vf_map_at(fake, 0x1000));
+		}
+		vf_end(fake);
+	}
+}
+
+/* 3.15: as no translation is asked for there, none is needed. */
+static void the_interrupt_window_is_left_out(void **state)
+{
+	struct vfake *fake = start();
+
+	(void)state;
+	/* 0xfedff000, 0xfee00000, 0xfeeff000, 0xfef00000 */
+	vg_store(fake, TABLE + 0x1018, (TABLE + 0x4000) | RW);
+	vg_store(fake, TABLE + 0x4fb0, (TABLE + 0x5000) | RW);
+	vg_store(fake, TABLE + 0x4fb8, (TABLE + 0x6000) | RW);
+	vg_store(fake, TABLE + 0x5ff8, 0x101000 | RW);
+	vg_store(fake, TABLE + 0x6000, 0x102000 | RW);
+	vg_store(fake, TABLE + 0x67f8, 0x103000 | RW);
+	vg_store(fake, TABLE + 0x6800, 0x104000 | RW);
+	vg_do(fake, 0x12, 0);
+	assert_int_equal(fake->nmap, 3);
+	assert_map(fake, 0xfedff000, 0x1000, 0x101000, 7);
+	assert_map(fake, 0xfef00000, 0x1000, 0x104000, 7);
+	/* large pages around it */
+	vg_store(fake, TABLE + 0x4fb8, 0x40000000 | PS | RW);
+	vg_do(fake, 0x12, 0);
+	assert_int_equal(fake->nmap, 2);
+	assert_non_null(vf_map_at(fake, 0xfedff000));
+	vg_store(fake, TABLE + 0x1018, 0x40000000 | PS | RW);
+	vg_do(fake, 0x12, 0);
+	assert_int_equal(fake->nmap, 1);
 	vf_end(fake);
 }
 
@@ -294,6 +363,59 @@ static void scalable_mode_has_them_too(void **state)
 	page(fake, 2, 0x222000 | RW);
 	vg_do(fake, 0x50032, 0x2000);
 	assert_int_equal(fake->nmap, 2);
+	vf_end(fake);
+}
+
+static void a_refusal_counts_for_all_of_a_doorbell(void **state)
+{
+	struct vfake *fake = vf_start(false, false);
+	uint32_t blocked = fake->hwpt[0].id;
+	int nioas;
+
+	(void)state;
+	vg_pasid(fake, 0, 0x41, 1, 0x7000);
+	vg_boot(fake, false);
+	link_tables(fake);
+	page(fake, 1, 0x111000 | RW);
+	page(fake, 2, 0x112000 | RW);
+	vg_pasid(fake, 0, TABLE | 0x89, 5, 0);
+	nioas = fake->nioas;
+	vf_forget(fake);
+	fake->fail_attach = -EBUSY;
+	fake->fail_attaches = 1;
+	for (int i = 0; i < 20; i++)
+		vg_put(fake, 0x10017, 0); /* PASID cache: DID 1, PASID 0 */
+	vg_do(fake, 0x10017, 0);
+	assert_int_equal(fake->nioas - nioas, 1);
+	assert_int_equal(fake->ncopies, 2);
+	assert_int_equal(fake->nattach, 1);
+	assert_int_equal(vf_attached(fake, VF_NO_PASID), blocked);
+	/* and for no other */
+	vg_do(fake, 0x10017, 0);
+	assert_int_equal(fake->nioas - nioas, 2);
+	assert_int_equal(vf_attached(fake, VF_NO_PASID), fake->map[2].ioas);
+	vf_end(fake);
+}
+
+static void what_was_refused_is_tried_again_with_translation(void **state)
+{
+	struct vfake *fake = vf_start(false, false);
+	uint32_t blocked = fake->hwpt[0].id;
+
+	(void)state;
+	vg_boot(fake, false);
+	link_tables(fake);
+	page(fake, 1, 0x111000 | RW);
+	vg_pasid(fake, 0, TABLE | 0x89, 5, 0);
+	fake->fail_attach = -EBUSY;
+	fake->fail_attaches = 1;
+	vg_do(fake, 0x10017, 0);
+	assert_int_equal(vf_attached(fake, VF_NO_PASID), blocked);
+	vg_set(fake, R_GCMD, 0x04000000); /* TE off and on */
+	assert_int_equal(vf_attached(fake, VF_NO_PASID), VF_PARENT);
+	vg_set(fake, R_GCMD, 0x84000000);
+	/* the first is of the IOAS that was given up */
+	assert_int_equal(vf_attached(fake, VF_NO_PASID), fake->map[1].ioas);
 	vf_end(fake);
 }
 
@@ -446,12 +568,17 @@ int main(void)
 		cmocka_unit_test(what_is_unchanged_is_left_alone),
 		cmocka_unit_test(rights_are_those_of_the_whole_way),
 		cmocka_unit_test(large_pages_are_one_mapping),
+		cmocka_unit_test(reserved_bits_do_not_translate),
+		cmocka_unit_test(the_interrupt_window_is_left_out),
 		cmocka_unit_test(a_page_is_split_and_joined),
 		cmocka_unit_test(what_is_no_guest_memory_is_left_out),
 		cmocka_unit_test(domains_share_and_end),
 		cmocka_unit_test(another_root_is_another_domain),
 		cmocka_unit_test(legacy_contexts_are_judged),
 		cmocka_unit_test(scalable_mode_has_them_too),
+		cmocka_unit_test(a_refusal_counts_for_all_of_a_doorbell),
+		cmocka_unit_test(
+			what_was_refused_is_tried_again_with_translation),
 		cmocka_unit_test(many_ranges_in_one_doorbell),
 		cmocka_unit_test(what_cannot_be_taken_away_completes_no_wait),
 		cmocka_unit_test(a_table_without_end_is_given_up),

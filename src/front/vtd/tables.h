@@ -15,7 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bits.h"
 #include "front/vtd/front.h"
+#include "hwdef/vtd_regs.h"
 #include "hwdef/vtd_tables.h"
 
 #define VTD_PASID_DWORDS (VTD_PASID_SIZE / 8)
@@ -98,5 +100,33 @@ bool vtd_read_directory(const struct vtd_tables *t, uint64_t directory,
 bool vtd_read_entry(const struct vtd_tables *t,
 		    const uint64_t dw[VTD_PASID_DWORDS],
 		    struct vtd_space *space, struct vtd_denial *fault);
+
+/*
+ * Second-stage entries; levels count down to 1, where one maps 4 KiB. Inline,
+ * as they are in each step of a walk.
+ */
+static inline bool vtd_ss_is_leaf(unsigned int level, uint64_t entry)
+{
+	return level == 1 || (level <= 3 && entry & VTD_SS_PS);
+}
+
+/* Bits that a present one must not have (9.8, tables 41 to 47) */
+static inline uint64_t vtd_ss_reserved(const struct vtd_id *id,
+				       unsigned int level, uint64_t entry)
+{
+	uint64_t bits =
+		BIT_ULL(62) | (GENMASK_ULL(51, 12) & ~low_mask(id->haw));
+
+	if (!vtd_ss_is_leaf(level, entry))
+		return bits | BIT_ULL(11) | (level > 3 ? VTD_SS_PS : 0);
+	if (!(id->ecap & VTD_ECAP_SC))
+		bits |= VTD_SS_SNP;
+	if (level > 1) {
+		bits |= GENMASK_ULL(11 + 9 * (level - 1), 12);
+		if (!(field_get(VTD_CAP_SSLPS, id->cap) >> (level - 2) & 1))
+			bits |= VTD_SS_PS;
+	}
+	return bits;
+}
 
 #endif

@@ -63,35 +63,6 @@ static bool ss_none(const struct ss_walk *w, unsigned int level)
 		       level);
 }
 
-static bool ss_is_leaf(unsigned int level, uint64_t entry)
-{
-	return level == 1 || (level <= 3 && entry & VTD_SS_PS);
-}
-
-static bool large_offered(const struct vtd_id *id, unsigned int level)
-{
-	return field_get(VTD_CAP_SSLPS, id->cap) >> (level - 2) & 1;
-}
-
-/* 9.8: tables 41 to 47 */
-static uint64_t ss_reserved(const struct ss_walk *w, unsigned int level,
-			    uint64_t entry)
-{
-	uint64_t bits = BIT_ULL(62) |
-			(GENMASK_ULL(51, 12) & ~low_mask(w->env->oas_bits));
-
-	if (!ss_is_leaf(level, entry))
-		return bits | BIT_ULL(11) | (level > 3 ? VTD_SS_PS : 0);
-	if (!(w->id->ecap & VTD_ECAP_SC))
-		bits |= VTD_SS_SNP;
-	if (level > 1) {
-		bits |= GENMASK_ULL(level_shift(level) - 1, 12);
-		if (!large_offered(w->id, level))
-			bits |= VTD_SS_PS;
-	}
-	return bits;
-}
-
 static uint8_t rights_perms(uint8_t rights)
 {
 	return (uint8_t)((rights & RIGHT_R ? ANY_R : 0) |
@@ -174,13 +145,13 @@ static bool ss_permits(const struct ss_walk *w, const struct position *at)
 static int ss_entry(const struct ss_walk *w, struct position *at, uint64_t pa,
 		    uint64_t entry)
 {
-	bool leaf = ss_is_leaf(at->level, entry);
+	bool leaf = vtd_ss_is_leaf(at->level, entry);
 	uint8_t rights = (entry & VTD_SS_R ? RIGHT_R : 0) |
 			 (entry & VTD_SS_W ? RIGHT_W : 0);
 	struct walk_table table;
 	int rc;
 
-	if (rights && entry & ss_reserved(w, at->level, entry)) {
+	if (rights && entry & vtd_ss_reserved(w->id, at->level, entry)) {
 		ss_fail(w, VTD_FR_SSS_3_RESERVED, VTD_FR_LSS_2_RESERVED,
 			at->level);
 		return -EFAULT;

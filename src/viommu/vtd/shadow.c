@@ -8,8 +8,8 @@
  * One leaf of the guest's table is one mapping, never more: an IOAS gives up
  * whole mappings only, and taking away a neighbour for a moment would break DMA
  * that the guest allows. What is no leaf any more, or another one, goes first;
- * then what is new comes. A leaf that is not wholly guest memory, or where the
- * host allows no IOVA, is left out.
+ * then what is new comes. A leaf that is not wholly guest memory, that touches
+ * the addresses of interrupts or that the host refuses is left out.
  *
  * Bounds: VVTD_MAPS mappings in all shadows, VVTD_TABLES tables read for one
  * span of descriptors. A guest that exceeds one loses all mappings of the
@@ -22,6 +22,7 @@
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/le.h"
+#include "front/vtd/tables.h"
 #include "hwdef/vtd_regs.h"
 #include "hwdef/vtd_tables.h"
 #include "viommu/vtd/vtd.h"
@@ -30,6 +31,10 @@
 #define LEAVES_FIRST 64u
 #define PAGE_LG2     12u
 #define INDEX_BITS   9u
+
+/* 3.15: writes are interrupts, which no table translates; Linux reserves it */
+#define MSI_FIRST 0xfee00000u
+#define MSI_LAST  0xfeefffffu
 
 struct map {
 	struct itree_node node; /* the IOVAs */
@@ -74,14 +79,6 @@ static int add_leaf(struct walk *walk, const struct leaf *leaf)
 	return 0;
 }
 
-static bool is_leaf(const struct vvtd *vvtd, unsigned int level, uint64_t entry)
-{
-	if (level == 1)
-		return true;
-	return (entry & VTD_SS_PS) && level <= 3 &&
-	       (field_get(VTD_CAP_SSLPS, vvtd->id.cap) & BIT_ULL(level - 2));
-}
-
 static uint32_t perm_of(uint64_t rights)
 {
 	uint32_t perm = IOMMU_IOAS_MAP_FIXED_IOVA;
@@ -103,7 +100,9 @@ static int walk_entry(struct walk *walk, uint64_t entry, unsigned int level,
 	rights &= entry;
 	if (!(rights & (VTD_SS_R | VTD_SS_W)))
 		return 0;
-	if (is_leaf(walk->vvtd, level, entry)) {
+	if (entry & vtd_ss_reserved(&walk->vvtd->id, level, entry))
+		return 0; /* SSS.3, LSS.2 */
+	if (vtd_ss_is_leaf(level, entry)) {
 		struct leaf leaf = {
 			.first = first,
 			.last = last,
@@ -113,8 +112,6 @@ static int walk_entry(struct walk *walk, uint64_t entry, unsigned int level,
 
 		return add_leaf(walk, &leaf);
 	}
-	if (level > 1 && (entry & VTD_SS_PS))
-		return 0; /* reserved: a fault */
 	return walk_table(walk, entry & VTD_SS_ADDR, level - 1, first, rights);
 }
 
@@ -205,6 +202,12 @@ static bool is_map_of(const struct map *map, const struct leaf *leaf)
 	       map->gpa == leaf->gpa && map->perm == leaf->perm;
 }
 
+/* A mapping there would keep all of the IOAS from being attached. */
+static bool is_for_msis(const struct leaf *leaf)
+{
+	return leaf->first <= MSI_LAST && leaf->last >= MSI_FIRST;
+}
+
 /* -ENOSPC, -ENOMEM; what the host refuses is left out */
 static int add(struct vvtd *vvtd, struct vvtd_shadow *shadow,
 	       const struct leaf *leaf)
@@ -220,6 +223,8 @@ static int add(struct vvtd *vvtd, struct vvtd_shadow *shadow,
 	};
 	struct map *map;
 
+	if (is_for_msis(leaf))
+		return 0;
 	if (vvtd->maps == VVTD_MAPS)
 		return -ENOSPC;
 	map = alloc_zero(sizeof(*map));
