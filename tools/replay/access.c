@@ -242,7 +242,7 @@ static bool as_expected(struct run *run, const void *what,
 static int look_and_mend(struct run *run, const struct mend *m,
 			 struct culprit *c, struct nestfd_translation *tr)
 {
-	struct nestfd_translation first;
+	struct nestfd_translation first = { .size = sizeof(first) };
 	struct access loud = m->access;
 	bool wrong = false;
 	int rc = 0;
