@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "drv/clock.h"
 #include "drv/smmuv3/unit.h"
 #include "fake.h"
 #include "fake_time.h"
@@ -429,6 +430,27 @@ static void test_no_window_at_all(void **state)
 		g.r.iommu->ops->device_reset(&g.r.dev[1]);
 	}
 	assert_int_equal(g.n, 4 * BUDGET);
+	guest_stop(&g);
+}
+
+/* Others' turns end, though somebody who waits for the queue never gets it. */
+static void test_a_turn_lasts_a_tenth_of_a_second_at_most(void **state)
+{
+	struct guest g;
+	uint64_t was;
+	uint64_t took;
+
+	(void)state;
+	guest_start(&g, true);
+	g.mute[1] = true;
+	assert_int_equal(unit(&g)->cmdq.q.turn_ms, 100); /* docs/security.md */
+	unit(&g)->cmdq.q.waiting[0]++;
+	was = clock_ms();
+	assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
+	took = clock_ms() - was;
+	assert_true(took >= 100);
+	expect_windows(&g, 1, WINDOW);
+	unit(&g)->cmdq.q.waiting[1]++;
 	guest_stop(&g);
 }
 
@@ -953,6 +975,7 @@ int main(void)
 		cmocka_unit_test(
 			test_a_native_queue_without_a_sync_has_two_timeouts),
 		cmocka_unit_test(test_no_window_at_all),
+		cmocka_unit_test(test_a_turn_lasts_a_tenth_of_a_second_at_most),
 		cmocka_unit_test(test_quarantine_ends_the_wait),
 		cmocka_unit_test(test_the_units_end_ends_the_wait),
 		cmocka_unit_test(
