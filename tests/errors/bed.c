@@ -381,6 +381,7 @@ void bed_make_paced(struct bed *bed, enum way way, uint32_t window_ms)
 
 	memset(bed, 0, sizeof(*bed));
 	bed->way = way;
+	bed->window_ms = window_ms;
 	bed->next = RAM + AT_TABLES;
 	bed->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -54,6 +54,7 @@ struct cpu {
 
 struct bed {
 	enum way way;
+	uint32_t window_ms;
 	char *ram;
 	struct nestfd_machine *machine;
 	struct nestfd *ctx[2]; /* the guest's, the neighbour's */
@@ -70,8 +71,8 @@ struct bed {
 
 /* Everything cached, and by now leading elsewhere in memory */
 void bed_make(struct bed *bed, enum way way);
-/* Of ATC timeouts there is one in so many milliseconds; above there is no limit
- */
+/* Of ATC timeouts there is one in so many milliseconds (not 0); above there is
+ * no limit */
 void bed_make_paced(struct bed *bed, enum way way, uint32_t window_ms);
 void bed_end(struct bed *bed);
 

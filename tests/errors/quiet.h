@@ -15,6 +15,7 @@ struct quiet {
 	unsigned int rounds;
 	unsigned int wrong;
 	unsigned int waited;   /* its invalidations while a device timed out */
+	unsigned int unfair;   /* of these: met more timeouts than windows */
 	unsigned int timeouts; /* of its unit, from start to end */
 	struct nestfd_driver_stats before;
 	pthread_t thread;
