@@ -78,7 +78,7 @@ struct nestfd_smmuv3_id {
  * struct nestfd_vtd_id - identification registers of a VT-d unit
  * @cap: CAP; with CM, caching mode
  * @ecap: ECAP; IR means the registers of interrupt remapping, not more
- * @version: VER
+ * @version: VER; its major version 7 at most
  * @haw: host address width in bits, 32 to 52
  */
 struct nestfd_vtd_id {
@@ -503,7 +503,7 @@ void nestfd_detach(struct nestfd_device *dev, uint32_t pasid);
  * @pasid: NESTFD_NO_PASID for none
  * @flags: NESTFD_DMA_*
  * @buf: data in this process: destination of a read, source of a write
- * @length: bytes
+ * @length: bytes; 0 is no request, not a read of zero length
  */
 struct nestfd_dma {
 	size_t size;

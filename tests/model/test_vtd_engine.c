@@ -771,6 +771,44 @@ static void claims_that_are_not_kept_are_refused(void **state)
 	}
 }
 
+/* MAJ 8: other fault reasons for Execute-Requested */
+static void versions_go_to_seven(void **state)
+{
+	static const struct {
+		uint32_t ver;
+		int rc;
+	} versions[] = {
+		{ 0x10, 0 },	   { 0x50, 0 },	      { 0x7f, 0 },
+		{ 0x80, -EINVAL }, { 0xff, -EINVAL }, { 0x150, -EINVAL },
+	};
+	struct vtd_id id;
+	struct rig g;
+
+	(void)state;
+	for (unsigned int n = 0; n < sizeof(versions) / sizeof(versions[0]);
+	     n++) {
+		vtd_model_default_id(&id);
+		id.ver = versions[n].ver;
+		memset(&g, 0, sizeof(g));
+		assert_int_equal(rig_try(&g, IOTLB_FAST, &id), versions[n].rc);
+		rig_down(&g);
+	}
+}
+
+static void zero_length_reads_are_not_claimed(void **state)
+{
+	struct fault f;
+	struct rig g;
+	char none;
+
+	(void)state;
+	rig_up(&g, IOTLB_FAST);
+	assert_int_equal(reg_get(&g, 8, 8) >> 22 & 1, 0);
+	assert_int_equal(dma(&g, 0, RID, 0x5000, 0, &none, 0), 0);
+	assert_false(fault_take(&g, 0, &f));
+	rig_down(&g);
+}
+
 static void the_units_that_qemu_shows_are_accepted(void **state)
 {
 	static const struct vtd_id ids[] = {
@@ -855,6 +893,8 @@ int main(void)
 		cmocka_unit_test(a_malformed_descriptor_stops_the_queue),
 		cmocka_unit_test(injected_errors_stop_the_queue),
 		cmocka_unit_test(claims_that_are_not_kept_are_refused),
+		cmocka_unit_test(versions_go_to_seven),
+		cmocka_unit_test(zero_length_reads_are_not_claimed),
 		cmocka_unit_test(the_units_that_qemu_shows_are_accepted),
 		cmocka_unit_test(a_source_id_has_16_bits),
 		cmocka_unit_test(an_explanation_tells_the_walk),

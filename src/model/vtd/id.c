@@ -23,13 +23,17 @@
 	 VTD_ECAP_FSTS | VTD_ECAP_SMPWCS | VTD_ECAP_RPS | VTD_ECAP_ADMS |      \
 	 VTD_ECAP_RPRIVS)
 
+/* From 8 on Execute-Requested is refused as RTA.5, not as SPT.5 (table 30). */
+#define MAJOR_MOST 7
+
+/* Without ZLR: DMA of length 0 is no request at all, so there are none. */
 void vtd_model_default_id(struct vtd_id *id)
 {
 	*id = (struct vtd_id){
 		.ver = 0x50, /* the last with invalidation by registers */
 		.cap = field_prep(VTD_CAP_ND, 6) | VTD_SAGAW_39 | VTD_SAGAW_48 |
 		       VTD_SAGAW_57 | field_prep(VTD_CAP_MGAW, 56) |
-		       VTD_CAP_ZLR | field_prep(VTD_CAP_FRO, 0x22) |
+		       field_prep(VTD_CAP_FRO, 0x22) |
 		       field_prep(VTD_CAP_SSLPS, 3) | VTD_CAP_PSI |
 		       field_prep(VTD_CAP_NFR, 7) |
 		       field_prep(VTD_CAP_MAMV, 52) | VTD_CAP_DWD |
@@ -76,6 +80,7 @@ int vtd_id_check(const struct vtd_id *id)
 	if (id->cap & ~CAP_OFFERED || id->ecap & ~ECAP_OFFERED ||
 	    !cap_is_sound(id->cap) || !ecap_is_sound(id->ecap) ||
 	    id->haw < 32 || id->haw > 52 ||
+	    field_get(VTD_VER_MAJ, id->ver) > MAJOR_MOST ||
 	    field_get(VTD_ECAP_PSS, id->ecap) > 19)
 		return -EINVAL;
 	return 0;
