@@ -27,6 +27,26 @@ for dev in 1, 2:
     print(arg[28], data[2] >> 16 & 1)
 """
 
+# An IOAS, and of device 1: type and length of what there is, bits of PASIDs;
+# of VT-d flags, CAP.ND and SAGAW, ECAP.NEST and PRS
+VTD_INFO = """
+import ctypes, fcntl, os, struct
+fd = os.open("/dev/iommu", os.O_RDWR)
+ioas = bytearray(struct.pack("=III", 12, 0, 0))
+fcntl.ioctl(fd, 0x3b81, ioas)
+data = (ctypes.c_uint64 * 3)()
+arg = bytearray(struct.pack("=IIIIQIBxxxQ", 40, 0, 1, 24,
+                            ctypes.addressof(data), 0, 0, 0))
+fcntl.ioctl(fd, 0x3b8a, arg)
+kind, bits = struct.unpack_from("=IB", arg, 24)
+length, = struct.unpack_from("=I", arg, 12)
+flags, cap, ecap = data
+print(struct.unpack("=III", ioas)[2] > 0, kind, length, bits, flags,
+      cap & 7, cap >> 8 & 31, ecap >> 26 & 1, ecap >> 29 & 1)
+fcntl.ioctl(fd, 0x3b80, bytearray(struct.pack("=II", 8, *struct.unpack(
+    "=8xI", ioas))))
+"""
+
 
 class CommandLine(Case):
     def refuses(self, line, *args):
@@ -83,6 +103,18 @@ class CommandLine(Case):
                 r = nestfd_run("--via", via, "--device", first, "--device",
                                second, sys.executable, "-c", HW_INFO)
                 self.assertEqual((r.stderr, r.stdout), ("", answer))
+
+    def test_vtd_is_what_was_asked_for(self):
+        # IOMMU_HW_INFO_TYPE_INTEL_VTD, ERRATA_772415; 39, 48, 57 bits
+        for device, answer in (
+                ("edu@1", "True 1 24 0 1 6 14 1 0\n"),
+                ("edu@1,ats,pasid=8", "True 1 24 8 1 6 14 1 0\n"),
+                ("edu@1,ats,pri", "True 1 24 0 1 6 14 1 1\n")):
+            for via in ("preload", "seccomp"):
+                r = nestfd_run("--iommu", "vtd", "--via", via, "--device",
+                               device, sys.executable, "-c", VTD_INFO)
+                self.assertEqual((r.stderr, r.stdout, r.returncode),
+                                 ("", answer, 0))
 
     def test_an_fd_that_no_program_may_have(self):
         def fewer():
