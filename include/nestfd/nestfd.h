@@ -439,8 +439,8 @@ void nestfd_unbind(struct nestfd_device *dev);
 /**
  * struct nestfd_driver_stats - counters of the host's IOMMU driver
  * @size: in, sizeof(struct nestfd_driver_stats); out, bytes filled in
- * @batches: runs of commands sent to the hardware, each with one doorbell and
- *	waited for
+ * @batches: runs of commands sent to the hardware and waited for, with one
+ *	doorbell, or one for each wait inside that a device has to answer
  * @timeouts: waits that failed because a device did not answer an invalidation
  *	of its translation cache
  * @searches: batches sent to find that device; they are in @batches as well

@@ -123,17 +123,16 @@ static uint64_t load(const struct budget *b)
 	return __atomic_load_n(&b->spent, __ATOMIC_ACQUIRE);
 }
 
-/* @n more, the last at @at; how many there are */
-static uint64_t spend(struct hostdevs *h, struct budget *b, uint64_t now,
-		      uint64_t at, unsigned int n)
+/* One more; how many there are */
+static uint64_t spend(struct hostdevs *h, struct budget *b, uint64_t now)
 {
 	uint64_t word = load(b);
 	uint64_t count, last, next;
 
 	do {
 		count = count_at(h, word, now, &last);
-		count += count < SPENT_COUNT ? n : 0;
-		next = field_prep(SPENT_MS, at > last ? at : last) |
+		count += count < SPENT_COUNT;
+		next = field_prep(SPENT_MS, now > last ? now : last) |
 		       field_prep(SPENT_COUNT, count);
 	} while (!__atomic_compare_exchange_n(&b->spent, &word, next, false,
 					      __ATOMIC_ACQ_REL,
@@ -222,53 +221,72 @@ bool hostdevs_sid_is_broken(struct hostdevs *h, uint32_t sid)
 	return broken;
 }
 
-/* @n timeouts, or none, whose window began at @at */
-static void charge(struct hostdevs *h, struct budget *guest, uint64_t sid,
-		   uint64_t now, uint64_t at, unsigned int n)
+void hostdevs_charge(struct hostdevs *h, struct budget *guest, uint64_t sid)
 {
 	uint64_t most = (uint64_t)GUEST_FACTOR * h->timeouts;
 	struct hostdev *dev = NULL;
+	uint64_t now = h->now_ms(h);
 
 	pthread_mutex_lock(&h->lock);
 	if (sid != HOSTQ_NO_SID)
 		dev = hostdevs_find(h, (uint32_t)sid);
 	if (dev) {
-		uint64_t own = spend(h, &dev->budget, now, at, n);
-		uint64_t lasting = spend(h, &dev->lasting, now, at, n);
+		uint64_t own = spend(h, &dev->budget, now);
+		uint64_t lasting = spend(h, &dev->lasting, now);
 
-		if (n && (own >= h->timeouts || lasting >= most))
+		if (own >= h->timeouts || lasting >= most)
 			mark(h, dev);
 	}
 	if (dev && !guest)
 		guest = dev->guest;
 	if (guest)
-		spend(h, guest, now, at, n);
+		spend(h, guest, now);
 	__atomic_store_n(&h->charge_ms, now, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&h->lock);
 }
 
-void hostdevs_charge(struct hostdevs *h, struct budget *guest, uint64_t sid)
+static uint64_t max_of(uint64_t a, uint64_t b)
 {
-	uint64_t now = h->now_ms(h);
+	return a > b ? a : b;
+}
 
-	charge(h, guest, sid, now, now, 1);
+static uint64_t pause_of(const struct budget *b)
+{
+	return b ? __atomic_load_n(&b->pause, __ATOMIC_ACQUIRE) : 0;
+}
+
+/* Lock held, but other units have others. True: there was one at @begin */
+static bool pause_until(struct budget *b, uint64_t begin, uint64_t end)
+{
+	uint64_t was = pause_of(b);
+
+	if (b && was < end)
+		__atomic_store_n(&b->pause, end, __ATOMIC_RELEASE);
+	return was > begin;
 }
 
 void hostdevs_charge_late(struct hostdevs *h, struct budget *guest,
 			  uint64_t sid, uint64_t took_ms)
 {
-	uint64_t now = h->now_ms(h);
 	uint64_t pause = (LATE_FACTOR - 1) * took_ms;
+	struct hostdev *dev = NULL;
+	uint64_t now = h->now_ms(h);
+	bool again;
 
-	if (took_ms >= HOSTDEVS_LATE_MS) {
-		charge(h, guest, sid, now, now, 1);
-		return;
-	}
 	if (pause > h->window_ms)
 		pause = h->window_ms;
-	/* a window, of which all but @pause is over */
-	if (now + pause > h->window_ms)
-		charge(h, guest, sid, now, now + pause - h->window_ms, 0);
+	pthread_mutex_lock(&h->lock);
+	if (sid != HOSTQ_NO_SID)
+		dev = hostdevs_find(h, (uint32_t)sid);
+	if (dev && !guest)
+		guest = dev->guest;
+	again = pause_until(dev ? &dev->lasting : NULL, now - took_ms,
+			    now + pause);
+	again |= pause_until(guest, now - took_ms, now + pause);
+	__atomic_store_n(&h->charge_ms, now, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&h->lock);
+	if (again || took_ms >= HOSTDEVS_LATE_MS)
+		hostdevs_charge(h, guest, sid);
 }
 
 /* Lock held */
@@ -280,7 +298,7 @@ static uint64_t window_of(struct hostdevs *h, const struct hostdev *dev,
 
 	if (hostdev_is_broken(dev))
 		return HOSTDEVS_NEVER;
-	return own > its ? own : its;
+	return max_of(own, its);
 }
 
 uint64_t hostdevs_sid_window(struct hostdevs *h, const struct budget *guest,
@@ -295,6 +313,23 @@ uint64_t hostdevs_sid_window(struct hostdevs *h, const struct budget *guest,
 		end = window_of(h, dev, guest ? guest : dev->guest);
 	pthread_mutex_unlock(&h->lock);
 	return end;
+}
+
+uint64_t hostdevs_sid_pause(struct hostdevs *h, const struct budget *guest,
+			    uint32_t sid)
+{
+	uint64_t end = hostdevs_sid_window(h, guest, sid);
+	uint64_t now = h->now_ms(h);
+	const struct hostdev *dev;
+	uint64_t pause = 0;
+
+	pthread_mutex_lock(&h->lock);
+	dev = hostdevs_find(h, sid);
+	if (dev)
+		pause = max_of(pause_of(&dev->lasting),
+			       pause_of(guest ? guest : dev->guest));
+	pthread_mutex_unlock(&h->lock);
+	return max_of(end, pause > now ? pause : 0);
 }
 
 void hostdevs_forgive(struct hostdevs *h, struct hostdev *dev)

@@ -36,6 +36,7 @@
 /* Timeouts that one device or guest made everybody wait for. All 0: none */
 struct budget {
 	uint64_t spent; /* atomic: when the last was, and how many; devices.c */
+	uint64_t pause; /* atomic: the end of one for late answers, or 0 */
 };
 
 /* A device: embedded in what the driver has of it */
@@ -99,8 +100,9 @@ void hostdevs_mark_sid(struct hostdevs *h, uint32_t sid);
 bool hostdevs_sid_is_broken(struct hostdevs *h, uint32_t sid);
 /*
  * As hostdevs_charge(), but they have answered, and @took_ms was what others
- * had to wait. From HOSTDEVS_LATE_MS on that is as bad as a timeout; below, the
- * window lasts until @took_ms was a tenth of the time.
+ * had to wait. From HOSTDEVS_LATE_MS on, or in a pause, that is as bad as a
+ * timeout; else there is a *pause*, until @took_ms was a tenth of the time. It
+ * holds whoever can wait.
  */
 void hostdevs_charge_late(struct hostdevs *h, struct budget *guest,
 			  uint64_t sid, uint64_t took_ms);
@@ -112,6 +114,9 @@ void hostdevs_charge(struct hostdevs *h, struct budget *guest, uint64_t sid);
 /* When @sid may be asked something for @guest, or for its own: 0, now */
 uint64_t hostdevs_sid_window(struct hostdevs *h, const struct budget *guest,
 			     uint32_t sid);
+/* Likewise, pauses included */
+uint64_t hostdevs_sid_pause(struct hostdevs *h, const struct budget *guest,
+			    uint32_t sid);
 /* A reset: not if @dev or its guest is over a budget that lasts */
 void hostdevs_forgive(struct hostdevs *h, struct hostdev *dev);
 /* @dev's timeouts are @guest's from now on (NULL: nobody's) */

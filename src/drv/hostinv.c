@@ -94,6 +94,7 @@ static bool issue(struct hostinv *h, enum held held)
 		.guest = h->guest,
 		.host = true,
 		.patient = held == WAIT_FOR_IT,
+		.urgent = held == MARK_IT,
 	};
 	struct hostq_result res;
 	uint32_t start = 0;

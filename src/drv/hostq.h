@@ -38,8 +38,8 @@
 
 /*
  * How long the queue may stand still while a device has not answered. PCIe
- * (10.3.1, 10.5.1 of base specification 6.0: Invalidate Completion Timeout)
- * gives a device 1 minute, plus 50 % at most; then hardware gives up.
+ * (6.0, 10.3.1) gives a device a minute to answer, plus 50 % at most; then
+ * hardware gives up, and says so.
  */
 #define HOSTQ_ANSWER_MS 90000u
 
@@ -55,6 +55,7 @@ struct hostq_payer {
 	struct budget *guest; /* NULL: who pays for each device anyhow */
 	bool host;    /* the host's own: no second chance, no one over budget */
 	bool patient; /* may wait: holds no lock that others need */
+	bool urgent;  /* now or never: pauses for late answers do not count */
 };
 
 /* One batch on its way. Indices count from its first command. */

@@ -120,7 +120,8 @@ uint32_t hostq_first_held(const struct hostq *q, const struct hostq_batch *b,
 			continue;
 		last = of;
 		/* the device's as well: its guest may be a new one */
-		end = hostdevs_sid_window(p->devs, p->guest, of);
+		end = p->urgent ? hostdevs_sid_window(p->devs, p->guest, of)
+				: hostdevs_sid_pause(p->devs, p->guest, of);
 		if (!end)
 			continue;
 		*until_ms = end;

@@ -385,6 +385,55 @@ static void test_an_unmap_among_late_answers(void **state)
 	guest_stop(&g);
 }
 
+static void attach(struct guest *g, int i)
+{
+	assert_int_equal(g->nested[i]->ops->attach(g->nested[i], &g->r.dev[i],
+						   UINT32_MAX),
+			 0);
+}
+
+/* It may be a busy machine: nobody loses ATS for that who cannot wait. */
+static void test_detaching_in_a_pause_asks(void **state)
+{
+	struct guest g;
+	uint64_t was;
+
+	(void)state;
+	guest_start(&g, 0);
+	g.late[1] = 50;
+	assert_int_equal(atc_inv(&g, 0x51), 0);
+	g.late[1] = 0;
+	was = fake_now();
+	g.syncs = 0;
+	g.r.iommu->ops->block(&g.r.dev[1], UINT32_MAX);
+	assert_int_equal(g.syncs, 1);
+	assert_int_equal(fake_now(), was);
+	attach(&g, 1);
+	assert_true(has_ats(&g, 0x101));
+	guest_stop(&g);
+}
+
+/* But who is late then as well pays in full. */
+static void test_late_in_a_pause_is_as_a_timeout(void **state)
+{
+	unsigned int times = 0;
+	struct guest g;
+
+	(void)state;
+	guest_start(&g, 0);
+	g.late[1] = 50;
+	for (int i = 0; i < 100; i++) {
+		if (!has_ats(&g, 0x101))
+			break;
+		g.r.iommu->ops->block(&g.r.dev[1], UINT32_MAX);
+		attach(&g, 1);
+		times++;
+	}
+	assert_in_range(times, 1, 2 * BUDGET);
+	assert_in_range(g.held, 50, 2 * BUDGET * 50);
+	guest_stop(&g);
+}
+
 /* ---- a neighbour ---- */
 
 struct neighbour {
@@ -485,6 +534,8 @@ int main(void)
 		cmocka_unit_test(test_a_guest_that_resets_is_over_at_last),
 		cmocka_unit_test(test_a_search_among_late_answers),
 		cmocka_unit_test(test_an_unmap_among_late_answers),
+		cmocka_unit_test(test_detaching_in_a_pause_asks),
+		cmocka_unit_test(test_late_in_a_pause_is_as_a_timeout),
 		cmocka_unit_test(
 			test_a_neighbour_waits_for_one_answer_in_a_window),
 		cmocka_unit_test(
