@@ -42,11 +42,18 @@ wrong() {
 right -DBITS=0
 right -DBITS=1
 right -DBITS=2 -DSPECIAL=1
+right -DBITS=1 -DSTRETCH -DSPECIAL=1
+right -DBITS=0 -DATS -DSTRETCH -DSPECIAL=2
+right -DBITS=1 -DATS -DSPECIAL=2 -DTOTAL=6
+right -DBITS=1 -DLOST -DSPECIAL=1
 right -DBITS=0 -DMAD
 right -DBITS=1 -DMAD
 wrong -DBROKEN_WRAP    # the wrap flag is ignored
 wrong -DBROKEN_FAILING # entries in front of the failing one are not counted
 wrong -DBROKEN_PROD    # PROD is written before the entry
 wrong -DBROKEN_CONS    # CONS is written before the entries have been read
+wrong -DLOST -DBROKEN_INFO # an index that could not be written is not asked
+wrong -DATS -DBROKEN_SYNC  # the consumer completes a SYNC that must fail
+wrong -DATS -DBROKEN_LATCH # the VMM forgets that the next SYNC must fail
 wrong -DMAD -DBROKEN_CHECK # more pending than the queue holds is believed
 [ $bad -eq 0 ] || { echo "FAILED" >&2; exit 1; }

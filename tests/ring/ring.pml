@@ -8,7 +8,13 @@
  *	ring_open:	reads q_cons, judges the indices
  *	ring_consume:	a driver that copies CHUNK entries at a time by
  *			core_inval_copy() and executes them in order
- *	ring_close:	writes q_cons
+ *	ring_close:	writes q_cons; with LOST it may not be there any more, and
+ *			info is the index instead (NESTFD_ERR_CONS)
+ *
+ * and of src/viommu/smmuv3/ring.c, with STRETCH: host_part is any number of
+ * commands, since what the opcodes look like decides what is cheap and nothing
+ * else; do_few is the VMM's own way; atc_failed is the latch. With ATS there
+ * are an ATC_INV that no device answers (ATC) and the CMD_SYNC that must say so.
  *
  * Guest and VMM are an SMMUv3's: PROD and CONS are the registers that the
  * guest sees, an error stops the queue until the guest has overwritten the
@@ -21,6 +27,7 @@
  *  - full and empty are never confused: what the indices say is pending is
  *    produced - executed, nothing unread is overwritten, and nobody waits for ever
  *    (an end state that is not the end)
+ *  - ATS: no SYNC completes behind an ATC that nobody has told the guest of
  *  - MAD: a guest that writes what it likes gets one queue's worth per call
  *
  * check.sh runs it, and the variants with a mistake (BROKEN_*), which must
@@ -59,7 +66,8 @@
 	(!(((cons) | (prod)) & ~indices) && ring_pending(cons, prod) <= num)
 
 mtype = { GOOD, ILL, CFGI }; /* CFGI: only the VMM can execute it */
-mtype = { OK, EINVAL, EIO, EOPNOTSUPP };
+mtype = { ATC, SYNC };
+mtype = { OK, EINVAL, EIO, EOPNOTSUPP, ETIMEDOUT, EFAULT };
 
 typedef entry {
 	mtype kind;
@@ -74,10 +82,12 @@ bool GERROR;
 
 /* The VMM's */
 byte q_cons;
+bool atc_failed;
 
 /* Nobody's: what is true */
 byte produced;
 byte executed;
+bool untold; /* an ATC has not been answered, and no SYNC has failed since */
 
 /* ---- the guest ---- */
 
@@ -106,7 +116,7 @@ active proctype guest()
 end_idle:
 	do
 	:: atomic { GERROR -> slot = ring_slot(CONS) };
-		memory[slot].kind = GOOD;
+		memory[slot].kind = (memory[slot].kind == SYNC -> SYNC : GOOD);
 		GERROR = false
 	:: produced < TOTAL && ring_pending(CONS, prod) < num ->
 		slot = ring_slot(prod);
@@ -119,6 +129,10 @@ end_idle:
 		:: memory[slot].kind = GOOD
 		:: special < SPECIAL -> memory[slot].kind = ILL; special++
 		:: special < SPECIAL -> memory[slot].kind = CFGI; special++
+#ifdef ATS
+		:: special < SPECIAL -> memory[slot].kind = ATC; special++
+		:: memory[slot].kind = SYNC
+#endif
 		fi;
 #ifdef BROKEN_PROD
 		memory[slot].number = produced - 1
@@ -132,12 +146,22 @@ end_idle:
 
 /* ---- the consumer ---- */
 
+#ifdef BROKEN_SYNC
+#define FAILING ILL
+#else
+#define FAILING SYNC /* behind an ATC that was not answered */
+#endif
+
 inline execute(e)
 {
 #ifndef MAD
 	assert(e.number == executed);
 	assert(executed < produced);
-	executed++
+	assert(!(e.kind == SYNC && untold));
+	d_step {
+		executed++;
+		untold = untold || e.kind == ATC
+	}
 #else
 	skip
 #endif
@@ -166,12 +190,16 @@ inline execute_copied()
 	do
 	:: i < copied && rc == OK ->
 		if
-		:: copy[i].kind == ILL ->
+		:: unanswered && (copy[i].kind == ILL || copy[i].kind == CFGI ||
+				  copy[i].kind == FAILING) ->
+			rc = ETIMEDOUT
+		:: !unanswered && copy[i].kind == ILL ->
 			rc = EIO
-		:: copy[i].kind == CFGI ->
+		:: !unanswered && copy[i].kind == CFGI ->
 			rc = EOPNOTSUPP
 		:: else ->
 			execute(copy[i]);
+			unanswered = unanswered || copy[i].kind == ATC;
 			n++
 		fi;
 		i++
@@ -202,6 +230,7 @@ inline ring_consume()
 	q_cons = ring_advance(cons, count);
 	CONS = q_cons;
 #endif
+	unanswered = false;
 	do
 	:: n < count && rc == OK ->
 		core_inval_copy();
@@ -209,26 +238,76 @@ inline ring_consume()
 	:: else ->
 		break
 	od;
+	if
+	:: rc == OK && unanswered -> /* all consumed, and the next SYNC fails */
+		rc = ETIMEDOUT
+	:: else ->
+		skip
+	fi;
 	assert(n <= num);
 	assert(rc != EINVAL || n == 0)
 }
 
 inline ring_close()
 {
-#ifdef BROKEN_FAILING
-	q_cons = (rc == OK -> ring_advance(cons, n) : cons)
-#else
-	q_cons = ring_advance(cons, n)
+	if
+#ifdef LOST
+	:: rc != EINVAL ->
+		info = ring_advance(cons, n);
+		rc = EFAULT
 #endif
+	:: true ->
+#ifdef BROKEN_FAILING
+		q_cons = (rc == OK -> ring_advance(cons, n) : cons)
+#else
+		q_cons = ring_advance(cons, n)
+#endif
+	fi
 }
 
 /* ---- the VMM ---- */
 
+/* Any part of what is pending, but some */
+inline host_part()
+{
+#ifdef STRETCH
+	do
+	:: ring_pending(q_cons, prod) > 1 ->
+		prod = (prod - 1) & indices
+	:: break
+	od
+#else
+	skip
+#endif
+}
+
+/* One command, copied and executed by the VMM */
+inline do_few()
+{
+	slot = ring_slot(q_cons);
+	d_step {
+		copy[0].kind = memory[slot].kind;
+		copy[0].number = memory[slot].number
+	}
+	if
+	:: copy[0].kind == ILL ->
+		GERROR = true
+	:: copy[0].kind == SYNC && atc_failed ->
+		d_step { atc_failed = false; untold = false; GERROR = true }
+	:: else ->
+		execute(copy[0]);
+		atc_failed = atc_failed || copy[0].kind == ATC;
+		q_cons = ring_advance(q_cons, 1);
+		CONS = q_cons
+	fi
+}
+
 active proctype vmm()
 {
-	byte prod, cons, n, count, copied, i, slot, calls;
+	byte prod, cons, n, count, copied, i, slot, calls, info;
 	entry copy[CHUNK];
 	mtype rc;
+	bool unanswered; /* the consumer's */
 
 end_idle:
 	do
@@ -236,12 +315,31 @@ end_idle:
 	:: calls < CALLS ->
 		calls++;
 #else
-	:: !GERROR && PROD != q_cons ->
+	:: !GERROR && PROD != q_cons && atc_failed ->
+		do_few()
+#ifdef STRETCH
+	:: !GERROR && PROD != q_cons && !atc_failed ->
+		do_few()
+#endif
+	:: !GERROR && PROD != q_cons && !atc_failed ->
 #endif
 		prod = PROD; /* acquire */
+#ifndef MAD
+		host_part();
+#endif
 		ring_open();
 		ring_consume();
 		ring_close();
+#ifdef LOST
+		if
+		:: rc == EFAULT -> /* NESTFD_ERR_CONS */
+#ifndef BROKEN_INFO
+			q_cons = info
+#endif
+		:: else ->
+			skip
+		fi;
+#endif
 #ifndef MAD
 		/* The producer has gone on meanwhile, never less. */
 		d_step {
@@ -253,6 +351,11 @@ end_idle:
 			slot = ring_slot(q_cons);
 			execute(memory[slot]);
 			q_cons = ring_advance(q_cons, 1);
+			CONS = q_cons
+		:: rc == ETIMEDOUT ->
+#ifndef BROKEN_LATCH
+			atc_failed = true;
+#endif
 			CONS = q_cons
 		:: rc == EIO ->
 			CONS = q_cons;
