@@ -192,6 +192,17 @@ static int bind(struct nestfd *ctx, struct core_ctx *core,
 	return 0;
 }
 
+/* Asked without the device's lock, which another guest's call may hold long. */
+static bool is_bound(struct nestfd_device *dev)
+{
+	bool yes;
+
+	pthread_mutex_lock(&dev->machine->lock);
+	yes = dev->ctx;
+	pthread_mutex_unlock(&dev->machine->lock);
+	return yes;
+}
+
 int nestfd_bind(struct nestfd *ctx, struct nestfd_device *dev, uint32_t *dev_id)
 {
 	struct core_ctx *core;
@@ -199,6 +210,8 @@ int nestfd_bind(struct nestfd *ctx, struct nestfd_device *dev, uint32_t *dev_id)
 
 	if (ctx->machine != dev->machine)
 		return -EXDEV;
+	if (is_bound(dev))
+		return -EBUSY;
 	core = context_call_begin(ctx);
 	lock(dev);
 	rc = bind(ctx, core, dev);

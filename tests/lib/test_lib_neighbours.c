@@ -232,6 +232,7 @@ static void check(enum nestfd_arch arch, int silent,
 {
 	struct job unmap, other;
 	struct bed b;
+	uint32_t id;
 
 	bed_start(&b, arch, silent);
 	job_start(&unmap, &b, guest_unmap);
@@ -240,6 +241,10 @@ static void check(enum nestfd_arch arch, int silent,
 	nap_ms(50); /* it comes to where it waits */
 	assert_false(is_over(&other));
 	everything(&b);
+	if (run == guest_attach)
+		assert_int_equal(
+			nestfd_bind(b.neighbour.ctx, b.guest.idle, &id),
+			-EBUSY);
 	assert_false(is_over(&unmap));
 	assert_false(is_over(&other));
 	assert_int_equal(job_end(&unmap), 0);
