@@ -285,8 +285,7 @@ static void test_a_new_parent_each_time_has_no_new_window(void **state)
 		assert_int_equal(vrig_nested(&t.r, parent, 0, 0x1000, 48, &n),
 				 0);
 		assert_int_equal(n->ops->attach(n, &t.r.dev[1], NO_PASID), 0);
-		/* detaching in a window took its ATS away, this gives it back
-		 */
+		/* detaching in a window took its ATS away */
 		t.r.iommu->ops->device_reset(&t.r.dev[1]);
 		asked = t.asked;
 		vrig_inval(n, &entry, 1, true, &t.inv);

@@ -279,8 +279,7 @@ static void unlock(struct work *w)
 	w->locked = false;
 }
 
-/* @cmd has not been answered. The sync that fails is for all of its device's.
- */
+/* @cmd has not been answered: the sync that fails is for all like it. */
 static void remember(struct work *w, const uint64_t cmd[2])
 {
 	if (w->silent_n < SILENT_MAX)
