@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "fake_time.h"
 #include "drv/vtd/unit.h"
+#include "fake_time.h"
 #include "vtd_fake.h"
 
 #define RW  3
