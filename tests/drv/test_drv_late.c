@@ -70,7 +70,7 @@ static void waited(struct guest *g, unsigned int ms)
 		g->batch_held = 0;
 	g->batch = batch;
 	g->batch_held += ms;
-	g->held += ms;
+	__atomic_add_fetch(&g->held, ms, __ATOMIC_ACQ_REL);
 	if (g->batch_held > g->worst)
 		g->worst = g->batch_held;
 	fake_pass(ms);
