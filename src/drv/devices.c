@@ -265,6 +265,16 @@ static bool pause_until(struct budget *b, uint64_t begin, uint64_t end)
 	return was > begin;
 }
 
+/* Once for each HOSTDEVS_LATE_SUM_MS */
+static bool adds_up(struct budget *b, uint64_t ms)
+{
+	if (!b || __atomic_add_fetch(&b->late, ms, __ATOMIC_ACQ_REL) <
+			  HOSTDEVS_LATE_SUM_MS)
+		return false;
+	__atomic_store_n(&b->late, 0, __ATOMIC_RELEASE);
+	return true;
+}
+
 void hostdevs_charge_late(struct hostdevs *h, struct budget *guest,
 			  uint64_t sid, uint64_t took_ms)
 {
@@ -285,7 +295,7 @@ void hostdevs_charge_late(struct hostdevs *h, struct budget *guest,
 	again |= pause_until(guest, now - took_ms, now + pause);
 	__atomic_store_n(&h->charge_ms, now, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&h->lock);
-	if (again || took_ms >= HOSTDEVS_LATE_MS)
+	if (again || took_ms >= HOSTDEVS_LATE_MS || adds_up(guest, took_ms))
 		hostdevs_charge(h, guest, sid);
 }
 

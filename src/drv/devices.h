@@ -30,6 +30,8 @@
  */
 #define HOSTDEVS_SLOW_MS 10
 #define HOSTDEVS_LATE_MS 100
+/* A guest's in all that are a timeout, so that its pauses have an end */
+#define HOSTDEVS_LATE_SUM_MS 1000
 /* No window ends then: who is over its budget, or in quarantine */
 #define HOSTDEVS_NEVER UINT64_MAX
 
@@ -37,6 +39,7 @@
 struct budget {
 	uint64_t spent; /* atomic: when the last was, and how many; devices.c */
 	uint64_t pause; /* atomic: the end of one for late answers, or 0 */
+	uint64_t late;	/* atomic: ms of such, not yet charged as a timeout */
 };
 
 /* A device: embedded in what the driver has of it */

@@ -167,7 +167,7 @@ static void test_a_batch_ends_at_the_first_late_answer(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < 4; i++) {
-		guest_start(&g, 0);
+		guest_start(&g, 1000000);
 		alternate(&g, 64);
 		g.late[1] = g.late[2] = late[i];
 		assert_int_equal(send(&g, 64), 0);
@@ -186,7 +186,7 @@ static void test_small_delays_add_up(void **state)
 
 	(void)state;
 	for (unsigned int late = 1; late < SLOW; late++) {
-		guest_start(&g, 0);
+		guest_start(&g, 1000000);
 		alternate(&g, 512);
 		g.late[1] = g.late[2] = late;
 		assert_int_equal(send(&g, 512), 0);
@@ -254,15 +254,35 @@ static void test_a_guests_devices_have_a_tenth_of_the_time(void **state)
 		guest_start(&g, 0);
 		g.late[1] = late[i];
 		was = fake_now();
-		for (int k = 0; k < 200; k++)
+		for (int k = 0; k < 18; k++)
 			assert_int_equal(atc_inv(&g, 0x51 + k % 2), 0);
 		/* every other one is late, and the next waits */
-		assert_int_equal(g.held, 100 * late[i]);
+		assert_int_equal(g.held, 9 * late[i]);
 		assert_int_equal(fake_now() - was, FACTOR * g.held);
 		/* time is all that it costs */
 		assert_true(has_ats(&g, 0x101));
 		guest_stop(&g);
 	}
+}
+
+/* The pauses of one guest, and so its ioctls, have an end. */
+static void test_a_second_in_all_is_a_timeout(void **state)
+{
+	struct guest g;
+	uint64_t was;
+
+	(void)state;
+	guest_start(&g, 0);
+	alternate(&g, MANY);
+	g.late[1] = g.late[2] = 50;
+	was = fake_now();
+	assert_int_equal(send(&g, MANY), -ETIMEDOUT);
+	/* the last of each 20 answers is 0x102's: four times, then its end */
+	assert_int_equal(g.inv.done, 4 * 20 + 1);
+	assert_int_equal(g.inv.info, 0x52);
+	assert_true(has_ats(&g, 0x101) && !has_ats(&g, 0x102));
+	assert_true(fake_now() - was < 60 * WINDOW);
+	guest_stop(&g);
 }
 
 static void test_late_as_a_timeout_opens_a_window(void **state)
@@ -528,6 +548,7 @@ int main(void)
 		cmocka_unit_test(test_a_slow_unit_is_no_slow_device),
 		cmocka_unit_test(
 			test_a_guests_devices_have_a_tenth_of_the_time),
+		cmocka_unit_test(test_a_second_in_all_is_a_timeout),
 		cmocka_unit_test(test_late_as_a_timeout_opens_a_window),
 		cmocka_unit_test(test_late_again_and_again_is_quarantine),
 		cmocka_unit_test(test_two_that_are_late_in_turns),
