@@ -213,20 +213,23 @@ static uint64_t now(const struct hostq_batch *b)
 	return devs ? devs->now_ms(devs) : 0;
 }
 
-/* The next sync behind what a device answers, or @b->n; b->nth is its */
+/*
+ * The next sync behind what a device answers, or @b->n; b->nth is its. b->asks:
+ * there is something that a device answers
+ */
 static uint32_t section_end(const struct hostq *q, struct hostq_batch *b,
 			    uint32_t start)
 {
-	bool asks = false;
 	uint32_t sid;
 
+	b->asks = false;
 	for (uint32_t i = start; b->payer && i < b->n; i++) {
 		const uint64_t *cmd = cmd_at(q, b, i);
 
 		if (q->ops->asks(cmd, &sid)) {
-			asks = true;
+			b->asks = true;
 		} else if (q->ops->is_sync(cmd)) {
-			if (asks)
+			if (b->asks)
 				return i;
 			b->nth++;
 		}
@@ -235,11 +238,11 @@ static uint32_t section_end(const struct hostq *q, struct hostq_batch *b,
 	return b->n;
 }
 
-/* A section, and its sync at @end: waits */
+/* A section, and its sync at @end: waits, by the clock if a device does */
 static void hand_over(struct hostq *q, struct hostq_batch *b, uint32_t start,
 		      uint32_t end)
 {
-	uint64_t before = now(b);
+	uint64_t before = b->asks ? now(b) : 0;
 
 	b->start = start;
 	b->end = end;
@@ -249,19 +252,18 @@ static void hand_over(struct hostq *q, struct hostq_batch *b, uint32_t start,
 	barrier_before_index();
 	q->ops->doorbell(q);
 	wait_done(q, b);
-	b->last_ms = now(b) - before;
+	b->last_ms = b->asks ? now(b) - before : 0;
 	b->took_ms += b->last_ms;
 }
 
 /* What is left when a section was the last: nothing, and one sync */
 static void hand_over_rest(struct hostq *q, struct hostq_batch *b)
 {
-	uint64_t took = b->took_ms;
 	uint64_t last = b->last_ms;
 
 	b->nth = b->syncs;
+	b->asks = false;
 	hand_over(q, b, b->end + 1, b->n);
-	b->took_ms = took;
 	b->last_ms = last;
 }
 

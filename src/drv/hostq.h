@@ -74,7 +74,8 @@ struct hostq_batch {
 	uint32_t start; /* the section on its way */
 	uint32_t end;	/* its sync; n: the last */
 	uint32_t nth;	/* how many syncs of ops->sync() are in front of that */
-	uint64_t took_ms; /* all sections so far */
+	bool asks;	/* the section: hardware waits for devices */
+	uint64_t took_ms; /* all sections that ask so far */
 	uint64_t last_ms; /* the last of them */
 	uint32_t syncs;	  /* made by ops->sync() in it: its own is the next */
 	uint64_t named;	  /* by hardware: whose fault; or HOSTQ_NO_SID */
