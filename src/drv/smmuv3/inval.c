@@ -34,6 +34,7 @@ struct span {
 	uint32_t n;
 	bool unsynced;	/* something that an ATC_INV must come after */
 	uint64_t asked; /* ATC_INVs without a sync behind: whose, or NOBODY */
+	bool asks;	/* some device */
 	uint64_t cmds[SPAN][2];
 	uint16_t entry[SPAN];
 };
@@ -224,6 +225,7 @@ static void span_add(struct span *s, const uint64_t cmd[2], uint32_t entry)
 			span_put(s, SMMUV3_OP_SYNC, 0, entry);
 		s->unsynced = false;
 		s->asked = sid;
+		s->asks = true;
 	}
 	span_put(s, cmd[0], cmd[1], entry);
 }
@@ -360,10 +362,12 @@ static int run_span(struct work *w, const struct smmuv3_cmd_rec *raw,
 	s.n = 0;
 	s.unsynced = false;
 	s.asked = NOBODY;
+	s.asks = false;
 	*next = n;
 	verdict = gather(w, raw, start, next, &silent, &s);
 	unlock(w);
-	rc = cmdq_issue(&w->v->unit->cmdq, s.cmds, s.n, &payer, &res);
+	rc = cmdq_issue(&w->v->unit->cmdq, s.cmds, s.n, s.asks ? &payer : NULL,
+			&res);
 	if (res.timeouts || is_over(&res))
 		viommu_timed_out(w->v);
 	w->synced |= s.n;
