@@ -221,15 +221,25 @@ bool hostdevs_sid_is_broken(struct hostdevs *h, uint32_t sid)
 	return broken;
 }
 
-void hostdevs_charge(struct hostdevs *h, struct budget *guest, uint64_t sid)
+/* Lock held, and while it is, a device's guest lives. */
+static struct hostdev *find_payers(struct hostdevs *h, uint64_t sid,
+				   struct budget **guest)
 {
-	uint64_t most = (uint64_t)GUEST_FACTOR * h->timeouts;
 	struct hostdev *dev = NULL;
-	uint64_t now = h->now_ms(h);
 
-	pthread_mutex_lock(&h->lock);
 	if (sid != HOSTQ_NO_SID)
 		dev = hostdevs_find(h, (uint32_t)sid);
+	if (dev && !*guest)
+		*guest = dev->guest;
+	return dev;
+}
+
+/* Lock held */
+static void charge(struct hostdevs *h, struct hostdev *dev,
+		   struct budget *guest, uint64_t now)
+{
+	uint64_t most = (uint64_t)GUEST_FACTOR * h->timeouts;
+
 	if (dev) {
 		uint64_t own = spend(h, &dev->budget, now);
 		uint64_t lasting = spend(h, &dev->lasting, now);
@@ -237,10 +247,18 @@ void hostdevs_charge(struct hostdevs *h, struct budget *guest, uint64_t sid)
 		if (own >= h->timeouts || lasting >= most)
 			mark(h, dev);
 	}
-	if (dev && !guest)
-		guest = dev->guest;
 	if (guest)
 		spend(h, guest, now);
+}
+
+void hostdevs_charge(struct hostdevs *h, struct budget *guest, uint64_t sid)
+{
+	uint64_t now = h->now_ms(h);
+	struct hostdev *dev;
+
+	pthread_mutex_lock(&h->lock);
+	dev = find_payers(h, sid, &guest);
+	charge(h, dev, guest, now);
 	__atomic_store_n(&h->charge_ms, now, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&h->lock);
 }
@@ -279,24 +297,21 @@ void hostdevs_charge_late(struct hostdevs *h, struct budget *guest,
 			  uint64_t sid, uint64_t took_ms)
 {
 	uint64_t pause = (LATE_FACTOR - 1) * took_ms;
-	struct hostdev *dev = NULL;
 	uint64_t now = h->now_ms(h);
+	struct hostdev *dev;
 	bool again;
 
 	if (pause > h->window_ms)
 		pause = h->window_ms;
 	pthread_mutex_lock(&h->lock);
-	if (sid != HOSTQ_NO_SID)
-		dev = hostdevs_find(h, (uint32_t)sid);
-	if (dev && !guest)
-		guest = dev->guest;
+	dev = find_payers(h, sid, &guest);
 	again = pause_until(dev ? &dev->lasting : NULL, now - took_ms,
 			    now + pause);
 	again |= pause_until(guest, now - took_ms, now + pause);
+	if (again || took_ms >= HOSTDEVS_LATE_MS || adds_up(guest, took_ms))
+		charge(h, dev, guest, now);
 	__atomic_store_n(&h->charge_ms, now, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&h->lock);
-	if (again || took_ms >= HOSTDEVS_LATE_MS || adds_up(guest, took_ms))
-		hostdevs_charge(h, guest, sid);
 }
 
 /* Lock held */
