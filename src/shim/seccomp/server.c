@@ -213,21 +213,49 @@ give_back:
 	return rc == -EMFILE ? -ENFILE : rc; /* it is not the program's table */
 }
 
-int server_use(struct server *s, struct server_context *c,
-	       struct nestfd **nestfd)
+static struct nestfd *nestfd_of(struct server *s, struct server_context *c)
 {
-	int rc = 0;
+	struct nestfd *nestfd;
 
 	pthread_mutex_lock(&s->lock);
-	if (!c->nestfd) {
-		rc = nestfd_open(s->machine.machine, &c->nestfd);
-		if (!rc)
-			shim_machine_bind(&s->machine, c->nestfd);
-	}
-	if (!rc)
-		*nestfd = c->nestfd;
+	nestfd = c->nestfd;
 	pthread_mutex_unlock(&s->lock);
+	return nestfd;
+}
+
+/* Binding may wait for a device; who has its nestfd does not. */
+static int first_use(struct server *s, struct server_context *c)
+{
+	struct nestfd *nestfd;
+	int rc = 0;
+
+	pthread_mutex_lock(&s->use_lock);
+	if (!c->nestfd) {
+		rc = nestfd_open(s->machine.machine, &nestfd);
+		if (!rc) {
+			shim_machine_bind(&s->machine, nestfd);
+			pthread_mutex_lock(&s->lock);
+			c->nestfd = nestfd;
+			pthread_mutex_unlock(&s->lock);
+		}
+	}
+	pthread_mutex_unlock(&s->use_lock);
 	return rc;
+}
+
+int server_use(struct server *s, struct server_context *c, struct nestfd **out)
+{
+	struct nestfd *nestfd = nestfd_of(s, c);
+
+	if (!nestfd) {
+		int rc = first_use(s, c);
+
+		if (rc)
+			return rc;
+		nestfd = nestfd_of(s, c);
+	}
+	*out = nestfd;
+	return 0;
 }
 
 /* ---- Mappings ---- */
@@ -386,6 +414,7 @@ static void free_server(struct server *s)
 		close(s->timer);
 	regions_end(&s->regions);
 	faults_end(&s->faults);
+	pthread_mutex_destroy(&s->use_lock);
 	pthread_mutex_destroy(&s->end_lock);
 	pthread_mutex_destroy(&s->queue_lock);
 	pthread_mutex_destroy(&s->lock);
@@ -403,6 +432,7 @@ int server_create(const struct run_machine *machine, struct server **out)
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->queue_lock, NULL);
 	pthread_mutex_init(&s->end_lock, NULL);
+	pthread_mutex_init(&s->use_lock, NULL);
 	regions_init(&s->regions);
 	faults_init(&s->faults);
 	s->has_faults = machine->iommu && !strcmp(machine->iommu, "mock");

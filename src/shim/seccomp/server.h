@@ -48,8 +48,7 @@ struct server_context *server_get(struct server *s, int fd);
 void server_put(struct server *s, struct server_context *c);
 
 /* Its end of the machine, made at the first call */
-int server_use(struct server *s, struct server_context *c,
-	       struct nestfd **nestfd);
+int server_use(struct server *s, struct server_context *c, struct nestfd **out);
 
 /*
  * An event queue that a call on @c is making: *@program is the program's end,

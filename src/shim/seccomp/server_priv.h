@@ -30,7 +30,8 @@ struct server_context {
 	int end;
 	bool open; /* the program's end exists */
 	unsigned int refs;
-	struct nestfd *nestfd; /* NULL until the first call */
+	/* NULL until the first call; written with use_lock and lock held */
+	struct nestfd *nestfd;
 };
 
 struct server {
@@ -40,6 +41,9 @@ struct server {
 	/* Held while what has hung up ends, so that one can wait for it; taken
 	 * before the others */
 	pthread_mutex_t end_lock;
+	/* Held while a context's first call opens its nestfd; taken before
+	 * lock */
+	pthread_mutex_t use_lock;
 	pthread_mutex_t lock; /* all below, and what is in it */
 	unsigned int fds;
 	struct server_count count;
