@@ -5,6 +5,8 @@
 The list in ARCHITECTURE.md ("Both run through") is exactly the files of shared
 rooms of which objects of SMMUv3 and objects of VT-d use something; and nothing
 of one architecture is used by another's objects or by those of shared rooms.
+Who calls an architecture is in no symbol of the caller: there it is the table
+that tells, for the way of an invalidation (TABLED).
 
 usage: shared.py SOURCE_ROOT BUILD_ROOT [--print]
 """
@@ -20,6 +22,11 @@ ARCHS = ("smmuv3", "vtd")
 OTHERS = ("mock",)
 # formats of page tables belong to who uses them
 FORMATS = {("pt", "armv8.c"): "smmuv3", ("pt", "vtd.c"): "vtd"}
+# A file of core that calls architectures through their tables, and what only a
+# function that it calls there uses: each architecture must have a function in a
+# table, and that function's object must use this. Listed with the file is who
+# goes through it.
+TABLED = {"core/invalidate.c": "core_inval_copy"}
 ENTRY = re.compile(r"`((?:%s)/\w+\.[cS])`" % "|".join(ROOMS))
 SECTION = "## Both run through\n"
 
@@ -48,6 +55,23 @@ def members(build, room):
             (wanted if words[-2] in "Uw" else defined).add(words[-1])
 
 
+def tabled(build, room):
+    """member -> symbols whose addresses are in its data"""
+    text = subprocess.run(["readelf", "-rW", str(archive_of(build, room))],
+                          check=True, capture_output=True, text=True).stdout
+    found, name, data = collections.defaultdict(set), None, False
+    for line in text.split("\n"):
+        words = line.split()
+        if line.startswith("File: "):
+            name = pathlib.PurePath(line.rstrip(")]").replace("(", "/")
+                                    .replace("[", "/")).name[:-len(".o")]
+        elif line.startswith("Relocation section"):
+            data = re.match(r"'\.rela?\.(data|rodata)", words[2])
+        elif data and len(words) >= 5 and re.match(r"[0-9a-f]+$", words[0]):
+            found[name].add(words[4])
+    return found
+
+
 def file_of(room, member):
     """('vtd', 'drv/vtd/queue.c') of drv's member vtd_queue.c; '' for shared"""
     if room == "mem" and member.startswith("guard_"):
@@ -66,6 +90,22 @@ def read(build):
         for member, defined, wanted in members(build, room):
             objects.append((*file_of(room, member), defined, wanted))
     return objects
+
+
+def through_tables(objects, tables):
+    """files of TABLED that each architecture is called by, with who uses them:
+    file -> architectures"""
+    in_tables = collections.defaultdict(set)
+    for member, symbols in tables.items():
+        in_tables[file_of("drv", member)[0]] |= symbols
+    users = {}
+    for file, mark in TABLED.items():
+        archs = {arch for arch, _, defined, wanted in objects
+                 if mark in wanted and defined & in_tables[arch]}
+        names = set().union(*(d for _, p, d, _ in objects if p == file))
+        users.update((p, archs) for arch, p, _, wanted in objects
+                     if not arch and (p == file or wanted & names))
+    return users
 
 
 def judge(objects):
@@ -98,6 +138,8 @@ def main():
         print("skipped: objects that nm cannot read (link-time optimisation)")
         return 77
     users, bad = judge(objects)
+    for path, archs in through_tables(objects, tabled(build, "drv")).items():
+        users[path] |= archs
     both = {path for path, archs in users.items() if archs >= set(ARCHS)}
     if "--print" in sys.argv[3:]:
         print("\n".join(sorted(both)))
