@@ -3,20 +3,25 @@
  * Ring against array: the same entries once with NESTFD_HWPT_INVALIDATE_RING,
  * once with IOMMU_HWPT_INVALIDATE; and where a virtual IOMMU's queue can be the
  * ring, the same doorbells of the same guest over the whole path, consumed in
- * place, copied by the VMM into an array, and by libviommu's choice. Samples
- * alternate, so that what the machine does besides meets all of them.
+ * place, copied by the VMM into an array, and by libviommu's choice.
+ *
+ * All of it happens in the thread that rings, so its own processor time is what
+ * counts, not what others do on the machine. Samples are short and take turns,
+ * each way being the first as often as another: what changes meanwhile meets
+ * all of them.
  */
 #include <linux/iommufd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "bench.h"
 #include "nestfd/ext.h"
 #include "path.h"
 
-#define COMMANDS  65536u /* at least, of each sample */
-#define SAMPLES	  25
+#define COMMANDS  8192u /* at least, of each sample */
+#define DOORBELLS 1024u /* at most */
+#define SAMPLES	  210	/* a multiple of the ways */
 #define QUEUE_LG2 12
 #define QUEUE	  (1u << QUEUE_LG2)
 
@@ -24,13 +29,9 @@ enum { RING, ARRAY, AUTO, WAYS };
 
 static const char *const way_names[WAYS] = { "ring", "array", "auto" };
 
-struct world {
-	struct host host;
-	struct guest guest;
-};
-
 static const struct path_arch *arch; /* the one at work */
-static struct world worlds[WAYS];
+static struct host host;
+static struct guest guests[WAYS]; /* all of this host */
 
 static void ring_once(struct guest *g, const struct path_load *load, uint32_t n)
 {
@@ -82,7 +83,7 @@ static void by_array(const struct work *work, uint32_t n)
 		.entry_num = n,
 	};
 
-	must(nestfd_ioctl(worlds[AUTO].host.ctx, IOMMU_HWPT_INVALIDATE, &arg),
+	must(nestfd_ioctl(host.ctx, IOMMU_HWPT_INVALIDATE, &arg),
 	     "IOMMU_HWPT_INVALIDATE");
 }
 
@@ -102,26 +103,33 @@ static void by_ring(const struct work *work, uint32_t n)
 		.data_type = arch->data_type,
 	};
 
-	must(nestfd_ioctl(worlds[AUTO].host.ctx, NESTFD_HWPT_INVALIDATE_RING,
-			  &arg),
+	must(nestfd_ioctl(host.ctx, NESTFD_HWPT_INVALIDATE_RING, &arg),
 	     "NESTFD_HWPT_INVALIDATE_RING");
+}
+
+static uint64_t spent(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
 /* ns per doorbell, or ioctl */
 static double sample(const struct work *work, int way, uint32_t n,
 		     uint32_t times)
 {
-	uint64_t start = bench_now();
+	uint64_t start = spent();
 
 	for (uint32_t i = 0; i < times; i++) {
 		if (work->load)
-			ring_once(&worlds[way].guest, work->load, n);
+			ring_once(&guests[way], work->load, n);
 		else if (way == RING)
 			by_ring(work, n);
 		else
 			by_array(work, n);
 	}
-	return (double)(bench_now() - start) / times;
+	return (double)(spent() - start) / times;
 }
 
 static int by_value(const void *a, const void *b)
@@ -134,11 +142,12 @@ static int by_value(const void *a, const void *b)
 
 static void measure_count(const struct work *work, uint32_t n)
 {
-	uint32_t times = COMMANDS / n < 8192 ? COMMANDS / n : 8192;
+	uint32_t times = COMMANDS / n < DOORBELLS ? COMMANDS / n : DOORBELLS;
 	double took[WAYS][SAMPLES];
 
 	for (int i = -1; i < SAMPLES; i++)
-		for (uint32_t way = 0; way < work->ways; way++) {
+		for (uint32_t turn = 0; turn < work->ways; turn++) {
+			uint32_t way = (turn + (uint32_t)(i + 1)) % work->ways;
 			double ns = sample(work, (int)way, n, times);
 
 			if (i >= 0)
@@ -152,15 +161,16 @@ static void measure_count(const struct work *work, uint32_t n)
 		printf("  %-5u %-6s %10.1f %10.1f %10.1f   %8.1f", n,
 		       way_names[way], took[way][0], median,
 		       took[way][SAMPLES - 1], median / n);
-		printf("   %.2f", took[ARRAY][0] / took[way][0]);
-		printf("\n");
+		printf("   %.2f %.2f\n", took[ARRAY][0] / took[way][0],
+		       took[ARRAY][SAMPLES / 2] / median);
 	}
 	fflush(stdout);
 }
 
 static void measure(const char *what, const char *per, const struct work *work)
 {
-	printf("\n%s %s; ns per %s, ns per command, array's min / min\n"
+	printf("\n%s %s; ns per %s, ns per command, array's min / min and"
+	       " median / median\n"
 	       "  %-5s %-6s %10s %10s %10s   %8s\n",
 	       arch->name, what, per, "", "", "min", "median", "max",
 	       "/command");
@@ -168,22 +178,34 @@ static void measure(const char *what, const char *per, const struct work *work)
 		measure_count(work, counts[n]);
 }
 
-static void world_start(struct world *w, enum nestfd_queue queue)
+static void host_begin(void)
 {
-	w->host = (struct host){
+	host = (struct host){
 		.arch = arch->arch,
-		.guests = 1,
-		.queue = queue,
+		.guests = WAYS,
 		.ats = true,
 	};
-	must(host_start(&w->host), "host");
-	must(guest_start(&w->guest, &w->host, 0, PATH_ASID), "guest");
+	must(host_start(&host), "host");
 }
 
-static void world_stop(struct world *w)
+static void guests_begin(void)
 {
-	guest_stop(&w->guest);
-	host_stop(&w->host);
+	static const enum nestfd_queue queues[WAYS] = {
+		[RING] = NESTFD_QUEUE_RING,
+		[ARRAY] = NESTFD_QUEUE_ARRAY,
+		[AUTO] = NESTFD_QUEUE_AUTO,
+	};
+
+	for (unsigned int way = 0; way < WAYS; way++) {
+		host.queue = queues[way];
+		must(guest_start(&guests[way], &host, way, PATH_ASID), "guest");
+	}
+}
+
+static void guests_end(void)
+{
+	for (unsigned int way = 0; way < WAYS; way++)
+		guest_stop(&guests[way]);
 }
 
 /* The same array as a flat queue of the VMM's */
@@ -194,11 +216,12 @@ static void by_ioctl(void)
 		.features = NESTFD_EXT_RING,
 	};
 	struct work work = { .ways = 2 };
-	struct world *w = &worlds[AUTO];
+	struct guest guest;
 	char what[80];
 
-	must(arch->object(&w->guest, &work.object), arch->object_is);
-	must(nestfd_ioctl(w->host.ctx, NESTFD_EXT_ENABLE, &ext), "EXT_ENABLE");
+	must(guest_start(&guest, &host, 0, PATH_ASID), "guest");
+	must(arch->object(&guest, &work.object), arch->object_is);
+	must(nestfd_ioctl(host.ctx, NESTFD_EXT_ENABLE, &ext), "EXT_ENABLE");
 	work.entries = calloc(QUEUE, arch->entry_len);
 	if (!work.entries)
 		exit(1);
@@ -208,24 +231,23 @@ static void by_ioctl(void)
 	snprintf(what, sizeof(what), "pages, by ioctl on %s", arch->object_is);
 	measure(what, "ioctl", &work);
 	free(work.entries);
+	guest_stop(&guest);
 }
 
 static void by_doorbell(void)
 {
 	struct work work = { .ways = WAYS };
 
-	world_start(&worlds[RING], NESTFD_QUEUE_RING);
-	world_start(&worlds[ARRAY], NESTFD_QUEUE_ARRAY);
+	guests_begin();
 	for (work.load = arch->loads; work.load->what; work.load++)
 		measure(work.load->what, "doorbell", &work);
-	world_stop(&worlds[ARRAY]);
-	world_stop(&worlds[RING]);
+	guests_end();
 }
 
 static void measure_arch(const struct path_arch *of)
 {
 	arch = of;
-	world_start(&worlds[AUTO], NESTFD_QUEUE_AUTO);
+	host_begin();
 	by_ioctl();
 	if (arch->loads)
 		by_doorbell();
@@ -233,7 +255,7 @@ static void measure_arch(const struct path_arch *of)
 		printf("\n%s by doorbell: its virtual unit has no ring, the"
 		       " guest's descriptors are not the ioctl's entries\n",
 		       arch->name);
-	world_stop(&worlds[AUTO]);
+	host_stop(&host);
 }
 
 int main(int argc, char **argv)
