@@ -34,6 +34,15 @@ def trace(name):
     return os.path.join(TRACES, name)
 
 
+def recording(path):
+    """One that is not of the tree may be absent: then there is no test."""
+    if not os.path.isdir(path) and \
+            not os.path.realpath(path).startswith(os.path.realpath(TRACES)):
+        print("skipped: no recording", os.path.basename(path), "in ../shared")
+        sys.exit(77)
+    return path
+
+
 def meta(path):
     with open(os.path.join(path, "meta.json")) as f:
         return json.load(f)

@@ -226,7 +226,7 @@ if __name__ == "__main__":
     kind, source, seeds, count = sys.argv[1:5]
     with tempfile.TemporaryDirectory() as folder:
         PATH = os.path.join(folder, "recording")
-        alter.make(kind, source, PATH)
+        alter.make(kind, kit.recording(source), PATH)
         test_recording.PATH = test_injected.PATH = PATH
         test_injected.SEEDS = int(seeds)
         test_mutations.PATH, test_mutations.COUNT = PATH, int(count)

@@ -194,5 +194,6 @@ class Injected(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    PATH, SEEDS = sys.argv.pop(1), int(sys.argv.pop(1))
+    PATH = kit.recording(sys.argv.pop(1))
+    SEEDS = int(sys.argv.pop(1))
     unittest.main()

@@ -113,7 +113,8 @@ class AtcMutations(Mutations):
 
 
 if __name__ == "__main__":
-    PATH, COUNT, SEEDS = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    PATH = kit.recording(sys.argv[1])
+    COUNT, SEEDS = int(sys.argv[2]), int(sys.argv[3])
     OPTIONS = sys.argv[4:]
     choose_oracle()
     unittest.main(argv=sys.argv[:1])

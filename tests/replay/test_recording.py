@@ -194,5 +194,5 @@ class Recording(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    PATH = sys.argv.pop(1)
+    PATH = kit.recording(sys.argv.pop(1))
     unittest.main()
