@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "host.h"
 #include "nestfd/ext.h"
 
 #define RAM	 0x40000000ULL
@@ -28,11 +29,6 @@
 static uint64_t *word(struct bed *bed, uint64_t gpa)
 {
 	return (uint64_t *)(bed->ram + (gpa - RAM));
-}
-
-static int call(struct bed *bed, enum who who, unsigned long cmd, void *arg)
-{
-	return nestfd_ioctl(bed->ctx[who], cmd, arg);
 }
 
 /* ---- tables ---- */
@@ -84,38 +80,17 @@ static uint64_t make_space(struct bed *bed, unsigned int d)
 
 /* ---- the machine ---- */
 
-static void make_machine(struct bed *bed, uint32_t window_ms)
+static void open_host(struct bed *bed)
 {
-	struct nestfd_machine_config config = {
-		.size = sizeof(config),
-		.arch = NESTFD_ARCH_SMMUV3,
-		.cache = NESTFD_CACHE_HOSTILE,
-		.atc_window_ms = window_ms,
-	};
 	struct nestfd_ext_enable enable = {
 		.size = sizeof(enable),
 		.features = NESTFD_EXT_ERRORS | NESTFD_EXT_RING,
 	};
 
-	assert_int_equal(nestfd_machine_create(&config, &bed->machine), 0);
-	for (int who = 0; who < 2; who++) {
-		assert_int_equal(nestfd_open(bed->machine, &bed->ctx[who]), 0);
-		assert_int_equal(call(bed, who, NESTFD_EXT_ENABLE, &enable), 0);
-	}
-	for (unsigned int d = 0; d <= NEIGHBOUR; d++) {
-		struct nestfd_device_config device = {
-			.size = sizeof(device),
-			.stream_id = 0x100 + d,
-			.ats = true,
-		};
-
+	host_open(bed);
+	for (int who = 0; who < (bed->blind ? 1 : 2); who++)
 		assert_int_equal(
-			nestfd_device_add(bed->machine, &device, &bed->dev[d]),
-			0);
-		assert_int_equal(nestfd_bind(bed->ctx[d == NEIGHBOUR],
-					     bed->dev[d], &bed->dev_id[d]),
-				 0);
-	}
+			host_call(bed, who, NESTFD_EXT_ENABLE, &enable), 0);
 }
 
 static void make_parent(struct bed *bed, enum who who)
@@ -135,10 +110,10 @@ static void make_parent(struct bed *bed, enum who who)
 		.dev_id = bed->dev_id[who ? NEIGHBOUR : 0],
 	};
 
-	assert_int_equal(call(bed, who, IOMMU_IOAS_ALLOC, &ioas), 0);
+	assert_int_equal(host_call(bed, who, IOMMU_IOAS_ALLOC, &ioas), 0);
 	map.ioas_id = hwpt.pt_id = ioas.out_ioas_id;
-	assert_int_equal(call(bed, who, IOMMU_IOAS_MAP, &map), 0);
-	assert_int_equal(call(bed, who, IOMMU_HWPT_ALLOC, &hwpt), 0);
+	assert_int_equal(host_call(bed, who, IOMMU_IOAS_MAP, &map), 0);
+	assert_int_equal(host_call(bed, who, IOMMU_HWPT_ALLOC, &hwpt), 0);
 	bed->parent[who] = hwpt.out_hwpt_id;
 }
 
@@ -151,7 +126,7 @@ static void make_viommu(struct bed *bed, enum who who)
 		.hwpt_id = bed->parent[who],
 	};
 
-	assert_int_equal(call(bed, who, IOMMU_VIOMMU_ALLOC, &viommu), 0);
+	assert_int_equal(host_call(bed, who, IOMMU_VIOMMU_ALLOC, &viommu), 0);
 	bed->viommu[who] = viommu.out_viommu_id;
 }
 
@@ -174,13 +149,10 @@ static void attach(struct bed *bed, unsigned int d, uint64_t cd)
 		.data_len = sizeof(ste),
 		.data_uptr = (uintptr_t)&ste,
 	};
-	uint32_t pt_id;
 
-	assert_int_equal(call(bed, who, IOMMU_VDEVICE_ALLOC, &vdevice), 0);
-	assert_int_equal(call(bed, who, IOMMU_HWPT_ALLOC, &hwpt), 0);
-	pt_id = hwpt.out_hwpt_id;
-	assert_int_equal(nestfd_attach(bed->dev[d], NESTFD_NO_PASID, &pt_id),
-			 0);
+	assert_int_equal(host_call(bed, who, IOMMU_VDEVICE_ALLOC, &vdevice), 0);
+	assert_int_equal(host_call(bed, who, IOMMU_HWPT_ALLOC, &hwpt), 0);
+	assert_int_equal(host_attach(bed, d, hwpt.out_hwpt_id), 0);
 }
 
 /* ---- a virtual SMMU ---- */
@@ -213,7 +185,9 @@ static void *ram_map(void *ctx, uint64_t gpa, size_t len)
 
 static int attach_to(void *ctx, uint32_t pt_id)
 {
-	return nestfd_attach(ctx, NESTFD_NO_PASID, &pt_id);
+	struct slot *slot = ctx;
+
+	return host_attach(slot->bed, slot->d, pt_id);
 }
 
 uint32_t bed_reg(struct bed *bed, uint32_t offset)
@@ -317,8 +291,7 @@ static void make_smmu(struct bed *bed, const uint64_t cd[DEVICES])
 {
 	struct nestfd_viommu_config config = {
 		.size = sizeof(config),
-		.backend = { bed->ctx[0], nestfd_ioctl, nestfd_read,
-			     nestfd_close_fd, true },
+		.backend = host_backend(bed),
 		.guest = { bed, ram_read, ram_write, take_irq, ram_map },
 		.dev_id = bed->dev_id[0],
 		.parent_hwpt = bed->parent[0],
@@ -334,9 +307,10 @@ static void make_smmu(struct bed *bed, const uint64_t cd[DEVICES])
 			.vsid = VSID_0 + d,
 			.dev_id = bed->dev_id[d],
 			.attach = attach_to,
-			.ctx = bed->dev[d],
+			.ctx = &bed->slot[d],
 		};
 
+		bed->slot[d] = (struct slot){ bed, d };
 		assert_int_equal(nestfd_viommu_device_add(bed->smmu, &device),
 				 0);
 	}
@@ -345,34 +319,21 @@ static void make_smmu(struct bed *bed, const uint64_t cd[DEVICES])
 
 /* ---- life ---- */
 
-int bed_load(struct bed *bed, unsigned int d, unsigned int n, bool ats,
-	     uint64_t *value)
-{
-	struct nestfd_dma dma = {
-		.size = sizeof(dma),
-		.iova = IOVA(d, n),
-		.pasid = NESTFD_NO_PASID,
-		.flags = ats ? NESTFD_DMA_TRANSLATED : 0,
-		.buf = value,
-		.length = sizeof(*value),
-	};
-
-	return nestfd_dma(bed->dev[d], &dma);
-}
-
 static void fill_caches(struct bed *bed)
 {
 	for (unsigned int d = 0; d <= NEIGHBOUR; d++) {
-		for (unsigned int n = 0; n < PAGES; n++) {
-			uint64_t value = ~0ULL;
-
-			assert_int_equal(bed_load(bed, d, n, true, &value), 0);
-			assert_int_equal(value, n);
-			assert_int_equal(bed_load(bed, d, n, false, &value), 0);
-			assert_int_equal(value, n);
+		assert_int_equal(host_moved(bed, d, true), 0);
+		assert_int_equal(host_moved(bed, d, false), 0);
+		for (unsigned int n = 0; n < PAGES; n++)
 			bed_set_leaf(bed, d, n, true);
-		}
 	}
+}
+
+static void make_neighbour(struct bed *bed, uint64_t cd)
+{
+	make_parent(bed, NEIGHBOUR_CTX);
+	make_viommu(bed, NEIGHBOUR_CTX);
+	attach(bed, NEIGHBOUR, cd);
 }
 
 void bed_make_paced(struct bed *bed, enum way way, uint32_t window_ms)
@@ -386,13 +347,12 @@ void bed_make_paced(struct bed *bed, enum way way, uint32_t window_ms)
 	bed->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(bed->ram != MAP_FAILED);
-	make_machine(bed, window_ms);
+	open_host(bed);
 	make_parent(bed, GUEST_CTX);
-	make_parent(bed, NEIGHBOUR_CTX);
 	for (unsigned int d = 0; d <= NEIGHBOUR; d++)
 		cd[d] = make_space(bed, d);
-	make_viommu(bed, NEIGHBOUR_CTX);
-	attach(bed, NEIGHBOUR, cd[NEIGHBOUR]);
+	if (!bed->blind)
+		make_neighbour(bed, cd[NEIGHBOUR]);
 	if (way == WAY_GUEST_ARRAY || way == WAY_GUEST_RING) {
 		make_smmu(bed, cd);
 	} else {
@@ -400,7 +360,8 @@ void bed_make_paced(struct bed *bed, enum way way, uint32_t window_ms)
 		for (unsigned int d = 0; d < DEVICES; d++)
 			attach(bed, d, cd[d]);
 	}
-	fill_caches(bed);
+	if (!bed->blind)
+		fill_caches(bed);
 }
 
 void bed_make(struct bed *bed, enum way way)
@@ -413,43 +374,18 @@ void bed_end(struct bed *bed)
 	if (bed->smmu)
 		cpu_end(bed);
 	nestfd_viommu_destroy(bed->smmu);
-	nestfd_machine_destroy(bed->machine);
+	host_close(bed);
 	munmap(bed->ram, RAM_SIZE);
 }
 
 void bed_break(struct bed *bed, const struct fault *fault)
 {
-	struct nestfd_fault rule = {
-		.size = sizeof(rule),
-		.opcode = NESTFD_FAULT_ANY,
-		.stream_id = NESTFD_FAULT_ANY,
-	};
-
-	switch (fault->kind) {
-	case FAULT_ILL:
-		rule.kind = NESTFD_FAULT_ILL;
-		rule.opcode = fault->op;
-		break;
-	case FAULT_ATC:
-		rule.kind = NESTFD_FAULT_ATC_TIMEOUT;
-		rule.stream_id = 0x100;
-		break;
-	case FAULT_ABT_FEW:
-		rule.count = 3;
-		rule.kind = NESTFD_FAULT_ABT;
-		break;
-	case FAULT_ABT:
-		rule.kind = NESTFD_FAULT_ABT;
-		break;
-	default:
-		return;
-	}
-	assert_int_equal(nestfd_inject(bed->machine, &rule), 0);
+	host_break(bed, fault);
 }
 
 void bed_mend(struct bed *bed)
 {
-	nestfd_inject_clear(bed->machine);
+	host_mend(bed);
 }
 
 /* ---- ioctls ---- */
@@ -466,7 +402,7 @@ void bed_array(struct bed *bed, enum who who, const uint64_t (*cmds)[2],
 		.entry_num = n,
 	};
 
-	answer->rc = call(bed, who, IOMMU_HWPT_INVALIDATE, &arg);
+	answer->rc = host_call(bed, who, IOMMU_HWPT_INVALIDATE, &arg);
 	answer->done = arg.entry_num;
 	answer->code = arg.out_error & ~NESTFD_ERR_VALID;
 	answer->info = arg.out_error_info;
@@ -493,7 +429,8 @@ static void ring(struct bed *bed, const uint64_t (*cmds)[2], uint32_t n,
 
 	for (uint32_t i = 0; i < n; i++)
 		memcpy(bed_command(bed, at, i), cmds[i], 16);
-	answer->rc = call(bed, GUEST_CTX, NESTFD_HWPT_INVALIDATE_RING, &arg);
+	answer->rc =
+		host_call(bed, GUEST_CTX, NESTFD_HWPT_INVALIDATE_RING, &arg);
 	answer->done = (cons - at) & mask;
 	answer->code = arg.out_error & ~NESTFD_ERR_VALID;
 	answer->info = arg.out_error_info;
@@ -512,30 +449,6 @@ void bed_ioctl(struct bed *bed, const uint64_t (*cmds)[2], uint32_t n,
 }
 
 /* ---- what is left ---- */
-
-struct found {
-	bool tlb[DEVICES + 1][PAGES];
-	unsigned int strange;
-};
-
-/* Stage 1 and 2 combined, pages */
-static void found_one(void *ctx, const struct nestfd_cache_entry *entry)
-{
-	struct found *found = ctx;
-
-	if (entry->kind != 1)
-		return;
-	for (unsigned int d = 0; d <= NEIGHBOUR; d++) {
-		uint64_t n = (entry->iova - IOVA(d, 0)) >> 12;
-
-		if (entry->iova < IOVA(d, 0) || n >= PAGES ||
-		    entry->asid != d + 1)
-			continue;
-		found->tlb[d][n] = true;
-		return;
-	}
-	found->strange++;
-}
 
 static const char *differ(const char *what, unsigned int d, unsigned int n,
 			  bool held)
@@ -564,31 +477,70 @@ static void forget_tlb(struct bed *bed)
 	}
 }
 
-static const char *compare_atc(struct bed *bed, const struct caches *caches,
-			       unsigned int d)
+/* Bits that are set: pages of which nothing is left */
+static const char *compare(const char *what, unsigned int d,
+			   const enum cached *want, int gone)
 {
-	for (unsigned int n = 0; n < PAGES; n++) {
-		uint64_t value = ~0ULL;
+	static __thread char text[80];
 
-		assert_int_equal(bed_load(bed, d, n, true, &value), 0);
-		assert_int_equal(value & 0xff, n);
-		if (caches->atc[d][n] != EITHER &&
-		    (caches->atc[d][n] == HELD) != (value < 0x100))
-			return differ("ATC", d, n, value < 0x100);
+	if (gone < 0) {
+		snprintf(text, sizeof(text), "%s of device %u: %s", what, d,
+			 strerror(-gone));
+		return text;
+	}
+	for (unsigned int n = 0; n < PAGES; n++) {
+		bool held = !(gone >> n & 1);
+
+		if (want[n] != EITHER && (want[n] == HELD) != held)
+			return differ(what, d, n, held);
 	}
 	return NULL;
 }
 
-static const char *compare_neighbour(struct bed *bed, const struct found *found,
-				     bool dead)
+static const char *compare_tlb(struct bed *bed, unsigned int d,
+			       const enum cached *want)
+{
+	int held = host_held(bed, d);
+
+	return compare("TLB", d, want, held < 0 ? held : ~held & 0xffff);
+}
+
+/* A device without an answer: it is gone, or in quarantine, or as before. */
+static const char *compare_silent(struct bed *bed, const struct caches *caches)
+{
+	int moved;
+
+	if (caches->gone && host_moved(bed, 0, true) != -EIO)
+		return "DMA of the device that is gone";
+	if (!caches->gone && !host_quarantines(bed)) {
+		const char *wrong = compare("ATC", 0, caches->atc[0],
+					    host_moved(bed, 0, true));
+
+		if (wrong)
+			return wrong;
+	}
+	host_reset(bed, 0);
+	moved = host_moved(bed, 0, true);
+	return moved == 0xffff ? NULL : "the ATC after a reset";
+}
+
+static const char *compare_atc(struct bed *bed, const struct caches *caches,
+			       const struct fault *fault, unsigned int d)
+{
+	if (d == 0 && (fault->kind == FAULT_ATC || fault->kind == FAULT_GONE))
+		return compare_silent(bed, caches);
+	return compare("ATC", d, caches->atc[d], host_moved(bed, d, true));
+}
+
+static const char *compare_neighbour(struct bed *bed, bool dead)
 {
 	uint64_t cmds[2][2] = { { 0x10, 0 }, { 0x1200000040, 52 } };
+	const enum cached held[PAGES] = { HELD };
 	struct answer answer;
+	const char *wrong = compare_tlb(bed, NEIGHBOUR, held);
 
-	for (unsigned int n = 0; n < PAGES; n++) {
-		if (!found->tlb[NEIGHBOUR][n])
-			return differ("TLB", NEIGHBOUR, n, false);
-	}
+	if (wrong)
+		return wrong;
 	bed_array(bed, NEIGHBOUR_CTX, cmds, 2, &answer);
 	if (answer.rc != (dead ? -EIO : 0) || answer.done != (dead ? 0 : 2) ||
 	    answer.code != (dead ? 2 : 0))
@@ -599,27 +551,16 @@ static const char *compare_neighbour(struct bed *bed, const struct found *found,
 const char *bed_compare(struct bed *bed, const struct caches *caches,
 			const struct fault *fault, bool dead)
 {
-	struct found found = { 0 };
-	const char *wrong;
+	const char *wrong = NULL;
 
-	nestfd_iommu_entries(bed->machine, found_one, &found);
-	if (found.strange)
-		return "entries of nobody";
-	for (unsigned int d = 0; d < DEVICES; d++) {
-		for (unsigned int n = 0; n < PAGES; n++) {
-			if (caches->tlb[d][n] != EITHER &&
-			    (caches->tlb[d][n] == HELD) != found.tlb[d][n])
-				return differ("TLB", d, n, found.tlb[d][n]);
-		}
-	}
-	if (!dead)
+	if (bed->blind)
+		return NULL;
+	for (unsigned int d = 0; !wrong && d < DEVICES; d++)
+		wrong = compare_tlb(bed, d, caches->tlb[d]);
+	if (!wrong && !dead)
 		forget_tlb(bed);
-	/* dead: nothing gets through; silent: it may be in quarantine */
-	for (unsigned int d = fault->kind == FAULT_ATC; !dead && d < DEVICES;
-	     d++) {
-		wrong = compare_atc(bed, caches, d);
-		if (wrong)
-			return wrong;
-	}
-	return compare_neighbour(bed, &found, dead);
+	/* dead: nothing gets through */
+	for (unsigned int d = 0; !wrong && !dead && d < DEVICES; d++)
+		wrong = compare_atc(bed, caches, fault, d);
+	return wrong ? wrong : compare_neighbour(bed, dead);
 }

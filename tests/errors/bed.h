@@ -15,6 +15,7 @@
 #include <nestfd/nestfd.h>
 #include <nestfd/viommu.h>
 
+#include "hw.h"
 #include "model.h"
 
 /* How commands get to the host */
@@ -29,7 +30,6 @@ enum way {
 #define CMDQ_LG2 13
 
 enum who { GUEST_CTX, NEIGHBOUR_CTX };
-#define NEIGHBOUR DEVICES /* its device */
 
 struct space {
 	uint64_t l1; /* PA in the guest's RAM */
@@ -52,9 +52,17 @@ struct cpu {
 	struct seen seen;
 };
 
+/* Whose attach it is */
+struct slot {
+	struct bed *bed;
+	unsigned int d;
+};
+
 struct bed {
 	enum way way;
 	uint32_t window_ms;
+	bool blind; /* no way into the hardware but through its driver */
+	struct nestfd_kernel fd[2]; /* in place of machine, ctx and dev */
 	char *ram;
 	struct nestfd_machine *machine;
 	struct nestfd *ctx[2]; /* the guest's, the neighbour's */
@@ -63,7 +71,8 @@ struct bed {
 	uint32_t dev_id[DEVICES + 1];
 	uint32_t viommu[2];
 	struct nestfd_viommu *smmu; /* WAY_GUEST_* */
-	struct cpu cpu;		    /* likewise */
+	struct slot slot[DEVICES];
+	struct cpu cpu; /* likewise */
 	uint32_t prod;
 	uint64_t next; /* bump allocator of the RAM */
 	struct space space[DEVICES + 1];
@@ -84,7 +93,10 @@ void bed_array(struct bed *bed, enum who who, const uint64_t (*cmds)[2],
 	       uint32_t n, struct answer *answer);
 /* Page @n of @d leads elsewhere, no invalidation; @moved: where it goes */
 void bed_set_leaf(struct bed *bed, unsigned int d, unsigned int n, bool moved);
-/* Its word: @n, or @n + 0x100 where it has moved. What nestfd_dma() returns */
+/*
+ * Its word: @n, or @n + 0x100 where it has moved. What nestfd_dma() returns;
+ * only of a machine in this process
+ */
 int bed_load(struct bed *bed, unsigned int d, unsigned int n, bool ats,
 	     uint64_t *value);
 
@@ -100,8 +112,11 @@ struct seen bed_seen(struct bed *bed);
 uint32_t bed_reg(struct bed *bed, uint32_t offset);
 void bed_set_reg(struct bed *bed, uint32_t offset, uint32_t value);
 
-/* Are what the guest's two devices cached, and all of the neighbour's, as they
- * should be? The first difference as text, or NULL. @dead: the unit is. */
+/*
+ * Are what the guest's two devices cached, and all of the neighbour's, as they
+ * should be? The first difference as text, or NULL. @dead: the unit is. Of a
+ * device that does not answer also: is all well after its reset?
+ */
 const char *bed_compare(struct bed *bed, const struct caches *caches,
 			const struct fault *fault, bool dead);
 

@@ -89,7 +89,8 @@ void span_make(struct span *s, enum target target, uint32_t at, uint32_t behind,
 		bool first = fault == FAULT_ILL &&
 			     (s->cmds[i][0] & 0xff) == s->fault.op;
 
-		first |= fault == FAULT_ATC && (s->cmds[i][0] & 0xff) == 0x40 &&
+		first |= (fault == FAULT_ATC || fault == FAULT_GONE) &&
+			 (s->cmds[i][0] & 0xff) == 0x40 &&
 			 s->cmds[i][0] >> 32 == VSID_0;
 		if (first)
 			put(s->cmds[i],

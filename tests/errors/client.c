@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The table's ioctls from a program that knows nothing of nestfd, under
- * `nestfd run --device edu@0x100 --device edu@0x101 [--inject FAULT]`:
+ * `nestfd run --device edu@0x100 --device edu@0x101 [--inject FAULT]`, on one
+ * vIOMMU (errors_through makes one for each case, and also runs guests):
  *
  *	client array|ring FAULT OPCODE [ats [TARGET PLACE]]
  *
@@ -152,9 +153,15 @@ static int run_case(bool native, uint32_t at)
 	return 1;
 }
 
-static const uint32_t slots[] = { 0, (1u << LG2) - 6, (1u << LG2) - 5,
-				  (2u << LG2) - 5 };
+/* A ring's first slot: the target is its last one, or the first of the next */
 #define SLOTS 4
+static uint32_t slot_of(unsigned int slot, uint32_t at)
+{
+	const uint32_t slots[SLOTS] = { 0, (1u << LG2) - 1 - at,
+					(1u << LG2) - at, (2u << LG2) - at };
+
+	return slots[slot];
+}
 
 static int run_place(bool native, int target, int fault, unsigned int place,
 		     unsigned int slot)
@@ -163,7 +170,7 @@ static int run_place(bool native, int target, int fault, unsigned int place,
 
 	for (uint32_t behind = 0; behind <= 7; behind += 7) {
 		span_make(&span, target, places[place], behind, fault, native);
-		wrong += run_case(native, slots[slot]);
+		wrong += run_case(native, slot_of(slot, places[place]));
 	}
 	return wrong;
 }

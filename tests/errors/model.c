@@ -116,6 +116,11 @@ static void drop_atc(struct caches *caches, const uint64_t cmd[2],
 	}
 }
 
+static bool is_silent(const struct fault *fault)
+{
+	return fault->kind == FAULT_ATC || fault->kind == FAULT_GONE;
+}
+
 static void drop_all(struct caches *caches, const struct fault *fault,
 		     const uint64_t cmd[2], enum cached into)
 {
@@ -128,7 +133,7 @@ static void drop_all(struct caches *caches, const struct fault *fault,
 		drop_tlb(caches, cmd, into);
 		break;
 	case 0x40:
-		if (fault->kind != FAULT_ATC || device_of(cmd) != 0)
+		if (!is_silent(fault) || device_of(cmd) != 0)
 			drop_atc(caches, cmd, into);
 		break;
 	}
@@ -144,10 +149,13 @@ static enum kind execute(struct caches *caches, const struct fault *fault,
 		return DONE; /* never sent */
 	if (fault->kind == FAULT_ILL && fault->op == op)
 		return ILLEGAL;
+	caches->sent++;
 	drop_all(caches, fault, cmd, GONE);
-	if (fault->kind == FAULT_ATC && op == 0x40 && device_of(cmd) == 0)
-		return UNANSWERED;
-	return DONE;
+	if (op != 0x40 || device_of(cmd) != 0)
+		return DONE;
+	caches->asked++;
+	caches->gone |= fault->kind == FAULT_GONE;
+	return is_silent(fault) ? UNANSWERED : DONE;
 }
 
 /* A unit whose queue cannot be fetched, or whose every CMD_SYNC is illegal */

@@ -25,6 +25,9 @@ enum cached { HELD, GONE, EITHER };
 struct caches {
 	enum cached tlb[DEVICES][PAGES];
 	enum cached atc[DEVICES][PAGES];
+	uint32_t sent;	/* commands that hardware has executed */
+	uint32_t asked; /* of them: ATC_INVs of device 0, answered or not */
+	bool gone;	/* device 0 is */
 };
 
 /* What is wrong with the hardware, throughout */
@@ -34,6 +37,9 @@ struct fault {
 		FAULT_ILL,     /* commands of opcode @op are illegal */
 		FAULT_ATC,     /* device 0 answers no ATC_INV */
 		FAULT_ABT_FEW, /* the first fetches abort */
+		FAULT_GONE,    /* as FAULT_ATC, and from then on it is gone */
+		FAULT_LATE,    /* device 0 answers ATC_INVs late */
+		FAULT_SLOW,    /* CMD_SYNCs take long */
 		FAULT_ABT,     /* all fetches do */
 		FAULTS,
 	} kind;

@@ -3,12 +3,19 @@
  * Every command at every place of a batch, while something is wrong: what the
  * ioctl answers, where the guest's queue stops and why, and what is cached
  * afterwards, are what the small model says.
+ *
+ *	test_errors [FILTER [SEEDS [OPCODE]]]
+ *
+ * FILTER: of tests' names; SEEDS: how many random spans; OPCODE: of the illegal
+ * commands, only with what hardware knows by it. The same tables, through the
+ * fds of a program (host_fd.c), are errors_through.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -23,11 +30,15 @@
 
 static const char *const ways[WAYS] = { "array", "ring", "guest, arrays",
 					"guest, ring" };
-static const char *const faults[FAULTS] = { "nothing", "ill", "atc", "abt:n=3",
-					    "abt" };
+static const char *const faults[FAULTS] = {
+	"nothing", "ill",      "atc-timeout", "abt:n=3",
+	"gone",	   "atc-late", "slow-sync",   "abt",
+};
 
 static struct span span;
 static unsigned int cases;
+static unsigned int seeds = 1200;
+static int only_op = -1; /* of what is illegal */
 
 static void __attribute__((format(printf, 3, 4)))
 wrong(enum way way, uint32_t first, const char *format, ...)
@@ -45,6 +56,7 @@ wrong(enum way way, uint32_t first, const char *format, ...)
 
 static void all_held(struct caches *caches)
 {
+	memset(caches, 0, sizeof(*caches));
 	for (unsigned int d = 0; d < DEVICES; d++) {
 		for (unsigned int n = 0; n < PAGES; n++) {
 			caches->tlb[d][n] = HELD;
@@ -53,17 +65,43 @@ static void all_held(struct caches *caches)
 	}
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* What answers late has been waited for; @took: microseconds */
+static void waited(enum way way, uint32_t first, const struct caches *caches,
+		   uint64_t took)
+{
+	uint64_t least = 0;
+
+	if (span.fault.kind == FAULT_LATE && caches->asked)
+		least = LATE_US;
+	if (span.fault.kind == FAULT_SLOW && caches->sent)
+		least = SLOW_US;
+	if (took < least)
+		wrong(way, first, "done in %u us of %u", (unsigned int)took,
+		      (unsigned int)least);
+}
+
 static void run_ioctl(enum way way, uint32_t first)
 {
 	struct answer want, got;
 	struct caches caches;
 	const char *text;
+	uint64_t took;
 	struct bed bed;
 
 	bed_make(&bed, way);
 	all_held(&caches);
 	bed_break(&bed, &span.fault);
+	took = now_us();
 	bed_ioctl(&bed, span.cmds, span.n, first, &got);
+	took = now_us() - took;
 	bed_mend(&bed);
 	(way == WAY_RING ? model_ring : model_array)(
 		span.cmds, span.n, &span.fault, &caches, &want);
@@ -73,6 +111,7 @@ static void run_ioctl(enum way way, uint32_t first)
 		      "%d, %u, %#x, %#x",
 		      got.rc, got.done, got.code, got.info, want.rc, want.done,
 		      want.code, want.info);
+	waited(way, first, &caches, took);
 	text = bed_compare(&bed, &caches, &span.fault, want.code == 2);
 	if (text)
 		wrong(way, first, "%s", text);
@@ -165,6 +204,7 @@ static void run_guest(enum way way, uint32_t first)
 	struct caches caches;
 	bool dead = false;
 	const char *text;
+	uint64_t took;
 	struct bed bed;
 
 	bed_make(&bed, way);
@@ -175,9 +215,12 @@ static void run_guest(enum way way, uint32_t first)
 		memcpy(bed_command(&bed, first, i), span.cmds[i], 16);
 	bed.prod = (first + span.n) & INDICES;
 	bed_break(&bed, &span.fault);
+	took = now_us();
 	bed_set_reg(&bed, CMDQ_PROD, bed.prod);
 	play(&bed, first, &caches, &dead);
+	took = now_us() - took;
 	bed_mend(&bed);
+	waited(way, first, &caches, took);
 	text = bed_compare(&bed, &caches, &span.fault, dead);
 	if (text)
 		wrong(way, first, "%s", text);
@@ -193,6 +236,8 @@ static void run_case(enum way way, enum target target, uint32_t at,
 		     uint32_t behind, int fault, uint32_t first)
 {
 	span_make(&span, target, at, behind, fault, way != WAY_ARRAY);
+	if (fault == FAULT_ILL && only_op >= 0 && only_op != span.fault.op)
+		return;
 	if (is_guest(way)) { /* its caches are complete when it has synced */
 		span.cmds[span.n][0] = 0x46;
 		span.cmds[span.n++][1] = 0;
@@ -203,6 +248,21 @@ static void run_case(enum way way, enum target target, uint32_t at,
 	cases++;
 }
 
+/* Of the queue's last slot, and of the first one behind the wrap */
+static void run_wraps(enum way way, int target, int fault)
+{
+	static const uint32_t in_front[] = { 4, 5, 6, 64, 4096 };
+	uint32_t end = 1u << CMDQ_LG2;
+
+	for (unsigned int i = 0; i < sizeof(in_front) / 4; i++) {
+		uint32_t at = in_front[i];
+
+		run_case(way, target, at, 7, fault, end - 1 - at);
+		run_case(way, target, at, 7, fault, end - at);
+		run_case(way, target, at, 7, fault, 2 * end - at);
+	}
+}
+
 static void run_table(enum way way, int fault)
 {
 	cases = 0;
@@ -211,16 +271,8 @@ static void run_table(enum way way, int fault)
 			run_case(way, target, places[place], 0, fault, 0);
 			run_case(way, target, places[place], 7, fault, 0);
 		}
-		if (way == WAY_ARRAY)
-			continue;
-		/* the last slot of the queue, and the first behind the wrap */
-		for (uint32_t at = 4; at < 7; at++) {
-			uint32_t end = 1u << CMDQ_LG2;
-
-			run_case(way, target, at, 7, fault, end - 1 - at);
-			run_case(way, target, at, 7, fault, end - at);
-			run_case(way, target, at, 7, fault, 2 * end - at);
-		}
+		if (way != WAY_ARRAY)
+			run_wraps(way, target, fault);
 	}
 	print_message("%u cases\n", cases);
 }
@@ -236,21 +288,33 @@ TABLE(arrays_of_good_hardware, WAY_ARRAY, FAULT_NONE)
 TABLE(arrays_with_illegal_commands, WAY_ARRAY, FAULT_ILL)
 TABLE(arrays_for_a_silent_device, WAY_ARRAY, FAULT_ATC)
 TABLE(arrays_with_aborts_that_pass, WAY_ARRAY, FAULT_ABT_FEW)
+TABLE(arrays_for_a_device_that_is_gone, WAY_ARRAY, FAULT_GONE)
+TABLE(arrays_for_a_late_device, WAY_ARRAY, FAULT_LATE)
+TABLE(arrays_to_a_slow_unit, WAY_ARRAY, FAULT_SLOW)
 TABLE(arrays_to_a_dead_unit, WAY_ARRAY, FAULT_ABT)
 TABLE(rings_of_good_hardware, WAY_RING, FAULT_NONE)
 TABLE(rings_with_illegal_commands, WAY_RING, FAULT_ILL)
 TABLE(rings_for_a_silent_device, WAY_RING, FAULT_ATC)
 TABLE(rings_with_aborts_that_pass, WAY_RING, FAULT_ABT_FEW)
+TABLE(rings_for_a_device_that_is_gone, WAY_RING, FAULT_GONE)
+TABLE(rings_for_a_late_device, WAY_RING, FAULT_LATE)
+TABLE(rings_to_a_slow_unit, WAY_RING, FAULT_SLOW)
 TABLE(rings_to_a_dead_unit, WAY_RING, FAULT_ABT)
 TABLE(guests_over_arrays, WAY_GUEST_ARRAY, FAULT_NONE)
 TABLE(guests_over_arrays_with_illegal_commands, WAY_GUEST_ARRAY, FAULT_ILL)
 TABLE(guests_over_arrays_with_a_silent_device, WAY_GUEST_ARRAY, FAULT_ATC)
 TABLE(guests_over_arrays_with_aborts, WAY_GUEST_ARRAY, FAULT_ABT_FEW)
+TABLE(guests_over_arrays_for_a_device_that_is_gone, WAY_GUEST_ARRAY, FAULT_GONE)
+TABLE(guests_over_arrays_for_a_late_device, WAY_GUEST_ARRAY, FAULT_LATE)
+TABLE(guests_over_arrays_to_a_slow_unit, WAY_GUEST_ARRAY, FAULT_SLOW)
 TABLE(guests_over_arrays_of_a_dead_unit, WAY_GUEST_ARRAY, FAULT_ABT)
 TABLE(guests_over_rings, WAY_GUEST_RING, FAULT_NONE)
 TABLE(guests_over_rings_with_illegal_commands, WAY_GUEST_RING, FAULT_ILL)
 TABLE(guests_over_rings_with_a_silent_device, WAY_GUEST_RING, FAULT_ATC)
 TABLE(guests_over_rings_with_aborts, WAY_GUEST_RING, FAULT_ABT_FEW)
+TABLE(guests_over_rings_for_a_device_that_is_gone, WAY_GUEST_RING, FAULT_GONE)
+TABLE(guests_over_rings_for_a_late_device, WAY_GUEST_RING, FAULT_LATE)
+TABLE(guests_over_rings_to_a_slow_unit, WAY_GUEST_RING, FAULT_SLOW)
 TABLE(guests_over_rings_of_a_dead_unit, WAY_GUEST_RING, FAULT_ABT)
 
 /* @seed: of the span; also where in the queue it begins */
@@ -270,7 +334,7 @@ static void run_random(enum way way, uint64_t seed)
 static void anything_anywhere(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 1200; seed++) {
+	for (uint64_t seed = 1; seed <= seeds; seed++) {
 		for (int way = 0; way < WAYS; way++)
 			run_random(way, seed);
 	}
@@ -283,26 +347,42 @@ int main(int argc, char **argv)
 		cmocka_unit_test(arrays_with_illegal_commands),
 		cmocka_unit_test(arrays_for_a_silent_device),
 		cmocka_unit_test(arrays_with_aborts_that_pass),
+		cmocka_unit_test(arrays_for_a_device_that_is_gone),
+		cmocka_unit_test(arrays_for_a_late_device),
+		cmocka_unit_test(arrays_to_a_slow_unit),
 		cmocka_unit_test(arrays_to_a_dead_unit),
 		cmocka_unit_test(rings_of_good_hardware),
 		cmocka_unit_test(rings_with_illegal_commands),
 		cmocka_unit_test(rings_for_a_silent_device),
 		cmocka_unit_test(rings_with_aborts_that_pass),
+		cmocka_unit_test(rings_for_a_device_that_is_gone),
+		cmocka_unit_test(rings_for_a_late_device),
+		cmocka_unit_test(rings_to_a_slow_unit),
 		cmocka_unit_test(rings_to_a_dead_unit),
 		cmocka_unit_test(guests_over_arrays),
 		cmocka_unit_test(guests_over_arrays_with_illegal_commands),
 		cmocka_unit_test(guests_over_arrays_with_a_silent_device),
 		cmocka_unit_test(guests_over_arrays_with_aborts),
+		cmocka_unit_test(guests_over_arrays_for_a_device_that_is_gone),
+		cmocka_unit_test(guests_over_arrays_for_a_late_device),
+		cmocka_unit_test(guests_over_arrays_to_a_slow_unit),
 		cmocka_unit_test(guests_over_arrays_of_a_dead_unit),
 		cmocka_unit_test(guests_over_rings),
 		cmocka_unit_test(guests_over_rings_with_illegal_commands),
 		cmocka_unit_test(guests_over_rings_with_a_silent_device),
 		cmocka_unit_test(guests_over_rings_with_aborts),
+		cmocka_unit_test(guests_over_rings_for_a_device_that_is_gone),
+		cmocka_unit_test(guests_over_rings_for_a_late_device),
+		cmocka_unit_test(guests_over_rings_to_a_slow_unit),
 		cmocka_unit_test(guests_over_rings_of_a_dead_unit),
 		cmocka_unit_test(anything_anywhere),
 	};
 
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
+	if (argc > 2)
+		seeds = (unsigned int)atoi(argv[2]);
+	if (argc > 3)
+		only_op = (int)strtol(argv[3], NULL, 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

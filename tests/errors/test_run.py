@@ -10,7 +10,7 @@ sys.path.insert(0, os.environ["SHIM_KIT"])
 import kit  # noqa: E402
 
 CLIENT = os.environ["ERRORS_CLIENT"]
-NONE, ILL, ATC, ABT_FEW, ABT = range(5)
+NONE, ILL, ATC, ABT_FEW, GONE, LATE, SLOW, ABT = range(8)
 OPCODES = (0x05, 0x06, 0x10, 0x11, 0x12, 0x13, 0x40, 0x46)
 # Of cases.h: an ATC_INV as the target, and commands with ATC_INVs behind them
 NH_VA, ATC_INV, SYNC = 4, 7, 8
@@ -53,14 +53,18 @@ for via, way in itertools.product(("preload", "seccomp"), ("array", "ring")):
         add(f"{both}{ats}_aborts_that_pass", method, via, way, ABT_FEW,
             "abt:n=3")
         add(f"{both}{ats}_dead_unit", method, via, way, ABT, "abt")
-        for op in OPCODES if not ats else (0x05, 0x40):
+        add(f"{both}{ats}_slow_unit", method, via, way, SLOW,
+            "slow-sync:us=30")
+        for op in OPCODES:
             add(f"{both}{ats}_illegal_{op:#04x}", method, via, way, ILL,
                 f"ill:op={op}", op)
     add(f"{both}_silent_device", Table.before_quarantine, via, way)
     add(f"{both}_silent_device_in_quarantine", Table.table_ats, via, way, ATC,
         "atc-timeout:dev=0x100")
-    add(f"{both}_device_that_is_gone", Table.table_ats, via, way, ATC,
+    add(f"{both}_device_that_is_gone", Table.table_ats, via, way, GONE,
         "gone:dev=0x100,us=1000")
+    add(f"{both}_late_device", Table.table_ats, via, way, LATE,
+        "atc-late:dev=0x100,us=100")
 
 if __name__ == "__main__":
     if "thread" in kit.SANITIZE:
