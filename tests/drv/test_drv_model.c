@@ -24,7 +24,7 @@ static int model_create(const struct model_host *host, struct model **model)
 static int driver_create(const struct core_hwport *port,
 			 struct core_iommu **iommu)
 {
-	struct smmuv3_drv_config config = { .timeout_ms = 1000 };
+	struct smmuv3_drv_config config = { .timeout_ms = WORLD_PATIENCE_MS };
 
 	fake_core_events = 0;
 	return smmuv3_drv_create(&config, port, iommu);
@@ -118,7 +118,10 @@ static const struct world_arch arch = {
 	.guests = 2,
 };
 
-int main(void)
+/* With an argument only the tests that match it */
+int main(int argc, char **argv)
 {
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return world_run(&arch);
 }

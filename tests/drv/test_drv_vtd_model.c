@@ -25,7 +25,7 @@ static int model_create(const struct model_host *host, struct model **model)
 static int driver_create(const struct core_hwport *port,
 			 struct core_iommu **iommu)
 {
-	struct vtd_drv_config config = { .timeout_ms = 1000 };
+	struct vtd_drv_config config = { .timeout_ms = WORLD_PATIENCE_MS };
 
 	return vtd_drv_create(&config, port, iommu);
 }
@@ -124,12 +124,16 @@ static void test_dirty_pages_are_those_written(void **state)
 	world_stop(&w);
 }
 
-int main(void)
+/* With an argument only the tests that match it */
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(test_dirty_pages_are_those_written, &arch),
 	};
-	int failed = world_run(&arch);
+	int failed;
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	failed = world_run(&arch);
 	return failed + cmocka_run_group_tests(tests, NULL, NULL);
 }

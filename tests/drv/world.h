@@ -23,6 +23,8 @@
 #define WORLD_MIB      0x100000ULL
 #define WORLD_RAM      (64 * WORLD_MIB)
 #define WORLD_DEVICES  3
+/* More than any thread waits for a CPU: what takes longer is stuck. */
+#define WORLD_PATIENCE_MS 60000
 
 struct guest;
 

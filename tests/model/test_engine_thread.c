@@ -217,6 +217,7 @@ static void a_crowd_at_one_port_is_counted_right(void **state)
 
 	(void)state;
 	rig_up(&g, IOTLB_FAST);
+	devices_may_be_slow(&g);
 	root = stream_s1(&g, 8, 0, 7);
 	for (uint64_t n = 0; n < PAGES; n++)
 		map(&g, root, n << 12, 3, 0, (DATA + (n << 12)) | PAGE_NG);
