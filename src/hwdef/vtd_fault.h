@@ -30,7 +30,6 @@
 #define VTD_FR_RTA_2_PASID	  0x31
 #define VTD_FR_RTA_3_PAGE_REQUEST 0x32
 #define VTD_FR_RTA_4_ABORT	  0x33
-#define VTD_FR_RTA_5_EXECUTE	  0x34
 
 /* Scalable mode: root, context, PASID directory, PASID table */
 #define VTD_FR_SRT_1_ACCESS	 0x38
