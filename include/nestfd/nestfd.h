@@ -447,6 +447,10 @@ void nestfd_unbind(struct nestfd_device *dev);
  * @illegal: commands the hardware refused
  * @aborts: fetches of commands that failed
  * @quarantines: how often a device has lost its ATS (docs/security.md)
+ * @late: batches whose devices answered, but so late that their guest was
+ *	charged for it
+ * @waited: how many of @timeouts and @late calls had to wait for that came
+ *	meanwhile: each call that waits for one counts it
  *
  * Since the first open of the machine, over all its contexts. Counters that the
  * machine's driver does not have stay 0: the mock's has none.
@@ -459,6 +463,8 @@ struct nestfd_driver_stats {
 	uint64_t illegal;
 	uint64_t aborts;
 	uint64_t quarantines;
+	uint64_t late;
+	uint64_t waited;
 };
 
 /**

@@ -71,12 +71,16 @@ struct core_page_request {
 
 /* Counters since the unit was made; what a driver has not got is 0. */
 struct core_iommu_stats {
-	uint64_t batches;  /* of commands, each with one doorbell */
+	/* runs of commands that were waited for: a doorbell each, and one for
+	 * each sync inside that a device has to answer */
+	uint64_t batches;
 	uint64_t timeouts; /* waits that failed: a device's cache is silent */
 	uint64_t searches; /* batches that looked for that device */
 	uint64_t illegal;  /* commands that hardware refused */
 	uint64_t aborts;   /* fetches of commands that aborted */
 	uint64_t quarantines; /* how often a device has lost its ATS */
+	uint64_t late; /* batches that devices answered so late that it cost */
+	uint64_t waited; /* timeouts and late answers that others waited for */
 };
 
 struct core_iommu_ops {

@@ -345,13 +345,27 @@ static void do_pending(struct hostq *q)
 		q->ops->chores(q);
 }
 
+/* How often devices have kept the queue too long */
+static uint64_t delays(const struct hostq *q)
+{
+	return __atomic_load_n(&q->stats.timeouts, __ATOMIC_ACQUIRE) +
+	       __atomic_load_n(&q->stats.late, __ATOMIC_ACQUIRE);
+}
+
 static void lock(struct hostq *q)
 {
+	uint64_t met;
+
 	if (!pthread_mutex_trylock(&q->lock))
 		return;
+	met = delays(q);
 	__atomic_add_fetch(&q->waiting[0], 1, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&q->lock);
 	__atomic_add_fetch(&q->waiting[1], 1, __ATOMIC_RELAXED);
+	met = delays(q) - met;
+	if (met)
+		__atomic_store_n(&q->stats.waited, q->stats.waited + met,
+				 __ATOMIC_RELAXED);
 }
 
 /* Everybody who is waiting for the queue now gets it once. */
@@ -420,6 +434,7 @@ static void charge(struct hostq *q, struct hostq_batch *b)
 	if (b->took_ms < HOSTDEVS_SLOW_MS || !last_asks(q, b, &sid))
 		return;
 	b->late = true;
+	hostq_count(&q->stats.late);
 	if (b->last_ms < HOSTDEVS_SLOW_MS)
 		sid = HOSTQ_NO_SID; /* many, a little each */
 	hostdevs_charge_late(p->devs, p->guest, sid, b->took_ms);

@@ -291,6 +291,8 @@ void nestfd_driver_stats(struct nestfd_machine *machine,
 		.illegal = s.illegal,
 		.aborts = s.aborts,
 		.quarantines = s.quarantines,
+		.late = s.late,
+		.waited = s.waited,
 	};
 	memcpy(stats, &all, size);
 }

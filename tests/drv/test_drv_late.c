@@ -54,6 +54,14 @@ static uint64_t batches(struct guest *g)
 	return s.batches;
 }
 
+static uint64_t lates(struct guest *g)
+{
+	struct core_iommu_stats s;
+
+	g->r.iommu->ops->stats(g->r.iommu, &s);
+	return s.late;
+}
+
 static uint64_t timeouts(struct guest *g)
 {
 	struct core_iommu_stats s;
@@ -176,6 +184,7 @@ static void test_a_batch_ends_at_the_first_late_answer(void **state)
 		assert_int_equal(g.syncs, 64);
 		assert_int_equal(g.worst, late[i]);
 		assert_int_equal(timeouts(&g), 0);
+		assert_int_equal(lates(&g), 64);
 		guest_stop(&g);
 	}
 }
