@@ -38,8 +38,8 @@
 
 /*
  * How long the queue may stand still while a device has not answered. PCIe
- * (6.0, 10.3.1) gives a device a minute to answer, plus 50 % at most; then
- * hardware gives up, and says so.
+ * (6.1, 10.3.1, an implementation note) says that a device should answer within
+ * a minute, + 50 %. When hardware gives up is its own affair; it says so then.
  */
 #define HOSTQ_ANSWER_MS 90000u
 
