@@ -36,6 +36,8 @@ static const char *const faults[FAULTS] = {
 };
 
 static struct span span;
+static struct bed the_bed;
+static bool made; /* it has not ended */
 static unsigned int cases;
 static unsigned int seeds = 1200;
 static int only_op = -1; /* of what is illegal */
@@ -52,6 +54,27 @@ wrong(enum way way, uint32_t first, const char *format, ...)
 	fail_msg("%s: %s at %u of %u from slot %u, %s wrong: %s", ways[way],
 		 target_name(span.target), span.at, span.n, first,
 		 faults[span.fault.kind], text);
+}
+
+static void make(enum way way)
+{
+	bed_make(&the_bed, way);
+	made = true;
+}
+
+static void end(void)
+{
+	made = false;
+	bed_end(&the_bed);
+}
+
+/* What a test that failed leaves behind is in the next one's way. */
+static int end_what_is_left(void **state)
+{
+	(void)state;
+	if (made)
+		end();
+	return 0;
 }
 
 static void all_held(struct caches *caches)
@@ -94,15 +117,14 @@ static void run_ioctl(enum way way, uint32_t first)
 	struct caches caches;
 	const char *text;
 	uint64_t took;
-	struct bed bed;
 
-	bed_make(&bed, way);
+	make(way);
 	all_held(&caches);
-	bed_break(&bed, &span.fault);
+	bed_break(&the_bed, &span.fault);
 	took = now_us();
-	bed_ioctl(&bed, span.cmds, span.n, first, &got);
+	bed_ioctl(&the_bed, span.cmds, span.n, first, &got);
 	took = now_us() - took;
-	bed_mend(&bed);
+	bed_mend(&the_bed);
 	(way == WAY_RING ? model_ring : model_array)(
 		span.cmds, span.n, &span.fault, &caches, &want);
 	if (memcmp(&want, &got, sizeof(got)))
@@ -112,10 +134,10 @@ static void run_ioctl(enum way way, uint32_t first)
 		      got.rc, got.done, got.code, got.info, want.rc, want.done,
 		      want.code, want.info);
 	waited(way, first, &caches, took);
-	text = bed_compare(&bed, &caches, &span.fault, want.code == 2);
+	text = bed_compare(&the_bed, &caches, &span.fault, want.code == 2);
 	if (text)
 		wrong(way, first, "%s", text);
-	bed_end(&bed);
+	end();
 }
 
 /*
@@ -152,32 +174,59 @@ static bool stopped(struct bed *bed, uint32_t first, const struct queue *queue)
 	return active;
 }
 
+static void doorbell(struct bed *bed, uint32_t first, uint32_t n)
+{
+	bed->prod = (first + n) & INDICES;
+	bed_set_reg(bed, CMDQ_PROD, bed->prod);
+}
+
+/* PROD may move while the queue is stopped, and that is all. */
+static void doorbell_at_rest(struct bed *bed, uint32_t first, uint32_t n)
+{
+	uint32_t cons = bed_reg(bed, CMDQ_CONS);
+
+	doorbell(bed, first, n);
+	if (bed_reg(bed, CMDQ_CONS) != cons || bed_seen(bed).times)
+		wrong(bed->way, first, "it does not rest at CONS %#x", cons);
+}
+
+/* A CMD_SYNC in place of what is illegal, then the acknowledgement */
+static void go_on(struct bed *bed, uint32_t first, const struct queue *queue)
+{
+	uint64_t *at = bed_command(bed, first, queue->cons);
+
+	if (queue->err == 1) {
+		span.cmds[queue->cons][0] = at[0] = 0x46;
+		span.cmds[queue->cons][1] = at[1] = 0;
+	}
+	bed_set_reg(bed, GERRORN, bed_reg(bed, GERROR));
+}
+
 /*
- * The guest puts a CMD_SYNC where its queue stopped and goes on, as often as
- * that happens. A dead unit stops it at the same place again.
+ * The guest rings its doorbell for the first @n, and when it has come to them
+ * for the others. It goes on as often as its queue stops; that of a dead unit
+ * would stop at the same place again.
  */
-static void play(struct bed *bed, uint32_t first, struct caches *caches,
-		 bool *dead)
+static void play(struct bed *bed, uint32_t first, uint32_t n,
+		 struct caches *caches, bool *dead)
 {
 	struct queue queue = { 0 };
 
-	for (uint32_t stops = 0; stops <= span.n; stops++) {
-		uint64_t *at;
+	doorbell(bed, first, n);
+	for (uint32_t stops = 0; stops <= span.n + 1; stops++) {
+		bool stop;
 
-		model_guest(span.cmds, span.n, &span.fault, caches, &queue);
-		if (!stopped(bed, first, &queue))
+		model_guest(span.cmds, n, &span.fault, caches, &queue);
+		stop = stopped(bed, first, &queue);
+		*dead = stop && queue.err == 2;
+		if (*dead || (!stop && n == span.n))
 			return;
-		*dead = queue.err == 2;
-		if (*dead)
-			return;
-		if (queue.err == 1) {
-			span.cmds[queue.cons][0] = 0x46;
-			span.cmds[queue.cons][1] = 0;
-			at = bed_command(bed, first, queue.cons);
-			at[0] = 0x46;
-			at[1] = 0;
-		}
-		bed_set_reg(bed, GERRORN, bed_reg(bed, GERROR));
+		if (n < span.n)
+			(stop ? doorbell_at_rest : doorbell)(bed, first,
+							     span.n);
+		n = span.n;
+		if (stop)
+			go_on(bed, first, &queue);
 	}
 	wrong(bed->way, first, "it stops without end");
 }
@@ -193,38 +242,35 @@ static void advance(struct bed *bed, uint32_t first)
 			bed_command(bed, bed->prod, i)[0] = 0x46;
 			bed_command(bed, bed->prod, i)[1] = 0;
 		}
-		bed->prod = (bed->prod + n) & INDICES;
-		bed_set_reg(bed, CMDQ_PROD, bed->prod);
+		doorbell(bed, bed->prod, n);
 		assert_int_equal(bed_reg(bed, CMDQ_CONS), bed->prod);
 	}
 }
 
-static void run_guest(enum way way, uint32_t first)
+/* @n: of how many commands the first doorbell tells */
+static void run_guest(enum way way, uint32_t first, uint32_t n)
 {
 	struct caches caches;
 	bool dead = false;
 	const char *text;
 	uint64_t took;
-	struct bed bed;
 
-	bed_make(&bed, way);
+	make(way);
 	all_held(&caches);
-	first = first ? first : bed.prod;
-	advance(&bed, first);
+	first = first ? first : the_bed.prod;
+	advance(&the_bed, first);
 	for (uint32_t i = 0; i < span.n; i++)
-		memcpy(bed_command(&bed, first, i), span.cmds[i], 16);
-	bed.prod = (first + span.n) & INDICES;
-	bed_break(&bed, &span.fault);
+		memcpy(bed_command(&the_bed, first, i), span.cmds[i], 16);
+	bed_break(&the_bed, &span.fault);
 	took = now_us();
-	bed_set_reg(&bed, CMDQ_PROD, bed.prod);
-	play(&bed, first, &caches, &dead);
+	play(&the_bed, first, n, &caches, &dead);
 	took = now_us() - took;
-	bed_mend(&bed);
+	bed_mend(&the_bed);
 	waited(way, first, &caches, took);
-	text = bed_compare(&bed, &caches, &span.fault, dead);
+	text = bed_compare(&the_bed, &caches, &span.fault, dead);
 	if (text)
 		wrong(way, first, "%s", text);
-	bed_end(&bed);
+	end();
 }
 
 static bool is_guest(enum way way)
@@ -241,7 +287,8 @@ static void run_case(enum way way, enum target target, uint32_t at,
 	if (is_guest(way)) { /* its caches are complete when it has synced */
 		span.cmds[span.n][0] = 0x46;
 		span.cmds[span.n++][1] = 0;
-		run_guest(way, first);
+		/* without others behind it, the sync is one doorbell later */
+		run_guest(way, first, behind ? span.n : at + 1);
 	} else {
 		run_ioctl(way, first);
 	}
@@ -328,7 +375,8 @@ static void run_random(enum way way, uint64_t seed)
 	}
 	span.cmds[span.n][0] = 0x46;
 	span.cmds[span.n++][1] = 0;
-	run_guest(way, seed % 8 ? 0 : (uint32_t)(seed * 97) & INDICES);
+	run_guest(way, seed % 8 ? 0 : (uint32_t)(seed * 97) & INDICES,
+		  seed % 2 ? span.n : 1 + (uint32_t)(seed * 31) % span.n);
 }
 
 static void anything_anywhere(void **state)
@@ -340,42 +388,44 @@ static void anything_anywhere(void **state)
 	}
 }
 
+#define TEST(name) cmocka_unit_test_teardown(name, end_what_is_left)
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(arrays_of_good_hardware),
-		cmocka_unit_test(arrays_with_illegal_commands),
-		cmocka_unit_test(arrays_for_a_silent_device),
-		cmocka_unit_test(arrays_with_aborts_that_pass),
-		cmocka_unit_test(arrays_for_a_device_that_is_gone),
-		cmocka_unit_test(arrays_for_a_late_device),
-		cmocka_unit_test(arrays_to_a_slow_unit),
-		cmocka_unit_test(arrays_to_a_dead_unit),
-		cmocka_unit_test(rings_of_good_hardware),
-		cmocka_unit_test(rings_with_illegal_commands),
-		cmocka_unit_test(rings_for_a_silent_device),
-		cmocka_unit_test(rings_with_aborts_that_pass),
-		cmocka_unit_test(rings_for_a_device_that_is_gone),
-		cmocka_unit_test(rings_for_a_late_device),
-		cmocka_unit_test(rings_to_a_slow_unit),
-		cmocka_unit_test(rings_to_a_dead_unit),
-		cmocka_unit_test(guests_over_arrays),
-		cmocka_unit_test(guests_over_arrays_with_illegal_commands),
-		cmocka_unit_test(guests_over_arrays_with_a_silent_device),
-		cmocka_unit_test(guests_over_arrays_with_aborts),
-		cmocka_unit_test(guests_over_arrays_for_a_device_that_is_gone),
-		cmocka_unit_test(guests_over_arrays_for_a_late_device),
-		cmocka_unit_test(guests_over_arrays_to_a_slow_unit),
-		cmocka_unit_test(guests_over_arrays_of_a_dead_unit),
-		cmocka_unit_test(guests_over_rings),
-		cmocka_unit_test(guests_over_rings_with_illegal_commands),
-		cmocka_unit_test(guests_over_rings_with_a_silent_device),
-		cmocka_unit_test(guests_over_rings_with_aborts),
-		cmocka_unit_test(guests_over_rings_for_a_device_that_is_gone),
-		cmocka_unit_test(guests_over_rings_for_a_late_device),
-		cmocka_unit_test(guests_over_rings_to_a_slow_unit),
-		cmocka_unit_test(guests_over_rings_of_a_dead_unit),
-		cmocka_unit_test(anything_anywhere),
+		TEST(arrays_of_good_hardware),
+		TEST(arrays_with_illegal_commands),
+		TEST(arrays_for_a_silent_device),
+		TEST(arrays_with_aborts_that_pass),
+		TEST(arrays_for_a_device_that_is_gone),
+		TEST(arrays_for_a_late_device),
+		TEST(arrays_to_a_slow_unit),
+		TEST(arrays_to_a_dead_unit),
+		TEST(rings_of_good_hardware),
+		TEST(rings_with_illegal_commands),
+		TEST(rings_for_a_silent_device),
+		TEST(rings_with_aborts_that_pass),
+		TEST(rings_for_a_device_that_is_gone),
+		TEST(rings_for_a_late_device),
+		TEST(rings_to_a_slow_unit),
+		TEST(rings_to_a_dead_unit),
+		TEST(guests_over_arrays),
+		TEST(guests_over_arrays_with_illegal_commands),
+		TEST(guests_over_arrays_with_a_silent_device),
+		TEST(guests_over_arrays_with_aborts),
+		TEST(guests_over_arrays_for_a_device_that_is_gone),
+		TEST(guests_over_arrays_for_a_late_device),
+		TEST(guests_over_arrays_to_a_slow_unit),
+		TEST(guests_over_arrays_of_a_dead_unit),
+		TEST(guests_over_rings),
+		TEST(guests_over_rings_with_illegal_commands),
+		TEST(guests_over_rings_with_a_silent_device),
+		TEST(guests_over_rings_with_aborts),
+		TEST(guests_over_rings_for_a_device_that_is_gone),
+		TEST(guests_over_rings_for_a_late_device),
+		TEST(guests_over_rings_to_a_slow_unit),
+		TEST(guests_over_rings_of_a_dead_unit),
+		TEST(anything_anywhere),
 	};
 
 	if (argc > 1)
