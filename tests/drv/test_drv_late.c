@@ -14,27 +14,21 @@
 
 #include <cmocka.h>
 
+#include "bed.h"
 #include "drv/smmuv3/unit.h"
-#include "fake.h"
 #include "fake_time.h"
 
 /* docs/security.md */
-#define WINDOW	  1000u
-#define BUDGET	  4u
-#define SLOW	  10u
-#define LATE	  100u
-#define FACTOR	  10u
+#define WINDOW 1000u
+#define BUDGET 4u
+#define SLOW   10u
+#define LATE   100u
+#define FACTOR 10u
 
-#define MANY	  1536
-#define EATS_FULL (1ULL << 28)
+#define MANY   1536
 
-/* vSIDs 0x50 (no ATS), 0x51, 0x52 (ATS) -> SIDs 0x100 to 0x102; VMID 2 */
 struct guest {
-	struct rig r;
-	struct core_domain *parent;
-	struct core_viommu *v;
-	struct core_vdevice vdev[3];
-	struct core_domain *nested[3];
+	struct bed b;
 	struct core_inval inv;
 	uint64_t cmds[MANY][2];
 	/* under the queue's lock */
@@ -48,10 +42,7 @@ struct guest {
 
 static uint64_t batches(struct guest *g)
 {
-	struct core_iommu_stats s;
-
-	g->r.iommu->ops->stats(g->r.iommu, &s);
-	return s.batches;
+	return bed_stats(&g->b).batches;
 }
 
 static uint64_t lates(struct guest *g)
@@ -64,10 +55,7 @@ static uint64_t lates(struct guest *g)
 
 static uint64_t timeouts(struct guest *g)
 {
-	struct core_iommu_stats s;
-
-	g->r.iommu->ops->stats(g->r.iommu, &s);
-	return s.timeouts;
+	return bed_stats(&g->b).timeouts;
 }
 
 static void waited(struct guest *g, unsigned int ms)
@@ -106,42 +94,22 @@ static void watch(struct fake *f, const uint64_t dw[2])
 static void guest_start(struct guest *g, unsigned int timeouts)
 {
 	memset(g, 0, sizeof(*g));
-	rig_init(&g->r);
-	g->r.cfg.atc_timeouts = timeouts;
-	rig_start_devices(&g->r);
-	g->parent = rig_domain(&g->r, 1);
-	g->v = rig_viommu(&g->r, g->parent);
-	for (int i = 0; i < 3; i++) {
-		rig_vdev(g->v, &g->vdev[i], &g->r.dev[i], 0x50 + i);
-		assert_int_equal(
-			rig_nested(g->v, 0xb, i ? EATS_FULL : 0, &g->nested[i]),
-			0);
-		assert_int_equal(g->nested[i]->ops->attach(g->nested[i],
-							   &g->r.dev[i],
-							   UINT32_MAX),
-				 0);
-	}
-	g->r.hw.spy = watch;
-	g->r.hw.spy_arg = g;
+	bed_init(&g->b);
+	g->b.r.cfg.atc_timeouts = timeouts;
+	bed_start(&g->b);
+	g->b.r.hw.spy = watch;
+	g->b.r.hw.spy_arg = g;
 }
 
 static void guest_stop(struct guest *g)
 {
 	memset(g->late, 0, sizeof(g->late));
-	g->r.hw.spy = NULL;
-	for (int i = 0; i < 3; i++) {
-		g->r.iommu->ops->block(&g->r.dev[i], UINT32_MAX);
-		g->nested[i]->ops->free(g->nested[i]);
-		g->v->ops->vdevice_remove(g->v, &g->vdev[i]);
-	}
-	g->v->ops->free(g->v);
-	g->parent->ops->free(g->parent);
-	rig_stop(&g->r);
+	bed_stop(&g->b);
 }
 
 static bool has_ats(struct guest *g, uint32_t sid)
 {
-	return fake_ste(&g->r.hw, sid, 1) >> 28 & 3;
+	return bed_has_ats(&g->b, sid);
 }
 
 /* @n ATC_INVs in turns to both devices */
@@ -155,15 +123,14 @@ static void alternate(struct guest *g, uint32_t n)
 
 static int send(struct guest *g, uint32_t n)
 {
-	return rig_inval(g->v, g->cmds, n, &g->inv);
+	return rig_inval(g->b.v, g->cmds, n, &g->inv);
 }
 
-static int atc_inv(struct guest *g, uint64_t vsid)
+static int atc_inv(struct guest *g, uint32_t vsid)
 {
-	uint64_t cmd[1][2] = { { vsid << 32 | 0x40, 52 } };
 	struct core_inval inv;
 
-	return rig_inval(g->v, cmd, 1, &inv);
+	return bed_atc_inv(&g->b, vsid, &inv);
 }
 
 /* ---- how long a batch keeps the queue ---- */
@@ -239,7 +206,7 @@ static void test_a_slow_unit_is_no_slow_device(void **state)
 	for (int i = 0; i < 20; i++) {
 		g.asked = 2;
 		g.late[1] = 500;
-		assert_int_equal(rig_inval(g.v, cmds, 2, &g.inv), 0);
+		assert_int_equal(rig_inval(g.b.v, cmds, 2, &g.inv), 0);
 	}
 	g.late[1] = 0;
 	was = fake_now();
@@ -334,7 +301,7 @@ static void test_late_again_and_again_is_quarantine(void **state)
 		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
 	assert_int_equal(g.syncs, BUDGET);
 	g.late[1] = 0;
-	g.r.iommu->ops->device_reset(&g.r.dev[1]);
+	g.b.r.iommu->ops->device_reset(&g.b.r.dev[1]);
 	assert_true(has_ats(&g, 0x101));
 	assert_int_equal(atc_inv(&g, 0x51), 0);
 	guest_stop(&g);
@@ -367,7 +334,7 @@ static void test_a_guest_that_resets_is_over_at_last(void **state)
 	g.late[1] = 300;
 	for (int i = 0; i < 100; i++) {
 		atc_inv(&g, 0x51);
-		g.r.iommu->ops->device_reset(&g.r.dev[1]);
+		g.b.r.iommu->ops->device_reset(&g.b.r.dev[1]);
 	}
 	assert_int_equal(g.syncs, 4 * BUDGET);
 	assert_int_equal(g.held, 4 * BUDGET * 300);
@@ -386,8 +353,8 @@ static void test_a_search_among_late_answers(void **state)
 		g.cmds[i][0] = 0x5100000040;
 		g.cmds[i][1] = i << 12;
 	}
-	g.r.hw.mute_sid = 0x101;
-	g.r.hw.mute_times = 1;
+	g.b.r.hw.mute_sid = 0x101;
+	g.b.r.hw.mute_times = 1;
 	g.late[1] = 900;
 	assert_int_equal(send(&g, 64), 0);
 	assert_int_equal(g.inv.done, 64);
@@ -404,9 +371,9 @@ static void test_an_unmap_among_late_answers(void **state)
 	(void)state;
 	guest_start(&g, 1000000);
 	assert_int_equal(
-		g.parent->ops->map(g.parent, 0x1000, 0x1000, 0x1000, 3), 0);
+		g.b.parent->ops->map(g.b.parent, 0x1000, 0x1000, 0x1000, 3), 0);
 	g.late[1] = g.late[2] = 900;
-	g.parent->ops->unmap(g.parent, 0x1000, 0x1000);
+	g.b.parent->ops->unmap(g.b.parent, 0x1000, 0x1000);
 	assert_int_equal(g.syncs, 2);
 	assert_int_equal(g.worst, 900);
 	/* both have answered */
@@ -416,8 +383,8 @@ static void test_an_unmap_among_late_answers(void **state)
 
 static void attach(struct guest *g, int i)
 {
-	assert_int_equal(g->nested[i]->ops->attach(g->nested[i], &g->r.dev[i],
-						   UINT32_MAX),
+	assert_int_equal(g->b.nested[i]->ops->attach(
+				 g->b.nested[i], &g->b.r.dev[i], UINT32_MAX),
 			 0);
 }
 
@@ -434,7 +401,7 @@ static void test_detaching_in_a_pause_asks(void **state)
 	g.late[1] = 0;
 	was = fake_now();
 	g.syncs = 0;
-	g.r.iommu->ops->block(&g.r.dev[1], UINT32_MAX);
+	g.b.r.iommu->ops->block(&g.b.r.dev[1], UINT32_MAX);
 	assert_int_equal(g.syncs, 1);
 	assert_int_equal(fake_now(), was);
 	attach(&g, 1);
@@ -454,7 +421,7 @@ static void test_late_in_a_pause_is_as_a_timeout(void **state)
 	for (int i = 0; i < 100; i++) {
 		if (!has_ats(&g, 0x101))
 			break;
-		g.r.iommu->ops->block(&g.r.dev[1], UINT32_MAX);
+		g.b.r.iommu->ops->block(&g.b.r.dev[1], UINT32_MAX);
 		attach(&g, 1);
 		times++;
 	}
@@ -510,7 +477,7 @@ static void test_a_neighbour_waits_for_one_answer_in_a_window(void **state)
 	(void)state;
 	guest_start(&g, 1000000);
 	n.g = &g;
-	n.v = rig_viommu(&g.r, g.parent);
+	n.v = rig_viommu(&g.b.r, g.b.parent);
 	alternate(&g, 128);
 	g.late[1] = g.late[2] = 900;
 	assert_int_equal(pthread_create(&thread, NULL, quiet_cpu, &n), 0);
@@ -535,15 +502,15 @@ static void test_hardware_has_longer_while_a_device_is_asked(void **state)
 		uint64_t cmd[1][2] = { { asks ? 0x5100000040 : 0x11, 0 } };
 
 		guest_start(&g, 0);
-		assert_int_equal(to_unit(g.r.iommu)->cmdq.q.answer_ms, 90000);
-		to_unit(g.r.iommu)->cmdq.q.timeout_ms = 1;
-		to_unit(g.r.iommu)->cmdq.q.answer_ms = asks ? 60000 : 1;
+		assert_int_equal(to_unit(g.b.r.iommu)->cmdq.q.answer_ms, 90000);
+		to_unit(g.b.r.iommu)->cmdq.q.timeout_ms = 1;
+		to_unit(g.b.r.iommu)->cmdq.q.answer_ms = asks ? 60000 : 1;
 		/* each look at a queue that does not move naps for 50 us */
-		g.r.hw.spy = NULL;
-		g.r.hw.lazy = 6000;
-		assert_int_equal(rig_inval(g.v, cmd, 1, &g.inv),
+		g.b.r.hw.spy = NULL;
+		g.b.r.hw.lazy = 6000;
+		assert_int_equal(rig_inval(g.b.v, cmd, 1, &g.inv),
 				 asks ? 0 : -EIO);
-		g.r.hw.lazy = 0;
+		g.b.r.hw.lazy = 0;
 		guest_stop(&g);
 	}
 }

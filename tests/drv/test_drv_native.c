@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "fake.h"
+#include "bed.h"
 
 #define VMM 0x100u
 #define ILL 1u
@@ -20,42 +20,19 @@
 #define ATC 3u
 
 /* vSIDs 0x50 (no ATS), 0x51, 0x52 (ATS) -> SIDs 0x100 to 0x102; VMID 2 */
-struct guest {
-	struct rig r;
-	struct core_domain *parent;
-	struct core_viommu *v;
-	struct core_vdevice vdev[3];
-};
-
-static void guest_begin(struct guest *g)
+static void init(struct bed *b)
 {
-	g->r.cfg.atc_timeouts = 1000000; /* no quarantine here */
-	rig_start_devices(&g->r);
-	g->parent = rig_domain(&g->r, 1);
-	g->v = rig_viommu(&g->r, g->parent);
-	for (int i = 0; i < 3; i++)
-		rig_vdev(g->v, &g->vdev[i], &g->r.dev[i], 0x50 + i);
-	fake_clear_log(&g->r.hw);
+	bed_init(b);
+	b->r.cfg.atc_timeouts = 1000000; /* no quarantine here */
 }
 
-static void guest_start(struct guest *g)
+static void start(struct bed *b)
 {
-	rig_init(&g->r);
-	guest_begin(g);
+	init(b);
+	bed_begin(b);
 }
 
-static void guest_stop(struct guest *g)
-{
-	g->r.hw.spy = NULL;
-	g->r.hw.mute_sid = UINT32_MAX;
-	for (int i = 0; i < 3; i++)
-		g->v->ops->vdevice_remove(g->v, &g->vdev[i]);
-	g->v->ops->free(g->v);
-	g->parent->ops->free(g->parent);
-	rig_stop(&g->r);
-}
-
-static int native(struct guest *g, const uint64_t (*cmds)[2], uint32_t n,
+static int native(struct bed *g, const uint64_t (*cmds)[2], uint32_t n,
 		  struct core_inval *inv)
 {
 	fake_clear_log(&g->r.hw);
@@ -87,24 +64,24 @@ static void test_without_ats_in_the_smmu_an_atc_inv_is_the_vmms(void **state)
 {
 	uint64_t cmds[3][2] = { { ASID(1) }, { ATC_INV(0x51) }, { ASID(2) } };
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	rig_init(&g.r);
+	init(&g);
 	g.r.hw.idr[0] &= ~(1u << 10);
-	guest_begin(&g);
+	bed_begin(&g);
 	assert_int_equal(native(&g, cmds, 3, &inv), -EOPNOTSUPP);
 	EXPECT_STOP(inv, 1, VMM, 0x40);
 	assert_int_equal(g.r.hw.log_n, 2); /* and a sync */
 	EXPECT_CMD(&g.r.hw, 0, HOST_ASID(1), 0);
-	guest_stop(&g);
+	bed_stop(&g);
 
 	/* with it, a device without an ATC is nothing to stop for */
-	guest_start(&g);
+	start(&g);
 	cmds[1][0] = 0x5000000040;
 	assert_int_equal(native(&g, cmds, 3, &inv), 0);
 	EXPECT_STOP(inv, 3, 0, 0);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void test_syncs_behind_no_atc_inv_cost_nothing(void **state)
@@ -112,10 +89,10 @@ static void test_syncs_behind_no_atc_inv_cost_nothing(void **state)
 	uint64_t cmds[7][2] = { { SYNC },    { ASID(1) }, { SYNC }, { ASID(2) },
 				{ ASID(3) }, { SYNC },	  { SYNC } };
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	assert_int_equal(native(&g, cmds, 7, &inv), 0);
 	EXPECT_STOP(inv, 7, 0, 0);
 	assert_int_equal(g.r.hw.doorbells, 1);
@@ -128,7 +105,7 @@ static void test_syncs_behind_no_atc_inv_cost_nothing(void **state)
 	assert_int_equal(native(&g, cmds + 5, 2, &inv), 0);
 	EXPECT_STOP(inv, 2, 0, 0);
 	assert_int_equal(g.r.hw.doorbells, 0);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void test_a_sync_behind_an_atc_inv_reaches_the_host(void **state)
@@ -136,10 +113,10 @@ static void test_a_sync_behind_an_atc_inv_reaches_the_host(void **state)
 	uint64_t cmds[6][2] = { { ASID(1) }, { SYNC },	  { ATC_INV(0x51) },
 				{ SYNC },    { ASID(2) }, { SYNC } };
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	assert_int_equal(native(&g, cmds, 6, &inv), 0);
 	EXPECT_STOP(inv, 6, 0, 0);
 	assert_int_equal(g.r.hw.doorbells, 2);
@@ -150,11 +127,11 @@ static void test_a_sync_behind_an_atc_inv_reaches_the_host(void **state)
 	EXPECT_CMD(&g.r.hw, 3, SYNC, 0);
 	EXPECT_CMD(&g.r.hw, 4, HOST_ASID(2), 0);
 	EXPECT_CMD(&g.r.hw, 5, SYNC, 0);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 /* @cmd stops the queue in the middle: what is before it is complete. */
-static void expect_left_to_vmm(struct guest *g, uint64_t dw0, uint64_t dw1)
+static void expect_left_to_vmm(struct bed *g, uint64_t dw0, uint64_t dw1)
 {
 	uint64_t cmds[4][2] = {
 		{ ASID(1) }, { SYNC }, { dw0, dw1 }, { ASID(2) }
@@ -174,10 +151,10 @@ static void expect_left_to_vmm(struct guest *g, uint64_t dw0, uint64_t dw1)
 
 static void test_every_other_opcode_is_left_to_the_vmm(void **state)
 {
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	for (uint64_t op = 0; op < 256; op++) {
 		bool known = op == 0x05 || op == 0x06 || op == 0x10 ||
 			     op == 0x11 || op == 0x12 || op == 0x13 ||
@@ -186,45 +163,45 @@ static void test_every_other_opcode_is_left_to_the_vmm(void **state)
 		if (!known)
 			expect_left_to_vmm(&g, 0x5100000000 | op, 0);
 	}
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void test_vsids_without_a_vdevice_are_left_to_the_vmm(void **state)
 {
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	expect_left_to_vmm(&g, 0x5300000005, 1);
 	expect_left_to_vmm(&g, 0x5300000006, 0);
 	expect_left_to_vmm(&g, 0x5300000040, 52);
 	expect_left_to_vmm(&g, 0x10100000040, 52);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void test_reserved_bits_are_left_to_the_vmm(void **state)
 {
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	/* SSec; and dw1 of commands that have none */
 	expect_left_to_vmm(&g, 0x10 | 1 << 10, 0);
 	for (int bit = 0; bit < 64; bit++)
 		expect_left_to_vmm(&g, 0x10, 1ULL << bit);
 	for (int bit = 6; bit < 12; bit++)
 		expect_left_to_vmm(&g, 0x5100000040, 1ULL << bit);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 /* 4.7.3: CS 13:12, MSH 23:22, MSIAttr 27:24, MSIData 63:32; MSIAddress */
 static void test_a_sync_that_must_signal_is_left_to_the_vmm(void **state)
 {
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	expect_left_to_vmm(&g, SYNC | 1 << 12, 0);
 	expect_left_to_vmm(&g, SYNC | 1 << 12, 0x1000);
 	expect_left_to_vmm(&g, SYNC | 3 << 12, 0);
@@ -244,7 +221,7 @@ static void test_a_sync_that_must_signal_is_left_to_the_vmm(void **state)
 		assert_int_equal(native(&g, cmd, 1, &inv), 0);
 		EXPECT_STOP(inv, 1, 0, 0);
 	}
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void test_an_unanswered_atc_inv_stops_at_the_next_sync(void **state)
@@ -255,10 +232,10 @@ static void test_an_unanswered_atc_inv_stops_at_the_next_sync(void **state)
 				{ ASID(3) },	   { ATC_INV(0x52) },
 				{ SYNC } };
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	g.r.hw.mute_sid = 0x101;
 	assert_int_equal(native(&g, cmds, 9, &inv), -ETIMEDOUT);
 	EXPECT_STOP(inv, 5, ATC, 3);
@@ -268,7 +245,7 @@ static void test_an_unanswered_atc_inv_stops_at_the_next_sync(void **state)
 	g.r.hw.mute_sid = UINT32_MAX;
 	assert_int_equal(native(&g, cmds + 5, 4, &inv), 0);
 	EXPECT_STOP(inv, 4, 0, 0);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void test_what_is_between_atc_inv_and_sync_is_carried_out(void **state)
@@ -281,10 +258,10 @@ static void test_what_is_between_atc_inv_and_sync_is_carried_out(void **state)
 	unsigned int seen[5] = { 0 };
 	unsigned int atc = 0;
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	g.r.hw.mute_sid = 0x101;
 	assert_int_equal(native(&g, cmds, 8, &inv), -ETIMEDOUT);
 	EXPECT_STOP(inv, 6, ATC, 0);
@@ -298,23 +275,23 @@ static void test_what_is_between_atc_inv_and_sync_is_carried_out(void **state)
 	assert_int_equal(seen[3], 1);
 	assert_int_equal(seen[4], 0);
 	assert_int_equal(atc, 2);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void test_without_a_sync_behind_it_all_is_consumed(void **state)
 {
 	uint64_t cmds[3][2] = { { SYNC }, { ATC_INV(0x51) }, { ASID(1) } };
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	g.r.hw.mute_sid = 0x101;
 	for (uint32_t n = 2; n <= 3; n++) {
 		assert_int_equal(native(&g, cmds, n, &inv), -ETIMEDOUT);
 		EXPECT_STOP(inv, n, ATC, 1);
 	}
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void
@@ -326,10 +303,10 @@ test_another_stop_before_the_sync_tells_of_the_atc_inv_first(void **state)
 				{ 0x5100000003, 1 }, /* CFGI_STE */
 				{ SYNC } };
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	g.r.hw.mute_sid = 0x101;
 	assert_int_equal(native(&g, cmds, 5, &inv), -ETIMEDOUT);
 	EXPECT_STOP(inv, 3, ATC, 1);
@@ -352,7 +329,7 @@ test_another_stop_before_the_sync_tells_of_the_atc_inv_first(void **state)
 	EXPECT_STOP(inv, 3, ATC, 1);
 	assert_int_equal(native(&g, cmds + 3, 2, &inv), -EFAULT);
 	EXPECT_STOP(inv, 0, 0, 0);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void
@@ -365,28 +342,28 @@ test_the_hosts_own_sync_is_no_reason_to_stop_before_another(void **state)
 				{ 0x02 /* PREFETCH_ADDR */ },
 				{ SYNC } };
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	g.r.hw.mute_sid = 0x101;
 	assert_int_equal(native(&g, cmds, 6, &inv), -ETIMEDOUT);
 	EXPECT_STOP(inv, 4, ATC, 0);
 	EXPECT_CMD(&g.r.hw, g.r.hw.log_n - 2, HOST_ASID(2), 0);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void test_a_short_host_queue_makes_no_difference(void **state)
 {
 	uint64_t cmds[40][2];
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
 	for (unsigned int lg2 = 1; lg2 <= 5; lg2++) {
-		rig_init(&g.r);
+		init(&g);
 		g.r.cfg.cmdq_lg2 = lg2;
-		guest_begin(&g);
+		bed_begin(&g);
 		g.r.hw.mute_sid = 0x101;
 		for (uint32_t bad = 0; bad < 30; bad++) {
 			for (uint32_t i = 0; i < 40; i++) {
@@ -410,7 +387,7 @@ static void test_a_short_host_queue_makes_no_difference(void **state)
 						 i < 35 && i % 3 && i != bad);
 			}
 		}
-		guest_stop(&g);
+		bed_stop(&g);
 	}
 }
 
@@ -418,11 +395,11 @@ static void test_an_illegal_command_stops_at_its_index(void **state)
 {
 	uint64_t(*cmds)[2] = calloc(1500, sizeof(cmds[0]));
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
 	assert_non_null(cmds);
-	guest_start(&g);
+	start(&g);
 	g.r.hw.ill_dw0 = HOST_ASID(0xbad);
 	for (uint32_t bad = 0; bad < 1500; bad += 113) {
 		for (uint32_t i = 0; i < 1500; i++)
@@ -433,18 +410,18 @@ static void test_an_illegal_command_stops_at_its_index(void **state)
 		assert_int_equal(g.r.hw.gerror, g.r.hw.gerrorn);
 	}
 	free(cmds);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void test_chunks_make_no_difference_to_where_it_stops(void **state)
 {
 	uint64_t(*cmds)[2] = calloc(1600, sizeof(cmds[0]));
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
 	assert_non_null(cmds);
-	guest_start(&g);
+	start(&g);
 	g.r.hw.mute_sid = 0x101;
 	for (uint32_t bad = 0; bad < 1100;
 	     bad += bad < 505 || bad > 515 ? 101 : 1) {
@@ -463,17 +440,17 @@ static void test_chunks_make_no_difference_to_where_it_stops(void **state)
 		}
 	}
 	free(cmds);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void test_what_can_be_read_is_carried_out(void **state)
 {
 	static uint64_t cmds[700][2];
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	for (int i = 0; i < 700; i++)
 		cmds[i][0] = ASID(i);
 	for (uint32_t hole = 0; hole < 700; hole += 77) {
@@ -487,17 +464,17 @@ static void test_what_can_be_read_is_carried_out(void **state)
 			assert_int_equal(g.r.hw.log_n, 0);
 		cmds[hole][1] = 0;
 	}
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void test_a_dead_unit_says_so_even_to_a_sync(void **state)
 {
 	uint64_t cmds[2][2] = { { ASID(1) }, { SYNC } };
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	g.r.hw.stuck = true;
 	assert_int_equal(native(&g, cmds, 2, &inv), -EIO);
 	EXPECT_STOP(inv, 0, ABT, 0);
@@ -507,7 +484,7 @@ static void test_a_dead_unit_says_so_even_to_a_sync(void **state)
 	cmds[0][0] = 0x5000000040;
 	assert_int_equal(rig_inval(g.v, cmds, 1, &inv), -EIO);
 	EXPECT_STOP(inv, 0, ABT, 0);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void test_an_array_says_which_vsid_did_not_answer(void **state)
@@ -517,10 +494,10 @@ static void test_an_array_says_which_vsid_did_not_answer(void **state)
 				{ ATC_INV(0x51) },
 				{ ATC_INV(0x52) } };
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	g.r.hw.mute_sid = 0x101;
 	assert_int_equal(rig_inval(g.v, cmds, 4, &inv), -ETIMEDOUT);
 	assert_int_equal(inv.done, 2);
@@ -532,7 +509,7 @@ static void test_an_array_says_which_vsid_did_not_answer(void **state)
 	assert_int_equal(rig_inval(g.v, cmds, 1, &inv), -EIO);
 	assert_int_equal(inv.code, ILL);
 	assert_int_equal(inv.info, 0);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 int main(void)

@@ -13,79 +13,22 @@
 
 #include <cmocka.h>
 
+#include "bed.h"
 #include "drv/smmuv3/unit.h"
-#include "fake.h"
 #include "fake_time.h"
 
-#define MUTE	  0x101u
-#define EATS_FULL (1ULL << 28)
+#define MUTE 0x101u
 
-/* vSIDs 0x50 (no ATS), 0x51, 0x52 (ATS) -> SIDs 0x100 to 0x102; VMID 2 */
-struct guest {
-	struct rig r;
-	struct core_domain *parent;
-	struct core_viommu *v;
-	struct core_vdevice vdev[3];
-	struct core_domain *nested[3];
-};
-
-static void guest_begin(struct guest *g)
+static void start(struct bed *b)
 {
-	rig_start_devices(&g->r);
-	g->parent = rig_domain(&g->r, 1);
-	g->v = rig_viommu(&g->r, g->parent);
-	for (int i = 0; i < 3; i++) {
-		rig_vdev(g->v, &g->vdev[i], &g->r.dev[i], 0x50 + i);
-		/* V, S1 translates; EATS = 1 */
-		assert_int_equal(
-			rig_nested(g->v, 0xb, i ? EATS_FULL : 0, &g->nested[i]),
-			0);
-		assert_int_equal(g->nested[i]->ops->attach(g->nested[i],
-							   &g->r.dev[i],
-							   UINT32_MAX),
-				 0);
-	}
-	fake_clear_log(&g->r.hw);
+	bed_init(b);
+	bed_start(b);
 }
 
-static void guest_start(struct guest *g)
+static int atc_inv(struct bed *b, uint32_t vsid)
 {
-	rig_init(&g->r);
-	guest_begin(g);
-}
-
-static void guest_stop(struct guest *g)
-{
-	g->r.hw.mute_sid = UINT32_MAX;
-	g->r.hw.spy = NULL;
-	for (int i = 0; i < 3; i++) {
-		g->r.iommu->ops->block(&g->r.dev[i], UINT32_MAX);
-		g->nested[i]->ops->free(g->nested[i]);
-		g->v->ops->vdevice_remove(g->v, &g->vdev[i]);
-	}
-	g->v->ops->free(g->v);
-	g->parent->ops->free(g->parent);
-	rig_stop(&g->r);
-}
-
-static struct core_iommu_stats stats(struct guest *g)
-{
-	struct core_iommu_stats s;
-
-	g->r.iommu->ops->stats(g->r.iommu, &s);
-	return s;
-}
-
-static bool has_ats(struct guest *g, uint32_t sid)
-{
-	return fake_ste(&g->r.hw, sid, 1) >> 28 & 3;
-}
-
-static int atc_inv(struct guest *g, uint32_t vsid)
-{
-	uint64_t cmd[1][2] = { { (uint64_t)vsid << 32 | 0x40, 52 } };
 	struct core_inval inv;
-	int rc = rig_inval(g->v, cmd, 1, &inv);
+	int rc = bed_atc_inv(b, vsid, &inv);
 
 	assert_int_equal(inv.done, rc ? 0 : 1);
 	assert_int_equal(inv.code, rc ? 3 : 0);
@@ -109,13 +52,13 @@ test_one_timeout_in_a_batch_costs_one_more_and_one_batch(void **state)
 	struct core_iommu_stats was, is;
 	struct core_inval inv;
 	uint64_t address;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
 	assert_non_null(cmds);
-	rig_init(&g.r);
+	bed_init(&g);
 	g.r.cfg.atc_timeouts = 1000000;
-	guest_begin(&g);
+	bed_start(&g);
 	g.r.hw.spy = mute_address;
 	g.r.hw.spy_arg = &address;
 	for (uint32_t i = 0; i < 4096; i++) {
@@ -127,10 +70,10 @@ test_one_timeout_in_a_batch_costs_one_more_and_one_batch(void **state)
 		     bad += 1 + counts[c] / 9) {
 			address = (uint64_t)bad << 12;
 			fake_clear_log(&g.r.hw);
-			was = stats(&g);
+			was = bed_stats(&g);
 			assert_int_equal(rig_inval(g.v, cmds, counts[c], &inv),
 					 -ETIMEDOUT);
-			is = stats(&g);
+			is = bed_stats(&g);
 			assert_int_equal(inv.done, bad);
 			assert_int_equal(is.timeouts - was.timeouts, 2);
 			assert_int_equal(is.searches - was.searches, 1);
@@ -144,14 +87,14 @@ test_one_timeout_in_a_batch_costs_one_more_and_one_batch(void **state)
 		}
 	}
 	/* alone it is not asked for again */
-	was = stats(&g);
+	was = bed_stats(&g);
 	address = 0;
 	assert_int_equal(rig_inval(g.v, cmds, 1, &inv), -ETIMEDOUT);
-	is = stats(&g);
+	is = bed_stats(&g);
 	assert_int_equal(is.timeouts - was.timeouts, 1);
 	assert_int_equal(is.batches - was.batches, 1);
 	free(cmds);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void test_a_queue_of_any_size_finds_the_same(void **state)
@@ -159,14 +102,14 @@ static void test_a_queue_of_any_size_finds_the_same(void **state)
 	uint64_t cmds[50][2];
 	struct core_inval inv;
 	uint64_t address;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
 	for (unsigned int lg2 = 1; lg2 <= 6; lg2++) {
-		rig_init(&g.r);
+		bed_init(&g);
 		g.r.cfg.atc_timeouts = 1000000;
 		g.r.cfg.cmdq_lg2 = lg2;
-		guest_begin(&g);
+		bed_start(&g);
 		g.r.hw.spy = mute_address;
 		g.r.hw.spy_arg = &address;
 		for (uint32_t bad = 0; bad < 50; bad++) {
@@ -184,7 +127,7 @@ static void test_a_queue_of_any_size_finds_the_same(void **state)
 			assert_int_equal(rig_inval(g.v, cmds, 50, &inv), 0);
 			assert_int_equal(inv.done, 50);
 		}
-		guest_stop(&g);
+		bed_stop(&g);
 	}
 }
 
@@ -193,24 +136,24 @@ static void test_a_batch_waits_for_one_timeout_whatever_it_holds(void **state)
 	uint64_t cmds[200][2];
 	struct core_iommu_stats was, is;
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	rig_init(&g.r);
+	bed_init(&g);
 	g.r.cfg.atc_timeouts = 1000000;
-	guest_begin(&g);
+	bed_start(&g);
 	/* a sync stands in front of every ATC_INV */
 	for (uint32_t i = 0; i < 200; i++) {
 		cmds[i][0] = i & 1 ? 0x5100000040 : 0x11;
 		cmds[i][1] = i & 1 ? 52 : 0;
 	}
 	g.r.hw.mute_sid = MUTE;
-	was = stats(&g);
+	was = bed_stats(&g);
 	assert_int_equal(rig_inval(g.v, cmds, 200, &inv), -ETIMEDOUT);
-	is = stats(&g);
+	is = bed_stats(&g);
 	assert_int_equal(inv.done, 1);
 	assert_int_equal(is.timeouts - was.timeouts, 1);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void
@@ -224,10 +167,10 @@ test_what_answers_when_asked_again_goes_on_where_it_was(void **state)
 	};
 	unsigned int seen[4] = { 0 };
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	g.r.hw.mute_sid = MUTE;
 	g.r.hw.mute_times = 1;
 	assert_int_equal(rig_inval(g.v, cmds, 7, &inv), 0);
@@ -239,7 +182,7 @@ test_what_answers_when_asked_again_goes_on_where_it_was(void **state)
 	}
 	for (int asid = 1; asid < 4; asid++)
 		assert_int_equal(seen[asid], 1);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void
@@ -251,17 +194,17 @@ test_only_what_the_failed_sync_stands_for_is_asked_again(void **state)
 				{ 0x5100000040, 52 },
 				{ 2ULL << 48 | 0x11 } };
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	g.r.hw.mute_sid = MUTE;
 	assert_int_equal(rig_inval(g.v, cmds, 5, &inv), -ETIMEDOUT);
 	assert_int_equal(inv.done, 3);
 	/* the sync in front of it was for the others: they have answered */
-	assert_int_equal(stats(&g).timeouts, 1);
-	assert_int_equal(stats(&g).searches, 0);
-	guest_stop(&g);
+	assert_int_equal(bed_stats(&g).timeouts, 1);
+	assert_int_equal(bed_stats(&g).searches, 0);
+	bed_stop(&g);
 }
 
 /* ---- budgets ---- */
@@ -273,27 +216,27 @@ static void test_the_fourth_timeout_ends_in_quarantine(void **state)
 				{ 0x5100000040, 52 },
 				{ 6ULL << 48 | 0x11 } };
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
-	assert_true(has_ats(&g, 0x101) && has_ats(&g, 0x102));
+	start(&g);
+	assert_true(bed_has_ats(&g, 0x101) && bed_has_ats(&g, 0x102));
 	g.r.hw.mute_sid = MUTE;
 	for (int i = 0; i < 4; i++) {
-		assert_true(has_ats(&g, 0x101));
+		assert_true(bed_has_ats(&g, 0x101));
 		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
 	}
-	assert_false(has_ats(&g, 0x101));
-	assert_true(has_ats(&g, 0x102));
-	assert_int_equal(stats(&g).quarantines, 1);
-	assert_int_equal(stats(&g).timeouts, 4);
+	assert_false(bed_has_ats(&g, 0x101));
+	assert_true(bed_has_ats(&g, 0x102));
+	assert_int_equal(bed_stats(&g).quarantines, 1);
+	assert_int_equal(bed_stats(&g).timeouts, 4);
 
 	/* from now on it costs nobody anything */
 	fake_clear_log(&g.r.hw);
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
 	assert_int_equal(g.r.hw.doorbells, 0);
-	assert_int_equal(stats(&g).timeouts, 4);
+	assert_int_equal(bed_stats(&g).timeouts, 4);
 	/* what stands in front of it is done, what is behind not begun */
 	fake_pass(1000);
 	assert_int_equal(rig_inval(g.v, cmds, 4, &inv), -ETIMEDOUT);
@@ -305,15 +248,15 @@ static void test_the_fourth_timeout_ends_in_quarantine(void **state)
 	EXPECT_CMD(&g.r.hw, 2, 0x10200000040, 52);
 	EXPECT_CMD(&g.r.hw, 3, SYNC, 0);
 	assert_int_equal(atc_inv(&g, 0x52), 0);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void test_quarantine_outlasts_everything_but_a_reset(void **state)
 {
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	g.r.hw.mute_sid = MUTE;
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
@@ -322,12 +265,12 @@ static void test_quarantine_outlasts_everything_but_a_reset(void **state)
 	assert_int_equal(
 		g.nested[1]->ops->attach(g.nested[1], &g.r.dev[1], UINT32_MAX),
 		0);
-	assert_false(has_ats(&g, 0x101));
+	assert_false(bed_has_ats(&g, 0x101));
 	assert_int_equal(
 		g.parent->ops->attach(g.parent, &g.r.dev[1], UINT32_MAX), 0);
-	assert_false(has_ats(&g, 0x101));
+	assert_false(bed_has_ats(&g, 0x101));
 	g.r.iommu->ops->device_reset(&g.r.dev[1]);
-	assert_true(has_ats(&g, 0x101)); /* as the parent gives it */
+	assert_true(bed_has_ats(&g, 0x101)); /* as the parent gives it */
 	fake_clear_log(&g.r.hw);
 	assert_int_equal(atc_inv(&g, 0x51), 0);
 	EXPECT_CMD(&g.r.hw, 0, 0x10100000040, 52);
@@ -335,11 +278,11 @@ static void test_quarantine_outlasts_everything_but_a_reset(void **state)
 	/* a reset device is under its full budget again */
 	g.r.hw.mute_sid = MUTE;
 	for (int i = 0; i < 4; i++) {
-		assert_true(has_ats(&g, 0x101));
+		assert_true(bed_has_ats(&g, 0x101));
 		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
 	}
-	assert_false(has_ats(&g, 0x101));
-	guest_stop(&g);
+	assert_false(bed_has_ats(&g, 0x101));
+	bed_stop(&g);
 }
 
 static void test_a_reset_gives_back_what_was_taken_and_no_more(void **state)
@@ -347,10 +290,10 @@ static void test_a_reset_gives_back_what_was_taken_and_no_more(void **state)
 	struct core_domain *plain;
 	struct core_domain *s1;
 	uint64_t before[8];
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	/* devices that are not in quarantine stay as they are */
 	fake_clear_log(&g.r.hw);
 	for (int i = 0; i < 3; i++)
@@ -372,7 +315,7 @@ static void test_a_reset_gives_back_what_was_taken_and_no_more(void **state)
 			g.r.iommu->ops->block(&g.r.dev[1], UINT32_MAX);
 			g.r.iommu->ops->device_reset(&g.r.dev[1]);
 			assert_int_equal(fake_ste(&g.r.hw, 0x101, 0), 1);
-			assert_false(has_ats(&g, 0x101));
+			assert_false(bed_has_ats(&g, 0x101));
 		} else {
 			g.r.iommu->ops->device_reset(&g.r.dev[1]);
 			for (int i = 0; i < 8; i++)
@@ -383,31 +326,31 @@ static void test_a_reset_gives_back_what_was_taken_and_no_more(void **state)
 		g.r.iommu->ops->block(&g.r.dev[1], UINT32_MAX);
 		s1->ops->free(s1);
 	}
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void test_a_device_that_fails_seldom_is_forgiven(void **state)
 {
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	rig_init(&g.r);
+	bed_init(&g);
 	g.r.cfg.atc_window_ms = 20;
 	g.r.cfg.atc_timeouts = 2;
-	guest_begin(&g);
+	bed_start(&g);
 	g.r.hw.mute_sid = MUTE;
 	for (int i = 0; i < 6; i++) {
 		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
-		assert_true(has_ats(&g, 0x101));
+		assert_true(bed_has_ats(&g, 0x101));
 		fake_pass(60 * 20);
 	}
-	assert_int_equal(stats(&g).timeouts, 6);
+	assert_int_equal(bed_stats(&g).timeouts, 6);
 	/* a little more often, and it is not */
 	assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
 	fake_pass(60 * 20 - 1);
 	assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
-	assert_false(has_ats(&g, 0x101));
-	guest_stop(&g);
+	assert_false(bed_has_ats(&g, 0x101));
+	bed_stop(&g);
 }
 
 static void test_a_timeout_that_was_answered_later_counts_as_well(void **state)
@@ -415,12 +358,12 @@ static void test_a_timeout_that_was_answered_later_counts_as_well(void **state)
 	uint64_t cmds[2][2] = { { 0x5100000040, 0x1000 },
 				{ 0x5100000040, 0x2000 } };
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	for (int i = 0; i < 4; i++) {
-		assert_true(has_ats(&g, 0x101));
+		assert_true(bed_has_ats(&g, 0x101));
 		g.r.hw.mute_sid = MUTE;
 		g.r.hw.mute_times = 1;
 		/* the fourth time it is not asked again */
@@ -428,60 +371,60 @@ static void test_a_timeout_that_was_answered_later_counts_as_well(void **state)
 				 i < 3 ? 0 : -ETIMEDOUT);
 		assert_int_equal(inv.done, i < 3 ? 2 : 0);
 	}
-	assert_false(has_ats(&g, 0x101));
-	guest_stop(&g);
+	assert_false(bed_has_ats(&g, 0x101));
+	bed_stop(&g);
 }
 
 static void test_a_guest_that_resets_in_a_loop_has_a_budget_too(void **state)
 {
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	g.r.hw.mute_sid = MUTE;
 	for (int i = 0; i < 100; i++) {
 		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
 		g.r.iommu->ops->device_reset(&g.r.dev[1]);
 	}
-	assert_int_equal(stats(&g).timeouts, 16);
+	assert_int_equal(bed_stats(&g).timeouts, 16);
 	/* its other devices pay as well */
-	assert_false(has_ats(&g, 0x101) || has_ats(&g, 0x102));
+	assert_false(bed_has_ats(&g, 0x101) || bed_has_ats(&g, 0x102));
 	assert_int_equal(atc_inv(&g, 0x52), -ETIMEDOUT);
 	g.r.hw.mute_sid = UINT32_MAX;
 	fake_pass(59999);
 	g.r.iommu->ops->device_reset(&g.r.dev[1]);
-	assert_false(has_ats(&g, 0x101));
+	assert_false(bed_has_ats(&g, 0x101));
 	fake_pass(1);
 	for (int i = 1; i < 3; i++) {
 		g.r.iommu->ops->device_reset(&g.r.dev[i]);
 		assert_int_equal(atc_inv(&g, 0x50 + i), 0);
 	}
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 /* 0x102 has PASIDs: its ATC is told twice, with and without */
 static void test_the_hosts_own_invalidation_takes_no_second_chance(void **state)
 {
 	struct core_iommu_stats was, is;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
 	for (uint32_t mute = 0x101; mute <= 0x102; mute++) {
-		guest_start(&g);
+		start(&g);
 		assert_int_equal(
 			g.parent->ops->map(g.parent, 0x1000, 0x1000, 0x1000, 3),
 			0);
 		g.r.hw.mute_sid = mute;
-		was = stats(&g);
+		was = bed_stats(&g);
 		g.parent->ops->unmap(g.parent, 0x1000, 0x1000);
-		is = stats(&g);
-		assert_int_equal(has_ats(&g, 0x101), mute != 0x101);
-		assert_int_equal(has_ats(&g, 0x102), mute != 0x102);
+		is = bed_stats(&g);
+		assert_int_equal(bed_has_ats(&g, 0x101), mute != 0x101);
+		assert_int_equal(bed_has_ats(&g, 0x102), mute != 0x102);
 		assert_int_equal(is.timeouts - was.timeouts, 1);
 		assert_int_equal(is.searches, was.searches);
 		assert_int_equal(atc_inv(&g, mute - 0x100 + 0x50), -ETIMEDOUT);
-		assert_int_equal(stats(&g).timeouts, is.timeouts);
-		guest_stop(&g);
+		assert_int_equal(bed_stats(&g).timeouts, is.timeouts);
+		bed_stop(&g);
 	}
 }
 
@@ -497,10 +440,10 @@ static void test_a_native_queue_stops_at_its_sync_without_hardware(void **state)
 				  .stride = 16,
 				  .count = 5,
 				  .native = true };
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	g.r.hw.mute_sid = MUTE;
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
@@ -513,13 +456,13 @@ static void test_a_native_queue_stops_at_its_sync_without_hardware(void **state)
 	assert_int_equal(g.r.hw.log_n, 2);
 	EXPECT_CMD(&g.r.hw, 0, 0x7000200000011, 0);
 	EXPECT_CMD(&g.r.hw, 1, SYNC, 0);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 /* ---- two guests ---- */
 
 struct neighbour {
-	struct guest *g;
+	struct bed *g;
 	struct core_viommu *v;
 	unsigned int stop;
 	unsigned int wrong;
@@ -602,12 +545,12 @@ static void test_a_neighbour_waits_for_one_timeout_at_a_time(void **state)
 	struct turns t = { 0 };
 	struct core_inval inv;
 	pthread_t thread;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	rig_init(&g.r);
+	bed_init(&g);
 	g.r.cfg.atc_timeouts = 1000000;
-	guest_begin(&g);
+	bed_start(&g);
 	t.n = (struct neighbour){ .g = &g, .v = rig_viommu(&g.r, g.parent) };
 	t.q = &to_unit(g.r.iommu)->cmdq.q;
 	t.q->turn_ms = 600000; /* however busy the machine is */
@@ -631,7 +574,7 @@ static void test_a_neighbour_waits_for_one_timeout_at_a_time(void **state)
 	assert_int_equal(t.late, 0);
 	assert_int_equal(t.n.calls, 400);
 	t.n.v->ops->free(t.n.v);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 /* Failing in every way at once: the neighbour's results are what they were. */
@@ -644,12 +587,12 @@ static void test_a_neighbour_never_sees_anothers_errors(void **state)
 	struct neighbour n;
 	struct core_inval inv;
 	pthread_t thread;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	rig_init(&g.r);
+	bed_init(&g);
 	g.r.cfg.atc_window_ms = 1;
-	guest_begin(&g);
+	bed_start(&g);
 	n = (struct neighbour){ .g = &g, .v = rig_viommu(&g.r, g.parent) };
 	g.r.hw.spy = no_log;
 	g.r.hw.mute_sid = MUTE;
@@ -669,17 +612,17 @@ static void test_a_neighbour_never_sees_anothers_errors(void **state)
 	pthread_join(thread, NULL);
 	assert_int_equal(n.wrong, 0);
 	n.v->ops->free(n.v);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void test_a_dead_unit_takes_nothing_new(void **state)
 {
 	struct core_domain *d = NULL;
 	struct core_viommu *v = NULL;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	g.r.hw.abort_times = 1000;
 	g.r.hw.mute_sid = UINT32_MAX;
 	{
@@ -689,7 +632,7 @@ static void test_a_dead_unit_takes_nothing_new(void **state)
 		assert_int_equal(rig_inval(g.v, cmd, 1, &inv), -EIO);
 		assert_int_equal(inv.code, 2);
 	}
-	assert_int_equal(stats(&g).aborts, 8); /* and seven retries */
+	assert_int_equal(bed_stats(&g).aborts, 8); /* and seven retries */
 	assert_int_equal(g.r.iommu->ops->domain_alloc(&g.r.dev[0], 0, &d),
 			 -EIO);
 	assert_int_equal(g.r.iommu->ops->viommu_alloc(&g.r.dev[0], g.parent, 1,
@@ -700,7 +643,7 @@ static void test_a_dead_unit_takes_nothing_new(void **state)
 	assert_int_equal(
 		g.nested[1]->ops->attach(g.nested[1], &g.r.dev[1], UINT32_MAX),
 		-EIO);
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 static void abort_now_and_then(struct fake *f, const uint64_t dw[2])
@@ -713,10 +656,10 @@ static void test_retries_begin_anew_where_the_queue_has_moved(void **state)
 {
 	uint64_t cmds[100][2];
 	struct core_inval inv;
-	struct guest g;
+	struct bed g;
 
 	(void)state;
-	guest_start(&g);
+	start(&g);
 	for (uint64_t i = 0; i < 100; i++) {
 		cmds[i][0] = i << 48 | 0x11;
 		cmds[i][1] = 0;
@@ -725,7 +668,7 @@ static void test_retries_begin_anew_where_the_queue_has_moved(void **state)
 	assert_int_equal(rig_inval(g.v, cmds, 100, &inv), 0);
 	assert_int_equal(inv.done, 100);
 	g.r.hw.abort_times = 0;
-	guest_stop(&g);
+	bed_stop(&g);
 }
 
 int main(void)

@@ -16,23 +16,17 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "bed.h"
 #include "drv/clock.h"
 #include "drv/smmuv3/unit.h"
-#include "fake.h"
 #include "fake_time.h"
 
 #define WINDOW	  1000u /* docs/security.md */
 #define BUDGET	  4u
 #define TIMES_MAX 256
-#define EATS_FULL (1ULL << 28)
 
-/* vSIDs 0x50 (no ATS), 0x51, 0x52 (ATS) -> SIDs 0x100 to 0x102; VMID 2 */
 struct guest {
-	struct rig r;
-	struct core_domain *parent;
-	struct core_viommu *v;
-	struct core_vdevice vdev[3];
-	struct core_domain *nested[3];
+	struct bed b;
 	bool mute[3];
 	/* under the queue's lock */
 	uint64_t at[TIMES_MAX]; /* each timeout */
@@ -61,71 +55,46 @@ static void watch(struct fake *f, const uint64_t dw[2])
 
 static struct unit *unit(struct guest *g)
 {
-	return to_unit(g->r.iommu);
-}
-
-static void attach(struct guest *g, int i)
-{
-	assert_int_equal(g->nested[i]->ops->attach(g->nested[i], &g->r.dev[i],
-						   UINT32_MAX),
-			 0);
+	return to_unit(g->b.r.iommu);
 }
 
 static void guest_begin(struct guest *g)
 {
-	rig_start_devices(&g->r);
-	g->parent = rig_domain(&g->r, 1);
-	g->v = rig_viommu(&g->r, g->parent);
-	for (int i = 0; i < 3; i++) {
-		rig_vdev(g->v, &g->vdev[i], &g->r.dev[i], 0x50 + i);
-		/* V, S1 translates; EATS = 1 */
-		assert_int_equal(
-			rig_nested(g->v, 0xb, i ? EATS_FULL : 0, &g->nested[i]),
-			0);
-		attach(g, i);
-	}
-	g->r.hw.spy = watch;
-	g->r.hw.spy_arg = g;
+	bed_start(&g->b);
+	g->b.r.hw.spy = watch;
+	g->b.r.hw.spy_arg = g;
 }
 
 static void guest_init(struct guest *g)
 {
 	memset(g, 0, sizeof(*g));
-	rig_init(&g->r);
+	bed_init(&g->b);
 }
 
 /* @many: never in quarantine */
 static void guest_start(struct guest *g, bool many)
 {
 	guest_init(g);
-	g->r.cfg.atc_timeouts = many ? 1000000 : 0;
+	g->b.r.cfg.atc_timeouts = many ? 1000000 : 0;
 	guest_begin(g);
 }
 
 static void guest_stop(struct guest *g)
 {
 	memset(g->mute, 0, sizeof(g->mute));
-	for (int i = 0; i < 3; i++) {
-		g->r.iommu->ops->block(&g->r.dev[i], UINT32_MAX);
-		g->nested[i]->ops->free(g->nested[i]);
-		g->v->ops->vdevice_remove(g->v, &g->vdev[i]);
-	}
-	g->v->ops->free(g->v);
-	g->parent->ops->free(g->parent);
-	rig_stop(&g->r);
+	bed_stop(&g->b);
 }
 
 static bool has_ats(struct guest *g, uint32_t sid)
 {
-	return fake_ste(&g->r.hw, sid, 1) >> 28 & 3;
+	return bed_has_ats(&g->b, sid);
 }
 
 static int atc_inv(struct guest *g, uint32_t vsid)
 {
-	uint64_t cmd[1][2] = { { (uint64_t)vsid << 32 | 0x40, 52 } };
 	struct core_inval inv;
 
-	return rig_inval(g->v, cmd, 1, &inv);
+	return bed_atc_inv(&g->b, vsid, &inv);
 }
 
 static int tlbi(struct guest *g)
@@ -133,18 +102,19 @@ static int tlbi(struct guest *g)
 	uint64_t cmd[1][2] = { { 7ULL << 48 | 0x11 } };
 	struct core_inval inv;
 
-	return rig_inval(g->v, cmd, 1, &inv);
+	return rig_inval(g->b.v, cmd, 1, &inv);
 }
 
 static void map(struct guest *g)
 {
 	assert_int_equal(
-		g->parent->ops->map(g->parent, 0x1000, 0x1000, 0x1000, 3), 0);
+		g->b.parent->ops->map(g->b.parent, 0x1000, 0x1000, 0x1000, 3),
+		0);
 }
 
 static void unmap(struct guest *g)
 {
-	g->parent->ops->unmap(g->parent, 0x1000, 0x1000);
+	g->b.parent->ops->unmap(g->b.parent, 0x1000, 0x1000);
 }
 
 static void expect_windows(const struct guest *g, unsigned int n, uint64_t ms)
@@ -189,7 +159,7 @@ static void test_a_search_waits_between_its_steps(void **state)
 	}
 	g.mute[1] = true;
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(rig_inval(g.v, cmds, 8, &inv), -ETIMEDOUT);
+		assert_int_equal(rig_inval(g.b.v, cmds, 8, &inv), -ETIMEDOUT);
 	expect_windows(&g, 6, WINDOW);
 	guest_stop(&g);
 }
@@ -209,7 +179,7 @@ static void test_devices_in_turn_have_one_window(void **state)
 	for (int i = 0; i < 10; i++)
 		assert_int_equal(atc_inv(&g, 0x51 + i % 2), -ETIMEDOUT);
 	for (int i = 0; i < 4; i++) {
-		assert_int_equal(rig_inval(g.v, cmds + i, 4 - i, &inv),
+		assert_int_equal(rig_inval(g.b.v, cmds + i, 4 - i, &inv),
 				 -ETIMEDOUT);
 		assert_int_equal(inv.done, 0);
 	}
@@ -244,7 +214,7 @@ static void test_a_reset_does_not_end_a_window(void **state)
 	g.mute[1] = true;
 	for (int i = 0; i < 100; i++) {
 		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
-		g.r.iommu->ops->device_reset(&g.r.dev[1]);
+		g.b.r.iommu->ops->device_reset(&g.b.r.dev[1]);
 	}
 	expect_windows(&g, 4 * BUDGET, WINDOW);
 	guest_stop(&g);
@@ -271,17 +241,17 @@ static void test_a_guest_that_tries_everything(void **state)
 			atc_inv(&g, 0x50 + d);
 			break;
 		case 1:
-			g.r.iommu->ops->device_reset(&g.r.dev[d]);
+			g.b.r.iommu->ops->device_reset(&g.b.r.dev[d]);
 			break;
 		case 2:
 			unmap(&g);
 			map(&g);
 			break;
 		case 3:
-			g.r.iommu->ops->block(&g.r.dev[d], UINT32_MAX);
+			g.b.r.iommu->ops->block(&g.b.r.dev[d], UINT32_MAX);
 			break;
 		case 4:
-			attach(&g, d);
+			bed_attach(&g.b, d);
 			break;
 		case 5:
 			fake_pass(random >> 16 & 127);
@@ -305,8 +275,8 @@ static void test_a_window_is_its_guests_alone(void **state)
 
 	(void)state;
 	guest_start(&g, true);
-	other = rig_viommu(&g.r, g.parent);
-	rig_vdev(other, &vdev, &g.r.dev[2], 0x62);
+	other = rig_viommu(&g.b.r, g.b.parent);
+	rig_vdev(other, &vdev, &g.b.r.dev[2], 0x62);
 	g.mute[1] = true;
 	assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
 	was = fake_now();
@@ -334,7 +304,7 @@ static void test_what_asks_no_device_is_not_held_up(void **state)
 	assert_int_equal(tlbi(&g), 0);
 	assert_int_equal(fake_now(), was);
 	/* nor what stands in front of one that asks */
-	assert_int_equal(rig_inval(g.v, cmds, 3, &inv), -ETIMEDOUT);
+	assert_int_equal(rig_inval(g.b.v, cmds, 3, &inv), -ETIMEDOUT);
 	assert_int_equal(inv.done, 2);
 	assert_int_equal(g.tlbi_at, was);
 	expect_windows(&g, 2, WINDOW);
@@ -359,12 +329,14 @@ static void test_a_native_queue_waits_as_well(void **state)
 	for (int i = 0; i < 2; i++) {
 		inv.uptr = (uintptr_t)cmds;
 		inv.count = 6;
-		assert_int_equal(g.v->ops->invalidate(g.v, &inv), -ETIMEDOUT);
+		assert_int_equal(g.b.v->ops->invalidate(g.b.v, &inv),
+				 -ETIMEDOUT);
 		assert_int_equal(inv.done, 1);
 		assert_int_equal(inv.info, 0);
 		inv.uptr = (uintptr_t)cmds[2];
 		inv.count = 4;
-		assert_int_equal(g.v->ops->invalidate(g.v, &inv), -ETIMEDOUT);
+		assert_int_equal(g.b.v->ops->invalidate(g.b.v, &inv),
+				 -ETIMEDOUT);
 		assert_int_equal(inv.done, 3);
 		assert_int_equal(inv.info, 2);
 	}
@@ -390,7 +362,7 @@ static void test_a_native_queue_without_a_sync_has_two_timeouts(void **state)
 	}
 	guest_start(&g, true);
 	g.mute[1] = g.mute[2] = true;
-	assert_int_equal(g.v->ops->invalidate(g.v, &inv), -ETIMEDOUT);
+	assert_int_equal(g.b.v->ops->invalidate(g.b.v, &inv), -ETIMEDOUT);
 	assert_int_equal(inv.done, 64);
 	assert_int_equal(inv.code, 3);
 	assert_int_equal(inv.info, 0);
@@ -400,7 +372,7 @@ static void test_a_native_queue_without_a_sync_has_two_timeouts(void **state)
 	/* the next call asks them again */
 	inv.count = 1;
 	g.n = 0;
-	assert_int_equal(g.v->ops->invalidate(g.v, &inv), -ETIMEDOUT);
+	assert_int_equal(g.b.v->ops->invalidate(g.b.v, &inv), -ETIMEDOUT);
 	expect_windows(&g, 1, WINDOW);
 	guest_stop(&g);
 }
@@ -412,7 +384,7 @@ static void test_no_window_at_all(void **state)
 
 	(void)state;
 	guest_init(&g);
-	g.r.cfg.atc_window_ms = UINT32_MAX;
+	g.b.r.cfg.atc_window_ms = UINT32_MAX;
 	guest_begin(&g);
 	g.mute[1] = true;
 	was = fake_now();
@@ -424,10 +396,10 @@ static void test_no_window_at_all(void **state)
 	assert_false(has_ats(&g, 0x101));
 	/* and still they are forgotten only after a minute */
 	fake_pass(59999);
-	g.r.iommu->ops->device_reset(&g.r.dev[1]);
+	g.b.r.iommu->ops->device_reset(&g.b.r.dev[1]);
 	for (unsigned int i = 0; i < 100; i++) {
 		atc_inv(&g, 0x51);
-		g.r.iommu->ops->device_reset(&g.r.dev[1]);
+		g.b.r.iommu->ops->device_reset(&g.b.r.dev[1]);
 	}
 	assert_int_equal(g.n, 4 * BUDGET);
 	guest_stop(&g);
@@ -497,7 +469,7 @@ static void test_quarantine_ends_the_wait(void **state)
 			assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
 		wake_after(&g, 3, into_quarantine);
 		was = fake_now();
-		assert_int_equal(rig_inval(g.v, cmds, 2, &inv), -ETIMEDOUT);
+		assert_int_equal(rig_inval(g.b.v, cmds, 2, &inv), -ETIMEDOUT);
 		assert_int_equal(inv.done, 0);
 		assert_int_equal(inv.info, 0x51);
 		assert_true(fake_now() - was < WINDOW);
@@ -526,7 +498,7 @@ static void test_the_units_end_ends_the_wait(void **state)
 			assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
 		wake_after(&g, 3, kill_unit);
 		was = fake_now();
-		assert_int_equal(rig_inval(g.v, cmds, 2, &inv), -EIO);
+		assert_int_equal(rig_inval(g.b.v, cmds, 2, &inv), -EIO);
 		assert_int_equal(inv.code, 2);
 		assert_true(fake_now() - was < WINDOW);
 		guest_stop(&g);
@@ -536,7 +508,7 @@ static void test_the_units_end_ends_the_wait(void **state)
 static void reset_device(struct guest *g)
 {
 	g->mute[1] = false;
-	g->r.iommu->ops->device_reset(&g->r.dev[1]);
+	g->b.r.iommu->ops->device_reset(&g->b.r.dev[1]);
 }
 
 /* It looks, and waits on: else a reset would be a way around the window. */
@@ -586,17 +558,17 @@ static void test_an_unmap_of_any_size_takes_nobodys_ats(void **state)
 		uint64_t was;
 
 		guest_init(&g);
-		g.r.cfg.atc_timeouts = 1000000;
-		g.r.hw.idr[3] &= ~(1u << 10); /* no range invalidation */
+		g.b.r.cfg.atc_timeouts = 1000000;
+		g.b.r.hw.idr[3] &= ~(1u << 10); /* no range invalidation */
 		guest_begin(&g);
-		assert_int_equal(g.parent->ops->map(g.parent, 0x1000, 0x1000,
-						    pages << 12, 3),
+		assert_int_equal(g.b.parent->ops->map(g.b.parent, 0x1000,
+						      0x1000, pages << 12, 3),
 				 0);
 		g.mute[1] = true;
 		assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
 		g.mute[1] = false;
 		was = fake_now();
-		g.parent->ops->unmap(g.parent, 0x1000, pages << 12);
+		g.b.parent->ops->unmap(g.b.parent, 0x1000, pages << 12);
 		assert_int_equal(fake_now() - was, WINDOW);
 		assert_true(has_ats(&g, 0x101) && has_ats(&g, 0x102));
 		guest_stop(&g);
@@ -606,11 +578,11 @@ static void test_an_unmap_of_any_size_takes_nobodys_ats(void **state)
 /* What a device has at 200 PASIDs is forgotten in a window; how long it took */
 static uint64_t unmap_pasids(struct guest *g, struct alloc_plan *plan)
 {
-	struct core_domain *d = rig_domain(&g->r, 0);
-	struct core_device *dev = &g->r.dev[2];
+	struct core_domain *d = rig_domain(&g->b.r, 0);
+	struct core_device *dev = &g->b.r.dev[2];
 	uint64_t was;
 
-	g->r.iommu->ops->block(dev, UINT32_MAX);
+	g->b.r.iommu->ops->block(dev, UINT32_MAX);
 	for (uint32_t pasid = 1; pasid <= 200; pasid++)
 		assert_int_equal(d->ops->attach(d, dev, pasid), 0);
 	assert_int_equal(d->ops->map(d, 0x1000, 0x1000, 0x1000, 3), 0);
@@ -625,7 +597,7 @@ static uint64_t unmap_pasids(struct guest *g, struct alloc_plan *plan)
 	was = fake_now() - was;
 	assert_int_equal(g->asked, has_ats(g, 0x102) ? 200 : 0);
 	for (uint32_t pasid = 1; pasid <= 200; pasid++)
-		g->r.iommu->ops->block(dev, pasid);
+		g->b.r.iommu->ops->block(dev, pasid);
 	d->ops->free(d);
 	return was;
 }
@@ -652,7 +624,7 @@ static void test_an_unmap_without_memory_takes_ats_away(void **state)
 	guest_start(&g, true);
 	assert_int_equal(unmap_pasids(&g, &plan), 0);
 	assert_int_equal(g.asked, 0);
-	attach(&g, 2);
+	bed_attach(&g.b, 2);
 	assert_false(has_ats(&g, 0x102));
 	assert_true(has_ats(&g, 0x101));
 	guest_stop(&g);
@@ -708,16 +680,17 @@ static void test_devices_under_one_domain_have_one_window(void **state)
 
 	(void)state;
 	guest_start(&g, true);
-	d = rig_domain(&g.r, 0);
+	d = rig_domain(&g.b.r, 0);
 	for (int i = 1; i < 3; i++)
-		assert_int_equal(d->ops->attach(d, &g.r.dev[i], UINT32_MAX), 0);
+		assert_int_equal(d->ops->attach(d, &g.b.r.dev[i], UINT32_MAX),
+				 0);
 	assert_int_equal(d->ops->map(d, 0x1000, 0x1000, 0x1000, 3), 0);
 	g.mute[1] = g.mute[2] = true;
 	d->ops->unmap(d, 0x1000, 0x1000);
 	expect_windows(&g, 2, WINDOW);
 	assert_false(has_ats(&g, 0x101) || has_ats(&g, 0x102));
 	for (int i = 1; i < 3; i++)
-		g.r.iommu->ops->block(&g.r.dev[i], UINT32_MAX);
+		g.b.r.iommu->ops->block(&g.b.r.dev[i], UINT32_MAX);
 	d->ops->free(d);
 	guest_stop(&g);
 }
@@ -733,17 +706,17 @@ static void test_the_end_of_a_guest_costs_one_timeout_and_no_wait(void **state)
 	g.mute[1] = g.mute[2] = true;
 	was = fake_now();
 	for (int i = 0; i < 3; i++)
-		g.r.iommu->ops->block(&g.r.dev[i], UINT32_MAX);
+		g.b.r.iommu->ops->block(&g.b.r.dev[i], UINT32_MAX);
 	assert_int_equal(fake_now(), was);
 	assert_int_equal(g.n, 1);
 	/* what is left in an ATC that was not asked is of no use any more */
 	for (int i = 0; i < 3; i++)
-		attach(&g, i);
+		bed_attach(&g.b, i);
 	assert_false(has_ats(&g, 0x101) || has_ats(&g, 0x102));
 	/* until the reset */
 	memset(g.mute, 0, sizeof(g.mute));
 	for (int i = 1; i < 3; i++) {
-		g.r.iommu->ops->device_reset(&g.r.dev[i]);
+		g.b.r.iommu->ops->device_reset(&g.b.r.dev[i]);
 		assert_true(has_ats(&g, 0x100 + i));
 	}
 	guest_stop(&g);
@@ -756,11 +729,11 @@ static void test_attaching_takes_no_ats_from_who_had_none(void **state)
 
 	(void)state;
 	guest_start(&g, true);
-	g.r.iommu->ops->block(&g.r.dev[2], UINT32_MAX);
+	g.b.r.iommu->ops->block(&g.b.r.dev[2], UINT32_MAX);
 	g.mute[1] = true;
 	assert_int_equal(atc_inv(&g, 0x51), -ETIMEDOUT);
 	was = fake_now();
-	attach(&g, 2);
+	bed_attach(&g.b, 2);
 	assert_int_equal(fake_now(), was);
 	assert_true(has_ats(&g, 0x102));
 	guest_stop(&g);
@@ -776,17 +749,17 @@ static void test_a_new_viommu_each_time_has_no_new_window(void **state)
 	guest_start(&g, false);
 	g.mute[1] = true;
 	for (unsigned int i = 0; i < 15 * BUDGET; i++) {
-		struct core_viommu *v = rig_viommu(&g.r, g.parent);
+		struct core_viommu *v = rig_viommu(&g.b.r, g.b.parent);
 		struct core_vdevice vdev;
 		struct core_inval inv;
 
-		rig_vdev(v, &vdev, &g.r.dev[1], 0x61);
+		rig_vdev(v, &vdev, &g.b.r.dev[1], 0x61);
 		assert_int_equal(rig_inval(v, cmd, 1, &inv), -ETIMEDOUT);
 		assert_int_equal(inv.info, 0x61);
 		v->ops->vdevice_remove(v, &vdev);
 		v->ops->free(v);
 		if (i % BUDGET == BUDGET - 1)
-			g.r.iommu->ops->device_reset(&g.r.dev[1]);
+			g.b.r.iommu->ops->device_reset(&g.b.r.dev[1]);
 	}
 	expect_windows(&g, 4 * BUDGET, WINDOW);
 	assert_false(has_ats(&g, 0x101));
@@ -801,15 +774,16 @@ static void test_a_reset_loop_without_a_guest_has_an_end(void **state)
 
 	(void)state;
 	guest_start(&g, false);
-	g.r.iommu->ops->block(&g.r.dev[1], UINT32_MAX);
+	g.b.r.iommu->ops->block(&g.b.r.dev[1], UINT32_MAX);
 	g.mute[1] = true;
 	for (int i = 0; i < 60; i++) {
-		struct core_domain *d = rig_domain(&g.r, 0);
+		struct core_domain *d = rig_domain(&g.b.r, 0);
 
 		fake_pass(WINDOW);
-		assert_int_equal(d->ops->attach(d, &g.r.dev[1], UINT32_MAX), 0);
-		g.r.iommu->ops->device_reset(&g.r.dev[1]);
-		g.r.iommu->ops->block(&g.r.dev[1], UINT32_MAX);
+		assert_int_equal(d->ops->attach(d, &g.b.r.dev[1], UINT32_MAX),
+				 0);
+		g.b.r.iommu->ops->device_reset(&g.b.r.dev[1]);
+		g.b.r.iommu->ops->block(&g.b.r.dev[1], UINT32_MAX);
 		d->ops->free(d);
 	}
 	expect_windows(&g, 4 * BUDGET, WINDOW);
@@ -827,9 +801,9 @@ static void test_a_guest_that_its_host_finds_over_budget(void **state)
 	g.mute[1] = true;
 	for (unsigned int i = 0; i < 4 * BUDGET; i++) {
 		assert_true(has_ats(&g, 0x101));
-		g.r.iommu->ops->block(&g.r.dev[1], UINT32_MAX);
-		g.r.iommu->ops->device_reset(&g.r.dev[1]);
-		attach(&g, 1);
+		g.b.r.iommu->ops->block(&g.b.r.dev[1], UINT32_MAX);
+		g.b.r.iommu->ops->device_reset(&g.b.r.dev[1]);
+		bed_attach(&g.b, 1);
 		fake_pass(WINDOW);
 	}
 	expect_windows(&g, 4 * BUDGET, WINDOW);
@@ -858,8 +832,8 @@ static void *hostile_cpu(void *arg)
 		if (i % 3 == 0)
 			tlbi(c->g);
 		if (i % 7 == 0)
-			c->g->r.iommu->ops->device_reset(
-				&c->g->r.dev[c->vsid & 3]);
+			c->g->b.r.iommu->ops->device_reset(
+				&c->g->b.r.dev[c->vsid & 3]);
 	}
 	return NULL;
 }
@@ -893,10 +867,10 @@ static void two_cpus(bool many, int calls, uint32_t window)
 	struct guest g;
 
 	guest_init(&g);
-	g.r.cfg.atc_timeouts = many ? 1000000 : 0;
-	g.r.cfg.atc_window_ms = window ? window : UINT32_MAX;
+	g.b.r.cfg.atc_timeouts = many ? 1000000 : 0;
+	g.b.r.cfg.atc_window_ms = window ? window : UINT32_MAX;
 	guest_begin(&g);
-	n.v = rig_viommu(&g.r, g.parent);
+	n.v = rig_viommu(&g.b.r, g.b.parent);
 	g.mute[1] = g.mute[2] = true;
 	assert_int_equal(pthread_create(&thread[2], NULL, quiet_cpu, &n), 0);
 	for (int i = 0; i < 2; i++) {
@@ -940,22 +914,22 @@ static void test_a_guest_and_its_host_have_one_window(void **state)
 	guest_start(&g, true);
 	/* tables come before the threads: their memory is not for several */
 	for (uint64_t i = 0; i <= 60; i++)
-		assert_int_equal(g.parent->ops->map(g.parent, i << 12, i << 12,
-						    0x1000, 3),
+		assert_int_equal(g.b.parent->ops->map(g.b.parent, i << 12,
+						      i << 12, 0x1000, 3),
 				 0);
 	g.mute[1] = g.mute[2] = true;
 	cpu = (struct cpu){ &g, 0x51, 60 };
 	assert_int_equal(pthread_create(&thread, NULL, hostile_cpu, &cpu), 0);
 	for (uint64_t i = 0; i < 60; i++) {
-		g.parent->ops->unmap(g.parent, i << 12, 0x1000);
-		g.r.iommu->ops->block(&g.r.dev[2], UINT32_MAX);
-		g.r.iommu->ops->device_reset(&g.r.dev[2]);
-		attach(&g, 2);
+		g.b.parent->ops->unmap(g.b.parent, i << 12, 0x1000);
+		g.b.r.iommu->ops->block(&g.b.r.dev[2], UINT32_MAX);
+		g.b.r.iommu->ops->device_reset(&g.b.r.dev[2]);
+		bed_attach(&g.b, 2);
 	}
 	pthread_join(thread, NULL);
 	assert_true(g.n > 2);
 	expect_windows(&g, g.n, WINDOW);
-	g.parent->ops->unmap(g.parent, 60 << 12, 0x1000);
+	g.b.parent->ops->unmap(g.b.parent, 60 << 12, 0x1000);
 	guest_stop(&g);
 }
 
