@@ -85,17 +85,20 @@ void hostq_cut(struct hostq *q, struct hostq_batch *b, uint32_t at)
 }
 
 /* Another error at @at: one too many in a row? */
-static bool tried_enough(struct hostq_batch *b, uint32_t at)
+static bool tried_enough(const struct hostq *q, struct hostq_batch *b,
+			 uint32_t at)
 {
-	b->tries = at == b->tried ? b->tries + 1 : 1;
-	b->tried = at;
+	uint32_t index = (b->first + at) & q->indices;
+
+	b->tries = index == b->tried ? b->tries + 1 : 1;
+	b->tried = index;
 	return b->tries > HOSTQ_RETRIES;
 }
 
 void hostq_try_again(struct hostq *q, struct hostq_batch *b, uint32_t at,
 		     const char *why)
 {
-	if (tried_enough(b, at))
+	if (tried_enough(q, b, at))
 		hostq_kill(q, why);
 }
 
@@ -104,7 +107,7 @@ void hostq_refused(struct hostq *q, struct hostq_batch *b, uint32_t at)
 	hostq_count(&q->stats.illegal);
 	if (at > b->n) {
 		/* not of this batch: one that was posted */
-		if (!tried_enough(b, at))
+		if (!tried_enough(q, b, at))
 			return;
 		logger_log(q->logger, LOGGER_ERROR,
 			   "%s: a posted command was illegal", q->ops->name);
@@ -197,12 +200,18 @@ static void wait_done(struct hostq *q, struct hostq_batch *b)
 	}
 }
 
+/* To find errors of what was posted in: all of it is in front */
+static struct hostq_batch *no_batch(struct hostq *q)
+{
+	q->none.first = q->prod;
+	q->none.over = true;
+	return &q->none;
+}
+
 static bool make_room(struct hostq *q, uint32_t n)
 {
-	struct hostq_batch none = { .first = q->prod, .over = true };
-
 	if (hostq_sub(q, q->prod, q->cons) + n > q->room)
-		wait_done(q, &none);
+		wait_done(q, no_batch(q));
 	return !q->dead;
 }
 
@@ -325,6 +334,20 @@ static uint32_t take_posted(struct hostq *q,
 	return n;
 }
 
+/*
+ * Nobody waits for what is posted. When it has met an error, and that is
+ * mended, hardware goes on by itself, and says so when it meets another.
+ */
+static void mend_posted(struct hostq *q)
+{
+	struct hostq_batch *b = no_batch(q);
+
+	while (!q->dead && has_error(q, b))
+		;
+	if (!hostq_sub(q, q->ops->consumed(q), q->prod))
+		q->none = (struct hostq_batch){ 0 };
+}
+
 static void do_pending(struct hostq *q)
 {
 	uint64_t cmds[POSTED_CHUNK][HOSTQ_CMD_MAX];
@@ -341,6 +364,7 @@ static void do_pending(struct hostq *q)
 			q->ops->doorbell(q);
 		}
 	}
+	mend_posted(q);
 	if (q->ops->chores)
 		q->ops->chores(q);
 }
@@ -472,8 +496,10 @@ void hostq_give_up(struct hostq *q, const char *why)
 
 void hostq_kick(struct hostq *q)
 {
-	__atomic_exchange_n(&q->pending, 1, __ATOMIC_ACQ_REL);
-	if (!pthread_mutex_trylock(&q->lock))
+	/* who lets go of it: decrements, then looks at pending */
+	__atomic_exchange_n(&q->pending, 1, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&q->held, __ATOMIC_SEQ_CST) &&
+	    !pthread_mutex_trylock(&q->lock))
 		unlock(q);
 }
 
@@ -509,10 +535,7 @@ void hostq_post(struct hostq *q, const uint64_t *cmd)
 		logger_log(q->logger, LOGGER_ERROR,
 			   "%s: no room for a posted command, it is lost",
 			   q->ops->name);
-	/* the holder: decrements, then looks at pending. Here: the other way */
-	__atomic_exchange_n(&q->pending, 1, __ATOMIC_SEQ_CST);
-	if (!__atomic_load_n(&q->held, __ATOMIC_SEQ_CST))
-		hostq_kick(q);
+	hostq_kick(q);
 }
 
 void hostq_hold(struct hostq *q)

@@ -80,7 +80,7 @@ struct hostq_batch {
 	uint32_t syncs;	  /* made by ops->sync() in it: its own is the next */
 	uint64_t named;	  /* by hardware: whose fault; or HOSTQ_NO_SID */
 	uint32_t errors;
-	uint32_t tried; /* where the last error was that was tried again */
+	uint32_t tried; /* at which index the last error was tried again */
 	uint32_t tries; /* how often there */
 };
 
@@ -104,7 +104,7 @@ struct hostq_ops {
 	bool (*asks)(const uint64_t *cmd, uint32_t *sid);
 	/* The unit is dead: no DMA any more */
 	void (*stop)(struct hostq *q);
-	/* Whatever hostq_kick() was for; with the lock held. May be NULL */
+	/* What else hostq_kick() was for; with the lock held. May be NULL */
 	void (*chores)(struct hostq *q);
 	/* After a timeout it is not known which of the commands behind the
 	 * first invalidation of a device's TLB were executed */
@@ -132,6 +132,8 @@ struct hostq {
 	struct core_iommu_stats stats; /* written under @lock, read by any */
 	bool dead;    /* likewise; hardware does no DMA any more */
 	uint32_t seq; /* atomic */
+	/* While there is no batch: what is posted has errors as well */
+	struct hostq_batch none;
 
 	/* work that interrupt handlers leave for the holder of @lock */
 	pthread_mutex_t posted_lock;
@@ -204,7 +206,8 @@ void hostq_pause(struct hostq *q, const struct hostq_payer *payer,
 /*
  * Adds a command that needs no sync. Never waits: may be called by an
  * interrupt handler, whatever the interrupted thread holds. Dropped with a
- * message without memory for it.
+ * message without memory for it, or when hardware calls it illegal again and
+ * again.
  */
 void hostq_post(struct hostq *q, const uint64_t *cmd);
 
@@ -218,7 +221,10 @@ void hostq_release(struct hostq *q);
 /* The unit is dead: see hostq_kill(). */
 void hostq_give_up(struct hostq *q, const char *why);
 
-/* ops->chores() soon. Like hostq_post(). */
+/*
+ * The queue is to be looked at: for errors that nobody waits for, and
+ * ops->chores(). Like hostq_post(). For each error of the queue.
+ */
 void hostq_kick(struct hostq *q);
 
 /* ---- for ops ---- */

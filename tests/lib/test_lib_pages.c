@@ -58,11 +58,12 @@ static void begin_queue(struct rig *rig)
 	rig->fd = (int)arg.out_fault_fd;
 }
 
-static void begin(struct rig *rig, bool pri, bool stall)
+static void begin_on(struct rig *rig, enum nestfd_arch arch, bool pri,
+		     bool stall)
 {
 	struct nestfd_machine_config machine = {
 		.size = sizeof(machine),
-		.arch = NESTFD_ARCH_SMMUV3,
+		.arch = arch,
 		.cache = NESTFD_CACHE_HOSTILE,
 		.pri = pri,
 	};
@@ -86,6 +87,11 @@ static void begin(struct rig *rig, bool pri, bool stall)
 	assert_int_equal(hwpt_with_queue(rig, 0, &rig->hwpt), 0);
 	assert_int_equal(kit_attach(rig->dev, rig->hwpt), 0);
 	rig->memory = kit_pages(16);
+}
+
+static void begin(struct rig *rig, bool pri, bool stall)
+{
+	begin_on(rig, NESTFD_ARCH_SMMUV3, pri, stall);
 }
 
 static void end(struct rig *rig)
@@ -573,6 +579,39 @@ static void bad_requests_are_refused(void **state)
 }
 
 /* Whatever cannot be had, the device is told something, once. */
+static void answered_past(enum nestfd_arch arch, const char *rule)
+{
+	struct nestfd_page_response response = { 0 };
+	struct iommu_hwpt_pgfault fault;
+	struct nestfd_fault inject;
+	struct rig rig;
+
+	begin_on(&rig, arch, true, false);
+	assert_int_equal(nestfd_inject_parse(rule, &inject), 0);
+	for (uint32_t group = 0; group < 3; group++) {
+		assert_int_equal(ask(&rig, group, X, ALONE, READ | LAST), 0);
+		assert_int_equal(get(&rig, &fault, 1), RECORD);
+		assert_int_equal(nestfd_inject(rig.machine, &inject), 0);
+		assert_int_equal(answer(&rig, fault.cookie, 0), ANSWER);
+		assert_int_equal(
+			nestfd_page_wait(rig.dev, group, 10000, &response), 0);
+		assert_int_equal(response.code, NESTFD_PAGE_SUCCESS);
+	}
+	end(&rig);
+}
+
+/* Nobody waits for the host's queue, nor comes by. */
+static void an_answer_passes_errors_of_the_hosts_queue(void **state)
+{
+	(void)state;
+	for (enum nestfd_arch arch = NESTFD_ARCH_SMMUV3;
+	     arch <= NESTFD_ARCH_VTD; arch++) {
+		answered_past(arch, "abt:n=1");
+		answered_past(arch, "abt:n=7");
+		answered_past(arch, "ill:n=7");
+	}
+}
+
 static void without_memory_a_device_is_told_so(void **state)
 {
 	struct iommu_hwpt_pgfault faults[2];
@@ -864,6 +903,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_iommu_without_pri_refuses_all),
 		cmocka_unit_test(an_answer_has_the_pasid_of_its_group),
 		cmocka_unit_test(bad_requests_are_refused),
+		cmocka_unit_test(an_answer_passes_errors_of_the_hosts_queue),
 		cmocka_unit_test(without_memory_a_device_is_told_so),
 		cmocka_unit_test(
 			a_stalled_access_goes_on_once_the_page_is_there),

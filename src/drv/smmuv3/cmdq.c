@@ -146,8 +146,7 @@ static const struct hostq_ops queue_ops = {
 
 void cmdq_gerror(struct cmdq *c)
 {
-	/* CMDQ_ERR belongs to whoever waits for the queue */
-	if (cmdq_errors(c) & ~(uint32_t)SMMUV3_GERROR_CMDQ)
+	if (cmdq_errors(c))
 		hostq_kick(&c->q);
 }
 

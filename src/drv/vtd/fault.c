@@ -59,14 +59,21 @@ static void take_all(struct unit *u, bool tell)
 		vtd_unit_write(u, VTD_FSTS, 4, VTD_FSTS_PFO);
 }
 
-/*
- * IQE, ITE and ICE raise the event too; they are for who waits for the queue.
- */
+/* What comes while any of it is set raises no event (7.3.1). */
+static bool is_pending(struct unit *u)
+{
+	uint64_t fsts = vtd_unit_read(u, VTD_FSTS, 4);
+
+	if (fsts & (VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE))
+		hostq_kick(&u->q);
+	return fsts & (VTD_FSTS_PPF | VTD_FSTS_PFO);
+}
+
 void vtd_fault_handle(void *arg)
 {
 	struct unit *u = arg;
 
-	while (vtd_unit_read(u, VTD_FSTS, 4) & (VTD_FSTS_PPF | VTD_FSTS_PFO)) {
+	while (is_pending(u)) {
 		if (pthread_mutex_trylock(&u->fault_lock))
 			return;
 		take_all(u, true);
