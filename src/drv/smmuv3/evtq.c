@@ -152,7 +152,7 @@ static void handle_event(struct unit *u, const uint64_t *evt)
 }
 
 /* Any guest's may have been among them, so each is told. */
-static void overflowed(struct unit *u)
+void evtq_lost(struct unit *u)
 {
 	struct itree_node *node;
 
@@ -168,8 +168,7 @@ static void overflowed(struct unit *u)
 					  0);
 	}
 	pthread_mutex_unlock(&u->devs.lock);
-	logger_log(u->cfg.logger, LOGGER_WARN,
-		   "smmuv3: the event queue has overflowed");
+	logger_log(u->cfg.logger, LOGGER_WARN, "smmuv3: events were lost");
 }
 
 int evtq_init(struct core_iommu *iommu)
@@ -180,7 +179,7 @@ int evtq_init(struct core_iommu *iommu)
 	u->evtq.prod_reg = SMMUV3_EVENTQ_PROD;
 	u->evtq.cons_reg = SMMUV3_EVENTQ_CONS;
 	u->evtq.record = handle_event;
-	u->evtq.overflowed = overflowed;
+	u->evtq.overflowed = evtq_lost;
 	u->evtq.lost_first = true;
 	return outq_init(&u->evtq, u, SMMUV3_EVENTQ_BASE, u->feat.evtq_lg2);
 }

@@ -87,10 +87,13 @@ static int forget_all(struct unit *u)
 static void gerror_handle(void *arg)
 {
 	struct unit *u = arg;
-	bool lost = cmdq_errors(&u->cmdq) & SMMUV3_GERROR_PRIQ_ABT;
+	uint32_t errors = cmdq_errors(&u->cmdq);
 
 	cmdq_gerror(&u->cmdq);
-	if (lost && u->feat.pri)
+	/* 7.2.2, 8.2: hardware could not write what it had to say */
+	if (errors & SMMUV3_GERROR_EVENTQ_ABT)
+		evtq_lost(u);
+	if (errors & SMMUV3_GERROR_PRIQ_ABT && u->feat.pri)
 		priq_lost(u);
 }
 

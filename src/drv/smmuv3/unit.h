@@ -214,6 +214,8 @@ int features_read(struct core_iommu *iommu);
 /* evtq.c, priq.c: queues on outq.h; steps */
 int evtq_init(struct core_iommu *iommu);
 void evtq_fini(struct core_iommu *iommu);
+/* Events of nobody knows whom, by overflow or abort */
+void evtq_lost(struct unit *u);
 int priq_init(struct core_iommu *iommu);
 void priq_fini(struct core_iommu *iommu);
 /* Page requests may have been lost; no lock that handlers take */
