@@ -14,55 +14,30 @@
 #include "base/alloc.h"
 #include "drv/vtd/unit.h"
 #include "fake_time.h"
-#include "vtd_fake.h"
+#include "vtd_bed.h"
 
 #define RW  3
 #define ITE 2
 #define ICE 1
 
-struct nest {
-	struct vrig r;
-	struct core_domain *parent;
-	struct core_domain *n;
-	struct core_inval inv;
-	struct ventry e[200];
-};
-
-static void start(struct nest *t)
+static void start(struct vbed *t)
 {
 	t->r.cfg.atc_timeouts = 1000;
-	vrig_start(&t->r);
-	t->parent = vrig_domain(&t->r, 1);
-	assert_int_equal(vrig_nested(&t->r, t->parent, 0, 0x1234000, 48, &t->n),
-			 0);
-	memset(t->e, 0, sizeof(t->e));
-	for (int i = 0; i < 200; i++) {
-		t->e[i].addr = (uint64_t)i << 12;
-		t->e[i].npages = 1;
-	}
+	vbed_start(t);
 }
 
-static void begin(struct nest *t)
+static void begin(struct vbed *t)
 {
-	vrig_init(&t->r);
+	vbed_init(t);
 	start(t);
 }
 
-static void end(struct nest *t)
+static void attach(struct vbed *t, int dev)
 {
-	for (int i = 0; i < 3; i++)
-		t->r.iommu->ops->block(&t->r.dev[i], NO_PASID);
-	t->n->ops->free(t->n);
-	t->parent->ops->free(t->parent);
-	vrig_stop(&t->r);
+	vbed_attach(t, dev, NO_PASID);
 }
 
-static void attach(struct nest *t, int dev)
-{
-	assert_int_equal(t->n->ops->attach(t->n, &t->r.dev[dev], NO_PASID), 0);
-}
-
-static int inval(struct nest *t, uint32_t count)
+static int inval(struct vbed *t, uint32_t count)
 {
 	vfake_clear_log(&t->r.hw);
 	return vrig_inval(t->n, t->e, count, true, &t->inv);
@@ -74,7 +49,7 @@ static uint64_t page(int i)
 	return (uint64_t)i << 12;
 }
 
-static void expect_only(const struct nest *t, int at, uint32_t error,
+static void expect_only(const struct vbed *t, int at, uint32_t error,
 			uint32_t sid)
 {
 	for (int i = 0; i < 200; i++) {
@@ -88,7 +63,7 @@ static void expect_only(const struct nest *t, int at, uint32_t error,
 static void test_who_alone_was_asked_is_not_asked_again(void **state)
 {
 	struct core_iommu_stats s;
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
@@ -103,14 +78,14 @@ static void test_who_alone_was_asked_is_not_asked_again(void **state)
 	assert_int_equal(s.timeouts, 1);
 	assert_int_equal(s.searches, 0);
 	t.r.hw.mute_sid = 0;
-	end(&t);
+	vbed_stop(&t);
 }
 
 /* Every place in an array, in each way that hardware may tell it */
 static void find_one(bool silent, bool ahead)
 {
 	struct core_iommu_stats s;
-	struct nest t;
+	struct vbed t;
 
 	begin(&t);
 	attach(&t, 1);
@@ -132,7 +107,7 @@ static void find_one(bool silent, bool ahead)
 	}
 	vrig_stats(&t.r, &s);
 	assert_true(s.timeouts >= 2 * s.searches - 2);
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_the_entry_is_found_by_source_id_and_again(void **state)
@@ -157,7 +132,7 @@ static void test_the_entry_is_found_where_waits_abort(void **state)
 static void test_one_answer_late_is_none_missing(void **state)
 {
 	struct core_iommu_stats s;
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	for (int ahead = 0; ahead < 2; ahead++) {
@@ -173,12 +148,12 @@ static void test_one_answer_late_is_none_missing(void **state)
 		vrig_stats(&t.r, &s);
 		assert_int_equal(s.timeouts, 1);
 		assert_int_equal(s.searches, 1);
-		end(&t);
+		vbed_stop(&t);
 	}
 }
 
 /* Which pages of @sid the log has asked for and then completed a wait */
-static void completed(const struct nest *t, uint32_t sid, bool seen[200])
+static void completed(const struct vbed *t, uint32_t sid, bool seen[200])
 {
 	bool pending[200] = { false };
 
@@ -199,7 +174,7 @@ static void test_other_devices_are_asked_again_before_it_counts(void **state)
 {
 	struct core_iommu_stats s;
 	bool seen[200];
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
@@ -223,12 +198,12 @@ static void test_other_devices_are_asked_again_before_it_counts(void **state)
 	vrig_stats(&t.r, &s);
 	assert_int_equal(s.timeouts, 3);
 	t.r.hw.mute_sid = 0;
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_iotlb_entries_go_even_if_a_device_is_silent(void **state)
 {
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
@@ -237,14 +212,14 @@ static void test_iotlb_entries_go_even_if_a_device_is_silent(void **state)
 	assert_int_equal(inval(&t, 1), -ETIMEDOUT);
 	EXPECT_DESC(&t.r.hw, 0, 0x10036, 0);
 	t.r.hw.mute_sid = 0;
-	end(&t);
+	vbed_stop(&t);
 }
 
 /* ---- invalid answers ---- */
 
 static void test_a_bad_answer_is_told_and_stops_nothing(void **state)
 {
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
@@ -262,13 +237,13 @@ static void test_a_bad_answer_is_told_and_stops_nothing(void **state)
 		t.e[i ? i : 1].hw_error_info = 0;
 	}
 	t.r.hw.ice_sid = 0;
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_who_answers_nothing_else_costs_little(void **state)
 {
 	struct core_iommu_stats s;
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
@@ -282,12 +257,12 @@ static void test_who_answers_nothing_else_costs_little(void **state)
 	vrig_stats(&t.r, &s);
 	assert_true(s.searches < 80);
 	t.r.hw.ice_sid = 0;
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_codes_are_only_for_who_asked(void **state)
 {
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
@@ -304,7 +279,7 @@ static void test_codes_are_only_for_who_asked(void **state)
 	assert_int_equal(t.inv.code, ITE);
 	expect_only(&t, -1, 0, 0);
 	t.r.hw.mute_sid = 0;
-	end(&t);
+	vbed_stop(&t);
 }
 
 /* ---- descriptors and fetches ---- */
@@ -312,7 +287,7 @@ static void test_codes_are_only_for_who_asked(void **state)
 static void test_a_descriptor_that_hardware_refuses(void **state)
 {
 	struct core_iommu_stats s;
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
@@ -329,12 +304,12 @@ static void test_a_descriptor_that_hardware_refuses(void **state)
 	assert_int_equal(inval(&t, 5), 0);
 	vrig_stats(&t.r, &s);
 	assert_int_equal(s.illegal, 1);
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_a_fetch_that_fails_a_few_times_is_tried_again(void **state)
 {
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	for (unsigned int times = 1; times <= 3; times++) {
@@ -343,11 +318,11 @@ static void test_a_fetch_that_fails_a_few_times_is_tried_again(void **state)
 		t.r.hw.abort_times = times;
 		assert_int_equal(inval(&t, 5), 0);
 		assert_int_equal(t.inv.done, 5);
-		end(&t);
+		vbed_stop(&t);
 	}
 }
 
-static void expect_dead(struct nest *t)
+static void expect_dead(struct vbed *t)
 {
 	struct core_domain *d = NULL;
 	struct vrig *r = &t->r;
@@ -368,7 +343,7 @@ static void expect_dead(struct nest *t)
 
 static void test_a_queue_that_cannot_be_fetched_is_the_end(void **state)
 {
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
@@ -377,15 +352,15 @@ static void test_a_queue_that_cannot_be_fetched_is_the_end(void **state)
 	assert_int_equal(inval(&t, 5), -EIO);
 	assert_int_equal(t.inv.done, 0);
 	expect_dead(&t);
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_a_queue_that_does_not_move_is_the_end(void **state)
 {
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
-	vrig_init(&t.r);
+	vbed_init(&t);
 	t.r.cfg.timeout_ms = 20;
 	start(&t);
 	to_unit(t.r.iommu)->q.answer_ms = 30;
@@ -393,15 +368,15 @@ static void test_a_queue_that_does_not_move_is_the_end(void **state)
 	t.r.hw.stuck = true;
 	assert_int_equal(inval(&t, 5), -EIO);
 	expect_dead(&t);
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_the_end_without_esrtps_uses_registers(void **state)
 {
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
-	vrig_init(&t.r);
+	vbed_init(&t);
 	t.r.hw.cap &= ~(1ULL << 63);
 	t.r.cfg.timeout_ms = 20;
 	start(&t);
@@ -411,7 +386,7 @@ static void test_the_end_without_esrtps_uses_registers(void **state)
 	assert_int_equal(inval(&t, 5), -EIO);
 	assert_int_equal(t.r.hw.gsts & 1u << 26, 0);
 	assert_int_equal(t.r.hw.register_invalidations, 2);
-	end(&t);
+	vbed_stop(&t);
 }
 
 /* ---- quarantine ---- */
@@ -458,16 +433,12 @@ static void test_the_hosts_own_takes_ats_at_once(void **state)
 
 static void test_devices_over_budget_are_quarantined(void **state)
 {
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
-	vrig_init(&t.r);
+	vbed_init(&t);
 	t.r.cfg.atc_timeouts = 3;
-	vrig_start(&t.r);
-	t.parent = vrig_domain(&t.r, 1);
-	assert_int_equal(vrig_nested(&t.r, t.parent, 0, 0x1000, 48, &t.n), 0);
-	memset(t.e, 0, sizeof(t.e));
-	t.e[0].npages = 1;
+	vbed_start(&t);
 	attach(&t, 1);
 	attach(&t, 2);
 	t.r.hw.mute_sid = 0x101;
@@ -491,21 +462,17 @@ static void test_devices_over_budget_are_quarantined(void **state)
 	t.r.iommu->ops->device_reset(&t.r.dev[1]);
 	assert_int_equal(inval(&t, 1), 0);
 	assert_int_equal(t.r.hw.log_n, 4);
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_a_guest_over_budget_loses_all(void **state)
 {
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
-	vrig_init(&t.r);
+	vbed_init(&t);
 	t.r.cfg.atc_timeouts = 2;
-	vrig_start(&t.r);
-	t.parent = vrig_domain(&t.r, 1);
-	assert_int_equal(vrig_nested(&t.r, t.parent, 0, 0x1000, 48, &t.n), 0);
-	memset(t.e, 0, sizeof(t.e));
-	t.e[0].npages = 1;
+	vbed_start(&t);
 	attach(&t, 1);
 	attach(&t, 2);
 	t.r.hw.mute_sid = 0x101;
@@ -522,7 +489,7 @@ static void test_a_guest_over_budget_loses_all(void **state)
 	assert_int_equal(vfake_context(&t.r.hw, 0x182, 0) & 4, 0);
 	assert_int_equal(inval(&t, 1), 0);
 	t.r.hw.mute_sid = 0;
-	end(&t);
+	vbed_stop(&t);
 }
 
 /* ---- failing allocations ---- */

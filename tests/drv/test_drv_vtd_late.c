@@ -14,19 +14,14 @@
 
 #include "drv/vtd/unit.h"
 #include "fake_time.h"
-#include "vtd_fake.h"
+#include "vtd_bed.h"
 
-#define RW     3
 #define WINDOW 1000u /* docs/security.md */
 #define BUDGET 4u
 #define FACTOR 10u
 
 struct nest {
-	struct vrig r;
-	struct core_domain *parent;
-	struct core_domain *n;
-	struct core_inval inv;
-	struct ventry e[8];
+	struct vbed b;
 	unsigned int late; /* ms until device 0x101 has answered a wait */
 	bool asked;
 	unsigned int waits; /* for it */
@@ -49,46 +44,30 @@ static void watch(struct vfake *f, const uint64_t dw[4])
 static void start(struct nest *t, unsigned int timeouts, int devices)
 {
 	memset(t, 0, sizeof(*t));
-	vrig_init(&t->r);
-	t->r.cfg.atc_timeouts = timeouts;
-	vrig_start(&t->r);
-	t->r.hw.spy = watch;
-	t->r.hw.spy_arg = t;
-	t->parent = vrig_domain(&t->r, 1);
-	assert_int_equal(t->parent->ops->map(t->parent, 0, 0, 0x4000, RW), 0);
-	assert_int_equal(vrig_nested(&t->r, t->parent, 0, 0x1000, 48, &t->n),
-			 0);
-	for (int i = 0; i < 8; i++) {
-		t->e[i].addr = (uint64_t)i << 12;
-		t->e[i].npages = 1;
-	}
+	vbed_init(&t->b);
+	t->b.r.cfg.atc_timeouts = timeouts;
+	vbed_start(&t->b);
+	t->b.r.hw.spy = watch;
+	t->b.r.hw.spy_arg = t;
 	for (int i = 1; i <= devices; i++)
-		assert_int_equal(
-			t->n->ops->attach(t->n, &t->r.dev[i], NO_PASID), 0);
+		vbed_attach(&t->b, i, NO_PASID);
 	t->waits = 0;
 }
 
 static void end(struct nest *t)
 {
 	t->late = 0;
-	for (int i = 0; i < 3; i++)
-		t->r.iommu->ops->block(&t->r.dev[i], NO_PASID);
-	t->n->ops->free(t->n);
-	t->parent->ops->unmap(t->parent, 0, 0x4000);
-	t->parent->ops->free(t->parent);
-	vrig_stop(&t->r);
+	vbed_stop(&t->b);
 }
 
 static int inval(struct nest *t, uint32_t count)
 {
-	for (int i = 0; i < 8; i++)
-		t->e[i].hw_error = t->e[i].hw_error_info = 0;
-	return vrig_inval(t->n, t->e, count, true, &t->inv);
+	return vbed_inval(&t->b, count);
 }
 
 static bool has_ats(struct nest *t, uint32_t sid)
 {
-	return vfake_context(&t->r.hw, sid, 0) & 4;
+	return vbed_has_ats(&t->b, sid);
 }
 
 static void test_its_devices_have_a_tenth_of_the_time(void **state)
@@ -159,15 +138,15 @@ static void test_a_search_among_late_answers(void **state)
 	(void)state;
 	for (int ahead = 0; ahead < 2; ahead++) {
 		start(&t, 1000, 1);
-		t.r.hw.ahead = ahead;
-		t.r.hw.mute_sid = 0x101;
-		t.r.hw.mute_dw1 = 2 << 12;
-		t.r.hw.mute_times = 1;
+		t.b.r.hw.ahead = ahead;
+		t.b.r.hw.mute_sid = 0x101;
+		t.b.r.hw.mute_dw1 = 2 << 12;
+		t.b.r.hw.mute_times = 1;
 		t.late = 400;
 		was = fake_now();
 		assert_int_equal(inval(&t, 8), 0);
-		assert_int_equal(t.inv.done, 8);
-		vrig_stats(&t.r, &s);
+		assert_int_equal(t.b.inv.done, 8);
+		vrig_stats(&t.b.r, &s);
 		assert_int_equal(s.timeouts, 1);
 		/* all 8 at once, then each */
 		assert_int_equal(t.waits, 9);

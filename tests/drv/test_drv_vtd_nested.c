@@ -8,37 +8,15 @@
 
 #include <cmocka.h>
 
-#include "vtd_fake.h"
+#include "vtd_bed.h"
 
 #define ALL UINT64_MAX
 #define RW  3
 
-struct nest {
-	struct vrig r;
-	struct core_domain *parent;
-	struct core_domain *n;
-};
-
-static void begin(struct nest *t)
+static void begin(struct vbed *t)
 {
-	vrig_begin(&t->r);
-	t->parent = vrig_domain(&t->r, 1);
-	assert_int_equal(vrig_nested(&t->r, t->parent, 0, 0x1234000, 48, &t->n),
-			 0);
-}
-
-static void end(struct nest *t)
-{
-	for (int i = 0; i < 3; i++)
-		t->r.iommu->ops->block(&t->r.dev[i], NO_PASID);
-	t->n->ops->free(t->n);
-	t->parent->ops->free(t->parent);
-	vrig_stop(&t->r);
-}
-
-static void attach(struct nest *t, int dev, uint32_t pasid)
-{
-	assert_int_equal(t->n->ops->attach(t->n, &t->r.dev[dev], pasid), 0);
+	vbed_init(t);
+	vbed_start(t);
 }
 
 /* ---- allocation and entries ---- */
@@ -49,7 +27,7 @@ static void test_allocation_answers_as_linux(void **state)
 	struct core_user_data good = { 1, 24, (uintptr_t)s1 };
 	struct core_user_data data;
 	struct core_domain *plain, *n = NULL;
-	struct nest t;
+	struct vbed t;
 	struct vrig *r = &t.r;
 
 	(void)state;
@@ -76,7 +54,7 @@ static void test_allocation_answers_as_linux(void **state)
 	assert_int_equal(ALLOC(t.parent, 8), 0);
 	n->ops->free(n);
 	plain->ops->free(plain);
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_without_nest_there_are_none(void **state)
@@ -159,7 +137,7 @@ static void test_an_entry_has_both_stages(void **state)
 		{ 7, 57, 1 | 1 << 2 | 1 << 4 | 1 << 7 },
 	};
 	struct core_domain *direct;
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
@@ -186,18 +164,18 @@ static void test_an_entry_has_both_stages(void **state)
 		t.r.iommu->ops->block(&t.r.dev[0], NO_PASID);
 		n->ops->free(n);
 	}
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_nested_domains_of_one_parent_have_their_own_ids(void **state)
 {
 	struct core_domain *other;
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
 	assert_int_equal(vrig_nested(&t.r, t.parent, 0, 0x5000, 48, &other), 0);
-	attach(&t, 0, NO_PASID);
+	vbed_attach(&t, 0, NO_PASID);
 	assert_int_equal(other->ops->attach(other, &t.r.dev[1], NO_PASID), 0);
 	assert_int_equal(vfake_entry(&t.r.hw, 0x100, 0, 1) & 0xffff, 1);
 	assert_int_equal(vfake_entry(&t.r.hw, 0x101, 0, 1) & 0xffff, 2);
@@ -210,18 +188,18 @@ static void test_nested_domains_of_one_parent_have_their_own_ids(void **state)
 	t.r.iommu->ops->block(&t.r.dev[0], NO_PASID);
 	t.r.iommu->ops->block(&t.r.dev[1], NO_PASID);
 	other->ops->free(other);
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_a_change_below_reaches_every_guest(void **state)
 {
 	struct core_domain *other;
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
 	assert_int_equal(vrig_nested(&t.r, t.parent, 0, 0x5000, 48, &other), 0);
-	attach(&t, 1, NO_PASID);
+	vbed_attach(&t, 1, NO_PASID);
 	assert_int_equal(other->ops->attach(other, &t.r.dev[2], 9), 0);
 	assert_int_equal(t.parent->ops->attach(t.parent, &t.r.dev[2], NO_PASID),
 			 0);
@@ -246,7 +224,7 @@ static void test_a_change_below_reaches_every_guest(void **state)
 	t.r.iommu->ops->block(&t.r.dev[1], NO_PASID);
 	t.r.iommu->ops->block(&t.r.dev[2], NO_PASID);
 	other->ops->free(other);
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_tracking_the_parent_tracks_the_nested(void **state)
@@ -279,7 +257,7 @@ static void test_tracking_the_parent_tracks_the_nested(void **state)
 
 /* ---- invalidation ---- */
 
-static int inval(struct nest *t, struct ventry *e, uint32_t n, uint32_t *done)
+static int inval(struct vbed *t, struct ventry *e, uint32_t n, uint32_t *done)
 {
 	struct core_inval inv;
 	int rc;
@@ -294,11 +272,11 @@ static void test_a_page_of_one_device_without_ats(void **state)
 {
 	struct ventry e = { .addr = 0x7fff12345000, .npages = 1 };
 	uint32_t done;
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
-	attach(&t, 0, NO_PASID);
+	vbed_attach(&t, 0, NO_PASID);
 	assert_int_equal(inval(&t, &e, 1, &done), 0);
 	assert_int_equal(done, 1);
 	EXPECT_DESC(&t.r.hw, 0, 0x10036, 0x7fff12345000);
@@ -307,19 +285,19 @@ static void test_a_page_of_one_device_without_ats(void **state)
 	e.flags = 1; /* LEAF: IH */
 	assert_int_equal(inval(&t, &e, 1, &done), 0);
 	EXPECT_DESC(&t.r.hw, 0, 0x10036, 0x7fff12345040);
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_everything_of_a_pasid(void **state)
 {
 	struct ventry e = { .npages = ALL, .flags = 1 };
 	uint32_t done;
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
-	attach(&t, 1, NO_PASID);
-	attach(&t, 2, 0xabcde);
+	vbed_attach(&t, 1, NO_PASID);
+	vbed_attach(&t, 2, 0xabcde);
 	assert_int_equal(inval(&t, &e, 1, &done), 0);
 	EXPECT_DESC(&t.r.hw, 0, 0x10026, 0);
 	EXPECT_DESC(&t.r.hw, 1, 0x0000010100000003ULL, 0x7ffffffffffff001ULL);
@@ -332,20 +310,20 @@ static void test_everything_of_a_pasid(void **state)
 	EXPECT_DESC(&t.r.hw, 0, 0x10026, 0);
 	assert_int_equal(t.r.hw.log_n, 5);
 	t.r.iommu->ops->block(&t.r.dev[2], 0xabcde);
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_each_place_is_told_once(void **state)
 {
 	struct ventry e = { .addr = 0x5000, .npages = 1 };
 	uint32_t done;
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
 	for (int i = 0; i < 3; i++)
-		attach(&t, i, NO_PASID);
-	attach(&t, 2, 6);
+		vbed_attach(&t, i, NO_PASID);
+	vbed_attach(&t, 2, 6);
 	assert_int_equal(inval(&t, &e, 1, &done), 0);
 	/* three devices with PASID 0 under one id: one entry of the IOTLB */
 	EXPECT_DESC(&t.r.hw, 0, 0x10036, 0x5000);
@@ -356,7 +334,7 @@ static void test_each_place_is_told_once(void **state)
 	EXPECT_WAIT(&t.r.hw, 5);
 	assert_int_equal(t.r.hw.log_n, 6);
 	t.r.iommu->ops->block(&t.r.dev[2], 6);
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_ranges_become_aligned_runs(void **state)
@@ -382,11 +360,11 @@ static void test_ranges_become_aligned_runs(void **state)
 		{ 0x21000, 1022, { 0x000a, 0x400006, 1 }, 0x3ff001 },
 	};
 	uint32_t done;
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
-	attach(&t, 1, NO_PASID);
+	vbed_attach(&t, 1, NO_PASID);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct ventry e = { .addr = cases[i].addr,
 				    .npages = cases[i].npages };
@@ -398,18 +376,18 @@ static void test_ranges_become_aligned_runs(void **state)
 		EXPECT_DESC(&t.r.hw, n, 0x0000010100000003ULL, cases[i].dev);
 		assert_int_equal(t.r.hw.log_n, n + 2);
 	}
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_every_range_is_covered(void **state)
 {
 	uint64_t seed = 1;
 	uint32_t done;
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
-	attach(&t, 0, NO_PASID);
+	vbed_attach(&t, 0, NO_PASID);
 	for (int i = 0; i < 3000; i++) {
 		struct ventry e = { 0 };
 		uint64_t next, end_page, covered = 0;
@@ -433,7 +411,7 @@ static void test_every_range_is_covered(void **state)
 		assert_true(next >= end_page);
 		assert_true(covered <= e.npages + e.npages / 4);
 	}
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_bad_entries_answer_an_errno_and_count(void **state)
@@ -461,11 +439,11 @@ static void test_bad_entries_answer_an_errno_and_count(void **state)
 		{ { .npages = 1, .hw_error_info = 1 }, -E2BIG },
 	};
 	uint32_t done;
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
-	attach(&t, 0, NO_PASID);
+	vbed_attach(&t, 0, NO_PASID);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct ventry e[4] = { { .addr = 0x1000, .npages = 1 },
 				       { .addr = 0x2000, .npages = 1 },
@@ -482,17 +460,17 @@ static void test_bad_entries_answer_an_errno_and_count(void **state)
 		assert_int_equal(done, 0);
 		assert_int_equal(t.r.hw.log_n, 0);
 	}
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_every_bit_of_flags_and_reserved(void **state)
 {
 	uint32_t done;
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
-	attach(&t, 0, NO_PASID);
+	vbed_attach(&t, 0, NO_PASID);
 	for (int bit = 0; bit < 32; bit++) {
 		struct ventry e = { .npages = 1, .flags = 1u << bit };
 
@@ -507,18 +485,18 @@ static void test_every_bit_of_flags_and_reserved(void **state)
 		assert_int_equal(inval(&t, &e, 1, &done),
 				 bit < 12 ? -EINVAL : 0);
 	}
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_no_pages_and_nobody_there_are_done(void **state)
 {
 	struct ventry e = { .addr = 0x1000, .npages = 0 };
 	uint32_t done;
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
-	attach(&t, 0, NO_PASID);
+	vbed_attach(&t, 0, NO_PASID);
 	assert_int_equal(inval(&t, &e, 1, &done), 0);
 	assert_int_equal(done, 1);
 	assert_int_equal(t.r.hw.log_n, 0);
@@ -527,14 +505,14 @@ static void test_no_pages_and_nobody_there_are_done(void **state)
 	assert_int_equal(inval(&t, &e, 1, &done), 0);
 	assert_int_equal(done, 1);
 	assert_int_equal(t.r.hw.log_n, 0);
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_types_and_lengths_of_entries(void **state)
 {
 	struct ventry e[2] = { { .npages = 1 }, { .npages = 1 } };
 	struct core_inval inv = { .uptr = (uintptr_t)e, .count = 1 };
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
@@ -556,7 +534,7 @@ static void test_types_and_lengths_of_entries(void **state)
 	e[0].hw_error = 1;
 	assert_int_equal(t.n->ops->invalidate(t.n, &inv), -E2BIG);
 	assert_int_equal(inv.done, 0);
-	end(&t);
+	vbed_stop(&t);
 }
 
 static void test_what_can_be_read_is_done(void **state)
@@ -566,12 +544,12 @@ static void test_what_can_be_read_is_done(void **state)
 				  .stride = sizeof(*e),
 				  .count = 300,
 				  .first = 200 };
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	assert_non_null(e);
 	begin(&t);
-	attach(&t, 0, NO_PASID);
+	vbed_attach(&t, 0, NO_PASID);
 	for (int i = 0; i < 300; i++) {
 		e[i].addr = (uint64_t)i << 12;
 		e[i].npages = 1;
@@ -588,7 +566,7 @@ static void test_what_can_be_read_is_done(void **state)
 	assert_int_equal(inv.done, 300);
 	assert_int_equal(t.r.hw.log_n, 303);
 	assert_int_equal(t.r.hw.doorbells, 3);
-	end(&t);
+	vbed_stop(&t);
 	free(e);
 }
 
@@ -597,12 +575,12 @@ static void test_two_units_are_both_told(void **state)
 	struct ventry e = { .addr = 0x5000, .npages = 1 };
 	struct vrig other;
 	uint32_t done;
-	struct nest t;
+	struct vbed t;
 
 	(void)state;
 	begin(&t);
 	vrig_begin(&other);
-	attach(&t, 0, NO_PASID);
+	vbed_attach(&t, 0, NO_PASID);
 	assert_int_equal(t.n->ops->attach(t.n, &other.dev[1], NO_PASID), 0);
 	assert_int_equal(inval(&t, &e, 1, &done), 0);
 	EXPECT_DESC(&t.r.hw, 0, 0x10036, 0x5000);
@@ -611,7 +589,7 @@ static void test_two_units_are_both_told(void **state)
 	assert_int_equal(other.hw.log_n, 3);
 	other.iommu->ops->block(&other.dev[1], NO_PASID);
 	vrig_stop(&other);
-	end(&t);
+	vbed_stop(&t);
 }
 
 int main(void)

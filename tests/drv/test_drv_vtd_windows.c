@@ -14,7 +14,7 @@
 
 #include "drv/vtd/unit.h"
 #include "fake_time.h"
-#include "vtd_fake.h"
+#include "vtd_bed.h"
 
 #define RW	  3
 #define ITE	  2
@@ -22,11 +22,7 @@
 #define TIMES_MAX 64
 
 struct nest {
-	struct vrig r;
-	struct core_domain *parent;
-	struct core_domain *n;
-	struct core_inval inv;
-	struct ventry e[8];
+	struct vbed b;
 	/* each timeout */
 	uint64_t at[TIMES_MAX];
 	unsigned int times;
@@ -38,7 +34,7 @@ struct nest {
 
 static struct unit *unit(struct nest *t)
 {
-	return to_unit(t->r.iommu);
+	return to_unit(t->b.r.iommu);
 }
 
 static void watch(struct vfake *f, const uint64_t dw[4])
@@ -56,45 +52,28 @@ static void watch(struct vfake *f, const uint64_t dw[4])
 static void start(struct nest *t, unsigned int timeouts)
 {
 	memset(t, 0, sizeof(*t));
-	vrig_init(&t->r);
-	t->r.cfg.atc_timeouts = timeouts;
-	vrig_start(&t->r);
-	t->r.hw.spy = watch;
-	t->r.hw.spy_arg = t;
-	t->parent = vrig_domain(&t->r, 1);
-	assert_int_equal(t->parent->ops->map(t->parent, 0, 0, 0x4000, RW), 0);
-	assert_int_equal(vrig_nested(&t->r, t->parent, 0, 0x1000, 48, &t->n),
-			 0);
-	for (int i = 0; i < 8; i++) {
-		t->e[i].addr = (uint64_t)i << 12;
-		t->e[i].npages = 1;
-	}
+	vbed_init(&t->b);
+	t->b.r.cfg.atc_timeouts = timeouts;
+	vbed_start(&t->b);
+	t->b.r.hw.spy = watch;
+	t->b.r.hw.spy_arg = t;
 	for (int i = 1; i < 3; i++)
-		assert_int_equal(
-			t->n->ops->attach(t->n, &t->r.dev[i], NO_PASID), 0);
+		vbed_attach(&t->b, i, NO_PASID);
 }
 
 static void end(struct nest *t)
 {
-	t->r.hw.mute_sid = 0;
-	for (int i = 0; i < 3; i++)
-		t->r.iommu->ops->block(&t->r.dev[i], NO_PASID);
-	t->n->ops->free(t->n);
-	t->parent->ops->unmap(t->parent, 0x1000, 0x3000);
-	t->parent->ops->free(t->parent);
-	vrig_stop(&t->r);
+	vbed_stop(&t->b);
 }
 
 static int inval(struct nest *t, uint32_t count)
 {
-	for (int i = 0; i < 8; i++)
-		t->e[i].hw_error = t->e[i].hw_error_info = 0;
-	return vrig_inval(t->n, t->e, count, true, &t->inv);
+	return vbed_inval(&t->b, count);
 }
 
 static bool has_ats(struct nest *t, uint32_t sid)
 {
-	return vfake_context(&t->r.hw, sid, 0) & 4;
+	return vbed_has_ats(&t->b, sid);
 }
 
 static void expect_windows(const struct nest *t, unsigned int n)
@@ -110,11 +89,11 @@ static void test_one_call_after_the_other(void **state)
 
 	(void)state;
 	start(&t, 1000);
-	t.r.hw.mute_sid = 0x101;
+	t.b.r.hw.mute_sid = 0x101;
 	for (int i = 0; i < 5; i++) {
 		assert_int_equal(inval(&t, 1), -ETIMEDOUT);
-		assert_int_equal(t.inv.done, 0);
-		assert_int_equal(t.inv.info, 0x101);
+		assert_int_equal(t.b.inv.done, 0);
+		assert_int_equal(t.b.inv.info, 0x101);
 	}
 	expect_windows(&t, 5);
 	end(&t);
@@ -127,13 +106,13 @@ static void test_both_steps_of_a_search(void **state)
 	(void)state;
 	for (int silent = 0; silent < 2; silent++) {
 		start(&t, 1000);
-		t.r.hw.mute_silent = silent;
-		t.r.hw.mute_sid = 0x182;
-		t.r.hw.mute_dw1 = 5 << 12;
+		t.b.r.hw.mute_silent = silent;
+		t.b.r.hw.mute_sid = 0x182;
+		t.b.r.hw.mute_dw1 = 5 << 12;
 		for (int i = 0; i < 3; i++) {
 			assert_int_equal(inval(&t, 8), -ETIMEDOUT);
-			assert_int_equal(t.inv.done, 5);
-			assert_int_equal(t.inv.info, 0x182);
+			assert_int_equal(t.b.inv.done, 5);
+			assert_int_equal(t.b.inv.info, 0x182);
 		}
 		expect_windows(&t, 6);
 		end(&t);
@@ -147,9 +126,9 @@ static void test_a_good_devices_answer_waits_too(void **state)
 
 	(void)state;
 	start(&t, 1000);
-	t.r.hw.mute_sid = 0x101;
+	t.b.r.hw.mute_sid = 0x101;
 	assert_int_equal(inval(&t, 1), -ETIMEDOUT);
-	t.r.hw.mute_sid = 0;
+	t.b.r.hw.mute_sid = 0;
 	was = fake_now();
 	assert_int_equal(inval(&t, 8), 0);
 	assert_int_equal(fake_now() - was, WINDOW);
@@ -166,11 +145,11 @@ static void test_a_device_at_its_end_is_not_asked_again(void **state)
 
 	(void)state;
 	start(&t, 1);
-	t.r.hw.mute_sid = 0x101;
+	t.b.r.hw.mute_sid = 0x101;
 	assert_int_equal(inval(&t, 8), -ETIMEDOUT);
-	assert_int_equal(t.inv.done, 0);
-	assert_int_equal(t.inv.code, ITE);
-	assert_int_equal(t.inv.info, 0x101);
+	assert_int_equal(t.b.inv.done, 0);
+	assert_int_equal(t.b.inv.code, ITE);
+	assert_int_equal(t.b.inv.info, 0x101);
 	expect_windows(&t, 1);
 	assert_false(has_ats(&t, 0x101));
 	assert_true(has_ats(&t, 0x182));
@@ -195,7 +174,7 @@ static void test_what_it_was_to_be_asked_is_dropped_in_quarantine(void **state)
 
 	(void)state;
 	start(&t, 1000);
-	t.r.hw.mute_sid = 0x101;
+	t.b.r.hw.mute_sid = 0x101;
 	assert_int_equal(inval(&t, 1), -ETIMEDOUT);
 	sleeper = &t;
 	t.wake = 3;
@@ -204,7 +183,7 @@ static void test_what_it_was_to_be_asked_is_dropped_in_quarantine(void **state)
 	was = fake_now();
 	/* its ATS is off: nothing of it is in reach, which is all one asks */
 	assert_int_equal(inval(&t, 8), 0);
-	assert_int_equal(t.inv.done, 8);
+	assert_int_equal(t.b.inv.done, 8);
 	assert_int_equal(t.asked, 0);
 	assert_int_equal(fake_now() - was, WINDOW);
 	assert_false(has_ats(&t, 0x101));
@@ -219,11 +198,12 @@ static void test_an_unmap_waits(void **state)
 
 	(void)state;
 	start(&t, 1000);
-	t.r.hw.mute_sid = 0x101;
+	assert_int_equal(t.b.parent->ops->map(t.b.parent, 0, 0, 0x1000, RW), 0);
+	t.b.r.hw.mute_sid = 0x101;
 	assert_int_equal(inval(&t, 1), -ETIMEDOUT);
-	t.r.hw.mute_sid = 0;
+	t.b.r.hw.mute_sid = 0;
 	was = fake_now();
-	t.parent->ops->unmap(t.parent, 0, 0x1000);
+	t.b.parent->ops->unmap(t.b.parent, 0, 0x1000);
 	assert_int_equal(fake_now() - was, WINDOW);
 	assert_true(has_ats(&t, 0x101) && has_ats(&t, 0x182));
 	end(&t);
@@ -236,17 +216,17 @@ static void test_detaching_does_not(void **state)
 
 	(void)state;
 	start(&t, 1000);
-	t.r.hw.mute_sid = 0x101;
+	t.b.r.hw.mute_sid = 0x101;
 	was = fake_now();
-	t.r.iommu->ops->block(&t.r.dev[1], NO_PASID);
-	t.r.iommu->ops->block(&t.r.dev[2], NO_PASID);
+	t.b.r.iommu->ops->block(&t.b.r.dev[1], NO_PASID);
+	t.b.r.iommu->ops->block(&t.b.r.dev[2], NO_PASID);
 	assert_int_equal(fake_now(), was);
 	expect_windows(&t, 1);
 	/* neither was asked again: out of reach until their resets */
 	assert_false(has_ats(&t, 0x101) || has_ats(&t, 0x182));
-	t.r.hw.mute_sid = 0;
+	t.b.r.hw.mute_sid = 0;
 	for (int i = 1; i < 3; i++)
-		t.r.iommu->ops->device_reset(&t.r.dev[i]);
+		t.b.r.iommu->ops->device_reset(&t.b.r.dev[i]);
 	assert_true(has_ats(&t, 0x101) && has_ats(&t, 0x182));
 	end(&t);
 }
@@ -257,10 +237,10 @@ static void test_a_guest_that_resets_in_a_loop(void **state)
 
 	(void)state;
 	start(&t, 0);
-	t.r.hw.mute_sid = 0x101;
+	t.b.r.hw.mute_sid = 0x101;
 	for (int i = 0; i < 100; i++) {
 		inval(&t, 1);
-		t.r.iommu->ops->device_reset(&t.r.dev[1]);
+		t.b.r.iommu->ops->device_reset(&t.b.r.dev[1]);
 	}
 	expect_windows(&t, 16);
 	assert_false(has_ats(&t, 0x101) || has_ats(&t, 0x182));
@@ -275,22 +255,22 @@ static void test_a_new_parent_each_time_has_no_new_window(void **state)
 
 	(void)state;
 	start(&t, 0);
-	t.r.iommu->ops->block(&t.r.dev[1], NO_PASID);
-	t.r.hw.mute_sid = 0x101;
+	t.b.r.iommu->ops->block(&t.b.r.dev[1], NO_PASID);
+	t.b.r.hw.mute_sid = 0x101;
 	for (int i = 0; i < 60; i++) {
-		struct core_domain *parent = vrig_domain(&t.r, 1);
+		struct core_domain *parent = vrig_domain(&t.b.r, 1);
 		struct ventry entry = { .npages = 1 };
 		struct core_domain *n;
 
-		assert_int_equal(vrig_nested(&t.r, parent, 0, 0x1000, 48, &n),
+		assert_int_equal(vrig_nested(&t.b.r, parent, 0, 0x1000, 48, &n),
 				 0);
-		assert_int_equal(n->ops->attach(n, &t.r.dev[1], NO_PASID), 0);
+		assert_int_equal(n->ops->attach(n, &t.b.r.dev[1], NO_PASID), 0);
 		/* detaching in a window took its ATS away */
-		t.r.iommu->ops->device_reset(&t.r.dev[1]);
+		t.b.r.iommu->ops->device_reset(&t.b.r.dev[1]);
 		asked = t.asked;
-		vrig_inval(n, &entry, 1, true, &t.inv);
+		vrig_inval(n, &entry, 1, true, &t.b.inv);
 		assert_int_equal(t.asked > asked, i < 16);
-		t.r.iommu->ops->block(&t.r.dev[1], NO_PASID);
+		t.b.r.iommu->ops->block(&t.b.r.dev[1], NO_PASID);
 		n->ops->free(n);
 		parent->ops->free(parent);
 	}
@@ -306,13 +286,13 @@ static void test_a_guest_that_its_host_finds_over_budget(void **state)
 
 	(void)state;
 	start(&t, 0);
-	t.r.hw.mute_sid = 0x101;
+	t.b.r.hw.mute_sid = 0x101;
 	for (int i = 0; i < 16; i++) {
-		t.r.iommu->ops->block(&t.r.dev[1], NO_PASID);
+		t.b.r.iommu->ops->block(&t.b.r.dev[1], NO_PASID);
 		fake_pass(WINDOW);
-		t.r.iommu->ops->device_reset(&t.r.dev[1]);
-		assert_int_equal(t.n->ops->attach(t.n, &t.r.dev[1], NO_PASID),
-				 0);
+		t.b.r.iommu->ops->device_reset(&t.b.r.dev[1]);
+		assert_int_equal(
+			t.b.n->ops->attach(t.b.n, &t.b.r.dev[1], NO_PASID), 0);
 	}
 	expect_windows(&t, 16);
 	assert_true(has_ats(&t, 0x182));
