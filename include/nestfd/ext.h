@@ -180,14 +180,17 @@ struct nestfd_hwpt_invalidate {
  *
  * Each entry is copied once; entries are consumed in order, and those that
  * *q_cons_uptr has passed when the call returns are complete, whatever it
- * returns. On success *q_cons_uptr is q_prod, otherwise the index of the entry
- * at fault.
+ * returns, but for ATC_INVs without an answer: ETIMEDOUT, code ATC_INV_SYNC, is
+ * about those. On success *q_cons_uptr is q_prod, otherwise the index of the
+ * entry at fault.
  *
  * IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3 in a ring or flat array is a native
  * command queue: CMD_SYNC is honoured (what is before it is complete before
- * anything behind it begins). A CMD_SYNC that must signal (CS = SIG_IRQ), and
- * every command that only the VMM can execute (CFGI_STE, an unknown vSID, an
- * opcode that the driver does not know ...), stops the queue with
+ * anything behind it begins, wherever that can be told: an ATC_INV before
+ * anything, a CFGI before a TLBI). A CMD_SYNC that must signal (CS = SIG_IRQ),
+ * and every command that only the VMM can execute or refuse (CFGI_STE, an
+ * unknown vSID, an opcode that the driver does not know, a reserved bit, such
+ * as a VMID in TLBI_NSNH_ALL, which has none ...), stops the queue with
  * NESTFD_ERR_VMM. ATC_INV_SYNC stops it at the first CMD_SYNC behind the
  * ATC_INV that was not answered, everything between them executed;
  * out_error_info is the index of that ATC_INV (with wrap flag). If there is no

@@ -98,7 +98,7 @@ static const struct form forms[] = {
 	/* NH_VAA: the same less ASID */
 	{ 0xffff01f1f013, 0xffffffffffffff01, 0x201f1f013, 0xffffffffffffff01,
 	  0x0000ffff01f1f0ff, 0xffffffffffffff01 },
-	/* NSNH_ALL: becomes NH_ALL */
+	/* NSNH_ALL: becomes NH_ALL; I1: what is no VMID there is overwritten */
 	{ 0xffff00000030, 0, 0x200000010, 0, 0x0000ffff000000ff, 0 },
 	/* ATC_INV: SID, SSID, SSV, Global; Address, Size */
 	{ 0x124fffffa40, 0xfffffffffffff03f, 0x102fffffa40, 0xfffffffffffff03f,

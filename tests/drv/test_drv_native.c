@@ -130,6 +130,82 @@ static void test_a_sync_behind_an_atc_inv_reaches_the_host(void **state)
 	bed_stop(&g);
 }
 
+/*
+ * 4.7.3: without a CMD_SYNC between them a TLBI may be carried out first, and
+ * what the old CD lets in afterwards stays.
+ */
+static void test_a_sync_between_cfgi_and_others_reaches_the_host(void **state)
+{
+	static const uint64_t cfgi[2][4] = {
+		{ 0x510abc1005, 1, 0x1010abc1005, 1 },
+		{ 0x5100000006, 0, 0x10100000006, 0 },
+	};
+	struct core_inval inv;
+	struct bed g;
+
+	(void)state;
+	start(&g);
+	for (int i = 0; i < 2; i++) {
+		uint64_t cmds[8][2] = {
+			{ ASID(1) }, { SYNC },	 { cfgi[i][0], cfgi[i][1] },
+			{ SYNC },    { SYNC },	 { ASID(2) },
+			{ SYNC },    { ASID(3) }
+		};
+
+		assert_int_equal(native(&g, cmds, 8, &inv), 0);
+		EXPECT_STOP(inv, 8, 0, 0);
+		assert_int_equal(g.r.hw.log_n, 6);
+		EXPECT_CMD(&g.r.hw, 0, HOST_ASID(1), 0);
+		EXPECT_CMD(&g.r.hw, 1, cfgi[i][2], cfgi[i][3]);
+		EXPECT_CMD(&g.r.hw, 2, SYNC, 0);
+		EXPECT_CMD(&g.r.hw, 3, HOST_ASID(2), 0);
+		EXPECT_CMD(&g.r.hw, 4, HOST_ASID(3), 0);
+		EXPECT_CMD(&g.r.hw, 5, SYNC, 0);
+		assert_int_equal(g.r.hw.doorbells, 1);
+	}
+	bed_stop(&g);
+}
+
+static void test_a_sync_behind_cfgi_and_atc_inv_is_one(void **state)
+{
+	uint64_t cmds[7][2] = { { 0x5100000006 }, { SYNC }, { ATC_INV(0x51) },
+				{ 0x5200000006 }, { SYNC }, { 0x5200000006 },
+				{ SYNC } };
+	struct core_inval inv;
+	struct bed g;
+
+	(void)state;
+	start(&g);
+	assert_int_equal(native(&g, cmds, 7, &inv), 0);
+	EXPECT_STOP(inv, 7, 0, 0);
+	assert_int_equal(g.r.hw.log_n, 7);
+	EXPECT_CMD(&g.r.hw, 0, 0x10100000006, 0);
+	EXPECT_CMD(&g.r.hw, 1, SYNC, 0);
+	EXPECT_CMD(&g.r.hw, 2, 0x10100000040, 52);
+	EXPECT_CMD(&g.r.hw, 3, 0x10200000006, 0);
+	EXPECT_CMD(&g.r.hw, 4, SYNC, 0);
+	/* the last is followed by the call's own */
+	EXPECT_CMD(&g.r.hw, 5, 0x10200000006, 0);
+	EXPECT_CMD(&g.r.hw, 6, SYNC, 0);
+	bed_stop(&g);
+}
+
+/* As many as a chunk has room for: each other one is a CMD_SYNC. */
+static void test_a_queue_full_of_cfgi_and_sync_is_carried_out(void **state)
+{
+	static uint64_t cmds[1025][2];
+	struct core_inval inv;
+	struct bed g;
+
+	(void)state;
+	start(&g);
+	for (int i = 0; i < 1025; i++)
+		cmds[i][0] = i & 1 ? SYNC : 0x5100000006;
+	assert_int_equal(native(&g, cmds, 1025, &inv), 0);
+	EXPECT_STOP(inv, 1025, 0, 0);
+	bed_stop(&g);
+}
+
 /* @cmd stops the queue in the middle: what is before it is complete. */
 static void expect_left_to_vmm(struct bed *g, uint64_t dw0, uint64_t dw1)
 {
@@ -191,6 +267,9 @@ static void test_reserved_bits_are_left_to_the_vmm(void **state)
 		expect_left_to_vmm(&g, 0x10, 1ULL << bit);
 	for (int bit = 6; bit < 12; bit++)
 		expect_left_to_vmm(&g, 0x5100000040, 1ULL << bit);
+	/* 4.4.4.1: TLBI_NSNH_ALL has no parameters, not even a VMID */
+	for (int bit = 8; bit < 64; bit++)
+		expect_left_to_vmm(&g, 0x30 | 1ULL << bit, 0);
 	bed_stop(&g);
 }
 
@@ -520,6 +599,11 @@ int main(void)
 		cmocka_unit_test(test_syncs_behind_no_atc_inv_cost_nothing),
 		cmocka_unit_test(
 			test_a_sync_behind_an_atc_inv_reaches_the_host),
+		cmocka_unit_test(
+			test_a_sync_between_cfgi_and_others_reaches_the_host),
+		cmocka_unit_test(test_a_sync_behind_cfgi_and_atc_inv_is_one),
+		cmocka_unit_test(
+			test_a_queue_full_of_cfgi_and_sync_is_carried_out),
 		cmocka_unit_test(test_every_other_opcode_is_left_to_the_vmm),
 		cmocka_unit_test(
 			test_vsids_without_a_vdevice_are_left_to_the_vmm),

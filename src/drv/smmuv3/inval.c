@@ -33,6 +33,8 @@
 struct span {
 	uint32_t n;
 	bool unsynced;	/* something that an ATC_INV must come after */
+	bool config;	/* a CFGI without a sync behind, */
+	bool ordered;	/* and a CMD_SYNC of the guest's */
 	uint64_t asked; /* ATC_INVs without a sync behind: whose, or NOBODY */
 	bool asks;	/* some device */
 	uint64_t cmds[SPAN][2];
@@ -69,7 +71,7 @@ struct work {
  * less what belongs to another security state. The VMID is the host's: what
  * the guest puts there is overwritten.
  */
-static bool allowed_bits(uint64_t dw0, uint64_t dw1, bool ril,
+static bool allowed_bits(uint64_t dw0, uint64_t dw1, bool ril, bool native,
 			 uint64_t allowed[2])
 {
 	bool range = ril && (dw1 & SMMUV3_TLBI_1_TG);
@@ -85,6 +87,10 @@ static bool allowed_bits(uint64_t dw0, uint64_t dw1, bool ril,
 		allowed[0] |= SMMUV3_CMD_0_SID;
 		return true;
 	case SMMUV3_OP_TLBI_NSNH_ALL:
+		/* it names none (4.4.4.1), but Linux takes it in an array */
+		if (native)
+			allowed[0] = SMMUV3_CMD_0_OP;
+		return true;
 	case SMMUV3_OP_TLBI_NH_ALL:
 		return true;
 	case SMMUV3_OP_TLBI_NH_ASID:
@@ -178,7 +184,8 @@ static enum verdict rewrite(struct work *w, uint64_t cmd[2])
 
 	if (w->inv->native && (cmd[0] & SMMUV3_CMD_0_OP) == SMMUV3_OP_SYNC)
 		return judge_sync(cmd);
-	if (!allowed_bits(cmd[0], cmd[1], v->unit->feat.ril, allowed) ||
+	if (!allowed_bits(cmd[0], cmd[1], v->unit->feat.ril, w->inv->native,
+			  allowed) ||
 	    (cmd[0] & ~allowed[0]) || (cmd[1] & ~allowed[1]))
 		return REFUSE;
 	switch (cmd[0] & SMMUV3_CMD_0_OP) {
@@ -209,6 +216,15 @@ static void span_put(struct span *s, uint64_t dw0, uint64_t dw1, uint32_t entry)
 	s->entry[s->n++] = (uint16_t)entry;
 }
 
+static void span_put_sync(struct span *s, uint32_t entry)
+{
+	span_put(s, SMMUV3_OP_SYNC, 0, entry);
+	s->unsynced = false;
+	s->config = false;
+	s->ordered = false;
+	s->asked = NOBODY;
+}
+
 /*
  * 4.5.1: an ATC must be told when the SMMU has forgotten, else it may ask and
  * be given the old translation again. And a sync that fails must name a device:
@@ -217,27 +233,30 @@ static void span_put(struct span *s, uint64_t dw0, uint64_t dw1, uint32_t entry)
 static void span_add(struct span *s, const uint64_t cmd[2], uint32_t entry)
 {
 	uint64_t sid = field_get(SMMUV3_CMD_0_SID, cmd[0]);
+	uint64_t op = cmd[0] & SMMUV3_CMD_0_OP;
+	bool asks = op == SMMUV3_OP_ATC_INV;
 
-	if ((cmd[0] & SMMUV3_CMD_0_OP) != SMMUV3_OP_ATC_INV) {
-		s->unsynced = true;
-	} else {
-		if (s->unsynced || (s->asked != NOBODY && s->asked != sid))
-			span_put(s, SMMUV3_OP_SYNC, 0, entry);
-		s->unsynced = false;
+	if (s->ordered ||
+	    (asks && (s->unsynced || (s->asked != NOBODY && s->asked != sid))))
+		span_put_sync(s, entry);
+	if (asks) {
 		s->asked = sid;
 		s->asks = true;
+	} else {
+		s->unsynced = true;
+		s->config |=
+			op == SMMUV3_OP_CFGI_CD || op == SMMUV3_OP_CFGI_CD_ALL;
 	}
 	span_put(s, cmd[0], cmd[1], entry);
 }
 
-/* A CMD_SYNC of the guest's */
+/* A CMD_SYNC of the guest's. For a CFGI there may be nothing to wait for. */
 static void span_sync(struct span *s, uint32_t entry)
 {
-	if (s->asked == NOBODY)
-		return;
-	span_put(s, SMMUV3_OP_SYNC, 0, entry);
-	s->unsynced = false;
-	s->asked = NOBODY;
+	if (s->asked != NOBODY)
+		span_put_sync(s, entry);
+	else
+		s->ordered = s->config;
 }
 
 /*
@@ -361,6 +380,8 @@ static int run_span(struct work *w, const struct smmuv3_cmd_rec *raw,
 
 	s.n = 0;
 	s.unsynced = false;
+	s.config = false;
+	s.ordered = false;
 	s.asked = NOBODY;
 	s.asks = false;
 	*next = n;
