@@ -13,45 +13,11 @@ set -euo pipefail
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/nestfd/peers
 source=linux-source-7.2
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 bin=$cache/kernel-7.2
 
 say() { printf 'kernel-selftests: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
-
-# private_apt WORDS...: apt-get that knows nothing but our own lists
-private_apt() {
-	apt-get -q \
-		-o Dir::Etc::sourcelist="$cache/apt/sources.list" \
-		-o Dir::Etc::sourceparts=/dev/null \
-		-o Dir::Etc::preferences=/dev/null \
-		-o Dir::Etc::preferencesparts=/dev/null \
-		-o Dir::State="$cache/apt/state" \
-		-o Dir::State::status="$cache/apt/status" \
-		-o Dir::Cache="$cache/apt/cache" \
-		-o APT::Sandbox::User=root \
-		-o APT::Architecture="$(dpkg --print-architecture)" "$@" >&2
-}
-
-# fetch_from SOURCES_LINE
-fetch_from() {
-	mkdir -p "$cache/apt/state/lists/partial" \
-		"$cache/apt/cache/archives/partial"
-	: >"$cache/apt/status"
-	echo "$1" >"$cache/apt/sources.list"
-	private_apt update && (cd "$cache/debs" &&
-		private_apt download "$source" linux-libc-dev)
-}
-
-# The mirror that this system uses for Debian itself
-mirror() {
-	local uri
-	uri=$(apt-get indextargets --format '$(REPO_URI)' "Origin: Debian" \
-		"Created-By: Packages" 2>/dev/null | grep -v security | sort -u |
-		head -n 1)
-	[ -n "$uri" ] || die "apt knows no Debian mirror (apt-get update?)"
-	printf '%s\n' "$uri"
-}
+. "$(dirname "$0")/debs.sh"
 
 fetch() {
 	mkdir -p "$cache/debs"
@@ -60,8 +26,8 @@ fetch() {
 			"$NESTFD_PEERS_DEBS"/linux-libc-dev_*.deb "$cache/debs/"
 		return
 	fi
-	[ -f "$keyring" ] || die "needs $keyring (debian-archive-keyring)"
-	fetch_from "deb [signed-by=$keyring] $(mirror) sid main" ||
+	(lists_of "$cache/apt" sid && cd "$cache/debs" &&
+		private_apt download "$source" linux-libc-dev) ||
 		die "sid gives no $source; put the packages of 7.2 into a folder and name it by NESTFD_PEERS_DEBS"
 }
 
