@@ -446,6 +446,7 @@ static void syncs_signal_by_wire_without_an_address(void **state)
 	assert_int_equal(rd(rig, R_CMDQ_CONS), 5);
 }
 
+/* 4.7.3: and by wire, which is asserted whatever the address is */
 static void syncs_signal_by_msi_with_one(void **state)
 {
 	struct rig *rig = *state;
@@ -458,15 +459,17 @@ static void syncs_signal_by_msi_with_one(void **state)
 	assert_int_equal(mem_get32(rig, 0x2004), 0xcafe1234);
 	assert_int_equal(mem_get32(rig, 0x2000), 0x11111111);
 	assert_int_equal(mem_get32(rig, 0x2008), 0x22222222);
-	assert_int_equal(rig->irqs[SMMUV3_IRQ_CMD_SYNC], 0);
+	assert_int_equal(rig->irqs[SMMUV3_IRQ_CMD_SYNC], 1);
 	/* beyond the output size: truncated */
 	put(rig, 1, 0xbeef000000001046, 0x000f000000002008);
 	wr(rig, R_CMDQ_PROD, 2);
 	assert_int_equal(mem_get32(rig, 0x2008), 0xbeef0000);
+	assert_int_equal(rig->irqs[SMMUV3_IRQ_CMD_SYNC], 2);
 	/* SIG_NONE ignores the address */
 	put(rig, 2, 0xdead000000000046, 0x2000);
 	wr(rig, R_CMDQ_PROD, 3);
 	assert_int_equal(mem_get32(rig, 0x2000), 0x11111111);
+	assert_int_equal(rig->irqs[SMMUV3_IRQ_CMD_SYNC], 2);
 }
 
 static void an_aborted_sync_msi_is_a_global_error(void **state)
@@ -478,6 +481,7 @@ static void an_aborted_sync_msi_is_a_global_error(void **state)
 	put_n(rig, 1, 1);
 	wr(rig, R_CMDQ_PROD, 2);
 	assert_int_equal(rd(rig, R_GERROR), 0x10);
+	assert_int_equal(rig->irqs[SMMUV3_IRQ_CMD_SYNC], 1);
 	assert_int_equal(rig->cmd_count, 2); /* does not stop the queue */
 	/* a second one is not logged before the first is acknowledged */
 	put(rig, 2, 0x1046, 0x80000000);

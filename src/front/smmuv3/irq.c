@@ -126,16 +126,19 @@ void smmuv3_front_release(struct smmuv3_front *f)
 			send(f, (enum smmuv3_irq)irq);
 }
 
-/* SIG_IRQ of a CMD_SYNC (4.7.3) */
+/*
+ * SIG_IRQ of a CMD_SYNC (4.7.3): where there is a wire, as here, it is asserted
+ * whatever the address says.
+ */
 static void signal_sync(struct smmuv3_front *f, const uint64_t dw[2])
 {
 	uint64_t addr = dw[1] & SMMUV3_SYNC_1_MSIADDR;
+	uint32_t data = (uint32_t)field_get(SMMUV3_SYNC_0_MSIDATA, dw[0]);
 
-	if (!(f->id.idr[0] & SMMUV3_IDR0_MSI) || !addr)
-		send_wired(f, SMMUV3_IRQ_CMD_SYNC);
-	else if (!send_msi(f, addr,
-			   (uint32_t)field_get(SMMUV3_SYNC_0_MSIDATA, dw[0])))
+	if ((f->id.idr[0] & SMMUV3_IDR0_MSI) && addr &&
+	    !send_msi(f, addr, data))
 		front_raise(f, SMMUV3_GERROR_MSI_CMDQ_ABT);
+	send_wired(f, SMMUV3_IRQ_CMD_SYNC);
 }
 
 /*
