@@ -18,8 +18,15 @@
 #define PARTIAL_MAX 4096u
 #define GROUPS_MAX  65536u
 
-#define GROUP_FLAGS IOMMU_PGFAULT_FLAGS_LAST_PAGE
-#define PASID_FLAG  IOMMU_PGFAULT_FLAGS_PASID_VALID
+/*
+ * A cookie is an id, and above it how many groups had been answered: one that
+ * has been answered, and comes again, is not soon another group's.
+ */
+#define COOKIE_ID	GENMASK_ULL(16, 0)
+#define COOKIE_ANSWERED GENMASK_ULL(31, 17)
+
+#define GROUP_FLAGS	IOMMU_PGFAULT_FLAGS_LAST_PAGE
+#define PASID_FLAG	IOMMU_PGFAULT_FLAGS_PASID_VALID
 
 static void respond(const struct core_fault_group *group, uint32_t code)
 {
@@ -137,6 +144,30 @@ static void take_partial(struct core_dev *dev,
 	}
 }
 
+static uint64_t *spoiled_word(struct core_dev *dev,
+			      const struct core_page_request *request)
+{
+	uint32_t group = request->grpid % CORE_PAGE_GROUPS;
+
+	return &dev->spoiled[request->kind % CORE_PAGE_KINDS][group / 64];
+}
+
+/* With dev->fault_lock held, as the next */
+static void spoil(struct core_dev *dev, const struct core_page_request *request)
+{
+	*spoiled_word(dev, request) |= BIT_ULL(request->grpid % 64);
+}
+
+/* Was it spoiled? It is no longer. */
+static bool unspoil(struct core_dev *dev, const struct core_page_request *last)
+{
+	uint64_t *word = spoiled_word(dev, last);
+	bool was = *word & BIT_ULL(last->grpid % 64);
+
+	*word &= ~BIT_ULL(last->grpid % 64);
+	return was;
+}
+
 static int add_partial(struct core_dev *dev,
 		       const struct core_page_request *request)
 {
@@ -144,8 +175,10 @@ static int add_partial(struct core_dev *dev,
 
 	if (dev->partial_count < PARTIAL_MAX)
 		node = alloc_zero(sizeof(*node));
-	if (!node)
+	if (!node) {
+		spoil(dev, request);
 		return -ENOMEM;
+	}
 	node->request = *request;
 	node->next = dev->partial;
 	dev->partial = node;
@@ -163,6 +196,7 @@ void fault_forget_partial(struct core_dev *dev)
 		free(node);
 	}
 	dev->partial_count = 0;
+	memset(dev->spoiled, 0, sizeof(dev->spoiled));
 	pthread_mutex_unlock(&dev->fault_lock);
 }
 
@@ -217,7 +251,8 @@ static int page_request(struct core_dev *dev,
 	if (attach && attach->hwpt->fault) {
 		if (!(request->flags & GROUP_FLAGS))
 			return add_partial(dev, request);
-		rc = new_group(dev, attach, request);
+		rc = unspoil(dev, request) ? -ENOMEM
+					   : new_group(dev, attach, request);
 	}
 	return rc;
 }
@@ -329,7 +364,7 @@ void fault_auto_respond(struct core_dev *dev, uint64_t key,
 	};
 	struct core_fault *fault = hwpt->fault;
 	struct core_fault_group *group;
-	uint32_t cookie = 0;
+	uint32_t id = 0;
 
 	if (!fault)
 		return;
@@ -341,11 +376,12 @@ void fault_auto_respond(struct core_dev *dev, uint64_t key,
 		end_group(fault, group, IOMMUFD_PAGE_RESP_INVALID);
 		group = next;
 	}
-	while ((group = ids_next(&fault->waiting, cookie, &cookie))) {
+	while ((group = ids_next(&fault->waiting, id, &id))) {
 		if (group->dev != dev || group->key != key ||
 		    group->hwpt != hwpt)
 			continue;
-		ids_remove(&fault->waiting, cookie);
+		ids_remove(&fault->waiting, id);
+		fault->answered++;
 		end_group(fault, group, IOMMUFD_PAGE_RESP_INVALID);
 	}
 	pthread_mutex_unlock(&fault->response_lock);
@@ -376,18 +412,22 @@ static int write_group(unsigned char *to, const struct core_fault_group *group)
 static int read_group(struct core_fault *fault, struct core_fault_group *group,
 		      unsigned char *to, size_t room)
 {
+	uint32_t id;
 	int rc;
 
 	if (group->count * sizeof(struct iommu_hwpt_pgfault) > room)
 		return -EINVAL;
-	rc = ids_reserve(&fault->waiting, &group->cookie);
+	rc = ids_reserve(&fault->waiting, &id);
 	if (rc)
 		return rc == -ENOSPC ? -EBUSY : rc;
+	group->cookie =
+		(uint32_t)(field_prep(COOKIE_ANSWERED, fault->answered) |
+			   field_prep(COOKIE_ID, id));
 	rc = write_group(to, group);
 	if (rc)
-		ids_remove(&fault->waiting, group->cookie);
+		ids_remove(&fault->waiting, id);
 	else
-		ids_publish(&fault->waiting, group->cookie, group);
+		ids_publish(&fault->waiting, id, group);
 	return rc;
 }
 
@@ -419,15 +459,17 @@ ssize_t fault_read(struct core_fault *fault, unsigned char *buf, size_t len)
 static int answer(struct core_fault *fault,
 		  const struct iommu_hwpt_page_response *response)
 {
+	uint32_t id = (uint32_t)field_get(COOKIE_ID, response->cookie);
 	struct core_fault_group *group;
 
 	if (response->code != IOMMUFD_PAGE_RESP_SUCCESS &&
 	    response->code != IOMMUFD_PAGE_RESP_INVALID)
 		return -EINVAL;
-	group = ids_get(&fault->waiting, response->cookie);
-	if (!group)
+	group = ids_get(&fault->waiting, id);
+	if (!group || group->cookie != response->cookie)
 		return -EINVAL;
-	ids_remove(&fault->waiting, response->cookie);
+	ids_remove(&fault->waiting, id);
+	fault->answered++;
 	end_group(fault, group, response->code);
 	return 0;
 }
@@ -486,7 +528,7 @@ int fault_ioctl_alloc(struct core_call *call)
 		return rc;
 	pthread_mutex_init(&fault->response_lock, NULL);
 	pthread_mutex_init(&fault->lock, NULL);
-	ids_init(&fault->waiting, 0);
+	ids_init(&fault->waiting, GROUPS_MAX);
 	rc = fd_new(&fault->base.fd);
 	if (rc)
 		goto abort;

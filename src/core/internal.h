@@ -267,6 +267,10 @@ struct core_attach {
 	size_t hole_count;
 };
 
+/* Page request group indices have 9 bits (PCIe); others meet in these */
+#define CORE_PAGE_GROUPS 512u
+#define CORE_PAGE_KINDS	 2u
+
 struct core_dev {
 	struct core_object obj;
 	struct core_device *dev; /* fixed */
@@ -282,6 +286,8 @@ struct core_dev {
 	pthread_mutex_t fault_lock;
 	struct core_page_node *partial; /* groups that wait for their last */
 	uint32_t partial_count;
+	/* Those that have lost a request, up to their last: by kind, number */
+	uint64_t spoiled[CORE_PAGE_KINDS][CORE_PAGE_GROUPS / 64];
 };
 
 struct core_page_node {
@@ -357,6 +363,7 @@ struct core_fault {
 	struct core_fd_object base;
 	pthread_mutex_t response_lock; /* waiting */
 	struct ids waiting;	       /* core_fault_group that were read */
+	uint32_t answered;	       /* how many no longer wait */
 	pthread_mutex_t lock;	       /* all below */
 	struct core_fault_group *head; /* to be read */
 	struct core_fault_group *tail;

@@ -294,6 +294,58 @@ static void requests_without_memory_are_answered(void **state)
 	assert_rc(core_fd_read(w->ctx, f.fd, &got, sizeof(got)), sizeof(got));
 }
 
+/* A group that has lost a request is no success, whatever it is told. */
+static void a_group_is_whole_or_answered(void **state)
+{
+	struct world *w = world_of(state);
+	struct alloc_plan plan = { .fail_at = 1 };
+	struct iommu_hwpt_pgfault got[2];
+	struct faults f;
+
+	begin(w, &f, 0);
+	assert_rc(request(w, 0, 1, 0), 0);
+	alloc_arm(&plan);
+	assert_rc(request(w, 0, 1, 0x1000), -ENOMEM);
+	alloc_arm(NULL);
+	/* another group is */
+	assert_rc(request(w, LAST, 2, 0), 0);
+	assert_int_equal(w->unit.responses, 0);
+	assert_rc(request(w, 0, 1, 0x2000), 0);
+	assert_rc(request(w, LAST, 1, 0x3000), -ENOMEM);
+	assert_int_equal(w->unit.responses, 1);
+	assert_rc(core_fd_read(w->ctx, f.fd, got, sizeof(got)), sizeof(got[0]));
+	assert_int_equal(got[0].grpid, 2);
+	/* asked again, it is another group */
+	assert_rc(request(w, 0, 1, 0), 0);
+	assert_rc(request(w, LAST, 1, 0x1000), 0);
+	assert_rc(core_fd_read(w->ctx, f.fd, got, sizeof(got)), sizeof(got));
+	assert_int_equal(got[1].grpid, 1);
+	assert_int_equal(w->unit.responses, 1);
+}
+
+/* Not even when the group that has its place is another one's. */
+static void an_old_cookie_answers_nobody(void **state)
+{
+	struct world *w = world_of(state);
+	struct iommu_hwpt_pgfault got[2];
+	struct faults f;
+
+	begin(w, &f, 0);
+	assert_rc(request(w, LAST, 1, 0), 0);
+	assert_rc(core_fd_read(w->ctx, f.fd, got, sizeof(got)), sizeof(got[0]));
+	assert_int_equal(answer(w, &f, got[0].cookie, 0), 8);
+	for (uint32_t i = 0; i < 1000; i++) {
+		assert_rc(request(w, LAST, 1, 0), 0);
+		assert_rc(core_fd_read(w->ctx, f.fd, &got[1], sizeof(got[1])),
+			  sizeof(got[1]));
+		assert_int_not_equal(got[1].cookie, got[0].cookie);
+		assert_int_equal(answer(w, &f, got[0].cookie, 0), -EINVAL);
+		assert_int_equal(w->unit.responses, i + 1);
+		assert_int_equal(answer(w, &f, got[1].cookie, 0), 8);
+		got[0] = got[1];
+	}
+}
+
 static void a_device_cannot_fill_our_memory(void **state)
 {
 	struct world *w = world_of(state);
@@ -307,8 +359,11 @@ static void a_device_cannot_fill_our_memory(void **state)
 		assert_rc(request(w, LAST, 2, 0), 0);
 	assert_rc(request(w, LAST, 2, 0), -ENOMEM);
 	assert_int_equal(w->unit.responses, 1);
+	/* 4096 of 4097 are no group */
+	assert_rc(request(w, LAST, 1, 0), -ENOMEM);
+	assert_int_equal(w->unit.responses, 2);
 	assert_rc(core_unbind(w->ctx, w->dev_id[0]), 0);
-	assert_int_equal(w->unit.responses, 65537);
+	assert_int_equal(w->unit.responses, 65538);
 }
 
 /* Requests, answers and detaching at once: each group is answered once */
@@ -443,6 +498,8 @@ int main(void)
 		CASE_NESTED(a_pasid_has_its_own_queue),
 		CASE_NESTED(a_guests_table_takes_any_pasid),
 		CASE_NESTED(requests_without_memory_are_answered),
+		CASE_NESTED(a_group_is_whole_or_answered),
+		CASE_NESTED(an_old_cookie_answers_nobody),
 		CASE_NESTED(a_device_cannot_fill_our_memory),
 		CASE_NESTED(each_group_is_answered_once_whatever_happens),
 		CASE_NESTED(the_machine_may_have_fds_of_its_own),
