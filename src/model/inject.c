@@ -103,11 +103,7 @@ static bool applies(const struct inject_rule *rule,
 
 static bool says_yes(struct inject_rule *rule)
 {
-	if (draw(&rule->state) >> 11 >= rule->threshold)
-		return false;
-	if (rule->left)
-		rule->left--;
-	return true;
+	return draw(&rule->state) >> 11 < rule->threshold;
 }
 
 enum inject_kind inject_ask(struct inject *in,
@@ -117,13 +113,16 @@ enum inject_kind inject_ask(struct inject *in,
 	enum inject_kind kind = INJECT_NONE;
 
 	pthread_mutex_lock(&in->lock);
-	for (size_t n = 0; n < in->count && kind == INJECT_NONE; n++) {
+	/* each draws, so that what one does depends on no other */
+	for (size_t n = 0; n < in->count; n++) {
 		struct inject_rule *rule = &in->rules[n];
 
-		if (!applies(rule, chance) || !says_yes(rule))
+		if (!applies(rule, chance) || !says_yes(rule) || kind)
 			continue;
 		kind = rule->fault.kind;
 		*delay_us = rule->fault.delay_us;
+		if (rule->left)
+			rule->left--;
 		in->injected++;
 	}
 	pthread_mutex_unlock(&in->lock);

@@ -237,6 +237,37 @@ static void rules_have_random_numbers_of_their_own(void **state)
 	}
 }
 
+/* Where both could decide, too: the one draws though the other has decided. */
+static void rules_that_meet_do_not_move_each_other(void **state)
+{
+	struct inject_chance chance = chance_of(INJECT_ATC_TIMEOUT);
+	struct inject_fault fault = rule(INJECT_ATC_TIMEOUT);
+	struct inject_fault other = rule(INJECT_ATC_LATE);
+	struct inject in;
+	uint32_t delay;
+	bool alone[TRIES], first[TRIES];
+	unsigned int both = 0;
+
+	(void)state;
+	fault.probability = other.probability = 0.25;
+	pattern(NULL, &fault, alone);
+	pattern(NULL, &other, first);
+	chance.kinds |= 1u << INJECT_ATC_LATE;
+	inject_init(&in);
+	inject_add(&in, &other);
+	inject_add(&in, &fault);
+	for (int n = 0; n < TRIES; n++) {
+		enum inject_kind kind = inject_ask(&in, &chance, &delay);
+
+		assert_int_equal(kind, first[n]	  ? INJECT_ATC_LATE
+				       : alone[n] ? INJECT_ATC_TIMEOUT
+						  : INJECT_NONE);
+		both += first[n] && alone[n];
+	}
+	assert_true(both);
+	inject_fini(&in);
+}
+
 static void a_probability_is_how_often(void **state)
 {
 	static const unsigned int in_100000[] = { 1, 1000, 10000, 50000,
@@ -291,6 +322,7 @@ int main(void)
 		cmocka_unit_test(a_count_ends_a_rule_and_clearing_ends_all),
 		cmocka_unit_test(the_same_seed_gives_the_same_faults),
 		cmocka_unit_test(rules_have_random_numbers_of_their_own),
+		cmocka_unit_test(rules_that_meet_do_not_move_each_other),
 		cmocka_unit_test(a_probability_is_how_often),
 		cmocka_unit_test(
 			a_certainty_never_fails_and_next_to_nothing_hardly_happens),
