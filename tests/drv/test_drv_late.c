@@ -47,10 +47,7 @@ static uint64_t batches(struct guest *g)
 
 static uint64_t lates(struct guest *g)
 {
-	struct core_iommu_stats s;
-
-	g->r.iommu->ops->stats(g->r.iommu, &s);
-	return s.late;
+	return bed_stats(&g->b).late;
 }
 
 static uint64_t timeouts(struct guest *g)
