@@ -157,14 +157,15 @@ static void attach(struct bed *bed, unsigned int d, uint64_t cd)
 
 /* ---- a virtual SMMU ---- */
 
-static bool in_ram(uint64_t gpa, size_t len)
+static bool in_ram(const struct bed *bed, uint64_t gpa, size_t len)
 {
-	return gpa >= RAM && len <= RAM_SIZE && gpa - RAM <= RAM_SIZE - len;
+	return gpa >= RAM && len <= RAM_SIZE && gpa - RAM <= RAM_SIZE - len &&
+	       (gpa >= bed->hole_end || gpa + len <= bed->hole);
 }
 
 static int ram_read(void *ctx, uint64_t gpa, void *buf, size_t len)
 {
-	if (!in_ram(gpa, len))
+	if (!in_ram(ctx, gpa, len))
 		return -EFAULT;
 	memcpy(buf, word(ctx, gpa), len);
 	return 0;
@@ -172,7 +173,7 @@ static int ram_read(void *ctx, uint64_t gpa, void *buf, size_t len)
 
 static int ram_write(void *ctx, uint64_t gpa, const void *buf, size_t len)
 {
-	if (!in_ram(gpa, len))
+	if (!in_ram(ctx, gpa, len))
 		return -EFAULT;
 	memcpy(word(ctx, gpa), buf, len);
 	return 0;
@@ -180,7 +181,7 @@ static int ram_write(void *ctx, uint64_t gpa, const void *buf, size_t len)
 
 static void *ram_map(void *ctx, uint64_t gpa, size_t len)
 {
-	return in_ram(gpa, len) ? word(ctx, gpa) : NULL;
+	return in_ram(ctx, gpa, len) ? word(ctx, gpa) : NULL;
 }
 
 static int attach_to(void *ctx, uint32_t pt_id)
@@ -200,11 +201,21 @@ void bed_set_reg(struct bed *bed, uint32_t offset, uint32_t value)
 	nestfd_viommu_write(bed->smmu, offset, 4, value);
 }
 
+static uint32_t slot_of(uint32_t at, uint32_t i)
+{
+	return (at + i) & ((1u << CMDQ_LG2) - 1);
+}
+
+void bed_hole(struct bed *bed, uint32_t at, uint32_t i)
+{
+	bed->hole =
+		RAM + AT_CMDQ + (slot_of(at, i) & ~(PAGE_COMMANDS - 1)) * 16;
+	bed->hole_end = bed->hole + 4096;
+}
+
 uint64_t *bed_command(struct bed *bed, uint32_t at, uint32_t i)
 {
-	uint32_t slot = (at + i) & ((1u << CMDQ_LG2) - 1);
-
-	return word(bed, RAM + AT_CMDQ + slot * 16ULL);
+	return word(bed, RAM + AT_CMDQ + slot_of(at, i) * 16ULL);
 }
 
 /* ---- who takes its interrupts ---- */
@@ -385,6 +396,7 @@ void bed_break(struct bed *bed, const struct fault *fault)
 
 void bed_mend(struct bed *bed)
 {
+	bed->hole = bed->hole_end = 0;
 	host_mend(bed);
 }
 

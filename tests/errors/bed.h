@@ -73,6 +73,8 @@ struct bed {
 	struct nestfd_viommu *smmu; /* WAY_GUEST_* */
 	struct slot slot[DEVICES];
 	struct cpu cpu; /* likewise */
+	uint64_t hole;	/* likewise: guest memory that is not */
+	uint64_t hole_end;
 	uint32_t prod;
 	uint64_t next; /* bump allocator of the RAM */
 	struct space space[DEVICES + 1];
@@ -106,6 +108,9 @@ void bed_ioctl(struct bed *bed, const uint64_t (*cmds)[2], uint32_t n,
 
 /* WAY_GUEST_*: where command @i of those that begin at @at lies, as words */
 uint64_t *bed_command(struct bed *bed, uint32_t at, uint32_t i);
+/* WAY_GUEST_*: the page where that is is no memory, until bed_mend() */
+void bed_hole(struct bed *bed, uint32_t at, uint32_t i);
+#define PAGE_COMMANDS 256u
 /* WAY_GUEST_*: since the last call, and what was seen the last time */
 struct seen bed_seen(struct bed *bed);
 /* Registers, by offset */

@@ -215,6 +215,21 @@ static bool is_idle(const uint64_t cmd[2], const struct fault *fault,
 	return op_of(cmd) == 0x40 && fault->no_ats && is_invalidation(cmd);
 }
 
+/*
+ * PREFETCH_CONFIG, PREFETCH_ADDR, CFGI_STE_RANGE of StreamIDs 0 and 1 with
+ * nothing else in them: here there is nothing to be seen of them (4.2, 4.3.2).
+ */
+static bool is_harmless(const uint64_t cmd[2])
+{
+	return (cmd[0] == 0x01 || cmd[0] == 0x02 || cmd[0] == 0x04) && !cmd[1];
+}
+
+static bool is_unreadable(const struct fault *fault, uint32_t i)
+{
+	return fault->kind == FAULT_HOLE && i >= fault->hole &&
+	       i < fault->hole_end;
+}
+
 /* Where a dead unit shows, from @i on; @n: nowhere, something else is first */
 static uint32_t dies_at(const uint64_t (*cmds)[2], uint32_t i, uint32_t n,
 			const struct fault *fault, enum way way)
@@ -321,7 +336,11 @@ void model_guest(const uint64_t (*cmds)[2], uint32_t n,
 		uint64_t cmd[2];
 
 		as_host(cmds[queue->cons], GUEST, cmd);
-		if (op_of(cmd) == 0x46) {
+		if (is_unreadable(fault, queue->cons)) {
+			queue->err = ABT;
+		} else if (is_harmless(cmd)) {
+			continue;
+		} else if (op_of(cmd) == 0x46) {
 			queue->err = queue->atc_failed ? ATC : 0;
 			queue->atc_failed = false;
 		} else if (names_stream(op_of(cmd)) && device_of(cmd) < 0) {

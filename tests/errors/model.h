@@ -41,10 +41,13 @@ struct fault {
 		FAULT_LATE,    /* device 0 answers ATC_INVs late */
 		FAULT_SLOW,    /* CMD_SYNCs take long */
 		FAULT_ABT,     /* all fetches do */
+		FAULT_HOLE,    /* those of some of a guest's commands do */
 		FAULTS,
 	} kind;
 	uint8_t op;
-	bool no_ats; /* devices have no ATC */
+	bool no_ats;   /* devices have no ATC */
+	uint32_t hole; /* the first of a guest's commands not to be fetched */
+	uint32_t hole_end;
 };
 
 /* What an ioctl answers; @info of a ring's ATC_INV is an entry's number */

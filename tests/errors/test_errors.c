@@ -31,8 +31,8 @@
 static const char *const ways[WAYS] = { "array", "ring", "guest, arrays",
 					"guest, ring" };
 static const char *const faults[FAULTS] = {
-	"nothing", "ill",      "atc-timeout", "abt:n=3",
-	"gone",	   "atc-late", "slow-sync",   "abt",
+	"nothing",  "ill",	 "atc-timeout", "abt:n=3", "gone",
+	"atc-late", "slow-sync", "abt",		"hole",
 };
 
 static struct span span;
@@ -51,9 +51,10 @@ wrong(enum way way, uint32_t first, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fail_msg("%s: %s at %u of %u from slot %u, %s wrong: %s", ways[way],
-		 target_name(span.target), span.at, span.n, first,
-		 faults[span.fault.kind], text);
+	fail_msg("%s: %s (%#llx) at %u of %u from slot %u, %s wrong: %s",
+		 ways[way], target_name(span.target),
+		 (unsigned long long)span.cmds[span.at % CASE_MAX][0], span.at,
+		 span.n, first, faults[span.fault.kind], text);
 }
 
 static void make(enum way way)
@@ -190,11 +191,28 @@ static void doorbell_at_rest(struct bed *bed, uint32_t first, uint32_t n)
 		wrong(bed->way, first, "it does not rest at CONS %#x", cons);
 }
 
-/* A CMD_SYNC in place of what is illegal, then the acknowledgement */
+/* The page of the target, as far as it is the span's */
+static void make_hole(struct bed *bed, uint32_t first)
+{
+	uint32_t before = (first + span.at) & (PAGE_COMMANDS - 1);
+
+	bed_hole(bed, first, span.at);
+	span.fault.hole = span.at > before ? span.at - before : 0;
+	span.fault.hole_end = span.at - before + PAGE_COMMANDS;
+}
+
+/*
+ * A CMD_SYNC in place of what is illegal, memory where there was none, then the
+ * acknowledgement
+ */
 static void go_on(struct bed *bed, uint32_t first, const struct queue *queue)
 {
 	uint64_t *at = bed_command(bed, first, queue->cons);
 
+	if (queue->err == 2) {
+		bed_mend(bed);
+		span.fault.kind = FAULT_NONE;
+	}
 	if (queue->err == 1) {
 		span.cmds[queue->cons][0] = at[0] = 0x46;
 		span.cmds[queue->cons][1] = at[1] = 0;
@@ -218,7 +236,7 @@ static void play(struct bed *bed, uint32_t first, uint32_t n,
 
 		model_guest(span.cmds, n, &span.fault, caches, &queue);
 		stop = stopped(bed, first, &queue);
-		*dead = stop && queue.err == 2;
+		*dead = queue.err == 2 && span.fault.kind != FAULT_HOLE;
 		if (*dead || (!stop && n == span.n))
 			return;
 		if (n < span.n)
@@ -262,6 +280,8 @@ static void run_guest(enum way way, uint32_t first, uint32_t n)
 	for (uint32_t i = 0; i < span.n; i++)
 		memcpy(bed_command(&the_bed, first, i), span.cmds[i], 16);
 	bed_break(&the_bed, &span.fault);
+	if (span.fault.kind == FAULT_HOLE)
+		make_hole(&the_bed, first);
 	took = now_us();
 	play(&the_bed, first, n, &caches, &dead);
 	took = now_us() - took;
@@ -278,21 +298,27 @@ static bool is_guest(enum way way)
 	return way == WAY_GUEST_ARRAY || way == WAY_GUEST_RING;
 }
 
+/* @n: as of run_guest(), whose caches are complete when it has synced */
+static void run_span(enum way way, uint32_t first, uint32_t n)
+{
+	if (is_guest(way)) {
+		span.cmds[span.n][0] = 0x46;
+		span.cmds[span.n++][1] = 0;
+		run_guest(way, first, n);
+	} else {
+		run_ioctl(way, first);
+	}
+	cases++;
+}
+
 static void run_case(enum way way, enum target target, uint32_t at,
 		     uint32_t behind, int fault, uint32_t first)
 {
 	span_make(&span, target, at, behind, fault, way != WAY_ARRAY);
 	if (fault == FAULT_ILL && only_op >= 0 && only_op != span.fault.op)
 		return;
-	if (is_guest(way)) { /* its caches are complete when it has synced */
-		span.cmds[span.n][0] = 0x46;
-		span.cmds[span.n++][1] = 0;
-		/* without others behind it, the sync is one doorbell later */
-		run_guest(way, first, behind ? span.n : at + 1);
-	} else {
-		run_ioctl(way, first);
-	}
-	cases++;
+	/* without others behind it, the sync is one doorbell later */
+	run_span(way, first, at + 1 + behind + !!behind);
 }
 
 /* Of the queue's last slot, and of the first one behind the wrap */
@@ -324,6 +350,30 @@ static void run_table(enum way way, int fault)
 	print_message("%u cases\n", cases);
 }
 
+/* All that there may be in the byte, and nothing else in the command */
+static void run_opcodes(enum way way)
+{
+	cases = 0;
+	for (unsigned int op = 0; op < 256; op++) {
+		for (uint32_t at = 0; at < 64; at += 63) {
+			span_make(&span, T_BAD_OPCODE, at, 7, FAULT_NONE,
+				  way != WAY_ARRAY);
+			span.target = TARGETS;
+			span.cmds[at][0] = op;
+			span.cmds[at][1] = 0;
+			run_span(way, 0, span.n + 1);
+		}
+	}
+	print_message("%u cases\n", cases);
+}
+
+#define OPCODES(name, way)             \
+	static void name(void **state) \
+	{                              \
+		(void)state;           \
+		run_opcodes(way);      \
+	}
+
 #define TABLE(name, way, fault)        \
 	static void name(void **state) \
 	{                              \
@@ -339,6 +389,7 @@ TABLE(arrays_for_a_device_that_is_gone, WAY_ARRAY, FAULT_GONE)
 TABLE(arrays_for_a_late_device, WAY_ARRAY, FAULT_LATE)
 TABLE(arrays_to_a_slow_unit, WAY_ARRAY, FAULT_SLOW)
 TABLE(arrays_to_a_dead_unit, WAY_ARRAY, FAULT_ABT)
+OPCODES(arrays_of_every_opcode, WAY_ARRAY)
 TABLE(rings_of_good_hardware, WAY_RING, FAULT_NONE)
 TABLE(rings_with_illegal_commands, WAY_RING, FAULT_ILL)
 TABLE(rings_for_a_silent_device, WAY_RING, FAULT_ATC)
@@ -347,6 +398,7 @@ TABLE(rings_for_a_device_that_is_gone, WAY_RING, FAULT_GONE)
 TABLE(rings_for_a_late_device, WAY_RING, FAULT_LATE)
 TABLE(rings_to_a_slow_unit, WAY_RING, FAULT_SLOW)
 TABLE(rings_to_a_dead_unit, WAY_RING, FAULT_ABT)
+OPCODES(rings_of_every_opcode, WAY_RING)
 TABLE(guests_over_arrays, WAY_GUEST_ARRAY, FAULT_NONE)
 TABLE(guests_over_arrays_with_illegal_commands, WAY_GUEST_ARRAY, FAULT_ILL)
 TABLE(guests_over_arrays_with_a_silent_device, WAY_GUEST_ARRAY, FAULT_ATC)
@@ -355,6 +407,8 @@ TABLE(guests_over_arrays_for_a_device_that_is_gone, WAY_GUEST_ARRAY, FAULT_GONE)
 TABLE(guests_over_arrays_for_a_late_device, WAY_GUEST_ARRAY, FAULT_LATE)
 TABLE(guests_over_arrays_to_a_slow_unit, WAY_GUEST_ARRAY, FAULT_SLOW)
 TABLE(guests_over_arrays_of_a_dead_unit, WAY_GUEST_ARRAY, FAULT_ABT)
+OPCODES(guests_over_arrays_of_every_opcode, WAY_GUEST_ARRAY)
+TABLE(guests_over_arrays_with_a_hole, WAY_GUEST_ARRAY, FAULT_HOLE)
 TABLE(guests_over_rings, WAY_GUEST_RING, FAULT_NONE)
 TABLE(guests_over_rings_with_illegal_commands, WAY_GUEST_RING, FAULT_ILL)
 TABLE(guests_over_rings_with_a_silent_device, WAY_GUEST_RING, FAULT_ATC)
@@ -363,6 +417,8 @@ TABLE(guests_over_rings_for_a_device_that_is_gone, WAY_GUEST_RING, FAULT_GONE)
 TABLE(guests_over_rings_for_a_late_device, WAY_GUEST_RING, FAULT_LATE)
 TABLE(guests_over_rings_to_a_slow_unit, WAY_GUEST_RING, FAULT_SLOW)
 TABLE(guests_over_rings_of_a_dead_unit, WAY_GUEST_RING, FAULT_ABT)
+OPCODES(guests_over_rings_of_every_opcode, WAY_GUEST_RING)
+TABLE(guests_over_rings_with_a_hole, WAY_GUEST_RING, FAULT_HOLE)
 
 /* @seed: of the span; also where in the queue it begins */
 static void run_random(enum way way, uint64_t seed)
@@ -401,6 +457,7 @@ int main(int argc, char **argv)
 		TEST(arrays_for_a_late_device),
 		TEST(arrays_to_a_slow_unit),
 		TEST(arrays_to_a_dead_unit),
+		TEST(arrays_of_every_opcode),
 		TEST(rings_of_good_hardware),
 		TEST(rings_with_illegal_commands),
 		TEST(rings_for_a_silent_device),
@@ -409,6 +466,7 @@ int main(int argc, char **argv)
 		TEST(rings_for_a_late_device),
 		TEST(rings_to_a_slow_unit),
 		TEST(rings_to_a_dead_unit),
+		TEST(rings_of_every_opcode),
 		TEST(guests_over_arrays),
 		TEST(guests_over_arrays_with_illegal_commands),
 		TEST(guests_over_arrays_with_a_silent_device),
@@ -417,6 +475,8 @@ int main(int argc, char **argv)
 		TEST(guests_over_arrays_for_a_late_device),
 		TEST(guests_over_arrays_to_a_slow_unit),
 		TEST(guests_over_arrays_of_a_dead_unit),
+		TEST(guests_over_arrays_of_every_opcode),
+		TEST(guests_over_arrays_with_a_hole),
 		TEST(guests_over_rings),
 		TEST(guests_over_rings_with_illegal_commands),
 		TEST(guests_over_rings_with_a_silent_device),
@@ -425,6 +485,8 @@ int main(int argc, char **argv)
 		TEST(guests_over_rings_for_a_late_device),
 		TEST(guests_over_rings_to_a_slow_unit),
 		TEST(guests_over_rings_of_a_dead_unit),
+		TEST(guests_over_rings_of_every_opcode),
+		TEST(guests_over_rings_with_a_hole),
 		TEST(anything_anywhere),
 	};
 
