@@ -63,23 +63,43 @@ struct cost {
 	uint64_t timeouts;
 	uint64_t ioctls;
 	uint64_t ns;
+	uint64_t at_once; /* the most timeouts of one ioctl */
+	uint64_t late;	  /* answers: a machine that is busy has some */
 };
+
+static struct nestfd_driver_stats counters(void)
+{
+	struct nestfd_driver_stats stats = { .size = sizeof(stats) };
+
+	nestfd_driver_stats(machine, &stats);
+	return stats;
+}
+
+/* One ioctl, @began before it */
+static void note(struct cost *cost, const struct nestfd_driver_stats *began)
+{
+	uint64_t waited = counters().timeouts - began->timeouts;
+
+	cost->ioctls++;
+	if (waited > cost->at_once)
+		cost->at_once = waited;
+}
 
 /* Until all of it has been executed but what fails */
 static void send_all(struct cost *cost)
 {
-	struct nestfd_driver_stats was = { .size = sizeof(was) };
-	struct nestfd_driver_stats is = { .size = sizeof(is) };
+	struct nestfd_driver_stats was = counters();
+	struct nestfd_driver_stats is;
 	uint64_t start = bench_now();
 	uint32_t at = 0;
 	uint32_t done;
 	int rc;
 
 	*cost = (struct cost){ 0 };
-	nestfd_driver_stats(machine, &was);
 	while (at < SPAN) {
+		is = counters();
 		rc = silent_invalidate(&guest, span, at, SPAN - at, &done);
-		cost->ioctls++;
+		note(cost, &is);
 		if (rc && rc != -ETIMEDOUT) {
 			fprintf(stderr, "invalidate: %d\n", rc);
 			exit(1);
@@ -87,9 +107,10 @@ static void send_all(struct cost *cost)
 		at += done + !!rc;
 	}
 	cost->ns = bench_now() - start;
-	nestfd_driver_stats(machine, &is);
+	is = counters();
 	cost->batches = is.batches - was.batches;
 	cost->timeouts = is.timeouts - was.timeouts;
+	cost->late = is.late - was.late;
 }
 
 static void worst(struct cost *of, const struct cost *cost)
@@ -104,10 +125,25 @@ static void worst(struct cost *of, const struct cost *cost)
 		of->ns = cost->ns;
 }
 
+/*
+ * Of each run, not only of the worst. A device that never answers costs what
+ * its budget is, no more and no less, however many ioctls ask it.
+ */
+static bool is_bounded(const struct shape *shape, const struct cost *cost)
+{
+	if (cost->at_once > AIM_TIMEOUTS)
+		return false;
+	if (!shape->all || shape->once)
+		return cost->timeouts <= AIM_TIMEOUTS;
+	return cost->timeouts <= BUDGET &&
+	       cost->timeouts + cost->late >= BUDGET;
+}
+
 /* The worst of PLACES places; true if the aim is reached */
 static bool measure(const struct shape *shape)
 {
 	struct cost good, bad, all_good = { 0 }, all_bad = { 0 };
+	bool bounded = true;
 	uint64_t more = 0;
 
 	for (uint32_t i = 0; i < PLACES; i++) {
@@ -121,6 +157,7 @@ static bool measure(const struct shape *shape)
 			fprintf(stderr, "%s: no timeout\n", shape->what);
 			exit(1);
 		}
+		bounded &= is_bounded(shape, &bad);
 		if (bad.batches > good.batches + more)
 			more = bad.batches - good.batches;
 		worst(&all_good, &good);
@@ -132,9 +169,7 @@ static bool measure(const struct shape *shape)
 	       all_bad.timeouts, all_bad.ioctls, (double)all_good.ns / 1e6,
 	       (double)all_bad.ns / 1e6);
 	fflush(stdout);
-	return more < AIM_BATCHES && all_bad.timeouts > 0 &&
-	       all_bad.timeouts <=
-		       (shape->all && !shape->once ? BUDGET : AIM_TIMEOUTS);
+	return bounded && more < AIM_BATCHES && all_bad.timeouts > 0;
 }
 
 static bool missed;
@@ -153,8 +188,9 @@ static void measure_arch(const struct path_arch *arch)
 		exit(1);
 	silent_start(&guest, arch, machine, 0x20);
 	printf("\n%s: a device does not answer, for %u us; %u entries, worst of"
-	       " %u places\naim: under %u batches more, at most %u timeouts;"
-	       " %u if it never answers\n  %-34s %8s %8s %6s %9s %7s %9s %9s\n",
+	       " %u places\naim: under %u batches more, at most %u timeouts"
+	       " of an ioctl, and of all;\n%u of all if it never answers,"
+	       " however often it is asked\n  %-34s %8s %8s %6s %9s %7s %9s %9s\n",
 	       arch->name, TIMEOUT_US, SPAN, PLACES, AIM_BATCHES, AIM_TIMEOUTS,
 	       BUDGET, "", "batches", "with it", "more", "timeouts", "ioctls",
 	       "ms", "with it");
