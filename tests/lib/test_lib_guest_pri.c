@@ -220,6 +220,29 @@ static void an_answer_counts_for_its_group_and_once(void **state)
 	end(&w);
 }
 
+/*
+ * The host has answered what the stream's former STE had asked. The guest's
+ * own answer to that comes late, and finds another group in its place.
+ */
+static void a_late_answer_is_no_other_groups(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, true, NESTFD_QUEUE_ARRAY);
+	ask(&w, 0, X, READ | LAST);
+	assert_int_equal(nestfd_viommu_pump(w.g.viommu), 1);
+	guest_set_stream(&w.g, GUEST_BYPASS);
+	assert_int_equal(told(&w, 0), 1);
+	ask(&w, 3, X, READ | LAST);
+	assert_int_equal(nestfd_viommu_pump(w.g.viommu), 1);
+	respond(&w, VSID, 0, 1);
+	assert_int_equal(told(&w, 3), -EINPROGRESS);
+	respond(&w, VSID, 3, 2);
+	assert_int_equal(told(&w, 3), 0);
+	end(&w);
+}
+
 /* A SYNC in front of an answer completes before the device hears of it. */
 static void what_is_in_front_of_an_answer_comes_first(void **state)
 {
@@ -491,6 +514,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_guest_faults_a_page_in),
 		cmocka_unit_test(without_the_option_there_is_no_pri),
 		cmocka_unit_test(an_answer_counts_for_its_group_and_once),
+		cmocka_unit_test(a_late_answer_is_no_other_groups),
 		cmocka_unit_test(what_is_in_front_of_an_answer_comes_first),
 		cmocka_unit_test(the_guests_queue_overflows_by_the_rules),
 		cmocka_unit_test(

@@ -318,15 +318,25 @@ static void by_msi_abort(struct fake *fake)
 }
 
 /* flags LAST_PAGE, dev_id, pasid, grpid, perm READ, 0, addr, length, cookie */
-static void by_page_request(struct fake *fake)
+static void ask_page(struct fake *fake, uint32_t group, uint32_t cookie)
 {
-	uint32_t fault[10] = { 2, 7, 0, 3, 1, 0, 0x7000, 0, 0, 0x11 };
+	uint32_t fault[10] = { 2, 7, 0, group, 1, 0, 0x7000, 0, 0, cookie };
 
 	memcpy(fake->faults, fault, sizeof(fault));
 	fake->fault_bytes = sizeof(fault);
 	assert_true(nestfd_viommu_pump(fake->viommu) >= 0);
-	guest_put(fake, 0x0000001000000041ULL, 0x0000000000002003ULL);
+}
+
+static void answer_page(struct fake *fake, uint32_t group)
+{
+	guest_put(fake, 0x0000001000000041ULL, 0x2000 | group);
 	guest_doorbell(fake, fake->viommu);
+}
+
+static void by_page_request(struct fake *fake)
+{
+	ask_page(fake, 3, 0x11);
+	answer_page(fake, 3);
 }
 
 /* The STEs are read. */
@@ -685,6 +695,28 @@ static void the_later_look_at_an_ste_counts(void **state)
 	}
 }
 
+/*
+ * An attach ends what was asked before it, and the host may use the cookie for
+ * another group then: as Linux does, the lowest that is free.
+ */
+static void groups_end_with_their_attachment(void **state)
+{
+	(void)state;
+	start(NESTFD_QUEUE_AUTO);
+	ask_page(m.fake, 3, 1);
+	assert_int_equal(m.fake->nanswers, 0);
+	guest_ste(m.fake, 0x10, 0x9, 0);
+	guest_put(m.fake, CFGI_STE);
+	guest_put(m.fake, SYNC);
+	guest_doorbell(m.fake, m.fake->viommu);
+	ask_page(m.fake, 5, 1);
+	answer_page(m.fake, 3);
+	assert_int_equal(m.fake->nanswers, 0);
+	answer_page(m.fake, 5);
+	assert_int_equal(m.fake->nanswers, 1);
+	end();
+}
+
 /* The same while the device is only coming, and when it leaves meanwhile. */
 static void leave_at_once(struct fake *fake)
 {
@@ -815,6 +847,7 @@ int main(void)
 		cmocka_unit_test(
 			a_sync_rung_while_a_record_is_written_waits_for_it),
 		cmocka_unit_test(the_later_look_at_an_ste_counts),
+		cmocka_unit_test(groups_end_with_their_attachment),
 		cmocka_unit_test(a_device_may_leave_while_it_comes),
 		cmocka_unit_test(callbacks_of_many_threads_go_on),
 	};

@@ -7,12 +7,15 @@
  * word for Response Failure, so that is INVALID.
  *
  * A group is known to the guest by vSID and index, to the host by its cookie:
- * 0 is none. What the host has answered meanwhile, because the guest gave the
- * stream another STE, it does not know any more, and refuses (EINVAL).
+ * 0 is none. An attach ends all groups that came before it: the host answers
+ * them, and may give their cookies to others. So cookies are read and answered,
+ * and devices attached, with @lock held, and what was read before an attach is
+ * forgotten by it.
  */
 #include <errno.h>
 #include <linux/iommufd.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -22,6 +25,7 @@
 
 #define FAULTS_FIRST 128u
 #define FAULTS_MAX   (1u << 20) /* of one group */
+#define NOBODY	     0		/* no object's id */
 
 static void answer(struct vsmmu *vsmmu, uint32_t cookie, bool success)
 {
@@ -59,12 +63,22 @@ static uint32_t swap(struct vsmmu *vsmmu, uint32_t vsid, uint32_t group,
 	return was;
 }
 
+static void answer_group(struct vsmmu *vsmmu, uint32_t vsid, uint32_t group,
+			 bool success)
+{
+	uint32_t cookie;
+
+	pthread_mutex_lock(&vsmmu->pri.lock);
+	cookie = swap(vsmmu, vsid, group, 0);
+	if (cookie)
+		answer(vsmmu, cookie, success);
+	pthread_mutex_unlock(&vsmmu->pri.lock);
+}
+
 void vsmmu_pri_response(struct vsmmu *vsmmu, const struct smmuv3_cmd *cmd)
 {
-	uint32_t cookie = swap(vsmmu, cmd->sid, cmd->prg_index, 0);
-
-	if (cookie)
-		answer(vsmmu, cookie, cmd->resp == SMMUV3_PRI_SUCCESS);
+	answer_group(vsmmu, cmd->sid, cmd->prg_index,
+		     cmd->resp == SMMUV3_PRI_SUCCESS);
 }
 
 void vsmmu_pri_forget(struct vsmmu *vsmmu)
@@ -73,13 +87,26 @@ void vsmmu_pri_forget(struct vsmmu *vsmmu)
 
 	for (node = itree_from(&vsmmu->streams, 0); node && vsmmu->pri.on;
 	     node = itree_succ(node))
-		for (uint32_t group = 0; group < VSMMU_GROUPS; group++) {
-			uint32_t cookie =
-				swap(vsmmu, (uint32_t)node->first, group, 0);
+		for (uint32_t group = 0; group < VSMMU_GROUPS; group++)
+			answer_group(vsmmu, (uint32_t)node->first, group,
+				     false);
+}
 
-			if (cookie)
-				answer(vsmmu, cookie, false);
-		}
+int vsmmu_pri_attach(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
+		     uint32_t hwpt_id)
+{
+	int rc;
+
+	pthread_mutex_lock(&vsmmu->pri.lock);
+	rc = stream->device.attach(stream->device.ctx, hwpt_id);
+	if (!rc && stream->waiting) {
+		pthread_mutex_lock(&vsmmu->event_lock);
+		memset(stream->waiting, 0,
+		       VSMMU_GROUPS * sizeof(*stream->waiting));
+		pthread_mutex_unlock(&vsmmu->event_lock);
+	}
+	pthread_mutex_unlock(&vsmmu->pri.lock);
+	return rc;
 }
 
 /* ---- from the host to the guest ---- */
@@ -139,38 +166,39 @@ static bool wait_for_guest(struct vsmmu *vsmmu, uint32_t vsid,
 	return was != f->cookie;
 }
 
-/* One request; what becomes of its group is known with the last one. */
-static void deliver(struct vsmmu *vsmmu, uint32_t vsid,
-		    const struct iommu_hwpt_pgfault *f)
+/* Whose @f is; with the lock held, and what is nobody's is answered. */
+static void meet(struct vsmmu *vsmmu, struct iommu_hwpt_pgfault *f)
 {
 	bool last = f->flags & IOMMU_PGFAULT_FLAGS_LAST_PAGE;
-	enum smmuv3_priq_result result;
-	uint64_t rec[2];
+	uint32_t vsid;
 
-	build(vsmmu, vsid, f, rec);
-	if (last && !wait_for_guest(vsmmu, vsid, f)) {
+	if (f->grpid < VSMMU_GROUPS && find_vsid(vsmmu, f->dev_id, &vsid) &&
+	    (!last || wait_for_guest(vsmmu, vsid, f)))
+		return;
+	if (last)
 		answer(vsmmu, f->cookie, false);
-		return;
-	}
-	result = smmuv3_front_priq_add(vsmmu->front, rec);
-	if (!last || result == SMMUV3_PRIQ_DONE)
-		return;
-	if (swap(vsmmu, vsid, f->grpid, 0) == f->cookie)
-		answer(vsmmu, f->cookie, result == SMMUV3_PRIQ_FULL);
+	f->dev_id = NOBODY;
 }
 
-static void deliver_all(struct vsmmu *vsmmu, size_t n)
+/* One request; what becomes of its group is known with the last one. */
+static void deliver(struct vsmmu *vsmmu, const struct iommu_hwpt_pgfault *f)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct iommu_hwpt_pgfault *f = &vsmmu->pri.faults[i];
-		uint32_t vsid;
+	enum smmuv3_priq_result result;
+	uint64_t rec[2];
+	uint32_t vsid;
 
-		if (f->grpid < VSMMU_GROUPS &&
-		    find_vsid(vsmmu, f->dev_id, &vsid))
-			deliver(vsmmu, vsid, f);
-		else if (f->flags & IOMMU_PGFAULT_FLAGS_LAST_PAGE)
-			answer(vsmmu, f->cookie, false);
-	}
+	/* gone since: so are its groups */
+	if (f->dev_id == NOBODY || !find_vsid(vsmmu, f->dev_id, &vsid))
+		return;
+	build(vsmmu, vsid, f, rec);
+	result = smmuv3_front_priq_add(vsmmu->front, rec);
+	if (!(f->flags & IOMMU_PGFAULT_FLAGS_LAST_PAGE) ||
+	    result == SMMUV3_PRIQ_DONE)
+		return;
+	pthread_mutex_lock(&vsmmu->pri.lock);
+	if (swap(vsmmu, vsid, f->grpid, 0) == f->cookie)
+		answer(vsmmu, f->cookie, result == SMMUV3_PRIQ_FULL);
+	pthread_mutex_unlock(&vsmmu->pri.lock);
 }
 
 static ssize_t read_faults(struct vsmmu *vsmmu)
@@ -183,6 +211,23 @@ static ssize_t read_faults(struct vsmmu *vsmmu)
 		return b->read(b->ctx, vsmmu->pri.fd, vsmmu->pri.faults, len);
 	n = read(vsmmu->pri.fd, vsmmu->pri.faults, len);
 	return n < 0 ? -errno : n;
+}
+
+/* Reads some, and notes whose they are. How many, or -errno */
+static ssize_t take_faults(struct vsmmu *vsmmu)
+{
+	ssize_t n;
+
+	pthread_mutex_lock(&vsmmu->pri.lock);
+	n = read_faults(vsmmu);
+	if (n > 0 && (size_t)n % sizeof(*vsmmu->pri.faults))
+		n = -EPROTO;
+	if (n > 0)
+		n /= (ssize_t)sizeof(*vsmmu->pri.faults);
+	for (ssize_t i = 0; i < n; i++)
+		meet(vsmmu, &vsmmu->pri.faults[i]);
+	pthread_mutex_unlock(&vsmmu->pri.lock);
+	return n;
 }
 
 /* A group comes as a whole or not at all. */
@@ -211,17 +256,17 @@ int vsmmu_pri_pump(struct nestfd_viommu *viommu)
 	if (!vsmmu->pri.on)
 		return 0;
 	while (!rc && total < viommu->veventq_depth) {
-		n = read_faults(vsmmu);
+		n = take_faults(vsmmu);
 		if (n == -EAGAIN || n == 0)
 			break;
 		if (n == -EINVAL) {
 			rc = make_room(&vsmmu->pri);
 			continue;
 		}
-		if (n < 0 || (size_t)n % sizeof(*vsmmu->pri.faults))
-			return n < 0 ? (int)n : -EPROTO;
-		n /= (ssize_t)sizeof(*vsmmu->pri.faults);
-		deliver_all(vsmmu, (size_t)n);
+		if (n < 0)
+			return (int)n;
+		for (ssize_t i = 0; i < n; i++)
+			deliver(vsmmu, &vsmmu->pri.faults[i]);
 		total += (uint32_t)n;
 	}
 	return rc ? rc : (int)total;

@@ -184,7 +184,7 @@ static void stream_end(struct vsmmu *vsmmu, struct vsmmu_stream *stream)
 {
 	stream_unlist(vsmmu, stream);
 	viommu_count(&vsmmu->base.counters.other_ioctls, 1);
-	stream->device.attach(stream->device.ctx, vsmmu->base.parent_hwpt);
+	vsmmu_pri_attach(vsmmu, stream, vsmmu->base.parent_hwpt);
 	stream_release(vsmmu, stream);
 }
 
@@ -212,6 +212,7 @@ static void vsmmu_free(struct vsmmu *vsmmu)
 {
 	viommu_run_free(&vsmmu->run);
 	viommu_fini(&vsmmu->base);
+	pthread_mutex_destroy(&vsmmu->pri.lock);
 	pthread_mutex_destroy(&vsmmu->event_lock);
 	pthread_mutex_destroy(&vsmmu->lock);
 	free(vsmmu);
@@ -441,6 +442,7 @@ int nestfd_viommu_smmuv3_create(const struct nestfd_viommu_config *config,
 	viommu_init(&vsmmu->base, &vsmmu_ops, config);
 	pthread_mutex_init(&vsmmu->lock, NULL);
 	pthread_mutex_init(&vsmmu->event_lock, NULL);
+	pthread_mutex_init(&vsmmu->pri.lock, NULL);
 	viommu_run_init(&vsmmu->run, IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
 			SMMUV3_CMD_SIZE);
 	rc = viommu_run_reserve(&vsmmu->run, RUN_FIRST_ROOM);

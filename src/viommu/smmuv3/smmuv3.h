@@ -84,6 +84,7 @@ struct vsmmu_pri {
 	int fd;
 	struct iommu_hwpt_pgfault *faults; /* who pumps */
 	size_t room;
+	pthread_mutex_t lock; /* outside event_lock; see pri.c */
 };
 
 struct vsmmu {
@@ -148,6 +149,9 @@ void vsmmu_pri_stop(struct vsmmu *vsmmu);
 int vsmmu_pri_pump(struct nestfd_viommu *viommu);
 struct smmuv3_cmd;
 void vsmmu_pri_response(struct vsmmu *vsmmu, const struct smmuv3_cmd *cmd);
+/* Attaches it: what came before is the guest's to answer no more */
+int vsmmu_pri_attach(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
+		     uint32_t hwpt_id);
 /* What the guest has not answered it never will; with the lock held */
 void vsmmu_pri_forget(struct vsmmu *vsmmu);
 

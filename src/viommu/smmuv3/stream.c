@@ -181,7 +181,7 @@ static int stream_attach(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
 			 uint32_t hwpt_id)
 {
 	viommu_count(&vsmmu->base.counters.other_ioctls, 1);
-	return stream->device.attach(stream->device.ctx, hwpt_id);
+	return vsmmu_pri_attach(vsmmu, stream, hwpt_id);
 }
 
 static void set_now(struct vsmmu *vsmmu, struct vsmmu_stream *stream,
