@@ -302,6 +302,23 @@ uint64_t fake_ste(const struct fake *f, uint32_t sid, unsigned int i)
 	return fake_load(f, base + sid * 64ULL + i * 8);
 }
 
+uint64_t fake_cd(const struct fake *f, uint32_t sid, uint32_t ssid,
+		 unsigned int i)
+{
+	uint64_t ste0 = fake_ste(f, sid, 0);
+	uint64_t table = ste0 & 0xffffffffffffc0;
+
+	if (ste0 >> 4 & 3) {
+		uint64_t l1 = fake_load(f, table + ssid / 64 * 8);
+
+		if (!(l1 & 1))
+			return UINT64_MAX;
+		table = l1 & 0xfffffffffff000;
+		ssid %= 64;
+	}
+	return fake_load(f, table + ssid * 64ULL + i * 8);
+}
+
 bool fake_walk(const struct fake *f, uint64_t ttb, unsigned int t0sz,
 	       unsigned int start_level, uint64_t ia, uint64_t *pa)
 {

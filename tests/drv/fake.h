@@ -71,6 +71,9 @@ struct core_hwport fake_port(struct fake *f);
 uint64_t fake_load(const struct fake *f, uint64_t pa);
 /* Doubleword @i of the STE of @sid by the registers; UINT64_MAX: none */
 uint64_t fake_ste(const struct fake *f, uint32_t sid, unsigned int i);
+/* Doubleword @i of a CD, as the STE of @sid leads to it; UINT64_MAX: none */
+uint64_t fake_cd(const struct fake *f, uint32_t sid, uint32_t ssid,
+		 unsigned int i);
 /* Walks 4K stage-2 or stage-1 tables; false: not mapped */
 bool fake_walk(const struct fake *f, uint64_t ttb, unsigned int t0sz,
 	       unsigned int start_level, uint64_t ia, uint64_t *pa);

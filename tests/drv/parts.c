@@ -114,6 +114,11 @@ struct core_domain *parts_domain(struct core_device *dev, uint32_t flags)
 	return d;
 }
 
+int parts_attach(struct core_domain *d, struct core_device *dev, uint32_t pasid)
+{
+	return d->ops->attach(d, dev, pasid);
+}
+
 void parts_destroy(struct core_iommu *iommu, struct core_device *dev, int n)
 {
 	for (int i = 0; i < n; i++)

@@ -34,6 +34,8 @@ void *fakemem_at(const struct fakemem *m, uint64_t pa);
 
 /* Paging domain with @flags, by @dev */
 struct core_domain *parts_domain(struct core_device *dev, uint32_t flags);
+int parts_attach(struct core_domain *d, struct core_device *dev,
+		 uint32_t pasid);
 /* The devices go, then the unit. */
 void parts_destroy(struct core_iommu *iommu, struct core_device *dev, int n);
 

@@ -20,29 +20,6 @@
 #define STE_S1_W1   0xd6ULL	  /* S1DSS 2, CIR 1, COR 1, CSH 3 */
 #define EATS	    0x10000000ULL /* bits 29:28 = 1 */
 
-static int attach(struct core_domain *d, struct core_device *dev,
-		  uint32_t pasid)
-{
-	return d->ops->attach(d, dev, pasid);
-}
-
-static uint64_t cd_word(struct rig *r, uint32_t sid, uint32_t ssid,
-			unsigned int i)
-{
-	uint64_t ste0 = fake_ste(&r->hw, sid, 0);
-	uint64_t table = ste0 & 0xffffffffffffc0;
-
-	if (ste0 >> 4 & 3) {
-		uint64_t l1 = fake_load(&r->hw, table + ssid / 64 * 8);
-
-		if (!(l1 & 1))
-			return UINT64_MAX;
-		table = l1 & 0xfffffffffff000;
-		ssid %= 64;
-	}
-	return fake_load(&r->hw, table + ssid * 64ULL + i * 8);
-}
-
 static void test_stage1_unmap_invalidates_by_asid(void **state)
 {
 	struct core_domain *d;
@@ -53,7 +30,7 @@ static void test_stage1_unmap_invalidates_by_asid(void **state)
 	rig_start(&r);
 	d = rig_domain(&r, 0);
 	assert_int_equal(d->ops->map(d, 0x1000, 0x80000000, 0x4000, 3), 0);
-	assert_int_equal(attach(d, &r.dev[0], NO_PASID), 0);
+	assert_int_equal(parts_attach(d, &r.dev[0], NO_PASID), 0);
 	fake_clear_log(&r.hw);
 	/* one page, the table stays: no range (TG 0), Leaf */
 	d->ops->unmap(d, 0x1000, 0x1000);
@@ -61,8 +38,8 @@ static void test_stage1_unmap_invalidates_by_asid(void **state)
 	EXPECT_CMD(&r.hw, 1, SYNC, 0);
 	assert_int_equal(r.hw.log_n, 2);
 	assert_int_equal(r.hw.doorbells, 1);
-	assert_false(
-		fake_walk(&r.hw, cd_word(&r, 0x100, 0, 1), 16, 0, 0x1000, &pa));
+	assert_false(fake_walk(&r.hw, fake_cd(&r.hw, 0x100, 0, 1), 16, 0,
+			       0x1000, &pa));
 	/* 3 pages and the tables go: NUM 2, SCALE 0, TG 1, TTL 0, not Leaf */
 	fake_clear_log(&r.hw);
 	d->ops->unmap(d, 0x2000, 0x3000);
@@ -161,9 +138,9 @@ test_atcs_hear_of_an_unmap_after_the_smmu_has_forgotten(void **state)
 	rig_start(&r);
 	d = rig_domain(&r, PASID_FLAG);
 	assert_int_equal(d->ops->map(d, 0x5000, 0x80000000, 0x6000, 3), 0);
-	assert_int_equal(attach(d, &r.dev[0], NO_PASID), 0);
-	assert_int_equal(attach(d, &r.dev[1], NO_PASID), 0);
-	assert_int_equal(attach(d, &r.dev[2], 9), 0);
+	assert_int_equal(parts_attach(d, &r.dev[0], NO_PASID), 0);
+	assert_int_equal(parts_attach(d, &r.dev[1], NO_PASID), 0);
+	assert_int_equal(parts_attach(d, &r.dev[2], 9), 0);
 	fake_clear_log(&r.hw);
 	d->ops->unmap(d, 0x5000, 0x6000);
 	/* 6 pages: NUM 2, SCALE 1, TG 1; the tables go, so not Leaf */
@@ -210,7 +187,8 @@ static void test_a_stage2_unmap_reaches_every_vmid_over_it(void **state)
 		/* Config S1, EATS 1 */
 		assert_int_equal(rig_nested(v[i], 0x4000000b, EATS, &nested[i]),
 				 0);
-		assert_int_equal(attach(nested[i], &r.dev[i], NO_PASID), 0);
+		assert_int_equal(parts_attach(nested[i], &r.dev[i], NO_PASID),
+				 0);
 	}
 	assert_int_equal(d->ops->map(d, 0x5000, 0x80000000, 0x1000, 3), 0);
 	assert_int_equal(d->ops->map(d, 0x6000, 0x90000000, 0x1000, 3), 0);
@@ -296,7 +274,7 @@ test_a_partial_unmap_takes_whole_blocks_rather_than_less(void **state)
 	(void)state;
 	rig_start(&r);
 	d = rig_domain(&r, NEST_PARENT);
-	assert_int_equal(attach(d, &r.dev[0], NO_PASID), 0);
+	assert_int_equal(parts_attach(d, &r.dev[0], NO_PASID), 0);
 	assert_int_equal(d->ops->map(d, 0, 0, 0x600000, 3), 0);
 	d->ops->unmap(d, 0x1000, 0x200000);
 	for (uint64_t ia = 0; ia < 0x600000; ia += 0x1000)
@@ -316,8 +294,8 @@ static void test_a_silent_atc_loses_its_ats(void **state)
 	(void)state;
 	rig_start(&r);
 	d = rig_domain(&r, 0);
-	assert_int_equal(attach(d, &r.dev[1], NO_PASID), 0);
-	assert_int_equal(attach(d, &r.dev[2], NO_PASID), 0);
+	assert_int_equal(parts_attach(d, &r.dev[1], NO_PASID), 0);
+	assert_int_equal(parts_attach(d, &r.dev[2], NO_PASID), 0);
 	assert_int_equal(d->ops->map(d, 0, 0, 0x1000, 3), 0);
 	r.hw.mute_sid = 0x101;
 	d->ops->unmap(d, 0, 0x1000);
@@ -325,7 +303,7 @@ static void test_a_silent_atc_loses_its_ats(void **state)
 	assert_int_equal(fake_ste(&r.hw, 0x102, 1), STE_S1_W1 | EATS);
 	/* nor does it come back by attaching */
 	r.iommu->ops->block(&r.dev[1], NO_PASID);
-	assert_int_equal(attach(d, &r.dev[1], NO_PASID), 0);
+	assert_int_equal(parts_attach(d, &r.dev[1], NO_PASID), 0);
 	assert_int_equal(fake_ste(&r.hw, 0x101, 1), STE_S1_W1);
 	r.iommu->ops->block(&r.dev[1], NO_PASID);
 	r.iommu->ops->block(&r.dev[2], NO_PASID);
