@@ -26,6 +26,11 @@
 #define EV_CONS	      0x100ac
 #define EVENTQ	      0x10000ULL /* in the guest's part; 256 records */
 #define OVFLG	      0x80000000u
+#define PRIQ	      0x20000ULL /* 16 requests */
+#define PRIQ_PROD     0x100c8
+#define PRIQ_CONS     0x100cc
+#define READ	      NESTFD_PAGE_READ
+#define LAST	      NESTFD_PAGE_LAST
 
 #define F_TRANSLATION 0x10
 /* dw1: RnW (35), CLASS IN (2 at 40) */
@@ -473,6 +478,38 @@ static void ask(struct guest *g, uint32_t group, uint32_t flags)
 	nestfd_page_request(g->dev, &request);
 }
 
+/* Resp 2: success */
+static void respond(struct guest *g, uint32_t group)
+{
+	guest_command(g, 0x41 | (uint64_t)g->vsid << 32, 2ULL << 12 | group);
+	guest_ring(g);
+}
+
+/*
+ * Requests that nobody reads, that nobody answers, that are answered twice, for
+ * others and too late; groups without an end
+ */
+static void ask_for_nothing(struct guest *g, unsigned int round)
+{
+	for (uint32_t i = 0; i < 2000; i++) {
+		ask(g, i % 500, i % 3 ? READ : READ | LAST);
+		if (round % 4 || i % 100)
+			continue;
+		nestfd_viommu_pump(g->viommu);
+		nestfd_viommu_write(g->viommu, PRIQ_CONS, 4, rd(g, PRIQ_PROD));
+		respond(g, i % 500);
+		respond(g, i % 500);
+		respond(g, 511 - i % 500);
+	}
+	if (round % 8)
+		return;
+	/* all that is left is answered by the host: what comes now is late */
+	guest_set_stream(g, GUEST_BYPASS);
+	for (uint32_t i = 0; i < 500; i += 7)
+		respond(g, i);
+	guest_set_stream(g, GUEST_NESTED);
+}
+
 static void misbehave(struct guest *g, unsigned int round)
 {
 	struct nestfd_machine *machine = g->host->machine;
@@ -499,9 +536,8 @@ static void misbehave(struct guest *g, unsigned int round)
 		for (uint64_t i = 0; i < 600; i++)
 			touch(g, X + 0x100000 + i * PAGE);
 		break;
-	case 4: /* requests that nobody answers, groups without an end */
-		for (uint32_t i = 0; i < 2000; i++)
-			ask(g, i % 500, i % 3 ? 0x1 : 0x11);
+	case 4:
+		ask_for_nothing(g, round / 6);
 		break;
 	case 5:
 		guest_put(g, g->base + g->vsid * 64, round);
@@ -515,6 +551,31 @@ static void misbehave(struct guest *g, unsigned int round)
 	nestfd_inject_clear(machine);
 }
 
+/* A page request, what the guest sees of it, and what the device is told */
+static void fault_in(struct guest *g, unsigned int round)
+{
+	struct pollfd fd = {
+		.fd = nestfd_viommu_fault_fd(g->viommu),
+		.events = POLLIN,
+	};
+	struct nestfd_page_response response = { 0 };
+	uint32_t prod = rd(g, PRIQ_PROD);
+	uint32_t group = round % 512;
+
+	ask(g, group, READ | LAST);
+	assert_int_equal(poll(&fd, 1, 10000), 1);
+	assert_int_equal(nestfd_viommu_pump(g->viommu), 1);
+	assert_int_equal(rd(g, PRIQ_PROD), (prod + 1) & 31);
+	assert_int_equal(guest_get(g, g->base + PRIQ + (prod & 15) * 16 + 8),
+			 X | group);
+	nestfd_viommu_write(g->viommu, PRIQ_CONS, 4, (prod + 1) & 31);
+	assert_int_equal(nestfd_page_wait(g->dev, group, 0, &response),
+			 -EINPROGRESS);
+	respond(g, group);
+	assert_int_equal(nestfd_page_wait(g->dev, group, 10000, &response), 0);
+	assert_int_equal(response.code, NESTFD_PAGE_SUCCESS);
+}
+
 /* What a well-behaved guest does and sees; its fault at each end */
 static void behave(struct guest *g, unsigned int round)
 {
@@ -525,6 +586,7 @@ static void behave(struct guest *g, unsigned int round)
 	guest_put(g, page, round);
 	guest_map(g, X, page);
 	guest_invalidate(g, X);
+	fault_in(g, round);
 	assert_int_equal(kit_read(g->dev, X, &word), 0);
 	assert_int_equal(word, round);
 	assert_int_equal(touch(g, X + PAGE), -EIO);
@@ -551,18 +613,28 @@ static void *misbehave_run(void *arg)
 	return NULL;
 }
 
+/* 16 requests; SMMUEN, PRIQEN, EVENTQEN, CMDQEN */
+static void boot_pri(struct guest *g)
+{
+	nestfd_viommu_write(g->viommu, 0xc0, 8, (g->base + PRIQ) | 4);
+	nestfd_viommu_write(g->viommu, 0x20, 4, 0xf);
+}
+
 static void begin_pri(struct world *w)
 {
 	memset(w, 0, sizeof(*w));
 	w->host = (struct host){
 		.guests = 2,
 		.ats = true,
+		.pri = true,
 		.page_requests = 5000,
 		.irq = on_irq,
 	};
 	assert_int_equal(host_start(&w->host), 0);
 	assert_int_equal(guest_start(&w->a, &w->host, 0, 1), 0);
 	assert_int_equal(guest_start(&w->b, &w->host, 1, 1), 0);
+	boot_pri(&w->a);
+	boot_pri(&w->b);
 }
 
 static void a_guest_does_not_notice_a_misbehaving_one(void **state)
