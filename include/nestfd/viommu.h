@@ -72,14 +72,19 @@ struct nestfd_backend {
  *    into a queue of the guest's: by the outer call;
  *  - interrupts for events that the handler of such an interrupt pumps: when
  *    the handler has returned;
+ *  - VT-d: what GCMD, inside a @read of the guest's tables, has changed for
+ *    devices, and commands that were rung for there: when those have been read;
  *  - nestfd_viommu_reset(): last of all.
+ *
+ * There nestfd_viommu_device_add() and _remove() of that virtual VT-d unit
+ * answer -EBUSY, and its invalidation by registers an error (granularity 0).
  *
  * So no command, event or interrupt nests without end, however often callbacks
  * call. @irq is called, and MSIs are written, without any lock and after what
  * they tell of (a CMD_SYNC's CONS, GERROR, an event's PROD) can be read: these
  * may also wait for other threads that are in libviommu, but not for commands
- * to complete, which may be this thread's to do. The others may not wait, and
- * @read of a virtual VT-d unit may call nothing. All of them return.
+ * to complete, which may be this thread's to do. The others may not wait: a
+ * virtual VT-d unit reads tables with its lock held. All of them return.
  */
 struct nestfd_guest {
 	void *ctx;
@@ -129,8 +134,8 @@ enum nestfd_queue {
  *	is given another STE meanwhile is answered Invalid Request by the host
  * @cap: VT-d: CAP the guest shall see; features the host lacks are taken out,
  *	but for CM, caching mode, which is as it is here. Without CM a guest
- *does not tell of entries that become present. 0: the best the host allows, and
- *CM
+ *	does not tell of entries that become present. 0: the best the host
+ *	allows, and CM
  * @ecap: VT-d: ECAP, likewise
  * @parent_ioas: VT-d: the IOAS that @parent_hwpt was made of, out of which
  *	IOASes like the guest's second-stage tables are copied. 0: the guest has
@@ -215,8 +220,9 @@ struct nestfd_viommu_device {
  *
  * It is attached at once to what the guest's tables say now.
  *
- * Return: 0, -EEXIST when @vsid is taken, -EINVAL, -ENOMEM, or what the backend
- * or @attach answered.
+ * Return: 0, -EEXIST when @vsid is taken, -EINVAL, -ENOMEM, -EBUSY inside a read
+ * of guest memory (struct nestfd_guest), or what the backend or @attach
+ * answered.
  */
 int nestfd_viommu_device_add(struct nestfd_viommu *viommu,
 			     const struct nestfd_viommu_device *device);
@@ -224,7 +230,7 @@ int nestfd_viommu_device_add(struct nestfd_viommu *viommu,
 /**
  * nestfd_viommu_device_remove() - take it out: attached to the parent HWPT
  *
- * Return: 0 or -ENOENT.
+ * Return: 0, -ENOENT, or -EBUSY as above.
  */
 int nestfd_viommu_device_remove(struct nestfd_viommu *viommu, uint32_t vsid);
 
@@ -253,6 +259,11 @@ uint64_t nestfd_viommu_read(struct nestfd_viommu *viommu, uint32_t offset,
  * moved, or the guest's error registers say where it stopped. If another
  * thread, or a call that this one is inside of, is consuming commands, that
  * goes on with these, and this write returns at once.
+ *
+ * VT-d: where a guest's tables ask for more than a slice (32768 mappings), the
+ * rest is left, no wait behind it completes, and the guest's next access to any
+ * register goes on with one slice more, or nestfd_viommu_pump() does. A guest
+ * that only looks at the status in memory needs the latter.
  */
 void nestfd_viommu_write(struct nestfd_viommu *viommu, uint32_t offset,
 			 unsigned int bytes, uint64_t value);
@@ -276,8 +287,13 @@ int nestfd_viommu_fault_fd(struct nestfd_viommu *viommu);
  * @events of the config, however many come meanwhile; the fd is readable then.
  * From inside a callback that is told of a record: 0, the outer call goes on.
  *
+ * VT-d, which has neither: goes on with what a doorbell has left, see
+ * nestfd_viommu_write(). A VMM may call it behind each write of IQT, from a
+ * thread that may be kept busy, until it returns 0.
+ *
  * Return: number of events and page requests moved, or a negative errno of the
- * backend; -EPROTO when what it gave is no event.
+ * backend; -EPROTO when what it gave is no event. VT-d: 1 if something had been
+ * left, 0 if not.
  */
 int nestfd_viommu_pump(struct nestfd_viommu *viommu);
 

@@ -459,12 +459,18 @@ static void what_cannot_be_taken_away_completes_no_wait(void **state)
 static void a_table_without_end_is_given_up(void **state)
 {
 	struct vfake *fake = start();
+	uint32_t wait;
 
 	(void)state;
 	fake->no_memory_first = 0; /* so that the host's list stays short */
 	for (uint32_t i = 0; i < 512; i++)
 		vg_store(fake, TABLE + i * 8, TABLE | RW);
-	vg_do(fake, 0x12, 0);
+	vg_put(fake, 0x12, 0);
+	wait = vg_put_wait(fake);
+	vg_doorbell(fake);
+	for (int i = 0; i < 20 && vg_status(fake) != wait; i++)
+		vg_reg(fake, R_FSTS); /* as a guest that waits */
+	assert_int_equal(vg_status(fake), wait);
 	assert_int_equal(fake->nmap, 0);
 	/* mended, and invalidated as a whole, it is there again */
 	fake->no_memory_first = 1ull << 60;

@@ -100,6 +100,10 @@ static int copy(struct vfake *fake, const struct iommu_ioas_copy *arg)
 {
 	assert_int_equal(arg->src_ioas_id, VF_IOAS);
 	fake->ncopies++;
+	if (arg->dst_ioas_id == fake->resv_ioas &&
+	    arg->dst_iova <= fake->resv_last &&
+	    arg->dst_iova + arg->length - 1 >= fake->resv_first)
+		return -EINVAL;
 	if (arg->src_iova <= fake->no_memory_last &&
 	    arg->src_iova + arg->length - 1 >= fake->no_memory_first)
 		return -ENOENT;
@@ -185,8 +189,36 @@ int vf_ioctl(void *ctx, unsigned long cmd, void *arg)
 	}
 }
 
+/* The IOAS below a HWPT, which are given by id */
+static uint32_t ioas_of(const struct vfake *fake, uint32_t pt_id)
+{
+	for (int i = 0; i < fake->nhwpt && i < VF_LOG; i++)
+		if (fake->hwpt[i].id == pt_id)
+			return fake->hwpt[i].pt_id;
+	return pt_id;
+}
+
+static int reserve(struct vfake *fake, uint32_t pt_id)
+{
+	uint32_t ioas = ioas_of(fake, pt_id);
+
+	for (int i = 0; i < fake->nmap; i++) {
+		const struct vf_map *map = &fake->map[i];
+
+		if (map->ioas == ioas && map->iova <= fake->resv_last &&
+		    map->iova + map->length - 1 >= fake->resv_first)
+			return -EADDRINUSE;
+	}
+	fake->resv_ioas = ioas;
+	return 0;
+}
+
 static int attach(struct vfake *fake, uint32_t pasid, uint32_t pt_id)
 {
+	int rc = fake->resv_last && pt_id ? reserve(fake, pt_id) : 0;
+
+	if (rc)
+		return rc;
 	if (fake->fail_attaches) {
 		fake->fail_attaches--;
 		return fake->fail_attach;

@@ -117,6 +117,13 @@ struct vfake {
 	int fail_unmap;
 	uint64_t no_memory_first; /* IOAS_COPY from here: ENOENT */
 	uint64_t no_memory_last;
+	/*
+	 * Addresses that the device cannot have, if any: an IOAS it is attached
+	 * to loses them, one with mappings there is refused.
+	 */
+	uint64_t resv_first;
+	uint64_t resv_last;
+	uint32_t resv_ioas;
 	bool ext;
 	uint64_t ext_on;
 	int fail_nth_ioctl;

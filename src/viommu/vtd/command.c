@@ -28,6 +28,11 @@
  * An invalidation that the host could not do stops the queue at its descriptor
  * with IQE, as one that cannot be fetched: its waits must not complete, and
  * when the guest has cleared IQE it is tried again.
+ *
+ * When a slice is spent (vtd.h) the queue pauses: in front of the context or
+ * PASID cache invalidation that could not be followed to its end, or of the
+ * first wait behind a change of a second-stage table that is not carried out.
+ * The guest's next access to a register goes on, or nestfd_viommu_pump().
  */
 #include <errno.h>
 #include <linux/iommufd.h>
@@ -50,6 +55,8 @@ struct span {
 	uint32_t end;
 	enum vtd_stop stop;
 	uint16_t info;
+	bool paused;
+	struct vvtd_paused resumed;
 };
 
 static void stop(struct span *span, uint32_t at, unsigned int iqei)
@@ -59,6 +66,16 @@ static void stop(struct span *span, uint32_t at, unsigned int iqei)
 	span->end = at;
 	span->stop = VTD_STOP_IQE;
 	span->info = (uint16_t)iqei;
+}
+
+/* Command @at, and what is behind it, comes again. */
+static void pause_at(struct span *span, uint32_t at)
+{
+	span->paused = true;
+	if (at >= span->end)
+		return;
+	span->end = at;
+	span->stop = VTD_STOP_NONE;
 }
 
 /* ---- device TLBs that are in trouble ---- */
@@ -91,7 +108,11 @@ static void settle(struct vvtd *vvtd, struct vvtd_device *device)
 /* Of commands that stand in front of all that now come */
 static void age(struct vvtd *vvtd)
 {
+	struct vvtd_shadow *shadow;
 	struct vvtd_device *device;
+
+	TAILQ_FOREACH (shadow, &vvtd->dirty_shadows, dirty_link)
+		shadow->ranges.at = 0;
 
 	TAILQ_FOREACH (device, &vvtd->troubled, trouble_link) {
 		device->ite.at = -1;
@@ -261,23 +282,53 @@ static void submit(struct span *span, struct vvtd_space *space,
 		stop(span, end.at, VTD_IQEI_FETCH);
 }
 
-/* All that was gathered; nothing is left, whatever failed. */
-static void flush(struct span *span)
+static bool is_wait(uint64_t dw0)
+{
+	return field_get(VTD_QI_0_TYPE_LO, dw0) == VTD_QI_WAIT;
+}
+
+/* The first wait from @at on is not to complete. */
+static void pause_wait(struct span *span, const uint64_t (*descs)[4],
+		       uint32_t at)
+{
+	while (at < span->end && !is_wait(descs[at][0]))
+		at++;
+	pause_at(span, at);
+}
+
+/*
+ * Those that the slice is enough for. What could not be taken away stops the
+ * queue, and is tried again with the next span.
+ */
+static void flush_shadows(struct span *span, const uint64_t (*descs)[4])
 {
 	struct vvtd *vvtd = span->vvtd;
-	struct vvtd_shadow *shadow;
+	struct vvtd_shadow *shadow, *next;
+
+	for (shadow = TAILQ_FIRST(&vvtd->dirty_shadows); shadow;
+	     shadow = next) {
+		uint32_t at = shadow->ranges.at;
+		int rc;
+
+		next = TAILQ_NEXT(shadow, dirty_link);
+		rc = vvtd_shadow_sync(vvtd, shadow);
+		if (rc == VVTD_LEFT)
+			pause_wait(span, descs, at);
+		else if (rc)
+			stop(span, at, VTD_IQEI_FETCH);
+	}
+}
+
+/* All nested HWPTs that were gathered for; nothing is left, whatever failed. */
+static void flush_spaces(struct span *span)
+{
+	struct vvtd *vvtd = span->vvtd;
 	struct vvtd_space *space;
 
 	while ((space = TAILQ_FIRST(&vvtd->dirty_spaces))) {
 		TAILQ_REMOVE(&vvtd->dirty_spaces, space, dirty_link);
 		space->dirty = false;
 		submit(span, space, NESTFD_SPLIT_END);
-	}
-	while ((shadow = TAILQ_FIRST(&vvtd->dirty_shadows))) {
-		uint32_t at = shadow->ranges.at;
-
-		if (vvtd_shadow_sync(vvtd, shadow))
-			stop(span, at, VTD_IQEI_FETCH);
 	}
 }
 
@@ -378,25 +429,50 @@ static bool cover(struct vvtd *vvtd, uint32_t did, bool shadows)
 	return false;
 }
 
+/*
+ * Pages of so many shadows are dearer than all of them once, which for the rest
+ * of the span they then are.
+ */
+static void iotlb_shadows(struct span *span, const struct vtd_desc *desc,
+			  uint32_t did, uint32_t last_did, bool whole,
+			  uint32_t at)
+{
+	uint64_t first = (uint64_t)did << 32;
+	uint64_t last = (uint64_t)last_did << 32 | UINT32_MAX;
+	struct vvtd *vvtd = span->vvtd;
+	struct itree_node *node;
+
+	for (node = itree_first(&vvtd->domains, first, last); node;
+	     node = itree_next(node, first, last)) {
+		struct vvtd_domain *domain =
+			container_of(node, struct vvtd_domain, by_id);
+
+		if (whole)
+			vvtd_shadow_invalidate(vvtd, domain->shadow, 0,
+					       UINT64_MAX, at);
+		else
+			vvtd_shadow_invalidate(vvtd, domain->shadow,
+					       desc->first, desc->last, at);
+		if (!whole)
+			vvtd->visits++;
+	}
+}
+
 static void iotlb(struct span *span, const struct vtd_desc *desc, uint32_t at)
 {
 	bool all = desc->gran == VTD_GRAN_GLOBAL;
-	bool whole = !desc->first && desc->last == UINT64_MAX;
-	uint64_t first = all ? 0 : desc->did;
-	uint64_t last = all ? UINT16_MAX : desc->did;
 	struct vvtd *vvtd = span->vvtd;
-	struct itree_node *node;
+	bool whole = (!desc->first && desc->last == UINT64_MAX) ||
+		     vvtd->visits >= VVTD_VISITS;
+	uint32_t first = all ? 0 : desc->did;
+	uint32_t last = all ? UINT16_MAX : desc->did;
 
 	if (!cover(vvtd, all ? VVTD_EVERY_DID : desc->did, whole))
 		gather_spaces(span, first * PASIDS, last * PASIDS + PASIDS - 1,
 			      NULL, at);
 	else if (whole)
 		return;
-	for (node = itree_first(&vvtd->shadows, first, last); node;
-	     node = itree_next(node, first, last))
-		vvtd_shadow_invalidate(
-			vvtd, container_of(node, struct vvtd_shadow, by_did),
-			desc->first, desc->last, at);
+	iotlb_shadows(span, desc, first, last, whole, at);
 }
 
 /* @range: NULL for everything */
@@ -454,56 +530,46 @@ static void device_tlb(struct span *span, const struct vtd_desc *desc,
 /*
  * The descriptors of a span were all in the queue when it was copied, and so
  * were the tables in memory: one look at all of a device is enough per span.
+ * @from: devices in front of it have followed this very descriptor. VVTD_LEFT:
+ * *@end is where it goes on.
  */
-static int follow_devices(struct vvtd *vvtd, uint16_t first, uint16_t last,
-			  uint16_t match, uint16_t ignored)
+static int follow_devices(struct vvtd *vvtd, const struct vtd_desc *desc,
+			  uint32_t from, uint32_t *end)
 {
+	bool one =
+		desc->type == VTD_QI_CONTEXT && desc->gran == VTD_GRAN_DEVICE;
+	uint32_t first = one ? desc->sid & ~7u : 0;
+	uint32_t last = one ? desc->sid | 7u : UINT16_MAX;
 	struct itree_node *node;
 	int rc = 0;
 
+	if (from > first)
+		first = from;
 	for (node = itree_first(&vvtd->devices, first, last); node && !rc;
 	     node = itree_next(node, first, last)) {
 		struct vvtd_device *device =
 			container_of(node, struct vvtd_device, node);
 
 		if (device->span == vvtd->span ||
-		    ((node->first ^ match) & (uint16_t)~ignored))
+		    (one && ((node->first ^ desc->sid) &
+			     (uint16_t)~desc->sid_ignored)))
 			continue;
 		rc = vvtd_device_follow(vvtd, device);
 		if (!rc)
 			device->span = vvtd->span;
+		*end = (uint32_t)node->first;
 	}
-	return rc;
-}
-
-static int follow_all(struct vvtd *vvtd)
-{
-	int rc;
-
-	if (vvtd->whole == vvtd->span)
-		return 0;
-	rc = follow_devices(vvtd, 0, UINT16_MAX, 0, UINT16_MAX);
-	if (!rc)
+	if (!rc && !one && !from)
 		vvtd->whole = vvtd->span;
 	return rc;
 }
 
-static int context_cache(struct vvtd *vvtd, const struct vtd_desc *desc)
-{
-	if (desc->gran != VTD_GRAN_DEVICE)
-		return follow_all(vvtd);
-	return follow_devices(vvtd, desc->sid & ~7u, desc->sid | 7, desc->sid,
-			      desc->sid_ignored);
-}
-
 /* On every device: many PASIDs one by one are dearer than all of them once. */
-static int pasid_cache(struct vvtd *vvtd, const struct vtd_desc *desc)
+static int follow_pasid(struct vvtd *vvtd, uint32_t pasid)
 {
 	struct itree_node *node;
 	int rc = 0;
 
-	if (desc->gran != VTD_QI_PASID_G_PASID || vvtd->named == VVTD_NAMED)
-		return follow_all(vvtd);
 	vvtd->named++;
 	for (node = itree_from(&vvtd->devices, 0); node && !rc;
 	     node = itree_succ(node)) {
@@ -511,9 +577,46 @@ static int pasid_cache(struct vvtd *vvtd, const struct vtd_desc *desc)
 			container_of(node, struct vvtd_device, node);
 
 		if (device->span != vvtd->span)
-			rc = vvtd_device_follow_pasid(vvtd, device,
-						      desc->pasid);
+			rc = vvtd_device_follow_pasid(vvtd, device, pasid);
 	}
+	return rc;
+}
+
+/* Where the one at the head of the queue goes on, if it is the same. */
+static uint32_t follow_from(const struct span *span,
+			    const struct vtd_desc *desc, uint32_t at)
+{
+	const struct vvtd_paused *resumed = &span->resumed;
+
+	if (at || resumed->type != desc->type || resumed->gran != desc->gran ||
+	    resumed->sid != desc->sid)
+		return 0;
+	return resumed->from;
+}
+
+/* Context and PASID cache */
+static int follow(struct span *span, const struct vtd_desc *desc, uint32_t at)
+{
+	uint32_t from = follow_from(span, desc, at);
+	struct vvtd *vvtd = span->vvtd;
+	uint32_t end = 0;
+	int rc;
+
+	if (vvtd->whole == vvtd->span)
+		return 0;
+	if (desc->type == VTD_QI_PASID_CACHE &&
+	    desc->gran == VTD_QI_PASID_G_PASID && !from &&
+	    vvtd->named < VVTD_NAMED)
+		return follow_pasid(vvtd, desc->pasid);
+	rc = follow_devices(vvtd, desc, from, &end);
+	if (rc == VVTD_LEFT)
+		vvtd->paused = (struct vvtd_paused){
+			.from = end,
+			.at = at,
+			.type = desc->type,
+			.gran = desc->gran,
+			.sid = desc->sid,
+		};
 	return rc;
 }
 
@@ -530,12 +633,11 @@ static void execute(struct span *span, uint32_t at, const struct vtd_desc *desc)
 {
 	int rc = 0;
 
+	span->vvtd->at = at;
 	switch (desc->type) {
 	case VTD_QI_CONTEXT:
-		rc = context_cache(span->vvtd, desc);
-		break;
 	case VTD_QI_PASID_CACHE:
-		rc = pasid_cache(span->vvtd, desc);
+		rc = follow(span, desc, at);
 		break;
 	case VTD_QI_IOTLB:
 		iotlb(span, desc, at);
@@ -554,16 +656,68 @@ static void execute(struct span *span, uint32_t at, const struct vtd_desc *desc)
 	default:
 		break;
 	}
-	if (rc)
+	if (rc == VVTD_LEFT)
+		pause_at(span, at);
+	else if (rc)
 		stop(span, at, VTD_IQEI_FETCH);
+}
+
+static void begin_span(struct vvtd *vvtd)
+{
+	vvtd->span++;
+	vvtd->at = 0;
+	vvtd->named = 0;
+	vvtd->visits = 0;
+	vvtd->cover++;
+}
+
+static void begin_piece(struct vvtd *vvtd)
+{
+	vvtd->piece++;
+	vvtd->tables = VVTD_TABLES;
+	vvtd->tries = VVTD_TRIES;
 }
 
 void vvtd_begin(struct vvtd *vvtd)
 {
-	vvtd->span++;
-	vvtd->named = 0;
-	vvtd->cover++;
-	vvtd->tables = VVTD_TABLES;
+	begin_span(vvtd);
+	begin_piece(vvtd);
+}
+
+void vvtd_sync_shadows(struct vvtd *vvtd)
+{
+	struct vvtd_shadow *shadow, *next;
+
+	for (shadow = TAILQ_FIRST(&vvtd->dirty_shadows); shadow;
+	     shadow = next) {
+		next = TAILQ_NEXT(shadow, dirty_link);
+		(void)vvtd_shadow_sync(vvtd, shadow);
+	}
+}
+
+/* Of a piece that is unfinished this is the next slice. */
+static void begin_slice(struct span *span)
+{
+	struct vvtd *vvtd = span->vvtd;
+
+	begin_span(vvtd);
+	if (!vvtd->unfinished)
+		begin_piece(vvtd);
+	age(vvtd);
+	vvtd->slice = VVTD_SLICE;
+	span->resumed = vvtd->paused;
+	vvtd->paused.from = 0;
+}
+
+static void end_slice(struct span *span)
+{
+	struct vvtd *vvtd = span->vvtd;
+
+	vvtd->slice = VVTD_NO_SLICE;
+	vvtd->unfinished = span->paused;
+	if (vvtd->paused.at != span->end)
+		vvtd->paused.from = 0; /* another is the head now */
+	atomic_store_explicit(&vvtd->left, span->paused, memory_order_release);
 }
 
 static void run(struct span *span, const uint64_t (*descs)[4])
@@ -572,9 +726,7 @@ static void run(struct span *span, const uint64_t (*descs)[4])
 	struct vtd_desc desc;
 	unsigned int iqei;
 
-	pthread_mutex_lock(&vvtd->lock);
-	vvtd_begin(vvtd);
-	age(vvtd);
+	begin_slice(span);
 	for (uint32_t i = 0; i < span->end; i++) {
 		iqei = vtd_front_decode(vvtd->front, descs[i], &desc);
 		if (iqei)
@@ -582,8 +734,9 @@ static void run(struct span *span, const uint64_t (*descs)[4])
 		else
 			execute(span, i, &desc);
 	}
-	flush(span);
-	pthread_mutex_unlock(&vvtd->lock);
+	flush_spaces(span);
+	flush_shadows(span, descs);
+	end_slice(span);
 }
 
 static void show_ices(struct vvtd *vvtd, uint32_t before)
@@ -648,8 +801,16 @@ struct vtd_consumed vvtd_consume(void *ctx, const uint64_t (*descs)[4],
 	struct vvtd *vvtd = ctx;
 	struct span span = { .vvtd = vvtd, .ordered = n, .end = n };
 
-	viommu_count(&vvtd->base.counters.doorbells, 1);
+	if (atomic_load_explicit(&vvtd->left, memory_order_acquire))
+		return (struct vtd_consumed){ 0 };
+	if (!vvtd_enter(vvtd)) {
+		vvtd->rang_inside = true;
+		return (struct vtd_consumed){ 0 };
+	}
+	if (!vvtd->unfinished)
+		viommu_count(&vvtd->base.counters.doorbells, 1);
 	run(&span, descs);
+	vvtd_leave(vvtd);
 	complete(&span, descs);
 	viommu_count(&vvtd->base.counters.commands, span.end);
 	return (struct vtd_consumed){
@@ -664,10 +825,12 @@ unsigned int vvtd_invalidate(void *ctx, const struct vtd_desc *desc)
 	struct vvtd *vvtd = ctx;
 	struct span span = { .vvtd = vvtd, .ordered = 1, .end = 1 };
 
-	pthread_mutex_lock(&vvtd->lock);
+	if (!vvtd_enter(vvtd))
+		return 0;
 	vvtd_begin(vvtd);
 	execute(&span, 0, desc);
-	flush(&span);
-	pthread_mutex_unlock(&vvtd->lock);
+	flush_spaces(&span);
+	flush_shadows(&span, NULL);
+	vvtd_leave(vvtd);
 	return span.end ? desc->gran : 0;
 }

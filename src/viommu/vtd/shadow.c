@@ -3,34 +3,35 @@
  * Shadows: an IOAS that is kept like a guest's second-stage table, by
  * IOMMU_IOAS_COPY out of the parent's IOAS (where guest memory lies at its
  * guest physical address) and IOMMU_IOAS_UNMAP. The guest says where its table
- * has changed; in caching mode also where an entry has become present.
+ * has changed; in caching mode also where an entry has become present. Domains
+ * of one table share it: what changes for one of them was in memory for all.
  *
  * One leaf of the guest's table is one mapping, never more: an IOAS gives up
  * whole mappings only, and taking away a neighbour for a moment would break DMA
- * that the guest allows. What is no leaf any more, or another one, goes first;
- * then what is new comes. A leaf that is not wholly guest memory, that touches
- * the addresses of interrupts or that the host refuses is left out.
+ * that the guest allows. What is no leaf any more, or another one, goes first,
+ * as many at once as lie together; then what is new comes. A leaf that is not
+ * wholly guest memory, that touches the addresses of interrupts or others that
+ * the host reserves is left out.
  *
- * Bounds: VVTD_MAPS mappings in all shadows, VVTD_TABLES tables read for one
- * span of descriptors. A guest that exceeds one loses all mappings of the
- * table in question, until it invalidates that whole.
+ * A table is followed in stretches. What a slice was not enough for stays in
+ * @ranges; the rest of the queue waits for it (command.c).
+ *
+ * Bounds: VVTD_MAPS mappings in all shadows, VVTD_TABLES tables and VVTD_TRIES
+ * leaves for one piece of work. A guest that exceeds one loses all mappings of
+ * the table in question, until it invalidates that whole.
  */
 #include <errno.h>
 #include <linux/iommufd.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/bits.h"
-#include "base/le.h"
-#include "front/vtd/tables.h"
 #include "hwdef/vtd_regs.h"
-#include "hwdef/vtd_tables.h"
 #include "viommu/vtd/vtd.h"
 
-#define ENTRIES	     512u
-#define LEAVES_FIRST 64u
-#define PAGE_LG2     12u
-#define INDEX_BITS   9u
+#define PAGE_LG2   12u
+#define INDEX_BITS 9u
 
 /* 3.15: writes are interrupts, which no table translates; Linux reserves it */
 #define MSI_FIRST 0xfee00000u
@@ -42,175 +43,83 @@ struct map {
 	uint32_t perm; /* IOMMU_IOAS_MAP_* */
 };
 
-struct leaf {
-	uint64_t first;
-	uint64_t last;
-	uint64_t gpa;
-	uint32_t perm;
-};
-
-/* Leaves of [first, last], in order */
-struct walk {
-	struct vvtd *vvtd;
-	uint64_t first;
-	uint64_t last;
-	struct leaf *leaves;
-	uint32_t count;
-	uint32_t room;
-};
-
-/* ---- the guest's table ---- */
-
-static int add_leaf(struct walk *walk, const struct leaf *leaf)
-{
-	uint32_t room = walk->room ? walk->room * 2 : LEAVES_FIRST;
-	void *grown;
-
-	if (walk->count == VVTD_MAPS)
-		return -ENOSPC;
-	if (walk->count == walk->room) {
-		grown = alloc_grow(walk->leaves, room, sizeof(*leaf));
-		if (!grown)
-			return -ENOMEM;
-		walk->leaves = grown;
-		walk->room = room;
-	}
-	walk->leaves[walk->count++] = *leaf;
-	return 0;
-}
-
-static uint32_t perm_of(uint64_t rights)
-{
-	uint32_t perm = IOMMU_IOAS_MAP_FIXED_IOVA;
-
-	if (rights & VTD_SS_R)
-		perm |= IOMMU_IOAS_MAP_READABLE;
-	if (rights & VTD_SS_W)
-		perm |= IOMMU_IOAS_MAP_WRITEABLE;
-	return perm;
-}
-
-static int walk_table(struct walk *walk, uint64_t table, unsigned int level,
-		      uint64_t base, uint64_t rights);
-
-/* An entry that maps [first, last], or leads to a table that does */
-static int walk_entry(struct walk *walk, uint64_t entry, unsigned int level,
-		      uint64_t first, uint64_t last, uint64_t rights)
-{
-	rights &= entry;
-	if (!(rights & (VTD_SS_R | VTD_SS_W)))
-		return 0;
-	if (entry & vtd_ss_reserved(&walk->vvtd->id, level, entry))
-		return 0; /* SSS.3, LSS.2 */
-	if (vtd_ss_is_leaf(level, entry)) {
-		struct leaf leaf = {
-			.first = first,
-			.last = last,
-			.gpa = entry & VTD_SS_ADDR & ~(last - first),
-			.perm = perm_of(rights),
-		};
-
-		return add_leaf(walk, &leaf);
-	}
-	return walk_table(walk, entry & VTD_SS_ADDR, level - 1, first, rights);
-}
-
-/* Recursion ends with the levels: five at most. */
-static int walk_table(struct walk *walk, uint64_t table, unsigned int level,
-		      uint64_t base, uint64_t rights)
-{
-	const struct nestfd_guest *guest = &walk->vvtd->base.guest;
-	unsigned int shift = PAGE_LG2 + (level - 1) * INDEX_BITS;
-	uint64_t last = base | low_mask(shift + INDEX_BITS);
-	uint64_t from = walk->first > base ? walk->first : base;
-	uint64_t to = walk->last < last ? walk->last : last;
-	uint32_t start = (uint32_t)((from - base) >> shift);
-	uint32_t n = (uint32_t)((to - base) >> shift) - start + 1;
-	uint64_t entries[ENTRIES];
-	int rc = 0;
-
-	if (!walk->vvtd->tables)
-		return -ENOSPC;
-	walk->vvtd->tables--;
-	if (guest->read(guest->ctx, table + start * 8ULL, entries, n * 8ULL))
-		return 0; /* its translations fault */
-	for (uint32_t i = 0; i < n && !rc; i++) {
-		uint64_t first = base + ((uint64_t)(start + i) << shift);
-
-		rc = walk_entry(walk, le64toh(entries[i]), level, first,
-				first | low_mask(shift), rights);
-	}
-	return rc;
-}
-
 /* ---- the IOAS ---- */
 
-static struct map *map_at(const struct vvtd_shadow *shadow, uint64_t first,
-			  uint64_t last)
+int vvtd_call(struct vvtd *vvtd, unsigned long cmd, void *arg)
 {
-	struct itree_node *node = itree_first(&shadow->maps, first, last);
+	vvtd_spend(vvtd, VVTD_COST_CALL);
+	return relay_call(&vvtd->base, cmd, arg);
+}
+
+void vvtd_destroy_object(struct vvtd *vvtd, uint32_t id)
+{
+	if (id)
+		vvtd_spend(vvtd, VVTD_COST_CALL);
+	relay_destroy(&vvtd->base, id);
+}
+
+static struct map *map_at(const struct vvtd_shadow *shadow, uint64_t iova)
+{
+	struct itree_node *node = itree_first(&shadow->maps, iova, iova);
 
 	return node ? container_of(node, struct map, node) : NULL;
 }
 
-static void map_free(struct vvtd *vvtd, struct vvtd_shadow *shadow,
-		     struct map *map)
+static void free_maps(struct vvtd *vvtd, struct vvtd_shadow *shadow,
+		      uint64_t first, uint64_t last)
 {
-	itree_remove(&shadow->maps, &map->node);
-	vvtd->maps--;
-	free(map);
+	struct itree_node *node;
+
+	while ((node = itree_first(&shadow->maps, first, last))) {
+		itree_remove(&shadow->maps, node);
+		free(container_of(node, struct map, node));
+		shadow->nmaps--;
+		vvtd->maps--;
+		vvtd_spend(vvtd, VVTD_COST_MAP);
+	}
 }
 
-static int unmap(struct vvtd *vvtd, const struct vvtd_shadow *shadow,
-		 uint64_t iova, uint64_t length)
+/* All mappings in there, none of which reaches beyond it */
+static int take_away(struct vvtd *vvtd, struct vvtd_shadow *shadow,
+		     uint64_t first, uint64_t length)
 {
 	struct iommu_ioas_unmap arg = {
 		.size = sizeof(arg),
 		.ioas_id = shadow->ioas_id,
-		.iova = iova,
+		.iova = first,
 		.length = length,
 	};
-	int rc = relay_call(&vvtd->base, IOMMU_IOAS_UNMAP, &arg);
+	int rc = vvtd_call(vvtd, IOMMU_IOAS_UNMAP, &arg);
 
-	return rc == -ENOENT ? 0 : rc; /* there is nothing */
+	if (rc && rc != -ENOENT) /* there is nothing */
+		return rc;
+	free_maps(vvtd, shadow, first, first + length - 1);
+	return 0;
 }
 
-static int take_away(struct vvtd *vvtd, struct vvtd_shadow *shadow,
-		     struct map *map)
-{
-	int rc = unmap(vvtd, shadow, map->node.first,
-		       map->node.last - map->node.first + 1);
-
-	if (!rc)
-		map_free(vvtd, shadow, map);
-	return rc;
-}
-
+/* U64_MAX is all of it, whatever there is. */
 static int take_all(struct vvtd *vvtd, struct vvtd_shadow *shadow)
 {
-	struct itree_node *node;
-	int rc = unmap(vvtd, shadow, 0, UINT64_MAX);
+	int rc = take_away(vvtd, shadow, 0, UINT64_MAX);
 
-	while (!rc && (node = itree_from(&shadow->maps, 0)))
-		map_free(vvtd, shadow, container_of(node, struct map, node));
+	shadow->unsure = rc;
 	return rc;
 }
 
-static bool is_map_of(const struct map *map, const struct leaf *leaf)
+static bool is_map_of(const struct map *map, const struct vvtd_leaf *leaf)
 {
 	return map->node.first == leaf->first && map->node.last == leaf->last &&
 	       map->gpa == leaf->gpa && map->perm == leaf->perm;
 }
 
 /* A mapping there would keep all of the IOAS from being attached. */
-static bool is_for_msis(const struct leaf *leaf)
+static bool is_for_msis(const struct vvtd_leaf *leaf)
 {
 	return leaf->first <= MSI_LAST && leaf->last >= MSI_FIRST;
 }
 
-/* -ENOSPC, -ENOMEM; what the host refuses is left out */
-static int add(struct vvtd *vvtd, struct vvtd_shadow *shadow,
-	       const struct leaf *leaf)
+static int copy(struct vvtd *vvtd, const struct vvtd_shadow *shadow,
+		const struct vvtd_leaf *leaf)
 {
 	struct iommu_ioas_copy arg = {
 		.size = sizeof(arg),
@@ -221,16 +130,25 @@ static int add(struct vvtd *vvtd, struct vvtd_shadow *shadow,
 		.dst_iova = leaf->first,
 		.src_iova = leaf->gpa,
 	};
+
+	return vvtd_call(vvtd, IOMMU_IOAS_COPY, &arg);
+}
+
+/* -ENOSPC, -ENOMEM; what the host refuses is left out */
+static int add(struct vvtd *vvtd, struct vvtd_shadow *shadow,
+	       const struct vvtd_leaf *leaf)
+{
 	struct map *map;
 
 	if (is_for_msis(leaf))
 		return 0;
-	if (vvtd->maps == VVTD_MAPS)
+	if (vvtd->maps == VVTD_MAPS || !vvtd->tries)
 		return -ENOSPC;
+	vvtd->tries--;
 	map = alloc_zero(sizeof(*map));
 	if (!map)
 		return -ENOMEM;
-	if (relay_call(&vvtd->base, IOMMU_IOAS_COPY, &arg)) {
+	if (copy(vvtd, shadow, leaf)) {
 		free(map);
 		return 0;
 	}
@@ -239,43 +157,73 @@ static int add(struct vvtd *vvtd, struct vvtd_shadow *shadow,
 	map->gpa = leaf->gpa;
 	map->perm = leaf->perm;
 	itree_insert(&shadow->maps, &map->node);
+	shadow->nmaps++;
 	vvtd->maps++;
 	return 0;
 }
 
 /* ---- comparing them ---- */
 
-/* Maps overlapping the walk's range that are no leaf of it go. */
-static int take_stale(struct vvtd_shadow *shadow, const struct walk *walk)
+/* Mappings that lie together and are no leaves: they go in one call. */
+struct gone {
+	bool any;
+	uint64_t first;
+	uint64_t last;
+};
+
+static void add_gone(struct gone *gone, const struct map *map)
 {
+	if (!gone->any)
+		gone->first = map->node.first;
+	gone->last = map->node.last;
+	gone->any = true;
+}
+
+static int take_gone(struct vvtd *vvtd, struct vvtd_shadow *shadow,
+		     struct gone *gone)
+{
+	if (!gone->any)
+		return 0;
+	gone->any = false;
+	return take_away(vvtd, shadow, gone->first,
+			 gone->last - gone->first + 1);
+}
+
+/* Mappings overlapping the range that are no leaf of it go. */
+static int take_stale(struct vvtd *vvtd, struct vvtd_shadow *shadow)
+{
+	struct vvtd_leaves *leaves = vvtd->leaves;
 	struct itree_node *node, *next;
+	struct gone gone = { 0 };
 	uint32_t i = 0;
 	int rc = 0;
 
-	for (node = itree_first(&shadow->maps, walk->first, walk->last);
+	for (node = itree_first(&shadow->maps, leaves->first, leaves->last);
 	     node && !rc; node = next) {
 		struct map *map = container_of(node, struct map, node);
 
-		next = itree_next(node, walk->first, walk->last);
-		while (i < walk->count &&
-		       walk->leaves[i].first < map->node.first)
+		next = itree_next(node, leaves->first, leaves->last);
+		while (i < leaves->count &&
+		       leaves->leaf[i].first < map->node.first)
 			i++;
-		if (i == walk->count || !is_map_of(map, &walk->leaves[i]))
-			rc = take_away(walk->vvtd, shadow, map);
+		if (i < leaves->count && is_map_of(map, &leaves->leaf[i])) {
+			leaves->leaf[i].is_there = true;
+			rc = take_gone(vvtd, shadow, &gone);
+		} else {
+			add_gone(&gone, map);
+		}
 	}
-	return rc;
+	return rc ? rc : take_gone(vvtd, shadow, &gone);
 }
 
-static int add_new(struct vvtd_shadow *shadow, const struct walk *walk)
+static int add_new(struct vvtd *vvtd, struct vvtd_shadow *shadow)
 {
+	const struct vvtd_leaves *leaves = vvtd->leaves;
 	int rc = 0;
 
-	for (uint32_t i = 0; i < walk->count && !rc; i++) {
-		const struct leaf *leaf = &walk->leaves[i];
-
-		if (!map_at(shadow, leaf->first, leaf->last))
-			rc = add(walk->vvtd, shadow, leaf);
-	}
+	for (uint32_t i = 0; i < leaves->count && !rc; i++)
+		if (!leaves->leaf[i].is_there)
+			rc = add(vvtd, shadow, &leaves->leaf[i]);
 	return rc;
 }
 
@@ -290,53 +238,78 @@ static uint64_t last_iova(const struct vvtd *vvtd,
 }
 
 /* A leaf larger than what was asked for displaces all that lies in it. */
-static void widen_to_leaves(struct walk *walk)
+static void widen_to_leaves(struct vvtd_leaves *leaves)
 {
-	if (!walk->count)
+	if (!leaves->count)
 		return;
-	if (walk->leaves[0].first < walk->first)
-		walk->first = walk->leaves[0].first;
-	if (walk->leaves[walk->count - 1].last > walk->last)
-		walk->last = walk->leaves[walk->count - 1].last;
+	if (leaves->leaf[0].first < leaves->first)
+		leaves->first = leaves->leaf[0].first;
+	if (leaves->leaf[leaves->count - 1].last > leaves->last)
+		leaves->last = leaves->leaf[leaves->count - 1].last;
 }
 
 /* A mapping that lies across an end is looked at whole. */
-static void widen(const struct vvtd_shadow *shadow, struct walk *walk)
+static void widen(const struct vvtd_shadow *shadow, struct vvtd_leaves *leaves)
 {
-	struct map *map = map_at(shadow, walk->first, walk->first);
+	struct map *map = map_at(shadow, leaves->first);
 
 	if (map)
-		walk->first = map->node.first;
-	map = map_at(shadow, walk->last, walk->last);
+		leaves->first = map->node.first;
+	map = map_at(shadow, leaves->last);
 	if (map)
-		walk->last = map->node.last;
+		leaves->last = map->node.last;
 }
 
 /*
- * The table is read before anything goes, so that what cannot be followed is
- * known in time. Then nothing is left that the guest may have taken away.
+ * As many leaves as are loaded at once. The table is read before anything goes,
+ * so that what cannot be followed is known in time. Then nothing is left that
+ * the guest may have taken away.
  */
-static int sync_range(struct vvtd *vvtd, struct vvtd_shadow *shadow,
-		      uint64_t first, uint64_t last)
+static int sync_stretch(struct vvtd *vvtd, struct vvtd_shadow *shadow,
+			uint64_t *first, uint64_t *last)
 {
-	struct walk walk = { .vvtd = vvtd, .first = first, .last = last };
+	struct vvtd_leaves *leaves = vvtd->leaves;
+	int rc, end;
+
+	leaves->first = *first;
+	leaves->last = *last;
+	widen(shadow, leaves);
+	*last = leaves->last;
+	rc = vvtd_leaves_load(vvtd, shadow->root, shadow->levels);
+	end = rc;
+	if (end == VVTD_LEFT) {
+		if (leaves->next == leaves->first)
+			return VVTD_LEFT;
+		leaves->last = leaves->next - 1;
+		*first = leaves->next;
+		rc = 0;
+	}
+	widen_to_leaves(leaves);
+	if (!rc)
+		rc = take_stale(vvtd, shadow);
+	if (!rc)
+		rc = add_new(vvtd, shadow);
+	if (rc)
+		return take_all(vvtd, shadow);
+	return end;
+}
+
+/* VVTD_LEFT: from *@first on */
+static int sync_range(struct vvtd *vvtd, struct vvtd_shadow *shadow,
+		      uint64_t *first, uint64_t *last)
+{
+	uint64_t end = last_iova(vvtd, shadow);
 	int rc;
 
-	if (first > last_iova(vvtd, shadow))
+	if (*first > end)
 		return 0;
-	if (last > last_iova(vvtd, shadow))
-		walk.last = last_iova(vvtd, shadow);
-	widen(shadow, &walk);
-	rc = walk_table(&walk, shadow->root, shadow->levels, 0,
-			VTD_SS_R | VTD_SS_W);
-	widen_to_leaves(&walk);
-	if (!rc)
-		rc = take_stale(shadow, &walk);
-	if (!rc)
-		rc = add_new(shadow, &walk);
-	free(walk.leaves);
-	if (rc)
-		rc = take_all(vvtd, shadow);
+	if (*last > end)
+		*last = end;
+	do {
+		if (!vvtd->slice)
+			return VVTD_LEFT;
+		rc = sync_stretch(vvtd, shadow, first, last);
+	} while (rc == VVTD_LEFT);
 	return rc;
 }
 
@@ -357,26 +330,57 @@ static void sort(struct vvtd_ranges *ranges)
 	}
 }
 
-int vvtd_shadow_sync(struct vvtd *vvtd, struct vvtd_shadow *shadow)
+/* The @n lowest are done, and the rest stays. */
+static void drop_ranges(struct vvtd_ranges *ranges, uint32_t n)
 {
-	struct vvtd_ranges *ranges = &shadow->ranges;
+	ranges->count -= n;
+	memmove(ranges->first, ranges->first + n,
+		ranges->count * sizeof(ranges->first[0]));
+	memmove(ranges->last, ranges->last + n,
+		ranges->count * sizeof(ranges->last[0]));
+}
+
+static int sync_ranges(struct vvtd *vvtd, struct vvtd_shadow *shadow)
+{
+	struct vvtd_ranges *r = &shadow->ranges;
 	uint32_t i = 0;
 	int rc = 0;
 
-	sort(ranges);
-	while (i < ranges->count && !rc) {
-		uint64_t first = ranges->first[i];
-		uint64_t last = ranges->last[i++];
-
-		for (; i < ranges->count && ranges->first[i] <= last; i++)
-			if (ranges->last[i] > last)
-				last = ranges->last[i];
-		rc = sync_range(vvtd, shadow, first, last);
+	sort(r);
+	while (i < r->count && !rc) {
+		for (; i + 1 < r->count && r->first[i + 1] <= r->last[i]; i++) {
+			r->first[i + 1] = r->first[i];
+			if (r->last[i + 1] < r->last[i])
+				r->last[i + 1] = r->last[i];
+		}
+		rc = sync_range(vvtd, shadow, &r->first[i], &r->last[i]);
+		if (!rc)
+			i++;
 	}
-	ranges->count = 0;
+	drop_ranges(r, i);
+	return rc;
+}
+
+static void make_clean(struct vvtd *vvtd, struct vvtd_shadow *shadow)
+{
 	if (shadow->dirty)
 		TAILQ_REMOVE(&vvtd->dirty_shadows, shadow, dirty_link);
 	shadow->dirty = false;
+}
+
+int vvtd_shadow_sync(struct vvtd *vvtd, struct vvtd_shadow *shadow)
+{
+	int rc = shadow->unsure ? take_all(vvtd, shadow) : 0;
+
+	if (!rc)
+		rc = sync_ranges(vvtd, shadow);
+	if (rc < 0) {
+		shadow->ranges.count = 1;
+		shadow->ranges.first[0] = 0;
+		shadow->ranges.last[0] = UINT64_MAX;
+	}
+	if (!rc)
+		make_clean(vvtd, shadow);
 	return rc;
 }
 
@@ -413,44 +417,43 @@ void vvtd_shadow_invalidate(struct vvtd *vvtd, struct vvtd_shadow *shadow,
 
 /* ---- life ---- */
 
-static struct vvtd_shadow *find(const struct vvtd *vvtd,
-				const struct vvtd_want *want)
-{
-	struct itree_node *node =
-		itree_first(&vvtd->shadows, want->did, want->did);
-
-	for (; node; node = itree_next(node, want->did, want->did)) {
-		struct vvtd_shadow *shadow =
-			container_of(node, struct vvtd_shadow, by_did);
-
-		if (shadow->root == want->root &&
-		    shadow->levels == want->levels)
-			return shadow;
-	}
-	return NULL;
-}
-
 int vvtd_ioas_alloc(struct vvtd *vvtd, uint32_t *ioas_id)
 {
 	struct iommu_ioas_alloc arg = { .size = sizeof(arg) };
-	int rc = relay_call(&vvtd->base, IOMMU_IOAS_ALLOC, &arg);
+	int rc = vvtd_call(vvtd, IOMMU_IOAS_ALLOC, &arg);
 
 	if (!rc)
 		*ioas_id = arg.out_ioas_id;
 	return rc;
 }
 
-struct vvtd_shadow *vvtd_shadow_get(struct vvtd *vvtd,
-				    const struct vvtd_want *want, int *rc)
+static uint64_t root_key(const struct vvtd_want *want)
 {
-	struct vvtd_shadow *shadow = find(vvtd, want);
+	return want->root | want->levels;
+}
 
-	if (shadow) {
-		shadow->users++;
-		return shadow;
+static struct vvtd_shadow *find(const struct vvtd *vvtd, uint64_t key,
+				const struct vvtd_device *owner)
+{
+	struct itree_node *node = itree_first(&vvtd->shadows, key, key);
+
+	for (; node; node = itree_next(node, key, key)) {
+		struct vvtd_shadow *shadow =
+			container_of(node, struct vvtd_shadow, by_root);
+
+		if (shadow->owner == owner)
+			return shadow;
 	}
+	return NULL;
+}
+
+/* Empty, without users yet */
+static struct vvtd_shadow *make(struct vvtd *vvtd, const struct vvtd_want *want,
+				const struct vvtd_device *owner, int *rc)
+{
+	struct vvtd_shadow *shadow = alloc_zero(sizeof(*shadow));
+
 	*rc = -ENOMEM;
-	shadow = alloc_zero(sizeof(*shadow));
 	if (!shadow)
 		return NULL;
 	*rc = vvtd_ioas_alloc(vvtd, &shadow->ioas_id);
@@ -460,26 +463,94 @@ struct vvtd_shadow *vvtd_shadow_get(struct vvtd *vvtd,
 	}
 	shadow->root = want->root;
 	shadow->levels = want->levels;
-	shadow->users = 1;
-	shadow->by_did.first = want->did;
-	shadow->by_did.last = want->did;
-	itree_insert(&vvtd->shadows, &shadow->by_did);
-	/* it is empty, so at worst it stays so */
-	(void)sync_range(vvtd, shadow, 0, UINT64_MAX);
+	shadow->owner = owner;
+	shadow->by_root.first = root_key(want);
+	shadow->by_root.last = root_key(want);
+	itree_insert(&vvtd->shadows, &shadow->by_root);
 	return shadow;
 }
 
-void vvtd_shadow_put(struct vvtd *vvtd, struct vvtd_shadow *shadow)
+static void end(struct vvtd *vvtd, struct vvtd_shadow *shadow)
 {
-	struct itree_node *node;
-
-	if (--shadow->users)
-		return;
-	if (shadow->dirty)
-		TAILQ_REMOVE(&vvtd->dirty_shadows, shadow, dirty_link);
-	while ((node = itree_from(&shadow->maps, 0)))
-		map_free(vvtd, shadow, container_of(node, struct map, node));
-	itree_remove(&vvtd->shadows, &shadow->by_did);
-	relay_destroy(&vvtd->base, shadow->ioas_id);
+	make_clean(vvtd, shadow);
+	itree_remove(&vvtd->shadows, &shadow->by_root);
+	vvtd_destroy_object(vvtd, shadow->ioas_id);
+	free_maps(vvtd, shadow, 0, UINT64_MAX);
 	free(shadow);
+}
+
+static uint64_t domain_key(uint16_t did, const struct vvtd_shadow *shadow)
+{
+	return (uint64_t)did << 32 | shadow->ioas_id;
+}
+
+/*
+ * The domain @did of @shadow, one user more; NULL: no memory. Of a new one
+ * nothing is cached: what has not been invalidated for others counts for it.
+ */
+static struct vvtd_domain *domain_of(struct vvtd *vvtd, uint16_t did,
+				     struct vvtd_shadow *shadow)
+{
+	uint64_t key = domain_key(did, shadow);
+	struct itree_node *node = itree_first(&vvtd->domains, key, key);
+	struct vvtd_domain *domain;
+
+	if (node) {
+		domain = container_of(node, struct vvtd_domain, by_id);
+		domain->users++;
+		return domain;
+	}
+	domain = alloc_zero(sizeof(*domain));
+	if (!domain)
+		return NULL;
+	domain->shadow = shadow;
+	domain->users = 1;
+	domain->by_id.first = key;
+	domain->by_id.last = key;
+	itree_insert(&vvtd->domains, &domain->by_id);
+	shadow->users++;
+	vvtd_shadow_invalidate(vvtd, shadow, 0, UINT64_MAX, vvtd->at);
+	return domain;
+}
+
+bool vvtd_has_own_shadow(const struct vvtd *vvtd, const struct vvtd_want *want,
+			 const struct vvtd_device *owner)
+{
+	return find(vvtd, root_key(want), owner);
+}
+
+struct vvtd_domain *vvtd_domain_get(struct vvtd *vvtd,
+				    const struct vvtd_want *want,
+				    const struct vvtd_device *owner, int *rc)
+{
+	struct vvtd_shadow *shadow = find(vvtd, root_key(want), owner);
+	struct vvtd_domain *domain;
+
+	if (!shadow)
+		shadow = make(vvtd, want, owner, rc);
+	if (!shadow)
+		return NULL;
+	domain = domain_of(vvtd, want->did, shadow);
+	if (!domain) {
+		*rc = -ENOMEM;
+		if (!shadow->users)
+			end(vvtd, shadow);
+		return NULL;
+	}
+	/* one that is empty stays so at worst */
+	if (!owner && shadow->dirty && !shadow->nmaps)
+		(void)vvtd_shadow_sync(vvtd, shadow);
+	return domain;
+}
+
+void vvtd_domain_put(struct vvtd *vvtd, struct vvtd_domain *domain)
+{
+	struct vvtd_shadow *shadow = domain->shadow;
+
+	if (--domain->users)
+		return;
+	itree_remove(&vvtd->domains, &domain->by_id);
+	free(domain);
+	if (!--shadow->users)
+		end(vvtd, shadow);
 }

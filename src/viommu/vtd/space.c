@@ -70,7 +70,7 @@ static int hwpt_alloc(struct vvtd *vvtd, const struct vvtd_device *device,
 	arg->size = sizeof(*arg);
 	arg->flags = hwpt_flags(device);
 	arg->dev_id = device->config.dev_id;
-	rc = relay_call(&vvtd->base, IOMMU_HWPT_ALLOC, arg);
+	rc = vvtd_call(vvtd, IOMMU_HWPT_ALLOC, arg);
 	if (!rc)
 		*hwpt_id = arg->out_hwpt_id;
 	return rc;
@@ -108,29 +108,48 @@ static int attach(struct vvtd *vvtd, const struct vvtd_space *space,
 {
 	const struct nestfd_viommu_device *config = &space->device->config;
 
+	vvtd_spend(vvtd, VVTD_COST_CALL);
 	viommu_count(&vvtd->base.counters.other_ioctls, 1);
 	if (space->rid)
 		return config->attach(config->ctx, pt_id);
 	return config->attach_pasid(config->ctx, space->pasid, pt_id);
 }
 
-/* What a space holds: a HWPT made for it, a shadow */
+/* What a space holds: a HWPT made for it, a domain with its shadow */
 struct holding {
 	uint32_t hwpt_id;
-	struct vvtd_shadow *shadow;
+	struct vvtd_domain *domain;
 };
 
 static void let_go(struct vvtd *vvtd, const struct holding *holding)
 {
-	relay_destroy(&vvtd->base, holding->hwpt_id);
-	if (holding->shadow)
-		vvtd_shadow_put(vvtd, holding->shadow);
+	vvtd_destroy_object(vvtd, holding->hwpt_id);
+	if (holding->domain)
+		vvtd_domain_put(vvtd, holding->domain);
 }
 
-/* What to attach for @want */
+static int obtain_shadow(struct vvtd *vvtd, const struct vvtd_space *space,
+			 const struct vvtd_want *want,
+			 const struct vvtd_device *owner,
+			 struct holding *holding, uint32_t *pt_id)
+{
+	int rc;
+
+	holding->domain = vvtd_domain_get(vvtd, want, owner, &rc);
+	if (!holding->domain)
+		return rc;
+	*pt_id = holding->domain->shadow->ioas_id;
+	if (!has_pasids(space->device))
+		return 0;
+	rc = alloc_paging(vvtd, space->device, *pt_id, &holding->hwpt_id);
+	*pt_id = holding->hwpt_id;
+	return rc;
+}
+
+/* What to attach for @want; @owner: see vvtd_domain_get() */
 static int obtain(struct vvtd *vvtd, struct vvtd_space *space,
-		  const struct vvtd_want *want, struct holding *holding,
-		  uint32_t *pt_id)
+		  const struct vvtd_want *want, const struct vvtd_device *owner,
+		  struct holding *holding, uint32_t *pt_id)
 {
 	const struct vvtd_device *device = space->device;
 	int rc = 0;
@@ -148,15 +167,7 @@ static int obtain(struct vvtd *vvtd, struct vvtd_space *space,
 		*pt_id = holding->hwpt_id;
 		return rc;
 	case VVTD_SHADOW:
-		holding->shadow = vvtd_shadow_get(vvtd, want, &rc);
-		if (!holding->shadow)
-			return rc;
-		*pt_id = holding->shadow->ioas_id;
-		if (!has_pasids(device))
-			return 0;
-		rc = alloc_paging(vvtd, device, *pt_id, &holding->hwpt_id);
-		*pt_id = holding->hwpt_id;
-		return rc;
+		return obtain_shadow(vvtd, space, want, owner, holding, pt_id);
 	default:
 		return -EINVAL;
 	}
@@ -179,7 +190,7 @@ static void forget_run(struct vvtd *vvtd, struct vvtd_space *space)
 static void replace(struct vvtd *vvtd, struct vvtd_space *space,
 		    const struct vvtd_want *want, const struct holding *holding)
 {
-	struct holding old = { space->hwpt_id, space->shadow };
+	struct holding old = { space->hwpt_id, space->domain };
 
 	forget_run(vvtd, space);
 	vvtd_stale_remove(vvtd, space, 0, UINT64_MAX);
@@ -187,7 +198,7 @@ static void replace(struct vvtd *vvtd, struct vvtd_space *space,
 		itree_remove(&vvtd->spaces, &space->by_id);
 	space->now = *want;
 	space->hwpt_id = holding->hwpt_id;
-	space->shadow = holding->shadow;
+	space->domain = holding->domain;
 	space->run.hwpt_id = holding->hwpt_id;
 	if (want->kind == VVTD_NESTED) {
 		space->by_id.first = (uint64_t)want->did << 20 | space->pasid;
@@ -211,14 +222,15 @@ static int block(struct vvtd *vvtd, struct vvtd_space *space,
 	return rc;
 }
 
-static int establish(struct vvtd *vvtd, struct vvtd_space *space,
-		     const struct vvtd_want *want)
+static int establish_for(struct vvtd *vvtd, struct vvtd_space *space,
+			 const struct vvtd_want *want,
+			 const struct vvtd_device *owner)
 {
 	struct holding holding = { 0 };
 	uint32_t pt_id = 0;
 	int rc;
 
-	rc = obtain(vvtd, space, want, &holding, &pt_id);
+	rc = obtain(vvtd, space, want, owner, &holding, &pt_id);
 	if (!rc)
 		rc = attach(vvtd, space, pt_id);
 	if (rc)
@@ -229,32 +241,59 @@ static int establish(struct vvtd *vvtd, struct vvtd_space *space,
 }
 
 /*
+ * EADDRINUSE: leaves lie where the host reserves addresses for this device, or
+ * beyond those it has. Then the device has a shadow of its own, which it is
+ * attached to before there is anything in it: the host knows now which leaves
+ * to refuse.
+ */
+static int establish(struct vvtd *vvtd, struct vvtd_space *space,
+		     const struct vvtd_want *want)
+{
+	int rc = -EADDRINUSE;
+
+	if (want->kind != VVTD_SHADOW ||
+	    !vvtd_has_own_shadow(vvtd, want, space->device))
+		rc = establish_for(vvtd, space, want, NULL);
+	if (rc != -EADDRINUSE || want->kind != VVTD_SHADOW)
+		return rc;
+	rc = establish_for(vvtd, space, want, space->device);
+	if (!rc && space->domain->shadow->dirty)
+		(void)vvtd_shadow_sync(vvtd, space->domain->shadow);
+	return rc;
+}
+
+/*
  * Other descriptors of the span tell of nothing newer, and a shadow is much to
- * fill for each of them, if then it cannot be attached.
+ * fill for each of them, or for each slice, if then it cannot be attached.
  */
 static bool is_refused(const struct vvtd *vvtd, const struct vvtd_space *space,
 		       const struct vvtd_want *want)
 {
-	return space->refused_in == vvtd->span &&
+	return space->refused_in == vvtd->piece &&
 	       wants_equal(&space->refused, want);
 }
 
 /*
  * A PASID that is detached stays so without a call. What the host could not do
- * counts as NOTHING, so that it is tried again in another span.
+ * counts as NOTHING, so that it is tried again in another piece.
  */
 static int apply(struct vvtd *vvtd, struct vvtd_space *space,
 		 const struct vvtd_want *want)
 {
-	if (wants_equal(&space->now, want))
+	bool refused = is_refused(vvtd, space, want);
+
+	if (wants_equal(&space->now, want) ||
+	    (refused && space->now.kind == VVTD_NOTHING))
 		return 0;
+	if (!vvtd->slice)
+		return VVTD_LEFT;
 	if (want->kind == VVTD_BLOCK)
 		return block(vvtd, space, VVTD_BLOCK);
-	if (!is_refused(vvtd, space, want)) {
+	if (!refused) {
 		if (!establish(vvtd, space, want))
 			return 0;
 		space->refused = *want;
-		space->refused_in = vvtd->span;
+		space->refused_in = vvtd->piece;
 	}
 	if (space->now.kind == VVTD_NOTHING)
 		return 0; /* as before */
@@ -267,6 +306,8 @@ static int drop_pasid(struct vvtd *vvtd, struct vvtd_space *space)
 {
 	int rc = 0;
 
+	if (!vvtd->slice)
+		return VVTD_LEFT;
 	if (space->now.kind != VVTD_NOTHING)
 		rc = block(vvtd, space, VVTD_NOTHING);
 	if (rc)
@@ -351,12 +392,13 @@ static int follow_pasids(struct vvtd *vvtd, struct vvtd_device *device,
 			 const struct vvtd_context *context)
 {
 	struct finding finding = { vvtd, device, context->rid_pasid, 0 };
+	int rc = 0;
 
 	vvtd->look++;
 	if (has_pasids(device) && context->pasids)
-		vvtd_pasids_load(vvtd, context, found, &finding);
-	if (finding.rc)
-		return finding.rc;
+		rc = vvtd_pasids_load(vvtd, context, found, &finding);
+	if (finding.rc || rc)
+		return finding.rc ? finding.rc : rc;
 	return drop_pasids(vvtd, device);
 }
 
@@ -462,7 +504,7 @@ void vvtd_device_end(struct vvtd *vvtd, struct vvtd_device *device)
 	}
 	attach(vvtd, &device->rid, vvtd->base.parent_hwpt);
 	replace(vvtd, &device->rid, &pass, &none);
-	relay_destroy(&vvtd->base, device->block_hwpt);
+	vvtd_destroy_object(vvtd, device->block_hwpt);
 	viommu_run_free(&device->rid.run);
 }
 

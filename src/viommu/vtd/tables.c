@@ -146,10 +146,10 @@ static uint32_t pasid_count(const struct vvtd *vvtd,
 	return context->pasids < most ? context->pasids : most;
 }
 
-void vvtd_pasids_load(struct vvtd *vvtd, const struct vvtd_context *context,
-		      bool (*found)(void *ctx, uint32_t pasid,
-				    const struct vvtd_want *want),
-		      void *ctx)
+int vvtd_pasids_load(struct vvtd *vvtd, const struct vvtd_context *context,
+		     bool (*found)(void *ctx, uint32_t pasid,
+				   const struct vvtd_want *want),
+		     void *ctx)
 {
 	uint32_t count = pasid_count(vvtd, context);
 	uint64_t dw[TABLE_PASIDS * VTD_PASID_DWORDS];
@@ -162,6 +162,10 @@ void vvtd_pasids_load(struct vvtd *vvtd, const struct vvtd_context *context,
 		uint32_t in_table = pasid & (TABLE_PASIDS - 1);
 		const uint64_t *entry = dw + in_table * VTD_PASID_DWORDS;
 
+		if (!in_table && !vvtd->slice)
+			return VVTD_LEFT;
+		if (!in_table)
+			vvtd_spend(vvtd, VVTD_COST_TABLE);
 		if (!in_table &&
 		    (!directory_entry(&t, context, pasid, &table) ||
 		     !read_table(&t, table, dw))) {
@@ -172,6 +176,7 @@ void vvtd_pasids_load(struct vvtd *vvtd, const struct vvtd_context *context,
 			continue;
 		want_of_entry(&t, entry, &want);
 		if (!found(ctx, pasid, &want))
-			return;
+			return 0;
 	}
+	return 0;
 }

@@ -10,6 +10,62 @@
 #include "hwdef/vtd_regs.h"
 #include "nestfd/ext.h"
 
+/* How often it looks again because of what its own reads have changed */
+#define LOOKS 16
+
+static const char *this_thread(void)
+{
+	static _Thread_local const char token;
+
+	return &token;
+}
+
+/* As the guest's registers and tables say, whatever it costs */
+static void follow(struct vvtd *vvtd)
+{
+	vvtd_begin(vvtd);
+	vvtd_follow_all(vvtd);
+	vvtd_sync_shadows(vvtd);
+}
+
+bool vvtd_enter(struct vvtd *vvtd)
+{
+	if (atomic_load_explicit(&vvtd->holder, memory_order_relaxed) ==
+	    this_thread())
+		return false;
+	pthread_mutex_lock(&vvtd->lock);
+	atomic_store_explicit(&vvtd->holder, this_thread(),
+			      memory_order_relaxed);
+	return true;
+}
+
+void vvtd_leave(struct vvtd *vvtd)
+{
+	bool rang;
+
+	for (int i = 0; i < LOOKS && vvtd->changed_inside; i++) {
+		vvtd->changed_inside = false;
+		follow(vvtd);
+	}
+	rang = vvtd->rang_inside;
+	vvtd->rang_inside = false;
+	atomic_store_explicit(&vvtd->holder, NULL, memory_order_relaxed);
+	pthread_mutex_unlock(&vvtd->lock);
+	if (rang)
+		vtd_front_kick(vvtd->front);
+}
+
+/* What the last slice was not enough for */
+static void go_on(struct nestfd_viommu *viommu)
+{
+	struct vvtd *vvtd = to_vvtd(viommu);
+
+	if (!atomic_load_explicit(&vvtd->left, memory_order_acquire))
+		return;
+	atomic_store_explicit(&vvtd->left, false, memory_order_relaxed);
+	vtd_front_kick(vvtd->front);
+}
+
 /*
  * What SRTP and TE ask for is in force when GSTS says so. A device that the
  * host would not even block stays as it was: no register could tell.
@@ -20,10 +76,12 @@ static void changed(void *ctx, enum vtd_change what)
 
 	if (what != VTD_CHANGE_TE && what != VTD_CHANGE_ROOT)
 		return;
-	pthread_mutex_lock(&vvtd->lock);
-	vvtd_begin(vvtd);
-	vvtd_follow_all(vvtd);
-	pthread_mutex_unlock(&vvtd->lock);
+	if (!vvtd_enter(vvtd)) {
+		vvtd->changed_inside = true;
+		return;
+	}
+	follow(vvtd);
+	vvtd_leave(vvtd);
 }
 
 static int make_front(struct vvtd *vvtd, struct vtd_front **front)
@@ -40,16 +98,38 @@ static int make_front(struct vvtd *vvtd, struct vtd_front **front)
 	return vtd_front_create(&config, &ops, vvtd, front);
 }
 
+/* The rest of it is release()'s, without the lock for pumping. */
+static int vvtd_pump(struct nestfd_viommu *viommu)
+{
+	return atomic_load_explicit(&to_vvtd(viommu)->left,
+				    memory_order_relaxed);
+}
+
 static uint64_t vvtd_read(struct nestfd_viommu *viommu, uint32_t offset,
 			  unsigned int bytes)
 {
+	go_on(viommu);
 	return vtd_front_read(to_vvtd(viommu)->front, offset, bytes);
 }
 
+/*
+ * GCMD may put the queue's head elsewhere, where what has been followed for a
+ * descriptor counts no more.
+ */
 static void vvtd_write(struct nestfd_viommu *viommu, uint32_t offset,
 		       unsigned int bytes, uint64_t value)
 {
-	vtd_front_write(to_vvtd(viommu)->front, offset, bytes, value);
+	struct vvtd *vvtd = to_vvtd(viommu);
+
+	go_on(viommu);
+	if (offset <= VTD_GCMD && VTD_GCMD - offset < bytes) {
+		bool entered = vvtd_enter(vvtd);
+
+		vvtd->paused.from = 0;
+		if (entered)
+			vvtd_leave(vvtd);
+	}
+	vtd_front_write(vvtd->front, offset, bytes, value);
 }
 
 static int vvtd_device_add(struct nestfd_viommu *viommu,
@@ -67,14 +147,18 @@ static int vvtd_device_add(struct nestfd_viommu *viommu,
 	device->config = *config;
 	device->node.first = config->vsid;
 	device->node.last = config->vsid;
-	pthread_mutex_lock(&vvtd->lock);
+	if (!vvtd_enter(vvtd)) {
+		free(device);
+		return -EBUSY;
+	}
 	if (vvtd_device_find(vvtd, (uint16_t)config->vsid))
 		rc = -EEXIST;
 	else
 		rc = vvtd_device_start(vvtd, device);
 	if (!rc)
 		itree_insert(&vvtd->devices, &device->node);
-	pthread_mutex_unlock(&vvtd->lock);
+	vvtd_sync_shadows(vvtd);
+	vvtd_leave(vvtd);
 	if (rc)
 		free(device);
 	return rc;
@@ -94,12 +178,13 @@ static int vvtd_device_remove(struct nestfd_viommu *viommu, uint32_t vsid)
 	struct vvtd *vvtd = to_vvtd(viommu);
 	struct vvtd_device *device = NULL;
 
-	pthread_mutex_lock(&vvtd->lock);
+	if (!vvtd_enter(vvtd))
+		return -EBUSY;
 	if (vsid <= UINT16_MAX)
 		device = vvtd_device_find(vvtd, (uint16_t)vsid);
 	if (device)
 		device_end(vvtd, device);
-	pthread_mutex_unlock(&vvtd->lock);
+	vvtd_leave(vvtd);
 	return device ? 0 : -ENOENT;
 }
 
@@ -107,6 +192,7 @@ static void vvtd_free(struct vvtd *vvtd)
 {
 	viommu_fini(&vvtd->base);
 	pthread_mutex_destroy(&vvtd->lock);
+	free(vvtd->leaves);
 	free(vvtd);
 }
 
@@ -150,11 +236,12 @@ static void vvtd_reset(struct nestfd_viommu *viommu)
 		vtd_front_destroy(vvtd->front);
 		vvtd->front = front;
 	}
-	pthread_mutex_lock(&vvtd->lock);
-	vvtd_begin(vvtd);
-	vvtd_follow_all(vvtd);
+	vvtd_enter(vvtd);
+	follow(vvtd);
 	forget_troubles(vvtd);
-	pthread_mutex_unlock(&vvtd->lock);
+	vvtd->unfinished = false;
+	atomic_store_explicit(&vvtd->left, false, memory_order_relaxed);
+	vvtd_leave(vvtd);
 }
 
 static const struct viommu_ops vvtd_ops = {
@@ -164,6 +251,8 @@ static const struct viommu_ops vvtd_ops = {
 	.device_add = vvtd_device_add,
 	.device_remove = vvtd_device_remove,
 	.reset = vvtd_reset,
+	.pump = vvtd_pump,
+	.release = go_on,
 };
 
 static int read_host(struct vvtd *vvtd, struct vvtd_host *host)
@@ -226,7 +315,13 @@ int nestfd_viommu_vtd_create(const struct nestfd_viommu_config *config,
 	vvtd = alloc_zero(sizeof(*vvtd));
 	if (!vvtd)
 		return -ENOMEM;
+	vvtd->leaves = alloc_zero(sizeof(*vvtd->leaves));
+	if (!vvtd->leaves) {
+		free(vvtd);
+		return -ENOMEM;
+	}
 	viommu_init(&vvtd->base, &vvtd_ops, config);
+	vvtd->slice = VVTD_NO_SLICE;
 	vvtd->parent_ioas = config->parent_ioas;
 	TAILQ_INIT(&vvtd->dirty_spaces);
 	TAILQ_INIT(&vvtd->dirty_shadows);
