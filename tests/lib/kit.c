@@ -166,6 +166,18 @@ int kit_invalidate(struct nestfd *ctx, uint32_t viommu, const void *cmds,
 	return rc;
 }
 
+uint32_t kit_find_viommu(struct nestfd *ctx, unsigned int nth)
+{
+	for (uint32_t id = 1; id < 100; id++) {
+		uint32_t n = 0;
+
+		if (!kit_invalidate(ctx, id, NULL, &n) && !nth--)
+			return id;
+	}
+	fail_msg("no such vIOMMU");
+	return 0;
+}
+
 int kit_destroy(struct nestfd *ctx, uint32_t id)
 {
 	struct iommu_destroy arg = { .size = sizeof(arg), .id = id };

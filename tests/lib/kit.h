@@ -42,6 +42,8 @@ int kit_veventq(struct nestfd *ctx, uint32_t viommu, uint32_t *id, int *fd);
 /* *@n: in, entries; out, what was carried out */
 int kit_invalidate(struct nestfd *ctx, uint32_t viommu, const void *cmds,
 		   uint32_t *n);
+/* The @nth object that takes the commands of a virtual SMMU */
+uint32_t kit_find_viommu(struct nestfd *ctx, unsigned int nth);
 int kit_destroy(struct nestfd *ctx, uint32_t id);
 
 int kit_attach(struct nestfd_device *dev, uint32_t pt_id);

@@ -66,19 +66,6 @@ static void count_stale(void *ctx, const struct nestfd_stale *stale)
 	w->stale++;
 }
 
-/* The virtual SMMU: the only object that takes its commands */
-static uint32_t find_viommu(struct host *host)
-{
-	for (uint32_t id = 1; id < 100; id++) {
-		uint32_t n = 0;
-
-		if (!kit_invalidate(host->ctx, id, NULL, &n))
-			return id;
-	}
-	fail_msg("no such vIOMMU");
-	return 0;
-}
-
 static void world_start(struct world *w, const struct kind *kind, bool ats)
 {
 	struct nestfd_ext_enable ext = { .size = 16, .features = 3 };
@@ -96,7 +83,7 @@ static void world_start(struct world *w, const struct kind *kind, bool ats)
 	assert_int_equal(guest_start(&w->g, &w->host, 0, 1), 0);
 	assert_int_equal(nestfd_ioctl(w->host.ctx, NESTFD_EXT_ENABLE, &ext), 0);
 	w->id = kind->arch == NESTFD_ARCH_VTD ? w->g.pt_id
-					      : find_viommu(&w->host);
+					      : kit_find_viommu(w->host.ctx, 0);
 	w->queue = kit_pages(QUEUE_MAX);
 	guest_map_many(&w->g, X, guest_page(&w->g, 0), SLOTS_MAX);
 }

@@ -481,19 +481,6 @@ static void take_vmid(void *ctx, const struct nestfd_cache_entry *entry)
 		*vmid = entry->vmid;
 }
 
-/* The @nth id that takes the commands of a virtual SMMU */
-static uint32_t find_viommu(struct host *host, int nth)
-{
-	for (uint32_t id = 1; id < 100; id++) {
-		uint32_t n = 0;
-
-		if (!kit_invalidate(host->ctx, id, NULL, &n) && !nth--)
-			return id;
-	}
-	fail_msg("no such vIOMMU");
-	return 0;
-}
-
 static void the_vmid_in_a_guests_command_is_not_used(void **state)
 {
 	(void)state;
@@ -538,7 +525,7 @@ static void nor_is_the_vmid_in_an_ioctl(void **state)
 		expect_word(&w.a, 0xa0);
 		guest_map(&w.a, X, guest_page(&w.a, 1));
 		guest_map(&w.b, X, guest_page(&w.b, 1));
-		viommu = find_viommu(&w.host, 0); /* A's, made first */
+		viommu = kit_find_viommu(w.host.ctx, 0); /* A's, made first */
 		cmd[0] = ops[which] | (uint64_t)vmid << 32;
 		if (ops[which] == 0x11 || ops[which] == 0x12)
 			cmd[0] |= 1ULL << 48;
@@ -614,7 +601,7 @@ static void another_guests_vsid_is_unknown_to_the_host(void **state)
 
 	(void)state;
 	world_start(&w, NESTFD_CACHE_HOSTILE, true);
-	viommu = find_viommu(&w.host, 0);
+	viommu = kit_find_viommu(w.host.ctx, 0);
 	for (unsigned int op = 0; op < 3; op++) {
 		static const uint64_t codes[] = { 0x05, 0x06, 0x40 };
 		uint64_t mine[2] = { codes[op] | (uint64_t)w.a.vsid << 32, 0 };
