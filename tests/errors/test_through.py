@@ -8,6 +8,7 @@ Spied: `nestfd run` with spy.c in it, a new machine for each case, and what is
 cached afterwards is compared as well. Blind: `nestfd run` as it is; what the
 program can see is compared: answers, CONS, ERR, GERROR and its interrupt."""
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -52,17 +53,16 @@ class Through(unittest.TestCase):
             stderr=subprocess.STDOUT, text=True, timeout=1000,
             env=kit.environment(**more))
         self.assertEqual(r.returncode, 0, (options, args, r.stdout[-3000:]))
-        return r.stdout
+        return int(re.search(r"PASSED  \] (\d+) test", r.stdout)[1])
 
-    def spied(self, tests, number):
-        out = self.through(SPIED, [], tests, RANDOM_SPANS, devices=3,
-                           SPIED="1")
-        self.assertIn(f"[  PASSED  ] {number} test(s).", out)
+    def spied(self, tests, at_least=1):
+        passed = self.through(SPIED, [], tests, RANDOM_SPANS, devices=3,
+                              SPIED="1")
+        self.assertGreaterEqual(passed, at_least)
 
     def blind(self, tests, *inject, op=-1):
         options = [word for rule in inject for word in ("--inject", rule)]
-        out = self.through(kit.NESTFD, options, tests, 0, op)
-        self.assertIn("[  PASSED  ] 1 test(s).", out)
+        self.assertEqual(self.through(kit.NESTFD, options, tests, 0, op), 1)
 
 
 class Spied(Through):
@@ -79,7 +79,7 @@ class Spied(Through):
         self.spied("guests_over_rings*", 10)
 
     def test_anything(self):
-        self.spied("anything_anywhere", 1)
+        self.spied("anything_anywhere")
 
 
 @unittest.skipIf("address" in kit.SANITIZE, "the spied ones take long enough")
