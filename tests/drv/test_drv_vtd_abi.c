@@ -32,11 +32,14 @@ struct vmm {
 	unsigned int stales;
 };
 
-static void start(struct vmm *v)
+/* @id NULL: the usual one */
+static void start_unit(struct vmm *v, const struct nestfd_vtd_id *id,
+		       uint32_t cache)
 {
 	struct nestfd_machine_config config = { .size = sizeof(config),
 						.arch = NESTFD_ARCH_VTD,
-						.cache = NESTFD_CACHE_HOSTILE };
+						.vtd_id = id,
+						.cache = cache };
 	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
 	struct iommu_ioas_map map = { .size = sizeof(map), .flags = 7 };
 
@@ -64,6 +67,11 @@ static void start(struct vmm *v)
 	map.length = SIZE;
 	map.iova = GPA;
 	assert_int_equal(nestfd_ioctl(v->ctx, IOMMU_IOAS_MAP, &map), 0);
+}
+
+static void start(struct vmm *v)
+{
+	start_unit(v, NULL, NESTFD_CACHE_HOSTILE);
 }
 
 static int alloc(struct vmm *v, uint32_t flags, uint32_t pt, uint32_t type,
@@ -254,6 +262,89 @@ static void test_a_device_that_does_not_answer(void **state)
 	stop(&v);
 }
 
+/* ---- a unit that is dead ---- */
+
+#define ESRTPS (1ULL << 63)
+#define ADMS   (1ULL << 52)
+
+static void inject(struct vmm *v, const char *text)
+{
+	struct nestfd_fault fault;
+
+	assert_int_equal(nestfd_inject_parse(text, &fault), 0);
+	assert_int_equal(nestfd_inject(v->machine, &fault), 0);
+}
+
+/* What it has cached is of no use to anybody any more. */
+static void die(const struct nestfd_vtd_id *id, uint32_t cache,
+		const char *fault)
+{
+	struct iommu_ioas_unmap unmap = { .size = sizeof(unmap),
+					  .iova = GPA + PAGE,
+					  .length = SIZE - PAGE };
+	struct iommu_ioas_map map = { .size = sizeof(map), .flags = 7 };
+	uint32_t hwpt, other;
+	uint64_t word;
+	struct vmm v;
+
+	start_unit(&v, id, cache);
+	unmap.ioas_id = map.ioas_id = v.ioas;
+	unmap.iova = map.iova = GPA + 2 * SIZE;
+	unmap.length = map.length = PAGE;
+	map.user_va = (uintptr_t)v.ram;
+	assert_int_equal(nestfd_ioctl(v.ctx, IOMMU_IOAS_MAP, &map), 0);
+	for (int i = 0; i < 2; i++) {
+		hwpt = v.ioas;
+		assert_int_equal(
+			nestfd_attach(v.dev[i], NESTFD_NO_PASID, &hwpt), 0);
+		assert_int_equal(nestfd_dma_read(v.dev[i], GPA, &word, 8), 0);
+	}
+	inject(&v, fault);
+	assert_int_equal(nestfd_ioctl(v.ctx, IOMMU_IOAS_UNMAP, &unmap), 0);
+	assert_int_equal(alloc(&v, 0, v.ioas, 0, NULL, 0, &other), -EIO);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(nestfd_dma_read(v.dev[i], GPA, &word, 8),
+				 -EIO);
+		assert_int_equal(
+			nestfd_dma_read(v.dev[i], GPA + 2 * SIZE, &word, 8),
+			-EIO);
+	}
+	stop(&v);
+}
+
+static void die_in_every_way(const struct nestfd_vtd_id *id)
+{
+	bool registers = id->version < 0x60 || id->cap & ESRTPS;
+
+	for (uint32_t cache = 0; cache < 2; cache++) {
+		/* seven retries of the queue, and it is given up */
+		die(id, cache, "abt:n=8");
+		/* the queue that begins again is no better for a while */
+		die(id, cache, "abt:n=15");
+		if (registers)
+			die(id, cache, "abt");
+	}
+}
+
+static void test_a_dead_unit_translates_nothing(void **state)
+{
+	static const uint32_t versions[] = { 0x10, 0x50, 0x60, 0x70 };
+	struct nestfd_vtd_id id = { .haw = 48 };
+
+	(void)state;
+	for (unsigned int i = 0; i < 4 * 8; i++) {
+		/* ND 6, 3 to 5 levels, MGAW 57, FRO 0x22, 2M and 1G, PSI, 8
+		 * records, MAMV 52, DWD, DRD */
+		id.cap = 0x00f4078c22380e06ULL | (i & 1 ? ESRTPS : 0);
+		/* C, QI, DT, PT, SC, IRO 0xf; SMTS and what goes with it: NEST,
+		 * SRS, NWFS, EAFS, PSS 19, PASID, SSADS, SSTS, FSTS, SMPWCS */
+		id.ecap = i & 2 ? 0x1e99e84000fc7ULL : 0xfc7;
+		id.ecap |= i & 4 ? ADMS : 0;
+		id.version = versions[i >> 3];
+		die_in_every_way(&id);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +352,7 @@ int main(void)
 		cmocka_unit_test(test_a_guest_through_both_stages),
 		cmocka_unit_test(test_errnos_and_counts),
 		cmocka_unit_test(test_a_device_that_does_not_answer),
+		cmocka_unit_test(test_a_dead_unit_translates_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -371,22 +371,146 @@ static void test_a_queue_that_does_not_move_is_the_end(void **state)
 	vbed_stop(&t);
 }
 
-static void test_the_end_without_esrtps_uses_registers(void **state)
+#define ESRTPS (1ULL << 63)
+#define ADMS   (1ULL << 52)
+#define SMTS   (1ULL << 43)
+
+/* A unit that is dead, and how it has been told to forget */
+struct the_end {
+	uint64_t cap_off, ecap_off;
+	uint64_t ecap_on;
+	uint32_t ver;
+	bool stuck; /* for ever; otherwise fetches abort until it is given up */
+	uint32_t mode; /* RTADDR.TTM in the end */
+	unsigned int registers;
+	unsigned int descriptors; /* by its queue, waits included */
+	bool lost;		  /* nothing of it helps, and it is said so */
+};
+
+static void count_lost(void *ctx, enum logger_level level, const char *text)
 {
-	struct vbed t;
+	if (level == LOGGER_ERROR && strstr(text, "hardware does not forget"))
+		++*(int *)ctx;
+}
+
+static void end_begin(struct vrig *r, const struct the_end *c,
+		      struct logger *logger)
+{
+	vrig_init(r);
+	r->hw.cap &= ~c->cap_off;
+	r->hw.ecap = (r->hw.ecap & ~c->ecap_off) | c->ecap_on;
+	r->hw.ver = c->ver;
+	r->cfg.timeout_ms = 20;
+	r->cfg.logger = logger;
+	vrig_start(r);
+	to_unit(r->iommu)->q.answer_ms = 30;
+}
+
+/* What the log holds is what the queue did in the end: global ones, a wait. */
+static void expect_all_forgotten(const struct vfake *f, bool scalable)
+{
+	size_t i = scalable;
+
+	EXPECT_DESC(f, 0, 0x11, 0);
+	if (scalable)
+		EXPECT_DESC(f, 1, 0x37, 0);
+	EXPECT_DESC(f, i + 1, 0xd2, 0);
+	EXPECT_WAIT(f, i + 2);
+	assert_int_equal(f->log_n, i + 3);
+}
+
+static void end_one(const struct the_end *c)
+{
+	int lost = 0;
+	struct logger logger = { LOGGER_ERROR, count_lost, &lost };
+	struct core_domain *d;
+	uint64_t queue;
+	struct vrig r;
+
+	end_begin(&r, c, &logger);
+	queue = r.hw.iqa;
+	d = vrig_domain(&r, 0);
+	assert_int_equal(d->ops->attach(d, &r.dev[0], NO_PASID), 0);
+	assert_int_equal(d->ops->map(d, 0, 0, 4096, RW), 0);
+	vfake_clear_log(&r.hw);
+	r.hw.stuck = c->stuck;
+	r.hw.abort_times = c->stuck ? 0 : 8;
+	d->ops->unmap(d, 0, 4096);
+	for (int i = 0; i < 512; i++)
+		assert_int_equal(
+			vfake_load(&r.hw,
+				   (r.hw.rtaddr_set & ~0xfffULL) + i * 8),
+			0);
+	assert_int_equal(r.hw.rtaddr_set >> 10 & 3, c->mode);
+	/* nobody is let through meanwhile, or afterwards */
+	for (unsigned int i = 3; i < r.hw.gcmds_n; i++)
+		assert_true(r.hw.gcmds[i] & 0x80000000);
+	assert_int_equal(r.hw.register_invalidations, c->registers);
+	assert_int_equal(r.hw.log_n, c->descriptors);
+	if (c->descriptors) {
+		expect_all_forgotten(&r.hw, c->mode == 1);
+		/* elsewhere, of the same width */
+		assert_int_not_equal(r.hw.iqa & ~0xfffULL, queue & ~0xfffULL);
+		assert_int_equal(r.hw.iqa & 0xfff, queue & 0x800);
+	}
+	assert_int_equal(lost, c->lost);
+	r.hw.stuck = false;
+	r.iommu->ops->block(&r.dev[0], NO_PASID);
+	d->ops->free(d);
+	vrig_stop(&r);
+}
+
+static void test_a_dead_unit_forgets_in_each_way_there_is(void **state)
+{
+	static const struct the_end cases[] = {
+		/* ESRTPS: the root alone, and no mode but those there are */
+		{ 0, 0, 0, 0x50, true, 1, 0, 0, false },
+		{ 0, 0, ADMS, 0x50, true, 3, 0, 0, false },
+		{ 0, 0, ADMS, 0x60, true, 3, 0, 0, false },
+		{ 0, SMTS, 0, 0x50, true, 0, 0, 0, false },
+		/* legacy, below 6: registers, even if the queue is stuck */
+		{ ESRTPS, SMTS, 0, 0x10, true, 0, 2, 0, false },
+		{ ESRTPS, SMTS, ADMS, 0x5f, true, 0, 2, 0, false },
+		/* otherwise the queue, somewhere else, and the same mode */
+		{ ESRTPS, SMTS, 0, 0x60, false, 0, 0, 3, false },
+		{ ESRTPS, 0, 0, 0x10, false, 1, 0, 4, false },
+		{ ESRTPS, 0, ADMS, 0x50, false, 1, 0, 4, false },
+		{ ESRTPS, 0, 0, 0x60, false, 1, 0, 4, false },
+		{ ESRTPS, 0, ADMS, 0x70, false, 1, 0, 4, false },
+		/* if that does nothing either: registers, in their mode */
+		{ ESRTPS, 0, 0, 0x50, true, 0, 2, 0, false },
+		{ ESRTPS, 0, ADMS, 0x10, true, 0, 2, 0, false },
+		/* of which there are none */
+		{ ESRTPS, 0, ADMS, 0x60, true, 1, 0, 0, true },
+		{ ESRTPS, SMTS, 0, 0x60, true, 0, 0, 0, true },
+	};
 
 	(void)state;
-	vbed_init(&t);
-	t.r.hw.cap &= ~(1ULL << 63);
-	t.r.cfg.timeout_ms = 20;
-	start(&t);
-	to_unit(t.r.iommu)->q.answer_ms = 30;
-	attach(&t, 1);
-	t.r.hw.stuck = true;
-	assert_int_equal(inval(&t, 5), -EIO);
-	assert_int_equal(t.r.hw.gsts & 1u << 26, 0);
-	assert_int_equal(t.r.hw.register_invalidations, 2);
-	vbed_stop(&t);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		end_one(&cases[i]);
+}
+
+static void test_a_dead_unit_that_obeys_nothing_is_told_of(void **state)
+{
+	static const struct the_end unit = { .ver = 0x50 };
+	int lost = 0;
+	struct logger logger = { LOGGER_ERROR, count_lost, &lost };
+	struct core_domain *d;
+	struct vrig r;
+
+	(void)state;
+	end_begin(&r, &unit, &logger);
+	d = vrig_domain(&r, 0);
+	assert_int_equal(d->ops->attach(d, &r.dev[0], NO_PASID), 0);
+	r.hw.stuck = true;
+	r.hw.deaf = true;
+	r.hw.gsts &= ~0x40000000u;
+	r.iommu->ops->block(&r.dev[0], NO_PASID);
+	assert_int_equal(lost, 1);
+	r.hw.deaf = false;
+	r.hw.stuck = false;
+	d->ops->free(d);
+	vrig_stop(&r);
 }
 
 /* ---- quarantine ---- */
@@ -571,7 +695,9 @@ int main(void)
 		cmocka_unit_test(
 			test_a_queue_that_cannot_be_fetched_is_the_end),
 		cmocka_unit_test(test_a_queue_that_does_not_move_is_the_end),
-		cmocka_unit_test(test_the_end_without_esrtps_uses_registers),
+		cmocka_unit_test(test_a_dead_unit_forgets_in_each_way_there_is),
+		cmocka_unit_test(
+			test_a_dead_unit_that_obeys_nothing_is_told_of),
 		cmocka_unit_test(test_the_hosts_own_takes_ats_at_once),
 		cmocka_unit_test(test_devices_over_budget_are_quarantined),
 		cmocka_unit_test(test_a_guest_over_budget_loses_all),

@@ -203,6 +203,22 @@ static void write_fsts(struct vfake *f, uint32_t value)
 	run(f);
 }
 
+/*
+ * 11.4.6: done at once. What was done, from bit @actual on, is what was asked
+ * for, from bit @requested on, or 0: with the queue on, in another mode than
+ * legacy, and from version 6 on that is an error.
+ */
+static uint64_t by_register(struct vfake *f, uint64_t value,
+			    unsigned int requested, unsigned int actual)
+{
+	bool obeyed = !(f->gsts & 1u << 26) && !(f->rtaddr_set & 0xc00) &&
+		      f->ver >> 4 < 6;
+
+	f->register_invalidations += obeyed;
+	value &= ~(1ULL << 63 | 3ULL << actual);
+	return value | (obeyed ? (value >> requested & 3) << actual : 0);
+}
+
 static uint64_t fake_read(void *ctx, uint32_t offset, unsigned int size)
 {
 	struct vfake *f = ctx;
@@ -210,12 +226,22 @@ static uint64_t fake_read(void *ctx, uint32_t offset, unsigned int size)
 
 	assert_true(size == 4 || size == 8);
 	switch (offset) {
+	case 0x00:
+		return f->ver;
 	case 0x08:
 		return f->cap;
 	case 0x10:
 		return f->ecap;
 	case 0x1c:
 		return f->gsts;
+	case 0x28:
+		return f->ccmd;
+	case 0x2c:
+		return f->ccmd >> 32;
+	case 0x508:
+		return f->iotlb;
+	case 0x50c:
+		return f->iotlb >> 32;
 	case 0x34:
 		ppf = f->frcd[0][1] >> 63 || f->frcd[1][1] >> 63 ? 2 : 0;
 		return f->fsts | ppf |
@@ -259,8 +285,10 @@ static void fake_write(void *ctx, uint32_t offset, unsigned int size,
 		f->rtaddr = value;
 		break;
 	case 0x28:
+		f->ccmd = by_register(f, value, 61, 59);
+		break;
 	case 0x508:
-		f->register_invalidations++;
+		f->iotlb = by_register(f, value, 60, 57);
 		break;
 	case 0x34:
 		write_fsts(f, (uint32_t)value);
@@ -316,6 +344,7 @@ void vfake_init(struct vfake *f)
 	memset(f, 0, sizeof(*f));
 	f->cap = VFAKE_CAP;
 	f->ecap = VFAKE_ECAP;
+	f->ver = 0x50;
 	fakemem_init(&f->mem, 4096);
 	f->log = calloc(VFAKE_LOG, sizeof(*f->log));
 	assert_non_null(f->log);

@@ -33,6 +33,7 @@
 
 struct vfake {
 	uint64_t cap, ecap;
+	uint32_t ver;
 	uint32_t gsts;
 	uint32_t gcmds[64]; /* writes of GCMD */
 	unsigned int gcmds_n;
@@ -43,8 +44,9 @@ struct vfake {
 	uint64_t frcd[2][2];
 	uint64_t pqa, pqh, pqt;
 	uint32_t prs;
-	unsigned int register_invalidations;
-	bool deaf; /* GSTS does not follow */
+	uint64_t ccmd, iotlb;
+	unsigned int register_invalidations; /* that were obeyed */
+	bool deaf;			     /* GSTS does not follow */
 
 	struct fakemem mem;
 

@@ -27,7 +27,7 @@ void desc_context(uint16_t did, uint16_t sid, uint64_t d[DESC_DWORDS])
 	    0);
 }
 
-void desc_context_all(uint64_t d[DESC_DWORDS])
+static void desc_context_all(uint64_t d[DESC_DWORDS])
 {
 	set(d, VTD_QI_CONTEXT | field_prep(VTD_QI_CONTEXT_0_G, VTD_GRAN_GLOBAL),
 	    0);
@@ -86,6 +86,18 @@ void desc_iotlb_domain(const struct unit *u, uint16_t did,
 void desc_iotlb_all(const struct unit *u, uint64_t d[DESC_DWORDS])
 {
 	set(d, iotlb_0(u, VTD_GRAN_GLOBAL, 0), 0);
+}
+
+unsigned int desc_everything(const struct unit *u,
+			     uint64_t d[DESC_EVERYTHING][DESC_DWORDS])
+{
+	unsigned int n = 0;
+
+	desc_context_all(d[n++]);
+	if (u->feat.scalable)
+		desc_pasid_cache_all(d[n++]);
+	desc_iotlb_all(u, d[n++]);
+	return n;
 }
 
 static uint64_t piotlb_0(unsigned int gran, uint16_t did, uint32_t pasid)

@@ -10,9 +10,8 @@ struct unit;
 
 #define DESC_DWORDS 4
 
-/* Of one device (@did: in legacy mode), or of all */
+/* Of one device; @did: in legacy mode */
 void desc_context(uint16_t did, uint16_t sid, uint64_t d[DESC_DWORDS]);
-void desc_context_all(uint64_t d[DESC_DWORDS]);
 
 void desc_pasid_cache(uint16_t did, uint32_t pasid, uint64_t d[DESC_DWORDS]);
 void desc_pasid_cache_domain(uint16_t did, uint64_t d[DESC_DWORDS]);
@@ -29,6 +28,11 @@ void desc_iotlb_all(const struct unit *u, uint64_t d[DESC_DWORDS]);
 void desc_piotlb(uint16_t did, uint32_t pasid, uint64_t addr,
 		 unsigned int order, bool leaf, uint64_t d[DESC_DWORDS]);
 void desc_piotlb_all(uint16_t did, uint32_t pasid, uint64_t d[DESC_DWORDS]);
+
+/* All caches of the unit, one after the other (6.5.3.3); how many */
+#define DESC_EVERYTHING 3
+unsigned int desc_everything(const struct unit *u,
+			     uint64_t d[DESC_EVERYTHING][DESC_DWORDS]);
 
 /* The TLB of a device: a run that holds [@first, @last]. @pasid 0: of requests
  * without one */

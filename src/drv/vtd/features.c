@@ -6,6 +6,8 @@
 #include "hwdef/vtd_regs.h"
 
 #define PDS_BITS 20
+/* The major version from which on registers invalidate nothing */
+#define NO_REGISTERS 6
 
 /*
  * The largest IOVA that both MGAW and a table of a size there is allow, then
@@ -52,6 +54,7 @@ static void read_ecap(struct features *f, uint64_t ecap)
 {
 	/* legacy mode always has a second stage */
 	f->scalable = (ecap & VTD_ECAP_SMTS) && (ecap & VTD_ECAP_SSTS);
+	f->mode = f->scalable ? VTD_TTM_SCALABLE : VTD_TTM_LEGACY;
 	f->abort_mode = ecap & VTD_ECAP_ADMS;
 	f->wide = f->scalable || f->abort_mode;
 	f->ats = ecap & VTD_ECAP_DT;
@@ -78,6 +81,8 @@ int vtd_features_read(struct core_iommu *iommu)
 	memset(f, 0, sizeof(*f));
 	u->info.cap_reg = vtd_unit_read(u, VTD_CAP, 8);
 	u->info.ecap_reg = vtd_unit_read(u, VTD_ECAP, 8);
+	f->registers = field_get(VTD_VER_MAJ, vtd_unit_read(u, VTD_VER, 4)) <
+		       NO_REGISTERS;
 	/* as Linux, which says so of every unit */
 	u->info.flags = IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17;
 	read_cap(f, u->info.cap_reg);

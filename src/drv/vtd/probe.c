@@ -20,7 +20,7 @@ void vtd_unit_write(const struct unit *u, uint32_t offset, unsigned int size,
 }
 
 /* 11.4.4.1: one bit at a time; those that stay are written again. */
-static int set_gcmd(struct unit *u, uint32_t bit, bool on)
+int vtd_unit_command(struct unit *u, uint32_t bit, bool on)
 {
 	u->gcmd = on ? u->gcmd | bit : u->gcmd & ~bit;
 	vtd_unit_write(u, VTD_GCMD, 4, u->gcmd);
@@ -54,7 +54,7 @@ static int reset(struct core_iommu *iommu)
 	u->gcmd = (uint32_t)vtd_unit_read(u, VTD_GSTS, 4) & stay;
 	for (unsigned int i = 31; i > 22 && !rc; i--) {
 		if (u->gcmd & BIT_ULL(i))
-			rc = set_gcmd(u, (uint32_t)BIT_ULL(i), false);
+			rc = vtd_unit_command(u, (uint32_t)BIT_ULL(i), false);
 	}
 	vtd_fault_reset(u);
 	return rc;
@@ -63,21 +63,14 @@ static int reset(struct core_iommu *iommu)
 /* What was cached before this driver came */
 static int forget_all(struct unit *u)
 {
-	uint64_t d[3][DESC_DWORDS];
+	uint64_t d[DESC_EVERYTHING][DESC_DWORDS];
 	struct hostq_result res;
-	uint32_t n = 0;
 
-	desc_context_all(d[n++]);
-	if (u->feat.scalable)
-		desc_pasid_cache_all(d[n++]);
-	desc_iotlb_all(u, d[n++]);
-	return hostq_issue(&u->q, d[0], n, NULL, &res);
+	return hostq_issue(&u->q, d[0], desc_everything(u, d), NULL, &res);
 }
 
-static int set_root(struct unit *u)
+int vtd_unit_set_root(struct unit *u, uint64_t mode)
 {
-	uint64_t mode = u->feat.scalable ? VTD_TTM_SCALABLE : VTD_TTM_LEGACY;
-
 	vtd_unit_write(u, VTD_RTADDR, 8,
 		       u->root.pa | field_prep(VTD_RTADDR_TTM, mode));
 	vtd_unit_write(u, VTD_GCMD, 4, u->gcmd | VTD_GCMD_SRTP);
@@ -88,9 +81,9 @@ static int switch_on(struct unit *u)
 {
 	int rc;
 
-	rc = set_gcmd(u, VTD_GCMD_QIE, true);
+	rc = vtd_unit_command(u, VTD_GCMD_QIE, true);
 	if (!rc)
-		rc = set_root(u);
+		rc = vtd_unit_set_root(u, u->feat.mode);
 	if (!rc)
 		rc = forget_all(u);
 	if (rc)
@@ -102,7 +95,7 @@ static int switch_on(struct unit *u)
 				 vtd_prq_handle, u);
 		event_init(u, VTD_PECTL, VTD_DRV_LINE_PAGE_REQUEST, true);
 	}
-	return set_gcmd(u, VTD_GCMD_TE, true);
+	return vtd_unit_command(u, VTD_GCMD_TE, true);
 }
 
 /* ---- operations of core ---- */
@@ -184,9 +177,9 @@ static void disable(struct core_iommu *iommu)
 				 NULL);
 	}
 	if (u->gcmd & VTD_GCMD_TE)
-		(void)set_gcmd(u, VTD_GCMD_TE, false);
+		(void)vtd_unit_command(u, VTD_GCMD_TE, false);
 	if (u->gcmd & VTD_GCMD_QIE)
-		(void)set_gcmd(u, VTD_GCMD_QIE, false);
+		(void)vtd_unit_command(u, VTD_GCMD_QIE, false);
 }
 
 static int enable(struct core_iommu *iommu)

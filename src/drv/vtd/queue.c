@@ -163,34 +163,9 @@ static bool qi_complete(struct hostq *q, struct hostq_batch *b)
 	return !(fsts & (VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE));
 }
 
-/*
- * Nothing may be translated any more. Root pointers can be set without the
- * queue; caches are emptied by that, or (11.4.5) by registers once the queue is
- * off.
- */
 static void qi_stop(struct hostq *q)
 {
-	struct unit *u = unit_of(q);
-	uint64_t mode = u->feat.abort_mode ? VTD_TTM_ABORT
-			: u->feat.scalable ? VTD_TTM_SCALABLE
-					   : VTD_TTM_LEGACY;
-	uint32_t iro = (uint32_t)field_get(VTD_ECAP_IRO, u->info.ecap_reg) * 16;
-	le64 *root = u->root.host;
-
-	for (unsigned int i = 0; root && i < u->root.size / sizeof(*root); i++)
-		__atomic_store_n(&root[i].raw, 0, __ATOMIC_RELAXED);
-	vtd_unit_write(u, VTD_RTADDR, 8,
-		       u->root.pa | field_prep(VTD_RTADDR_TTM, mode));
-	vtd_unit_write(u, VTD_GCMD, 4, u->gcmd | VTD_GCMD_SRTP);
-	if (u->feat.root_forgets)
-		return;
-	vtd_unit_write(u, VTD_GCMD, 4, u->gcmd & ~(uint32_t)VTD_GCMD_QIE);
-	vtd_unit_write(u, VTD_CCMD, 8,
-		       VTD_CCMD_ICC |
-			       field_prep(VTD_CCMD_CIRG, VTD_GRAN_GLOBAL));
-	vtd_unit_write(u, iro + VTD_IOTLB, 8,
-		       VTD_IOTLB_IVT |
-			       field_prep(VTD_IOTLB_IIRG, VTD_GRAN_GLOBAL));
+	vtd_unit_stop(unit_of(q));
 }
 
 static const struct hostq_ops queue_ops = {
@@ -232,21 +207,29 @@ int vtd_queue_init(struct unit *u)
 			   &u->status);
 	if (rc)
 		return rc;
+	rc = vtd_stop_init(u);
+	if (rc)
+		goto out_status;
 	rc = hostq_init(q, lg2, false);
-	if (rc) {
-		hostmem_free(&u->port, &u->status);
-		return rc;
-	}
+	if (rc)
+		goto out_stop;
 	vtd_unit_write(u, VTD_IQT, 8, 0);
 	vtd_unit_write(u, VTD_IQA, 8,
 		       q->mem.pa | (u->feat.wide ? VTD_IQA_DW : 0) |
 			       (lg2 - page_lg2(q)));
 	return 0;
+
+out_stop:
+	vtd_stop_fini(u);
+out_status:
+	hostmem_free(&u->port, &u->status);
+	return rc;
 }
 
 void vtd_queue_fini(struct unit *u)
 {
 	hostq_fini(&u->q);
+	vtd_stop_fini(u);
 	hostmem_free(&u->port, &u->status);
 }
 

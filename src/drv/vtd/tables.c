@@ -30,20 +30,16 @@ void vtd_tables_fini(struct core_iommu *iommu)
 /* A table that is there now and was not before; 6.1: CM caches that as well */
 static void root_changed(struct unit *u)
 {
-	uint64_t d[DESC_DWORDS];
+	uint64_t d[DESC_EVERYTHING][DESC_DWORDS];
 	struct hostinv h;
+	unsigned int n;
 
 	if (!u->feat.eager)
 		return;
+	n = desc_everything(u, d);
 	vtd_unit_inv(&h, u);
-	desc_context_all(d);
-	hostinv_put(&h, d);
-	if (u->feat.scalable) {
-		desc_pasid_cache_all(d);
-		hostinv_put(&h, d);
-	}
-	desc_iotlb_all(u, d);
-	hostinv_put(&h, d);
+	for (unsigned int i = 0; i < n; i++)
+		hostinv_put(&h, d[i]);
 	hostinv_finish(&h);
 }
 

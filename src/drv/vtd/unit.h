@@ -49,6 +49,7 @@ struct features {
 	bool snoops; /* SMPWCS */
 	bool abort_mode;
 	bool root_forgets; /* ESRTPS */
+	bool registers;	   /* that invalidate, in legacy mode */
 	bool drain_reads;
 	bool drain_writes;
 	bool throttles; /* DIT */
@@ -58,6 +59,7 @@ struct features {
 	unsigned int did_bits;
 	unsigned int pasid_bits; /* 0: none */
 	unsigned int order_max;	 /* MAMV */
+	unsigned int mode;	 /* RTADDR.TTM */
 };
 
 struct unit {
@@ -70,6 +72,7 @@ struct unit {
 	struct hostq q;
 	struct core_dma_mem status; /* waits write here */
 	struct core_dma_mem root;
+	struct core_dma_mem last; /* of stop.c, if it needs any */
 	pthread_mutex_t fault_lock;
 	/* with feat.prq */
 	struct {
@@ -187,6 +190,10 @@ uint64_t vtd_unit_read(const struct unit *u, uint32_t offset,
 		       unsigned int size);
 void vtd_unit_write(const struct unit *u, uint32_t offset, unsigned int size,
 		    uint64_t value);
+/* A bit of GCMD that stays, until GSTS says so; -EIO: it does not */
+int vtd_unit_command(struct unit *u, uint32_t bit, bool on);
+/* The root table pointer, and the mode VTD_TTM_*; -EIO likewise */
+int vtd_unit_set_root(struct unit *u, uint64_t mode);
 /* True: @iommu is one of this driver's */
 bool vtd_unit_is_ours(const struct core_iommu *iommu);
 
@@ -198,6 +205,11 @@ int vtd_queue_init(struct unit *u);
 void vtd_queue_fini(struct unit *u);
 /* What is collected here is for @u; devices that do not answer are marked. */
 void vtd_unit_inv(struct hostinv *h, struct unit *u);
+
+/* stop.c: the unit is dead. With the queue's lock held */
+void vtd_unit_stop(struct unit *u);
+int vtd_stop_init(struct unit *u);
+void vtd_stop_fini(struct unit *u);
 
 /* fault.c: a handler of the fault event */
 void vtd_fault_handle(void *arg);
