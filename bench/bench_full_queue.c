@@ -7,6 +7,9 @@
  *
  * What the first commands remove is part of it, so a run cannot be repeated:
  * each is a child's of the process that prepared the cache.
+ *
+ * A virtual unit may leave a part of the work to the guest's next accesses; the
+ * longest of them counts then.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +33,10 @@ static const struct full_arch *const archs[] = { &full_smmuv3, &full_vtd };
 /* The world of all runs with one spread, and their results */
 static struct full_bed bed;
 static struct result {
-	double ms;
+	double ms; /* the longest access */
 	double cpu_ms;
+	double all_ms;
+	unsigned int accesses;
 	bool done;
 } * result;
 
@@ -98,23 +103,48 @@ static double cpu_ms(void)
 	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
 }
 
+static void measure_access(bool (*access)(void), bool *more)
+{
+	double cpu = cpu_ms();
+	uint64_t start = bench_now();
+	double ms;
+
+	*more = access();
+	ms = (double)(bench_now() - start) / 1e6;
+	cpu = cpu_ms() - cpu;
+	result->accesses++;
+	result->all_ms += ms;
+	if (ms > result->ms)
+		result->ms = ms;
+	if (cpu > result->cpu_ms)
+		result->cpu_ms = cpu;
+}
+
+static bool doorbell(void)
+{
+	guest_ring(&bed.guest);
+	return bed.guest.viommu;
+}
+
+static bool next_access(void)
+{
+	return nestfd_viommu_pump(bed.guest.viommu) > 0;
+}
+
 /* @n commands in one doorbell */
 static void ring(const struct full_arch *arch, const struct full_row *row,
 		 uint32_t n)
 {
 	uint64_t dw[2];
-	uint64_t start;
-	double cpu;
+	bool more;
 
 	for (uint32_t i = 0; i < n; i++) {
 		arch->command(&bed, row, i, dw);
 		guest_command(&bed.guest, dw[0], dw[1]);
 	}
-	cpu = cpu_ms();
-	start = bench_now();
-	guest_ring(&bed.guest);
-	result->ms = (double)(bench_now() - start) / 1e6;
-	result->cpu_ms = cpu_ms() - cpu;
+	measure_access(doorbell, &more);
+	while (more)
+		measure_access(next_access, &more);
 	result->done = arch->path->consumed(&bed.guest);
 }
 
@@ -123,7 +153,7 @@ static struct result run(const struct full_arch *arch,
 {
 	pid_t pid;
 
-	result->done = false;
+	*result = (struct result){ 0 };
 	pid = fork();
 	if (pid < 0)
 		exit(1);
@@ -181,9 +211,13 @@ static void measure(const struct full_arch *arch, const struct full_way *way,
 	}
 	qsort(ms, runs, sizeof(ms[0]), by_value);
 	qsort(cpu, runs, sizeof(cpu[0]), by_value);
-	printf("  %-44s %8.1f %8.1f %8.1f %8.1f%s\n", row->what, ms[0],
+	printf("  %-44s %8.1f %8.1f %8.1f %8.1f%s", row->what, ms[0],
 	       ms[runs / 2], ms[runs - 1], cpu[runs / 2],
 	       foretold ? "  foretold" : "");
+	if (one.accesses > 2)
+		printf("  of %.0f in %u accesses", one.all_ms,
+		       one.accesses - 1);
+	printf("\n");
 	fflush(stdout);
 	if (cpu[runs / 2] <= worst.ms)
 		return;

@@ -206,6 +206,51 @@ static void translations(void)
 	bench_print("nested miss, translation only", &row, machine.probe);
 }
 
+/* The page is mapped, or taken away, before each doorbell. */
+static void ring_change(void *arg)
+{
+	const struct path_job *job = arg;
+
+	for (unsigned int d = 0; d < job->doorbells; d++) {
+		guest_map(&guest, IOVA_HOT, d & 1 ? 0 : guest_page(&guest, 0));
+		guest_command(&guest, job->dw0, job->dw1);
+		guest_wait(&guest);
+		guest_ring(&guest);
+	}
+}
+
+/* Tables that the VMM follows: the page is new, or gone, among @n others. */
+static void shadow_with(uint64_t n)
+{
+	const struct path_job *job;
+	struct bench_row row;
+	char heading[128];
+
+	guest_map_many(&guest, IOVA_CACHED, guest_page(&guest, 1), n);
+	for (job = arch->shadow_jobs; job->what; job++)
+		ring_job((void *)(uintptr_t)job);
+	while (nestfd_viommu_pump(guest.viommu) > 0)
+		; /* so many are more than one access does */
+	snprintf(heading, sizeof(heading),
+		 "%s, a leaf mapped or taken away in a shadowed table of %llu, "
+		 "ns per doorbell",
+		 arch->name, (unsigned long long)n);
+	bench_heading(heading);
+	for (job = arch->shadow_jobs; job->what; job++) {
+		bench_measure(ring_change, NULL, (void *)(uintptr_t)job,
+			      job->doorbells, &row);
+		bench_print(job->what, &row, machine.validate);
+	}
+}
+
+static void shadows(void)
+{
+	arch->shadow(&guest);
+	shadow_with(0);
+	shadow_with(256);
+	shadow_with(100000);
+}
+
 static atomic_bool stop_dma;
 static atomic_uint at_work;
 
@@ -311,6 +356,11 @@ static void measure_arch(const struct path_arch *of)
 	if (arch->jobs_without_ats)
 		measure_commands(arch->jobs_without_ats, false);
 	measure_commands(arch->jobs, true);
+	if (arch->shadow) {
+		world_start(false);
+		shadows();
+		world_stop();
+	}
 }
 
 int main(int argc, char **argv)

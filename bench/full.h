@@ -56,6 +56,8 @@ struct full_arch {
 	void (*prepare)(struct full_bed *bed);
 	/* The DMA that follows is of @tag; its PASID or NESTFD_NO_PASID */
 	uint32_t (*tag)(struct full_bed *bed, uint32_t tag);
+	/* Behind a change of the first device's tables of pages, or NULL */
+	void (*mapped)(struct full_bed *bed);
 	/* Tables of one more stream, before it is plugged in */
 	void (*stream)(struct full_bed *bed, uint32_t sid);
 	/* Command number @i of the queue */

@@ -95,6 +95,8 @@ static int fill(struct full_bed *bed, const struct full_arch *arch)
 
 	guest_map_many(&bed->guest, FULL_IOVA, guest_page(&bed->guest, 0),
 		       pages);
+	if (arch->mapped)
+		arch->mapped(bed);
 	for (uint32_t tag = 0; tag < s->tags && !rc; tag++)
 		rc = touch(bed, bed->guest.dev, arch->tag(bed, tag), pages);
 	for (uint32_t i = 0; i < s->devices && !rc; i++)

@@ -51,6 +51,13 @@ struct path_arch {
 	 * RAM to itself.
 	 */
 	void (*nest)(struct guest *guest);
+	/*
+	 * From now on the guest's tables are such as a VMM keeps an IOAS like,
+	 * and map nothing; what tells of a page, and of all: one command for
+	 * each doorbell. NULL: there are none
+	 */
+	void (*shadow)(struct guest *guest);
+	const struct path_job *shadow_jobs;
 
 	/* IOMMU_HWPT_INVALIDATE */
 	const char *object_is;

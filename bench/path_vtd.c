@@ -3,6 +3,7 @@
  * The VT-d unit of the benchmarks. Words worked out by hand from the
  * specification, 6.5.2 and chapter 9.
  */
+#include "guest_arch.h"
 #include "silent.h"
 
 #include <linux/iommufd.h>
@@ -87,6 +88,33 @@ static void nest(struct guest *guest)
 	guest_ring(guest);
 }
 
+/* The PASID entry: P, second stage, 48 bits, with an empty table of its own */
+static void shadow(struct guest *guest)
+{
+	static struct guest_arch words;
+	uint64_t entry = guest->base + 0x3000;
+	uint64_t level4 = path_table(guest);
+
+	words = guest_vtd;
+	words.table_bits = 3;
+	words.page_bits = 3;
+	words.root = level4 - guest->base;
+	guest->arch = &words;
+	guest_put(guest, entry, level4 | 0x89);
+	guest_command(guest, 0x37, 0);
+	guest_command(guest, 0x12, 0);
+	guest_wait(guest);
+	guest_ring(guest);
+}
+
+static const struct path_job shadow_jobs[] = {
+	{ "IOTLB of the page", 0x32 | DID, PATH_HOT | LEAF, 0, 1, 256, true,
+	  false },
+	{ "IOTLB of 256 pages", 0x32 | DID, LEAF | 8, 0, 1, 256, true, false },
+	{ "IOTLB of the domain", 0x22 | DID, 0, 0, 1, 16, true, false },
+	{ 0 },
+};
+
 /* Linux's structs have no vIOMMU here: the HWPT of the guest's device */
 static int nested_hwpt(struct guest *guest, uint32_t *id)
 {
@@ -115,6 +143,8 @@ const struct path_arch path_vtd = {
 	.forget_leaves = { P_IOTLB, LEAF | 8 },
 	.consumed = consumed,
 	.nest = nest,
+	.shadow = shadow,
+	.shadow_jobs = shadow_jobs,
 	.object_is = "a nested HWPT",
 	.data_type = IOMMU_HWPT_INVALIDATE_DATA_VTD_S1,
 	.entry_len = sizeof(struct iommu_hwpt_vtd_s1_invalidate),
