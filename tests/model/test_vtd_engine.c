@@ -399,6 +399,32 @@ static void srtp_empties_all_caches_with_esrtps(void **state)
 	}
 }
 
+static void off_and_on(struct rig *g)
+{
+	reg_set(g, REG_GCMD, 4, 0x04000000);
+	reg_set(g, REG_GCMD, 4, 0x84000000);
+}
+
+static void a_scalable_unit_that_is_switched_off_forgets(void **state)
+{
+	struct rig g;
+	uint64_t root;
+
+	(void)state;
+	for (int hostile = 0; hostile < 2; hostile++) {
+		rig_up(&g, hostile ? IOTLB_HOSTILE : IOTLB_FAST);
+		root = first_stage(&g, 0);
+		fs_map(&g, root, 0x1000, 1, 0, RAM | FS_PAGE);
+		assert_int_equal(see(&g, RID, 0x1000).pa, RAM);
+		assert_true(see(&g, RID, 0x1000).hit);
+		fs_map(&g, root, 0x1000, 1, 0, (RAM + 0x5000) | FS_PAGE);
+		off_and_on(&g);
+		assert_int_equal(see(&g, RID, 0x1000).pa, RAM + 0x5000);
+		assert_int_equal(g.stales, 0);
+		rig_down(&g);
+	}
+}
+
 /* ---- legacy mode ---- */
 
 static void legacy_up(struct rig *g, enum iotlb_policy policy,
@@ -413,7 +439,7 @@ static void legacy_up(struct rig *g, enum iotlb_policy policy,
 	g->context[0] = table + 16 * (SID0 & 0xff);
 	put(g, g->context[0] + 8, 0x0502); /* DID 5, AW 48 */
 	put(g, g->context[0], *ss | 1);
-	rig_on(g, ROOT, IQ | 0x800);
+	rig_on(g, ROOT, id && !(id->ecap >> 43 & 1) ? IQ : IQ | 0x800);
 }
 
 static void legacy_mode_translates_by_the_second_stage(void **state)
@@ -437,6 +463,27 @@ static void legacy_mode_translates_by_the_second_stage(void **state)
 				      "5, level 1, 0x5000-0x5fff"));
 	desc(&g, IOTLB_PAGE | DID(5), 0x5000 | IH);
 	assert_int_equal(see(&g, RID, 0x5000).event, 0x06);
+	assert_int_equal(g.stales, 1);
+	rig_down(&g);
+}
+
+/* No such rule where there is no scalable mode. */
+static void a_legacy_unit_that_is_switched_off_keeps_what_it_has(void **state)
+{
+	struct vtd_id id;
+	struct rig g;
+	uint64_t ss;
+
+	(void)state;
+	vtd_model_default_id(&id);
+	id.cap &= ~(1ULL << 56 | 1ULL << 60); /* first stage */
+	id.ecap &= 0xf47;		      /* C, QI, DT, PT, IRO */
+	legacy_up(&g, IOTLB_HOSTILE, &id, &ss);
+	ss_map(&g, ss, 0x5000, 1, (RAM + 0x3000) | SS_PAGE);
+	assert_int_equal(see(&g, RID, 0x5000).pa, RAM + 0x3000);
+	put(&g, slot_of(&g, ss, 0x5000, 1, 0, 0), 0);
+	off_and_on(&g);
+	assert_int_equal(see(&g, RID, 0x5000).pa, RAM + 0x3000);
 	assert_int_equal(g.stales, 1);
 	rig_down(&g);
 }
@@ -878,6 +925,9 @@ int main(void)
 		cmocka_unit_test(function_masks_widen_a_context_invalidation),
 		cmocka_unit_test(fast_forgets_spaces_with_their_context),
 		cmocka_unit_test(srtp_empties_all_caches_with_esrtps),
+		cmocka_unit_test(a_scalable_unit_that_is_switched_off_forgets),
+		cmocka_unit_test(
+			a_legacy_unit_that_is_switched_off_keeps_what_it_has),
 		cmocka_unit_test(legacy_mode_translates_by_the_second_stage),
 		cmocka_unit_test(legacy_contexts_are_tagged_by_domain),
 		cmocka_unit_test(registers_invalidate_as_descriptors_do),

@@ -25,14 +25,21 @@ static void root_changed(struct vtd_model *m)
 	engine_wait(&m->engine);
 }
 
+/* TE: a unit with scalable mode forgets when it is switched off (11.4.4.1). */
+static void te_changed(struct vtd_model *m)
+{
+	if (engine_mode_update(&m->engine) && m->id.ecap & VTD_ECAP_SMTS)
+		vtd_exec_everything(m);
+	engine_wait(&m->engine);
+}
+
 static void front_changed(void *ctx, enum vtd_change what)
 {
 	struct vtd_model *m = ctx;
 
 	switch (what) {
 	case VTD_CHANGE_TE:
-		engine_mode_update(&m->engine);
-		engine_wait(&m->engine);
+		te_changed(m);
 		return;
 	case VTD_CHANGE_ROOT:
 		root_changed(m);
