@@ -133,6 +133,7 @@ static int vtd_make_driver(const struct nestfd_machine_config *config,
 {
 	/* its interrupts are none that software maps */
 	struct vtd_drv_config dc = {
+		.haw = vtd_oas_bits(config),
 		.atc_timeouts = config->atc_timeouts,
 		.atc_window_ms = config->atc_window_ms,
 	};

@@ -19,7 +19,7 @@ static bool config_is_valid(const struct vtd_pt_config *cfg)
 {
 	return (cfg->stage == 1 || cfg->stage == 2) && cfg->levels <= 5 &&
 	       cfg->levels >= (cfg->stage == 1 ? 4 : 3) && cfg->oas >= 36 &&
-	       cfg->oas <= 52;
+	       cfg->oas <= 52 && !(cfg->huge_1g && cfg->only_4k);
 }
 
 static uint64_t first_attrs(const struct pt_format *fmt, unsigned int prot)
@@ -69,7 +69,7 @@ int vtd_pt_create(const struct vtd_pt_config *config,
 		.ias = PAGE_LG2 + config->levels * INDEX_BITS,
 		.oas = config->oas,
 		.top = config->levels - 1,
-		.leaf_top = config->huge_1g ? 2 : 1,
+		.leaf_top = config->huge_1g ? 2 : !config->only_4k,
 		.valid = first ? VTD_FS_P : VTD_SS_R | VTD_SS_W,
 		.addr = first ? VTD_FS_ADDR : VTD_SS_ADDR,
 		.table = first ? VTD_FS_P | VTD_FS_RW | VTD_FS_US | VTD_FS_A

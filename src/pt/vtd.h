@@ -14,7 +14,8 @@ struct vtd_pt_config {
 	unsigned int stage;  /* 1 or 2 */
 	unsigned int levels; /* 4 or 5; stage 2: 3 as well */
 	unsigned int oas;    /* bits of an output address, 36..52 */
-	bool huge_1g;	     /* leaves of 1 GiB; those of 2 MiB always are */
+	bool huge_1g;	     /* leaves of 1 GiB, beside those of 2 MiB */
+	bool only_4k;	     /* neither of them */
 	bool dirty;	     /* stage 2: hardware sets D (SSADE) */
 };
 
@@ -22,7 +23,7 @@ struct vtd_pt_config {
 int vtd_pt_create(const struct vtd_pt_config *config,
 		  const struct pt_mem_ops *mem, void *mem_ctx, struct pt **pt);
 
-/* Leaf sizes: bit n for 2^n bytes */
+/* Leaf sizes, unless all are 4 KiB: bit n for 2^n bytes */
 uint64_t vtd_page_sizes(bool huge_1g);
 
 #endif

@@ -449,6 +449,115 @@ static void test_two_units_share_a_domain(void **state)
 	vrig_stop(&a);
 }
 
+/* A unit's CAP: tables of three sizes, those it makes itself, MGAW, pages */
+static uint64_t cap_of(uint64_t sagaw, uint64_t mgaw, uint64_t pages)
+{
+	uint64_t cap = VFAKE_CAP & ~(0x1f00ULL | 0x3f0000ULL | 0xfULL << 34);
+
+	return cap | sagaw | (mgaw - 1) << 16 | pages << 34;
+}
+
+/* As on Linux: width and pages are the tables', not what the unit would make */
+static void test_a_unit_with_other_tables_takes_them(void **state)
+{
+	static const struct {
+		uint64_t sagaw[2]; /* of who made them, and who takes them */
+		uint64_t mgaw[2];
+		uint64_t pages[2];
+		bool legacy;
+		unsigned int aw;
+		int rc;
+	} cases[] = {
+		/* 4 levels, where 5 would be made, or 3 */
+		{ { 0x400, 0xe00 }, { 48, 57 }, { 3, 3 }, false, 2, 0 },
+		{ { 0x400, 0x600 }, { 39, 39 }, { 3, 3 }, false, 2, 0 },
+		{ { 0x200, 0xe00 }, { 39, 57 }, { 1, 3 }, false, 1, 0 },
+		{ { 0x800, 0xe00 }, { 48, 48 }, { 0, 1 }, false, 3, 0 },
+		{ { 0x400, 0xe00 }, { 48, 57 }, { 3, 3 }, true, 2, 0 },
+		/* not that size */
+		{ { 0x400, 0xa00 }, { 48, 57 }, { 3, 3 }, false, 2, -EINVAL },
+		{ { 0x200, 0xc00 }, { 39, 48 }, { 3, 3 }, true, 1, -EINVAL },
+		/* not so many bits */
+		{ { 0x400, 0xe00 }, { 48, 47 }, { 3, 3 }, false, 2, -EINVAL },
+		{ { 0xe00, 0xe00 }, { 57, 56 }, { 3, 3 }, false, 3, -EINVAL },
+		{ { 0xe00, 0xe00 }, { 56, 57 }, { 3, 3 }, false, 3, 0 },
+		/* not those pages */
+		{ { 0x400, 0x400 }, { 48, 48 }, { 1, 0 }, false, 2, -EINVAL },
+		{ { 0x400, 0x400 }, { 48, 48 }, { 3, 1 }, false, 2, -EINVAL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct core_domain *d;
+		struct vrig r[2];
+		uint64_t context;
+
+		for (int n = 0; n < 2; n++) {
+			vrig_init(&r[n]);
+			r[n].hw.cap =
+				cap_of(cases[i].sagaw[n], cases[i].mgaw[n],
+				       cases[i].pages[n]);
+			if (n && cases[i].legacy)
+				r[n].hw.ecap &= ~(1ULL << 43);
+			vrig_start(&r[n]);
+		}
+		d = vrig_domain(&r[0], 0);
+		assert_int_equal(d->ops->attach(d, &r[1].dev[0], NO_PASID),
+				 cases[i].rc);
+		if (!cases[i].rc && cases[i].legacy) {
+			/* P; AW and domain 1 in the next */
+			context = vfake_load(&r[1].hw,
+					     (r[1].hw.rtaddr_set & ~0xfffULL) +
+						     16) &
+				  ~0xfffULL;
+			assert_int_equal(vfake_load(&r[1].hw, context) & 0xfff,
+					 1);
+			assert_int_equal(vfake_load(&r[1].hw, context + 8),
+					 0x100 | cases[i].aw);
+		} else if (!cases[i].rc) {
+			assert_int_equal(
+				vfake_entry(&r[1].hw, 0x100, 0, 0) >> 2 & 7,
+				cases[i].aw);
+			assert_int_equal(
+				d->ops->attach(d, &r[0].dev[0], NO_PASID), 0);
+			assert_int_equal(
+				vfake_entry(&r[0].hw, 0x100, 0, 0) >> 2 & 7,
+				cases[i].aw);
+			assert_int_equal(root_of(&r[0], 0x100, 0),
+					 root_of(&r[1], 0x100, 0));
+			r[0].iommu->ops->block(&r[0].dev[0], NO_PASID);
+		}
+		r[1].iommu->ops->block(&r[1].dev[0], NO_PASID);
+		d->ops->free(d);
+		vrig_stop(&r[1]);
+		vrig_stop(&r[0]);
+	}
+}
+
+static void test_a_unit_may_have_small_pages_only(void **state)
+{
+	uint64_t pa, entry;
+	struct core_domain *d;
+	struct vrig r;
+
+	(void)state;
+	vrig_init(&r);
+	r.hw.cap &= ~(3ULL << 34);
+	vrig_start(&r);
+	d = vrig_domain(&r, 0);
+	assert_int_equal(d->geometry.page_sizes, 0x1000);
+	assert_int_equal(d->ops->attach(d, &r.dev[0], NO_PASID), 0);
+	assert_int_equal(d->ops->map(d, 0x200000, 0x40000000, 0x400000, RW), 0);
+	assert_true(vfake_walk(&r.hw, root_of(&r, 0x100, 0), 5, 0x3ff123, &pa,
+			       &entry));
+	assert_int_equal(pa, 0x401ff123);
+	assert_int_equal(vfake_load(&r.hw, entry), 0x401ff003);
+	d->ops->unmap(d, 0x200000, 0x400000);
+	r.iommu->ops->block(&r.dev[0], NO_PASID);
+	d->ops->free(d);
+	vrig_stop(&r);
+}
+
 static void test_a_unit_that_can_less_is_refused(void **state)
 {
 	static const struct {
@@ -462,7 +571,9 @@ static void test_a_unit_that_can_less_is_refused(void **state)
 		{ 0, 1ULL << 26, NEST_PARENT, -EINVAL }, /* NEST */
 		{ 0, 1ULL << 26, 0, 0 },
 		{ 0, 1ULL << 45, DIRTY, -EINVAL }, /* SSADS */
-		{ 0, 1ULL << 43, 0, -EINVAL },	   /* SMTS */
+		{ 0, 1ULL << 45, 0, 0 },
+		{ 3ULL << 34, 0, 0, -EINVAL }, /* 2M and 1G */
+		{ 1ULL << 19, 0, 0, -EINVAL }, /* MGAW 49 */
 	};
 
 	(void)state;
@@ -497,15 +608,47 @@ static void test_caching_mode_is_told_of_what_comes(void **state)
 	vrig_start(&r);
 	d = vrig_domain(&r, 0);
 	assert_int_equal(d->ops->attach(d, &r.dev[1], NO_PASID), 0);
-	EXPECT_DESC(&r.hw, 0, 0x10017, 0);
-	EXPECT_DESC(&r.hw, 1, 0x100e2, 0);
-	EXPECT_WAIT(&r.hw, 2);
+	/* what was not present is domain 0's (6.2.3), whatever comes */
+	EXPECT_DESC(&r.hw, 0, 0x00017, 0);
+	EXPECT_DESC(&r.hw, 1, 0x10017, 0);
+	EXPECT_DESC(&r.hw, 2, 0x100e2, 0);
+	EXPECT_WAIT(&r.hw, 3);
+	assert_int_equal(r.hw.log_n, 4);
+	assert_int_equal(d->ops->attach(d, &r.dev[2], 0x12345), 0);
+	EXPECT_DESC(&r.hw, 4, 0x0001234500000017ULL, 0);
+	EXPECT_DESC(&r.hw, 5, 0x0001234500010017ULL, 0);
+	EXPECT_DESC(&r.hw, 6, 0x100e2, 0);
+	EXPECT_WAIT(&r.hw, 7);
+	assert_int_equal(r.hw.log_n, 8);
+	r.iommu->ops->block(&r.dev[2], 0x12345);
 	vfake_clear_log(&r.hw);
 	assert_int_equal(d->ops->map(d, 0x5000, 0x7000, 4096, RW), 0);
 	EXPECT_DESC(&r.hw, 0, 0x100f2, 0x5000);
 	EXPECT_WAIT(&r.hw, 1);
 	assert_int_equal(r.hw.log_n, 2);
 	d->ops->unmap(d, 0x5000, 4096);
+	r.iommu->ops->block(&r.dev[1], NO_PASID);
+	d->ops->free(d);
+	vrig_stop(&r);
+}
+
+static void test_caching_mode_in_legacy_mode_has_contexts_of_domain_0(void **s)
+{
+	struct core_domain *d;
+	struct vrig r;
+
+	(void)s;
+	vrig_init(&r);
+	r.hw.cap |= 1 << 7;
+	r.hw.ecap &= ~(1ULL << 43);
+	vrig_start(&r);
+	d = vrig_domain(&r, 0);
+	assert_int_equal(d->ops->attach(d, &r.dev[1], NO_PASID), 0);
+	EXPECT_DESC(&r.hw, 0, 0x0000010100000031ULL, 0);
+	EXPECT_DESC(&r.hw, 1, 0x0000010100010031ULL, 0);
+	EXPECT_DESC(&r.hw, 2, 0x100e2, 0);
+	EXPECT_WAIT(&r.hw, 3);
+	assert_int_equal(r.hw.log_n, 4);
 	r.iommu->ops->block(&r.dev[1], NO_PASID);
 	d->ops->free(d);
 	vrig_stop(&r);
@@ -609,6 +752,10 @@ int main(void)
 		cmocka_unit_test(test_two_units_share_a_domain),
 		cmocka_unit_test(test_a_unit_that_can_less_is_refused),
 		cmocka_unit_test(test_caching_mode_is_told_of_what_comes),
+		cmocka_unit_test(
+			test_caching_mode_in_legacy_mode_has_contexts_of_domain_0),
+		cmocka_unit_test(test_a_unit_with_other_tables_takes_them),
+		cmocka_unit_test(test_a_unit_may_have_small_pages_only),
 		cmocka_unit_test(test_dirty_tracking_sets_ssade_and_reads_d),
 		cmocka_unit_test(test_domain_ids_run_out_and_come_back),
 	};

@@ -22,6 +22,17 @@ static int model_create(const struct model_host *host, struct model **model)
 	return vtd_model_create(&config, host, model);
 }
 
+/* CM, which is what a unit that emulates another has */
+static int caching_model_create(const struct model_host *host,
+				struct model **model)
+{
+	struct vtd_model_config config = { .policy = IOTLB_HOSTILE };
+
+	vtd_model_default_id(&config.id);
+	config.id.cap |= 1 << 7;
+	return vtd_model_create(&config, host, model);
+}
+
 static int driver_create(const struct core_hwport *port,
 			 struct core_iommu **iommu)
 {
@@ -74,6 +85,56 @@ static const struct world_arch arch = {
 	.guest_forget_other = forget_next_page,
 	.guests = 3,
 };
+
+static const struct world_arch caching = {
+	.pa_bits = 46,
+	.model = caching_model_create,
+	.driver = driver_create,
+	.guest_start = start_guest,
+	.guest_forget = forget_page,
+	.guest_forget_other = forget_next_page,
+	.guests = 3,
+};
+
+/* DMA that came too early must not be remembered. */
+static void test_what_was_nothing_is_forgotten_when_it_comes(void **state)
+{
+	static const uint32_t pasids[] = { NO_PASID, 0x15 };
+	struct core_domain *d[2] = { NULL };
+	struct world w;
+
+	world_start(&w, *state);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(
+			w.iommu->ops->domain_alloc(&w.dev[0], 0, &d[i]), 0);
+		assert_int_equal(
+			d[i]->ops->map(d[i], IOVA, w.ram_pa, WORLD_PAGE, 3), 0);
+	}
+	for (int round = 0; round < 8; round++) {
+		struct core_domain *now = d[round & 1];
+
+		for (int dev = 0; dev < 2; dev++) {
+			uint32_t pasid = pasids[dev];
+
+			assert_int_equal(world_translate(&w, dev, IOVA, pasid,
+							 false, false),
+					 0);
+			assert_int_equal(
+				now->ops->attach(now, &w.dev[dev], pasid), 0);
+			assert_int_equal(world_translate(&w, dev, IOVA, pasid,
+							 false, false),
+					 w.ram_pa);
+		}
+		for (int dev = 0; dev < 2; dev++)
+			w.iommu->ops->block(&w.dev[dev], pasids[dev]);
+	}
+	world_is_fresh(&w);
+	for (int i = 0; i < 2; i++) {
+		d[i]->ops->unmap(d[i], IOVA, WORLD_PAGE);
+		d[i]->ops->free(d[i]);
+	}
+	world_stop(&w);
+}
 
 static void test_dirty_pages_are_those_written(void **state)
 {
@@ -129,11 +190,16 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(test_dirty_pages_are_those_written, &arch),
+		WORLD_TEST(test_dirty_pages_are_those_written, &caching),
+		WORLD_TEST(test_what_was_nothing_is_forgotten_when_it_comes,
+			   &arch),
+		WORLD_TEST(test_what_was_nothing_is_forgotten_when_it_comes,
+			   &caching),
 	};
 	int failed;
 
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
-	failed = world_run(&arch);
+	failed = world_run(&arch) + world_run(&caching);
 	return failed + cmocka_run_group_tests(tests, NULL, NULL);
 }

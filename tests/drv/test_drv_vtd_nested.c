@@ -121,6 +121,68 @@ static void test_what_hardware_cannot_do_is_found_at_attach(void **state)
 	}
 }
 
+/* 6.2.3.1: bits from the host's address width on are a fault of hardware's */
+static void test_a_table_beyond_the_hosts_addresses_is_refused(void **state)
+{
+	static const unsigned int haws[] = { 0, 32, 39, 46, 52 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(haws) / sizeof(haws[0]); i++) {
+		unsigned int width = haws[i] ? haws[i] : 52;
+		struct core_domain *d, *n;
+		struct vrig r;
+
+		vrig_init(&r);
+		r.cfg.haw = haws[i];
+		vrig_start(&r);
+		d = vrig_domain(&r, 1);
+		for (unsigned int bit = 0; bit < 64; bit++) {
+			assert_int_equal(
+				vrig_nested(&r, d, 0, 1ULL << bit, 48, &n), 0);
+			assert_int_equal(n->ops->attach(n, &r.dev[2], NO_PASID),
+					 bit < width ? 0 : -EINVAL);
+			assert_int_equal(n->ops->attach(n, &r.dev[2], 5),
+					 bit < width ? 0 : -EINVAL);
+			assert_int_equal(vfake_entry(&r.hw, 0x182, 0, 2),
+					 bit >= 12 && bit < width ? 1ULL << bit
+								  : 0);
+			r.iommu->ops->block(&r.dev[2], NO_PASID);
+			r.iommu->ops->block(&r.dev[2], 5);
+			n->ops->free(n);
+		}
+		d->ops->free(d);
+		vrig_stop(&r);
+	}
+}
+
+/* It is the parent's mappings that the other unit has to be told of. */
+static void test_caching_mode_behind_another_unit_is_told_as_well(void **state)
+{
+	struct core_domain *parent, *n;
+	struct vrig a, b;
+
+	(void)state;
+	vrig_begin(&a);
+	vrig_init(&b);
+	b.hw.cap |= 1 << 7;
+	vrig_start(&b);
+	parent = vrig_domain(&a, 1);
+	assert_int_equal(vrig_nested(&a, parent, 0, 0x1000, 48, &n), 0);
+	assert_int_equal(parent->ops->map(parent, 0, 0x7000, 4096, RW), 0);
+	assert_int_equal(b.hw.log_n, 0);
+	assert_int_equal(n->ops->attach(n, &b.dev[0], NO_PASID), 0);
+	vfake_clear_log(&b.hw);
+	assert_int_equal(parent->ops->map(parent, 0x5000, 0x7000, 4096, RW), 0);
+	EXPECT_DESC(&b.hw, 0, 0x100f2, 0x5000);
+	EXPECT_WAIT(&b.hw, 1);
+	assert_int_equal(a.hw.log_n, 0);
+	b.iommu->ops->block(&b.dev[0], NO_PASID);
+	n->ops->free(n);
+	parent->ops->free(parent);
+	vrig_stop(&b);
+	vrig_stop(&a);
+}
+
 static void test_an_entry_has_both_stages(void **state)
 {
 	static const struct {
@@ -148,8 +210,8 @@ static void test_an_entry_has_both_stages(void **state)
 
 		/* bits below 12 are none of an address */
 		assert_int_equal(vrig_nested(&t.r, t.parent, cases[i].flags,
-					     0xabcdef123456fffULL,
-					     cases[i].width, &n),
+					     0xcdef123456fffULL, cases[i].width,
+					     &n),
 				 0);
 		assert_int_equal(n->ops->attach(n, &t.r.dev[0], NO_PASID), 0);
 		/* P, AW 3, PGTT 3; the parent's table; a domain id of its own
@@ -160,7 +222,7 @@ static void test_an_entry_has_both_stages(void **state)
 				0x0cd);
 		assert_int_equal(vfake_entry(&t.r.hw, 0x100, 0, 1), 0x800002);
 		assert_int_equal(vfake_entry(&t.r.hw, 0x100, 0, 2),
-				 0xabcdef123456000ULL | cases[i].dw2);
+				 0xcdef123456000ULL | cases[i].dw2);
 		t.r.iommu->ops->block(&t.r.dev[0], NO_PASID);
 		n->ops->free(n);
 	}
@@ -599,6 +661,10 @@ int main(void)
 		cmocka_unit_test(test_without_nest_there_are_none),
 		cmocka_unit_test(
 			test_what_hardware_cannot_do_is_found_at_attach),
+		cmocka_unit_test(
+			test_a_table_beyond_the_hosts_addresses_is_refused),
+		cmocka_unit_test(
+			test_caching_mode_behind_another_unit_is_told_as_well),
 		cmocka_unit_test(test_an_entry_has_both_stages),
 		cmocka_unit_test(
 			test_nested_domains_of_one_parent_have_their_own_ids),

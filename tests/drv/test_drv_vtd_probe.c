@@ -86,9 +86,8 @@ static void test_units_it_cannot_use_are_refused(void **state)
 	static const struct {
 		uint64_t cap_off, ecap_off;
 	} cases[] = {
-		{ 0, 1ULL << 1 },  /* QI */
-		{ 0x1f00, 0 },	   /* SAGAW */
-		{ 1ULL << 34, 0 }, /* 2M pages */
+		{ 0, 1ULL << 1 }, /* QI */
+		{ 0x1f00, 0 },	  /* SAGAW */
 	};
 	struct vtd_drv_config cfg = { .timeout_ms = 10 };
 	struct vfake f;
@@ -118,6 +117,14 @@ static void test_units_it_cannot_use_are_refused(void **state)
 	vfake_init(&f);
 	assert_int_equal(create(&f, &cfg), -EINVAL);
 	vfake_fini(&f);
+	cfg.queue_lg2 = 0;
+	for (unsigned int haw = 1; haw < 64; haw++) {
+		cfg.haw = haw;
+		vfake_init(&f);
+		assert_int_equal(create(&f, &cfg),
+				 haw < 32 || haw > 52 ? -EINVAL : 0);
+		vfake_fini(&f);
+	}
 }
 
 static void test_every_allocation_may_fail(void **state)
@@ -419,6 +426,36 @@ static void test_an_overflow_drops_what_is_not_whole(void **state)
 	vrig_stop(&r);
 }
 
+/* While the first is looked at: another, and one for which there is no room */
+static void overflow(struct core_device *dev, void *arg)
+{
+	struct vrig *r = arg;
+
+	(void)dev;
+	if (vfake_pages.n)
+		return;
+	assert_true(vfake_page_request(&r->hw, 0x01010001, 0x2002));
+	r->hw.prs |= 2;
+}
+
+static void test_an_overflow_lasts_until_all_is_consumed(void **state)
+{
+	struct vrig r;
+
+	(void)state;
+	begin_requests(&r);
+	vfake_pages.spy = overflow;
+	vfake_pages.spy_arg = &r;
+	assert_true(vfake_page_request(&r.hw, 0x01010001, 0x1002));
+	assert_int_equal(vfake_pages.n, 2);
+	assert_int_equal(vfake_pages.last.addr, 0x2000);
+	assert_int_equal(vfake_pages.lost, 3);
+	assert_int_equal(r.hw.pro_early, 0);
+	assert_int_equal(r.hw.prs, 0);
+	assert_int_equal(r.hw.pqh, r.hw.pqt);
+	vrig_stop(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -438,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_answers_are_page_group_responses),
 		cmocka_unit_test(test_bad_page_requests_are_answered_at_once),
 		cmocka_unit_test(test_an_overflow_drops_what_is_not_whole),
+		cmocka_unit_test(test_an_overflow_lasts_until_all_is_consumed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

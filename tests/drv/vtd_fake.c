@@ -311,6 +311,7 @@ static void fake_write(void *ctx, uint32_t offset, unsigned int size,
 		f->pqa = value;
 		break;
 	case 0xdc:
+		f->pro_early += (value & f->prs & 2) && f->pqh != f->pqt;
 		f->prs &= ~(uint32_t)(value & 3);
 		break;
 	case 0x208:
@@ -457,6 +458,8 @@ struct vfake_pages vfake_pages = { .rc = -ENODEV };
 int core_page_request(struct core_device *dev,
 		      const struct core_page_request *request)
 {
+	if (vfake_pages.spy)
+		vfake_pages.spy(dev, vfake_pages.spy_arg);
 	vfake_pages.n++;
 	vfake_pages.dev = dev;
 	vfake_pages.last = *request;

@@ -44,6 +44,7 @@ struct vfake {
 	uint64_t frcd[2][2];
 	uint64_t pqa, pqh, pqt;
 	uint32_t prs;
+	unsigned int pro_early; /* PRO was cleared, and the queue not empty */
 	uint64_t ccmd, iotlb;
 	unsigned int register_invalidations; /* that were obeyed */
 	bool deaf;			     /* GSTS does not follow */
@@ -103,6 +104,9 @@ bool vfake_page_request(struct vfake *f, uint64_t dw0, uint64_t dw1);
 /* What core was asked; @rc: what it says, at first -ENODEV */
 struct vfake_pages {
 	int rc;
+	/* first of all; may be NULL */
+	void (*spy)(struct core_device *dev, void *arg);
+	void *spy_arg;
 	unsigned int n;
 	unsigned int lost; /* calls of core_page_requests_lost() */
 	struct core_device *dev;

@@ -134,6 +134,39 @@ static void without_1_gib_leaves_there_are_none(void **state)
 	stop(&f);
 }
 
+static void leaves_of_4_kib_may_be_all_there_are(void **state)
+{
+	struct vtd_pt_config both = {
+		.stage = 2,
+		.levels = 4,
+		.oas = 46,
+		.huge_1g = true,
+		.only_4k = true,
+	};
+	struct fixture f;
+	struct pt *pt;
+	uint64_t where;
+
+	(void)state;
+	memset(&f, 0, sizeof(f));
+	f.heap.next_pa = 4 * GIB;
+	assert_int_equal(vtd_pt_create(&both, &heap_ops, &f.heap, &pt),
+			 -EINVAL);
+	f.cfg = both;
+	f.cfg.huge_1g = false;
+	assert_int_equal(vtd_pt_create(&f.cfg, &heap_ops, &f.heap, &f.pt), 0);
+	assert_int_equal(pt_map(f.pt, GIB, GIB, GIB, RW), 0);
+	for (uint64_t at = 0; at < GIB; at += GIB / 4 + 0x1000) {
+		for (unsigned int depth = 0; depth < 3; depth++)
+			assert_int_equal(entry(&f, GIB + at, depth, &where) &
+						 0xfff,
+					 0x3);
+		assert_int_equal(entry(&f, GIB + at, 3, &where),
+				 (GIB + at) | 3);
+	}
+	stop(&f);
+}
+
 static void widths_end_where_they_should(void **state)
 {
 	struct fixture f;
@@ -236,6 +269,7 @@ int main(void)
 		cmocka_unit_test(second_stage_entries_bit_by_bit),
 		cmocka_unit_test(first_stage_entries_bit_by_bit),
 		cmocka_unit_test(without_1_gib_leaves_there_are_none),
+		cmocka_unit_test(leaves_of_4_kib_may_be_all_there_are),
 		cmocka_unit_test(widths_end_where_they_should),
 		cmocka_unit_test(what_does_not_exist_is_refused),
 		cmocka_unit_test(dirty_leaves_are_told_and_cleared),

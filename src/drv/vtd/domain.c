@@ -252,13 +252,19 @@ static const struct core_dirty_ops dirty_ops = {
 
 /* ---- life ---- */
 
+static uint64_t page_sizes(const struct features *f)
+{
+	return f->huge_2m ? vtd_page_sizes(f->huge_1g) : BIT_ULL(PAGE_LG2);
+}
+
 int vtd_domain_fits(const struct domain *d, const struct core_device *dev)
 {
-	const struct features *home = &d->home->feat;
+	const struct core_geometry *geometry = &d->layer.core.geometry;
 	const struct features *f = &to_unit(dev->iommu)->feat;
 
-	if (f->scalable != home->scalable || f->levels != home->levels ||
-	    f->bits < home->bits || (home->huge_1g && !f->huge_1g) ||
+	if (!(f->sagaw & BIT_ULL(d->levels - 2)) ||
+	    low_mask(f->mgaw) < geometry->last ||
+	    (geometry->page_sizes & ~page_sizes(f)) ||
 	    (d->nest_parent && !f->nested) ||
 	    (d->layer.core.dirty_ops && !f->dirty))
 		return -EINVAL;
@@ -308,12 +314,14 @@ static int domain_tables(struct domain *d, bool dirty)
 		.levels = f->levels,
 		.oas = OAS_BITS,
 		.huge_1g = f->huge_1g,
+		.only_4k = !f->huge_2m,
 		.dirty = dirty,
 	};
 
+	d->levels = f->levels;
 	d->layer.core.geometry.first = 0;
 	d->layer.core.geometry.last = low_mask(f->bits);
-	d->layer.core.geometry.page_sizes = vtd_page_sizes(f->huge_1g);
+	d->layer.core.geometry.page_sizes = page_sizes(f);
 	return vtd_pt_create(&cfg, &hostmem_tables, &d->home->port, &d->pt);
 }
 

@@ -32,6 +32,7 @@
 struct vtd_drv_config {
 	const struct logger *logger; /* NULL: silent; must outlive the unit */
 	unsigned int queue_lg2;	     /* descriptors, 8 to 14; 0: default */
+	unsigned int haw; /* host address width (8.1), 32 to 52; 0: that */
 	/* A queue that does not move for so long is dead; 0: default */
 	unsigned int timeout_ms;
 	/* Timeouts that a device may cost before it is in quarantine; a guest

@@ -13,9 +13,9 @@ static unsigned int words_of(const struct unit *u)
 	return u->feat.scalable ? WORDS : 2;
 }
 
-static uint64_t width_code(const struct unit *u)
+static uint64_t width_code(const struct domain *d)
 {
-	return u->feat.levels - 2;
+	return d->levels - 2;
 }
 
 static void first_stage(const struct nested *n, uint64_t w[WORDS])
@@ -40,7 +40,7 @@ static void make_pasid_entry(const struct att *a, uint64_t w[WORDS])
 	bool nested = a->layer->core.nested;
 
 	w[0] = VTD_PASID_0_P | pt_root(d->pt) |
-	       field_prep(VTD_PASID_0_AW, width_code(u)) |
+	       field_prep(VTD_PASID_0_AW, width_code(d)) |
 	       field_prep(VTD_PASID_0_PGTT,
 			  nested ? VTD_PGTT_NESTED : VTD_PGTT_SS);
 	if (__atomic_load_n(&d->dirty, __ATOMIC_RELAXED))
@@ -59,54 +59,63 @@ static void make_context_entry(const struct att *a, uint64_t w[WORDS])
 	w[0] = VTD_CTX_0_P | pt_root(d->pt) |
 	       field_prep(VTD_CTX_0_TT,
 			  a->master->ats_on ? VTD_TT_ALL : VTD_TT_UNTRANSLATED);
-	w[1] = field_prep(VTD_CTX_1_AW, width_code(a->master->unit)) |
+	w[1] = field_prep(VTD_CTX_1_AW, width_code(d)) |
 	       field_prep(VTD_CTX_1_DID, a->did->id);
 }
 
-/*
- * Caches that have @a: of entries, of translations, the device's own. @device:
- * that as well.
- */
-static void forget(const struct att *a, bool device)
+/* Caches that have @a: of entries, of translations */
+static void put_caches(struct hostinv *h, const struct att *a)
 {
 	struct master *m = a->master;
-	struct unit *u = m->unit;
 	uint64_t d[DESC_DWORDS];
-	struct hostinv h;
 
-	vtd_unit_inv(&h, u);
-	h.guest = &layer_tables(a->layer)->budget;
-	if (u->feat.scalable)
+	h->guest = &layer_tables(a->layer)->budget;
+	if (m->unit->feat.scalable)
 		desc_pasid_cache(a->did->id, att_pasid(a), d);
 	else
 		desc_context(a->did->id, m->sid, d);
-	hostinv_put(&h, d);
-	desc_iotlb_domain(u, a->did->id, d);
-	hostinv_put(&h, d);
-	if (device && m->ats_on) {
-		desc_dev_tlb(u, m->sid, att_pasid(a), 0, UINT64_MAX, d);
-		hostinv_put(&h, d);
-	}
-	hostinv_finish(&h);
-	vtd_masters_quarantine(u);
+	hostinv_put(h, d);
+	desc_iotlb_domain(m->unit, a->did->id, d);
+	hostinv_put(h, d);
 }
 
-/* 6.1: what was not present may be cached as such, in legacy mode as that of
- * domain 0. */
-static void tell(const struct att *a)
+/* And the device's own */
+static void forget(const struct att *a)
 {
+	struct master *m = a->master;
 	uint64_t d[DESC_DWORDS];
 	struct hostinv h;
 
-	if (!a->master->unit->feat.eager)
-		return;
-	if (!a->master->unit->feat.scalable) {
-		vtd_unit_inv(&h, a->master->unit);
-		desc_context(0, a->master->sid, d);
+	vtd_unit_inv(&h, m->unit);
+	put_caches(&h, a);
+	if (m->ats_on) {
+		desc_dev_tlb(m->unit, m->sid, att_pasid(a), 0, UINT64_MAX, d);
 		hostinv_put(&h, d);
-		hostinv_finish(&h);
 	}
-	forget(a, false);
+	hostinv_finish(&h);
+	vtd_masters_quarantine(m->unit);
+}
+
+/*
+ * 6.2.2 and 6.2.3: with CM what was not present may be cached, as that of
+ * domain 0, whichever it is now.
+ */
+static void tell(const struct att *a)
+{
+	struct unit *u = a->master->unit;
+	uint64_t d[DESC_DWORDS];
+	struct hostinv h;
+
+	if (!u->feat.eager)
+		return;
+	vtd_unit_inv(&h, u);
+	if (u->feat.scalable)
+		desc_pasid_cache(0, att_pasid(a), d);
+	else
+		desc_context(0, a->master->sid, d);
+	hostinv_put(&h, d);
+	put_caches(&h, a);
+	hostinv_finish(&h);
 }
 
 void vtd_entry_install(struct att *a)
@@ -131,7 +140,7 @@ void vtd_entry_clear(struct att *a)
 
 	/* P is bit 0 of both kinds; what else hardware reads stays */
 	hostmem_store(&entry[0], le64_get(entry[0]) & ~VTD_PASID_0_P);
-	forget(a, true);
+	forget(a);
 	for (unsigned int i = 0; i < words_of(a->master->unit); i++)
 		hostmem_store(&entry[i], 0);
 }
@@ -144,5 +153,5 @@ void vtd_entry_set_dirty(struct att *a, bool on)
 	if (!!(dw0 & VTD_PASID_0_SSADE) == on)
 		return;
 	hostmem_store(&entry[0], dw0 ^ VTD_PASID_0_SSADE);
-	forget(a, true);
+	forget(a);
 }

@@ -22,14 +22,15 @@ static bool choose_levels(struct features *f, uint64_t cap)
 	} sizes[] = { { VTD_SAGAW_39, 3, 39 },
 		      { VTD_SAGAW_48, 4, 48 },
 		      { VTD_SAGAW_57, 5, 57 } };
-	unsigned int mgaw = (unsigned int)field_get(VTD_CAP_MGAW, cap) + 1;
 
+	f->mgaw = (unsigned int)field_get(VTD_CAP_MGAW, cap) + 1;
+	f->sagaw = (unsigned int)field_get(VTD_CAP_SAGAW, cap);
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		if (!(cap & sizes[i].sagaw))
 			continue;
 		f->levels = sizes[i].levels;
-		f->bits = mgaw < sizes[i].bits ? mgaw : sizes[i].bits;
-		if (mgaw <= sizes[i].bits)
+		f->bits = f->mgaw < sizes[i].bits ? f->mgaw : sizes[i].bits;
+		if (f->mgaw <= sizes[i].bits)
 			break;
 	}
 	return f->levels;
@@ -47,6 +48,7 @@ static void read_cap(struct features *f, uint64_t cap)
 	f->drain_reads = cap & VTD_CAP_DRD;
 	f->drain_writes = cap & VTD_CAP_DWD;
 	f->root_forgets = cap & VTD_CAP_ESRTPS;
+	f->huge_2m = field_get(VTD_CAP_SSLPS, cap) & 1;
 	f->huge_1g = (field_get(VTD_CAP_SSLPS, cap) & 3) == 3;
 }
 
@@ -91,8 +93,5 @@ int vtd_features_read(struct core_iommu *iommu)
 		return hostunit_refuse(&u->host, "no queued invalidation");
 	if (!choose_levels(f, u->info.cap_reg))
 		return hostunit_refuse(&u->host, "no table size that is known");
-	if (!(field_get(VTD_CAP_SSLPS, u->info.cap_reg) & 1))
-		return hostunit_refuse(&u->host,
-				       "no second-stage pages of 2 MiB");
 	return 0;
 }

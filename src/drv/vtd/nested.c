@@ -22,6 +22,9 @@ int vtd_nested_fits(const struct nested *n, const struct core_device *dev)
 	if (((n->s1.flags & IOMMU_VTD_S1_SRE) && !f->srs) ||
 	    ((n->s1.flags & IOMMU_VTD_S1_EAFE) && !f->eafs))
 		return -EINVAL;
+	/* 6.2.3.1: host software refuses what hardware calls a fault */
+	if (n->s1.pgtbl_addr & ~low_mask(to_unit(dev->iommu)->cfg.haw))
+		return -EINVAL;
 	return 0;
 }
 

@@ -7,6 +7,8 @@
 #include "hwdef/vtd_regs.h"
 
 #define MESSAGE_ADDR 0xfee00000u
+#define HAW_MIN	     32
+#define HAW_MAX	     52
 
 uint64_t vtd_unit_read(const struct unit *u, uint32_t offset, unsigned int size)
 {
@@ -213,11 +215,14 @@ int vtd_drv_create(const struct vtd_drv_config *config,
 {
 	struct unit *u;
 
+	if (config->haw && (config->haw < HAW_MIN || config->haw > HAW_MAX))
+		return -EINVAL;
 	u = alloc_zero(sizeof(*u));
 	if (!u)
 		return -ENOMEM;
 	u->port = *port;
 	u->cfg = *config;
+	u->cfg.haw = config->haw ? config->haw : HAW_MAX;
 	u->cfg.timeout_ms = hostunit_timeout_ms(config->timeout_ms);
 	u->host = (struct hostunit){
 		.core.ops = &unit_ops,

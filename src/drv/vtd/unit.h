@@ -53,9 +53,12 @@ struct features {
 	bool drain_reads;
 	bool drain_writes;
 	bool throttles; /* DIT */
+	bool huge_2m;	/* second-stage pages */
 	bool huge_1g;
-	unsigned int levels; /* of second-stage tables */
-	unsigned int bits;   /* of an IOVA */
+	unsigned int sagaw;  /* bit n: second-stage tables of n + 2 levels */
+	unsigned int mgaw;   /* bits of what they translate */
+	unsigned int levels; /* of those that are made for it */
+	unsigned int bits;   /* of an IOVA in these */
 	unsigned int did_bits;
 	unsigned int pasid_bits; /* 0: none */
 	unsigned int order_max;	 /* MAMV */
@@ -133,6 +136,7 @@ struct domain {
 	struct layer layer;
 	struct unit *home; /* whose memory its tables are */
 	struct pt *pt;
+	unsigned int levels;
 	bool nest_parent;
 	bool eager; /* atomic, as the next: new mappings must be told of */
 	bool dirty; /* tracking is on; entries follow under cfg_lock */
@@ -269,7 +273,7 @@ int vtd_nested_alloc(struct core_device *dev, struct core_domain *parent,
 		     uint32_t flags, const struct core_user_data *data,
 		     struct core_domain **out);
 extern const struct core_domain_ops vtd_nested_ops;
-/* Can @dev be attached to @d? -EINVAL */
+/* Can @dev be attached to @d? -EINVAL: hardware has not what tables have */
 int vtd_domain_fits(const struct domain *d, const struct core_device *dev);
 /* -EINVAL: hardware cannot do what @n asks for */
 int vtd_nested_fits(const struct nested *n, const struct core_device *dev);
