@@ -67,7 +67,7 @@ fetch_linux() {
 	dpkg-deb --fsys-tarfile "$(ls "$cache/debs/$source"_*.deb | tail -n 1)" |
 		tar -C "$new" -xf - "./usr/src/$source.tar.xz" &&
 		tar -C "$new" --exclude='*/drivers/gpu/*.[ch]' \
-			--exclude='*/drivers/net/*.[ch]' \
+			--exclude='*/drivers/net/*/*.[ch]' \
 			--exclude='*/Documentation/*/*' \
 			-xf "$new/usr/src/$source.tar.xz" &&
 		rm "$new/usr/src/$source.tar.xz" &&

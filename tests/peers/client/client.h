@@ -48,6 +48,7 @@ void check_rc(struct client *client, int rc, int expected, const char *what);
 #define PAGE_A	  (RAM_BASE + 0x100000)
 #define PAGE_B	  (RAM_BASE + 0x101000)
 #define SOURCE	  (RAM_BASE + 0x102000) /* what the device reads first */
+#define MANY	  (RAM_BASE + 0x800000) /* 2^19 commands */
 #define IOVA	  0x10000ULL
 #define IOVA_FROM 0x11000ULL
 

@@ -15,6 +15,7 @@
 #include "nestfd/ext.h"
 
 #define IDR0	     0x0
+#define IDR1	     0x4
 #define CR0	     0x20
 #define GERROR	     0x60
 #define GERRORN	     0x64
@@ -36,6 +37,8 @@
 struct guest {
 	struct client *client;
 	struct nestfd_viommu *smmu;
+	uint64_t cmdq;
+	unsigned int cmdq_lg2;
 	uint32_t prod;	 /* with the wrap flag */
 	uint32_t events; /* EVENTQ_CONS */
 };
@@ -76,14 +79,14 @@ static void set(struct guest *guest, uint32_t offset, unsigned int bytes,
 	nestfd_viommu_write(guest->smmu, offset, bytes, value);
 }
 
-static uint64_t command_at(uint32_t index)
+static uint64_t command_at(struct guest *guest, uint32_t index)
 {
-	return CMDQ + 16 * (index & ((1u << CMDQ_LG2) - 1));
+	return guest->cmdq + 16 * (index & ((1ull << guest->cmdq_lg2) - 1));
 }
 
-static uint32_t next(uint32_t index)
+static uint32_t next(struct guest *guest, uint32_t index)
 {
-	return (index + 1) & ((2u << CMDQ_LG2) - 1);
+	return (index + 1) & ((2u << guest->cmdq_lg2) - 1);
 }
 
 /* Queues it; the index it has got */
@@ -91,9 +94,9 @@ static uint32_t command(struct guest *guest, uint64_t dw0, uint64_t dw1)
 {
 	uint32_t at = guest->prod;
 
-	place_put(&guest->client->place, command_at(at) + 8, dw1);
-	place_put(&guest->client->place, command_at(at), dw0);
-	guest->prod = next(at);
+	place_put(&guest->client->place, command_at(guest, at) + 8, dw1);
+	place_put(&guest->client->place, command_at(guest, at), dw0);
+	guest->prod = next(guest, at);
 	return at;
 }
 
@@ -126,8 +129,8 @@ static void acknowledge(struct guest *guest)
 /* As QEMU's and hardware's drivers do: another command in its place */
 static void go_on_behind(struct guest *guest, uint32_t at, const char *what)
 {
-	place_put(&guest->client->place, command_at(at) + 8, 0);
-	place_put(&guest->client->place, command_at(at), TLBI_NH_ASID_0);
+	place_put(&guest->client->place, command_at(guest, at) + 8, 0);
+	place_put(&guest->client->place, command_at(guest, at), TLBI_NH_ASID_0);
 	check_cons(guest, at, CERROR_ILL, "an error waits for the guest");
 	acknowledge(guest);
 	check_cons(guest, guest->prod, NO_ERROR, what);
@@ -170,6 +173,18 @@ static bool guest_start(struct guest *guest, enum nestfd_queue queue)
 	return true;
 }
 
+static void use_queue(struct guest *guest, uint64_t base, unsigned int lg2)
+{
+	set(guest, CR0, 4, WITHOUT_CMDQ);
+	set(guest, CMDQ_BASE, 8, base | lg2);
+	set(guest, CMDQ_PROD, 4, 0);
+	set(guest, CMDQ_CONS, 4, 0);
+	set(guest, CR0, 4, ENABLED);
+	guest->cmdq = base;
+	guest->cmdq_lg2 = lg2;
+	guest->prod = 0;
+}
+
 static void guest_boot(struct guest *guest)
 {
 	struct place *place = &guest->client->place;
@@ -182,9 +197,8 @@ static void guest_boot(struct guest *guest)
 	place_put(place, STRTAB + 64 * VSID_1 + 8, STE_1);
 	set(guest, STRTAB_BASE, 8, STRTAB);
 	set(guest, STRTAB_CFG, 4, 11);
-	set(guest, CMDQ_BASE, 8, CMDQ | CMDQ_LG2);
 	set(guest, EVENTQ_BASE, 8, EVENTQ | 7);
-	set(guest, CR0, 4, ENABLED);
+	use_queue(guest, CMDQ, CMDQ_LG2);
 	command(guest, CFGI_STE_0(VSID_0), LEAF);
 	command(guest, CFGI_STE_0(VSID_1), LEAF);
 	command(guest, TLBI_NH_ASID_0, 0);
@@ -204,6 +218,14 @@ static void make_stale(struct guest *guest)
 	tables_map(&guest->client->place, PAGE_B);
 }
 
+/* @n invalidations, of which the one at @mine is that of IOVA */
+static void commands(struct guest *guest, uint32_t n, uint32_t mine)
+{
+	for (uint32_t i = 0; i < n; i++)
+		command(guest, TLBI_NH_VA_0,
+			TLBI_NH_VA_1 + (i == mine ? 0 : 0x5000));
+}
+
 static void good_commands(struct guest *guest)
 {
 	struct client *client = guest->client;
@@ -217,8 +239,7 @@ static void good_commands(struct guest *guest)
 	check_lands(client, 0, 'B', "and page B behind it");
 	check_lands(client, 1, 'B', "the other device's DMA, too");
 	for (int turn = 0; turn < 3; turn++) {
-		for (int i = 0; i < 200; i++)
-			command(guest, TLBI_NH_VA_0, TLBI_NH_VA_1);
+		commands(guest, 200, 0);
 		command(guest, CFGI_CD_0(VSID_0), LEAF);
 		command(guest, SYNC_0, 0);
 		ring(guest);
@@ -302,42 +323,61 @@ static void an_event(struct guest *guest)
 
 /*
  * A command that the host refuses although the guest may give it: the vDEVICE
- * is destroyed behind libviommu's back. Linux then has counted, and never
- * issued, what stands in front of the command (J39).
+ * is destroyed behind libviommu's back. Linux has then counted all that stands
+ * in front of the command, and issued those up to the last 63 of them (J39).
  */
 static void a_refusal_by_the_host(struct guest *guest)
 {
+	static const uint32_t mine[] = { 0, 62, 63, 64, 99 };
 	struct client *client = guest->client;
 	struct iommu_destroy destroy = {
 		.size = sizeof(destroy),
 		.id = client->place.vdevice,
 	};
+	char what[80];
 	uint32_t at;
 
-	make_stale(guest);
 	check_rc(client, place_ioctl(&client->place, IOMMU_DESTROY, &destroy),
 		 0, "IOMMU_DESTROY of a vDEVICE in use (L5)");
-	command(guest, TLBI_NH_VA_0, TLBI_NH_VA_1);
-	for (int i = 0; i < 99; i++)
-		command(guest, TLBI_NH_VA_0, TLBI_NH_VA_1 + 0x5000);
-	at = command(guest, CFGI_CD_0(VSID_1), LEAF);
-	command(guest, TLBI_NH_ASID_0, 0);
+	for (unsigned int i = 0; i < sizeof(mine) / sizeof(*mine); i++) {
+		make_stale(guest);
+		commands(guest, 100, mine[i]);
+		at = command(guest, CFGI_CD_0(VSID_1), LEAF);
+		command(guest, TLBI_NH_ASID_0, 0);
+		command(guest, SYNC_0, 0);
+		ring(guest);
+		check_cons(guest, at, CERROR_ILL,
+			   "a command that the host refuses, behind 100");
+		snprintf(what, sizeof(what), "none of them is lost: not %u",
+			 mine[i]);
+		check_lands(client, 0, 'B', what);
+		go_on_behind(guest, at, "rewritten, acknowledged: it goes on");
+	}
+}
+
+/* Linux has no memory for an array of more than 4 MiB (J19). */
+static void a_doorbell_of_many(struct guest *guest)
+{
+	struct client *client = guest->client;
+	unsigned int lg2 = reg(guest, IDR1) >> 21 & 0x1f; /* CMDQS */
+
+	if (lg2 < 19) {
+		skip(client, "300001 commands at once", "no room in a queue");
+		return;
+	}
+	use_queue(guest, MANY, 19);
+	make_stale(guest);
+	commands(guest, 300000, 299999);
 	command(guest, SYNC_0, 0);
 	ring(guest);
-	check_cons(guest, at, CERROR_ILL,
-		   "a command that the host refuses, behind 100 others");
-	check_lands(client, 0, 'B', "of those none is lost");
-	go_on_behind(guest, at, "rewritten, acknowledged: it goes on");
+	check_cons(guest, guest->prod, NO_ERROR, "300001 commands at once");
+	check_lands(client, 0, 'B', "the last of them is done");
 }
 
 /* It is the guest's own queue that cannot be fetched: no ioctl says so. */
 static void a_queue_in_no_memory(struct guest *guest)
 {
-	set(guest, CR0, 4, WITHOUT_CMDQ);
-	set(guest, CMDQ_BASE, 8, (RAM_BASE + RAM_SIZE) | CMDQ_LG2);
-	set(guest, CMDQ_PROD, 4, 0);
-	set(guest, CMDQ_CONS, 4, 0);
-	set(guest, CR0, 4, ENABLED);
+	use_queue(guest, RAM_BASE + RAM_SIZE, CMDQ_LG2);
 	set(guest, CMDQ_PROD, 4, 2);
 	check_cons(guest, 0, CERROR_ABT, "a queue in no memory: ABT");
 }
@@ -377,6 +417,7 @@ void check_guest(struct client *client, enum nestfd_queue queue)
 	an_atc_inv(&guest);
 	an_event(&guest);
 	a_refusal_by_the_host(&guest);
+	a_doorbell_of_many(&guest);
 	a_queue_in_no_memory(&guest);
 	check_asked(client, queue);
 	nestfd_viommu_destroy(guest.smmu);
