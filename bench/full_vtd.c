@@ -103,6 +103,8 @@ static const struct full_spread guest_spreads[] = {
 	{ "10^5 leaves of a shadowed table", SHADOW, ONE_E5 },
 	{ "10^5 leaves of a table, 63 PASIDs, a domain each", SHADOW | DOMAINS,
 	  MANY_E5(63) },
+	{ "10^5 leaves of 4000 tables, one domain", SHADOW | TABLES,
+	  MANY_E5(4000) },
 	{ "10^5 leaves of 4000 tables, a domain each",
 	  SHADOW | DOMAINS | TABLES, MANY_E5(4000) },
 	{ 0 },

@@ -509,6 +509,92 @@ static void second_stage_tables_are_shadowed(void **state)
 	world_end(w);
 }
 
+/* What one of them is told to forget none of them finds any more. */
+static void domains_share_a_table(void **state)
+{
+	struct world *w = world_start(false);
+
+	(void)state;
+	fill(w);
+	boot_scalable(w, false);
+	ss_map(w, 1, DATA(1));
+	set_pasid(w, 5, SS_TABLE | 0x89, 7, 0);
+	set_pasid(w, 6, SS_TABLE | 0x89, 8, 0);
+	go(w, 0x37, 0);
+	assert_true(reads(w, 5, IOVA(1), 0x1001));
+	assert_true(reads(w, 6, IOVA(1), 0x1001));
+	ss_map(w, 1, DATA(3));
+	ss_map(w, 2, DATA(2));
+	go(w, 0x80032, IOVA(0) | 2);
+	assert_true(reads(w, 5, IOVA(1), 0x1003));
+	assert_true(reads(w, 5, IOVA(2), 0x1002));
+	put(w, PASIDS + 6 * 64, 0);
+	go(w, 0x37, 0);
+	assert_true(aborts(w, 6, IOVA(1)));
+	assert_true(reads(w, 5, IOVA(1), 0x1003));
+	ss_map(w, 1, 0);
+	go(w, 0x70022, 0);
+	assert_true(aborts(w, 5, IOVA(1)));
+	assert_int_equal(w->stale, 0);
+	world_end(w);
+}
+
+#define LEAVES	    (79 * 512u)
+#define LEAF_TABLES 0x400000u
+
+/* All of them, at 2 MiB and behind */
+static void put_leaves(struct world *w, uint64_t entry)
+{
+	for (uint32_t i = 0; i < LEAVES / 512; i++)
+		put(w, SS_TABLE + 0x2008 + i * 8,
+		    (LEAF_TABLES + i * 0x1000) | 3);
+	for (uint32_t i = 0; i < LEAVES; i++)
+		put(w, LEAF_TABLES + i * 8, entry);
+}
+
+static void *pump(void *arg)
+{
+	while (nestfd_viommu_pump(((struct world *)arg)->viommu) > 0)
+		;
+	return NULL;
+}
+
+/*
+ * More than one access of the guest's carries out: when the wait says that it
+ * is done all of it is, whoever went on with it.
+ */
+static void many_leaves_take_several_accesses(void **state)
+{
+	struct world *w = world_start(false);
+	uint64_t last = IOVA(512 + LEAVES - 1);
+	pthread_t thread;
+	uint32_t wait;
+
+	(void)state;
+	fill(w);
+	boot_scalable(w, false);
+	put_leaves(w, DATA(1) | 3);
+	set_pasid(w, 0, SS_TABLE | 0x89, 7, 0);
+	desc(w, 0x10017, 0);
+	wait = ring(w);
+	assert_int_not_equal((uint32_t)get(w, STATUS), wait);
+	while ((uint32_t)get(w, STATUS) != wait)
+		assert_int_equal(reg(w, R_FSTS), 0);
+	assert_true(reads(w, NESTFD_NO_PASID, IOVA(512), 0x1001));
+	assert_true(reads(w, NESTFD_NO_PASID, last, 0x1001));
+	put_leaves(w, DATA(2) | 3);
+	desc(w, 0x70022, 0);
+	wait = ring(w);
+	pthread_create(&thread, NULL, pump, w);
+	while ((uint32_t)get(w, STATUS) != wait)
+		assert_int_equal(reg(w, R_FSTS), 0);
+	pthread_join(thread, NULL);
+	for (uint64_t iova = IOVA(512); iova <= last; iova += 0x5000)
+		assert_true(reads(w, NESTFD_NO_PASID, iova, 0x1002));
+	assert_int_equal(w->stale, 0);
+	world_end(w);
+}
+
 /* One leaf for addresses that no table translates keeps no other away. */
 static void leaves_in_the_interrupt_window_do_no_harm(void **state)
 {
@@ -770,6 +856,8 @@ int main(void)
 		cmocka_unit_test(another_table_takes_the_place_of_the_first),
 		cmocka_unit_test(pasids_have_spaces_of_their_own),
 		cmocka_unit_test(second_stage_tables_are_shadowed),
+		cmocka_unit_test(domains_share_a_table),
+		cmocka_unit_test(many_leaves_take_several_accesses),
 		cmocka_unit_test(leaves_in_the_interrupt_window_do_no_harm),
 		cmocka_unit_test(legacy_mode_works),
 		cmocka_unit_test(device_tlbs_are_the_hosts_affair),
