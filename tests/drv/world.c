@@ -59,7 +59,7 @@ static void port_free(void *ctx, struct core_dma_mem *mem)
 	struct world *w = ctx;
 
 	phys_remove(mem->priv);
-	assert_int_equal(grace_wait(w->grace, 1000000000), 0);
+	assert_int_equal(grace_wait(w->grace, WORLD_PATIENCE_NS), 0);
 	phys_release(mem->priv);
 	free(mem->host);
 }
@@ -110,7 +110,7 @@ static void slow_is_good(struct world *w)
 {
 	fake_time(to_hostunit(w->iommu)->devs);
 	container_of(w->model, struct engine, base)->sync_timeout_ns =
-		WORLD_PATIENCE_MS * 1000000ULL;
+		WORLD_PATIENCE_NS;
 }
 
 void world_start(struct world *w, const struct world_arch *arch)
@@ -162,7 +162,7 @@ void world_stop(struct world *w)
 	w->iommu->ops->destroy(w->iommu);
 	w->model->ops->destroy(w->model);
 	phys_remove(w->ram_range);
-	assert_int_equal(grace_wait(w->grace, 1000000000), 0);
+	assert_int_equal(grace_wait(w->grace, WORLD_PATIENCE_NS), 0);
 	phys_release(w->ram_range);
 	assert_int_equal(phys_count(w->phys), 0);
 	phys_destroy(w->phys);

@@ -25,6 +25,7 @@
 #define WORLD_DEVICES  3
 /* More than any thread waits for a CPU: what takes longer is stuck. */
 #define WORLD_PATIENCE_MS 60000
+#define WORLD_PATIENCE_NS (WORLD_PATIENCE_MS * 1000000ULL)
 
 struct guest;
 
