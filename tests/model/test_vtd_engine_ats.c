@@ -123,6 +123,45 @@ static void what_may_not_be_is_answered_or_refused(void **state)
 	rig_down(&g);
 }
 
+static void pass_through_comes_in_the_largest_pages_there_are(void **state)
+{
+	static const struct {
+		uint64_t cap_off;
+		uint64_t ecap_off;
+		uint8_t size_lg2;
+	} units[] = {
+		{ 0, 0, 30 },
+		{ 1ULL << 56, 0, 30 }, /* FS1GP: the second stage has it */
+		{ 1ULL << 35, 0, 30 }, /* SSLPS: and the first */
+		{ 1ULL << 56 | 1ULL << 35, 0, 21 },
+		{ 1ULL << 56 | 3ULL << 34, 0, 21 }, /* the first has 2M */
+		/* FS5LP; FSTS, NEST, EAFS */
+		{ 1ULL << 56 | 1ULL << 60 | 3ULL << 34,
+		  1ULL << 47 | 1ULL << 26 | 1ULL << 34, 12 },
+	};
+	struct model_translation t;
+	struct vtd_id id;
+	struct rig g;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		vtd_model_default_id(&id);
+		id.cap &= ~units[i].cap_off;
+		id.ecap &= ~units[i].ecap_off;
+		rig_up_as(&g, IOTLB_HOSTILE, &id);
+		pasid_set(&g, 0, 0, PT_PASS, 5, 0);
+		assert_int_equal(ask(&g, 0, RID, RAM, MODEL_WRITE, 1, &t), 0);
+		assert_int_equal(t.size_lg2, units[i].size_lg2);
+		assert_int_equal(t.pa, RAM);
+		/* 1G has the interrupts' addresses in it, 2M only there */
+		assert_int_equal(ask(&g, 0, RID, 0xc0000000, 0, 1, &t), 0);
+		assert_int_equal(t.size_lg2, units[i].size_lg2 > 12 ? 21 : 12);
+		assert_int_equal(ask(&g, 0, RID, 0xfef00000, 0, 1, &t), 0);
+		assert_int_equal(t.size_lg2, 12);
+		rig_down(&g);
+	}
+}
+
 /* S.1 and S.2 of table 30 */
 static void messages_are_answered_untranslated_only(void **state)
 {
@@ -568,6 +607,8 @@ int main(void)
 		cmocka_unit_test(a_request_fills_the_device_tlb),
 		cmocka_unit_test(reading_does_not_make_a_page_dirty),
 		cmocka_unit_test(what_may_not_be_is_answered_or_refused),
+		cmocka_unit_test(
+			pass_through_comes_in_the_largest_pages_there_are),
 		cmocka_unit_test(messages_are_answered_untranslated_only),
 		cmocka_unit_test(
 			a_device_without_ats_is_not_answered_of_messages),

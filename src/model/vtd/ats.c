@@ -7,9 +7,6 @@
 
 #include "model/vtd/walk_priv.h"
 
-/* Translations of all memory come in pieces of this size. */
-#define PASS_LG2 21
-
 /* What a translation request comes to. */
 struct reply {
 	bool ok;
@@ -91,14 +88,28 @@ static uint8_t access_of(const struct vtd_context *ctx, uint32_t flags,
 	return access;
 }
 
-static void answer_of(const struct vtd_context *ctx, uint32_t flags,
-		      const struct outcome *o, struct atc_answer *answer)
+/*
+ * Pass-through comes in pieces of the largest page there is (4.2.3), but what
+ * a device writes as a message must not come from its TLB.
+ */
+static uint8_t pass_lg2(const struct vtd_id *id, uint64_t pa)
+{
+	uint64_t second = field_get(VTD_CAP_SSLPS, id->cap);
+	bool first = id->ecap & VTD_ECAP_FSTS;
+	bool has_1g = second & 2 || (first && id->cap & VTD_CAP_FS1GP);
+
+	if (has_1g && !is_interrupt(pa, 30))
+		return 30;
+	return (first || second & 1) && !is_interrupt(pa, 21) ? 21 : 12;
+}
+
+static void answer_of(const struct vtd_id *id, const struct vtd_context *ctx,
+		      uint32_t flags, const struct outcome *o,
+		      struct atc_answer *answer)
 {
 	answer->access = access_of(ctx, flags, o);
 	answer->pa = o->pa;
-	answer->size_lg2 = o->size_lg2;
-	if (o->bypass && !is_interrupt(o->pa, PASS_LG2))
-		answer->size_lg2 = PASS_LG2;
+	answer->size_lg2 = o->bypass ? pass_lg2(id, o->pa) : o->size_lg2;
 }
 
 /*
@@ -136,7 +147,7 @@ static void resolve(struct visit *v, bool cold, struct reply *reply)
 	reply->fault = r.fault;
 	if (!r.o.ok)
 		return;
-	answer_of(ctx, v->access->flags, &r.o, &reply->answer);
+	answer_of(&vtd_of(v)->id, ctx, v->access->flags, &r.o, &reply->answer);
 	reply->answer.stale = reply->stale;
 	reply->ok = reply->answer.access;
 }
