@@ -360,6 +360,7 @@ static void a_doorbell_of_many(struct guest *guest)
 {
 	struct client *client = guest->client;
 	unsigned int lg2 = reg(guest, IDR1) >> 21 & 0x1f; /* CMDQS */
+	uint32_t calls;
 
 	if (lg2 < 19) {
 		skip(client, "300001 commands at once", "no room in a queue");
@@ -369,8 +370,11 @@ static void a_doorbell_of_many(struct guest *guest)
 	make_stale(guest);
 	commands(guest, 300000, 299999);
 	command(guest, SYNC_0, 0);
+	calls = client->place.invalidates + client->place.rings;
 	ring(guest);
+	calls = client->place.invalidates + client->place.rings - calls;
 	check_cons(guest, guest->prod, NO_ERROR, "300001 commands at once");
+	check(client, calls && calls <= 16, "in few calls", "%u", calls);
 	check_lands(client, 0, 'B', "the last of them is done");
 }
 
