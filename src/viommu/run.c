@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/alloc.h"
 
@@ -39,37 +38,11 @@ int viommu_run_reserve(struct viommu_run *run, uint32_t n)
 	return 0;
 }
 
-/* Twice the room, within the ioctl's bound; without memory it stays. */
-static bool run_grow(struct viommu_run *run)
+bool viommu_run_grow(struct viommu_run *run)
 {
 	uint32_t room = run->room ? run->room * 2 : RUN_FIRST_ROOM;
 
 	return room <= RELAY_MAX_ENTRIES && !viommu_run_reserve(run, room);
-}
-
-/* The sizes that there are become a few moves. */
-static void copy_entry(void *to, const void *from, uint32_t size)
-{
-	switch (size) {
-	case 16:
-		memcpy(to, from, 16);
-		break;
-	case 32:
-		memcpy(to, from, 32);
-		break;
-	default:
-		memcpy(to, from, size);
-		break;
-	}
-}
-
-bool viommu_run_add(struct viommu_run *run, const void *entry, uint32_t at)
-{
-	if (run->count == run->room && !run_grow(run))
-		return false;
-	copy_entry(viommu_run_entry(run, run->count), entry, run->stride);
-	run->map[run->count++] = at;
-	return true;
 }
 
 /*

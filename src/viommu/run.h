@@ -8,6 +8,8 @@
 #ifndef VIOMMU_RUN_H
 #define VIOMMU_RUN_H
 
+#include <string.h>
+
 #include "viommu/relay.h"
 
 #define VIOMMU_RUN_ALL UINT32_MAX /* no command failed */
@@ -47,17 +49,38 @@ void viommu_run_free(struct viommu_run *run);
 /* Room for @n entries from the start; 0, -ENOMEM */
 int viommu_run_reserve(struct viommu_run *run, uint32_t n);
 
-/*
- * Appends @entry, of @stride bytes, for command @at. False: there is no room
- * and none to be had: submit what there is first. (An empty run may still lack
- * memory for one entry.)
- */
-bool viommu_run_add(struct viommu_run *run, const void *entry, uint32_t at);
+/* Twice the room, within the ioctl's bound. False: it stays. */
+bool viommu_run_grow(struct viommu_run *run);
 
 static inline void *viommu_run_entry(const struct viommu_run *run,
 				     uint32_t index)
 {
 	return run->entries + (size_t)index * run->stride;
+}
+
+/*
+ * One more entry, for command @at, to be filled in. NULL: there is no room and
+ * none to be had: submit what there is first. (An empty run may still lack
+ * memory for one entry.)
+ */
+static inline void *viommu_run_next(struct viommu_run *run, uint32_t at)
+{
+	if (__builtin_expect(run->count == run->room, 0) &&
+	    !viommu_run_grow(run))
+		return NULL;
+	run->map[run->count] = at;
+	return viommu_run_entry(run, run->count++);
+}
+
+/* The same with @entry, of @stride bytes, in it; false if there is none */
+static inline bool viommu_run_add(struct viommu_run *run, const void *entry,
+				  uint32_t at)
+{
+	void *next = viommu_run_next(run, at);
+
+	if (next)
+		memcpy(next, entry, run->stride);
+	return next;
 }
 
 /*

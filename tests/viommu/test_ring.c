@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "fake.h"
 
 #define CONS	    0x9c
@@ -374,6 +375,163 @@ static void a_guest_that_signals_always_pays_nothing(void **state)
 	}
 	assert_int_equal(fake->nissued, 300);
 	assert_int_equal(fake->nrings, 0);
+}
+
+/* They have nothing to wait for. */
+static void a_few_syncs_alone_need_no_call(void **state)
+{
+	struct fake *fake = *state;
+	uint64_t before = stats_of(fake).syncs;
+
+	for (int n = 1; n < 32; n++) {
+		for (int i = 0; i < n; i++)
+			guest_put(fake, SYNC);
+		guest_doorbell(fake, fake->viommu);
+		assert_int_equal(fake_reg(fake, CONS), fake->cmdq_prod);
+	}
+	assert_int_equal(fake->nrings, 0);
+	assert_int_equal(fake->ncalls, 0);
+	assert_int_equal(stats_of(fake).syncs - before, 31 * 32 / 2);
+}
+
+/* The host would need one CMD_SYNC more than an array has. */
+static void fewest_that_ask_a_device_before_a_sync_are_an_array(void **state)
+{
+	struct fake *fake = *state;
+
+	for (int n = 1; n < 10; n++) {
+		bool array = n + 1 < 4;
+		int rings = fake->nrings;
+		int calls = fake->ncalls;
+
+		fake->nissued = 0;
+		for (int i = 0; i < n; i++)
+			guest_put(fake, ATC(i));
+		guest_put(fake, SYNC);
+		guest_doorbell(fake, fake->viommu);
+		assert_int_equal(fake->ncalls - calls, array);
+		assert_int_equal(fake->nrings - rings, !array);
+		assert_int_equal(fake->nissued, n);
+		assert_int_equal(fake_reg(fake, CONS), fake->cmdq_prod);
+	}
+	guest_put(fake, ATC(1));
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(fake->rings[fake->nrings - 1].done, 1);
+}
+
+/* What is known of a stream lasts no longer than it is so. */
+static void streams_come_and_go(void **state)
+{
+	struct nestfd_viommu_device device = {
+		.size = sizeof(device),
+		.dev_id = 1,
+		.vsid = 0x11,
+		.ctx = *state,
+		.attach = fake_attach,
+	};
+	struct fake *fake = *state;
+
+	for (int turn = 0; turn < 20; turn++) {
+		bool there = turn & 1;
+
+		if (turn && there)
+			assert_int_equal(
+				nestfd_viommu_device_add(fake->viommu, &device),
+				0);
+		else if (turn)
+			assert_int_equal(
+				nestfd_viommu_device_remove(fake->viommu, 0x11),
+				0);
+		for (int i = 0; i < 3; i++) {
+			fake->nissued = 0;
+			guest_put(fake, 0x0000001100000005ULL, 1);
+			guest_put(fake, TLBI(i));
+			guest_doorbell(fake, fake->viommu);
+			assert_int_equal(fake_reg(fake, CONS), fake->cmdq_prod);
+			assert_int_equal(fake_reg(fake, GERROR), 0);
+			assert_int_equal(fake->issued[fake->nissued - 1][0],
+					 0x0005000000000012ULL);
+		}
+	}
+}
+
+static void rewrite_what_was_read(struct fake *fake)
+{
+	fake->on_array = NULL;
+	guest_overwrite(fake, 2, 0xff, 0);
+	guest_overwrite(fake, 3, SYNC_MSI(0xbad));
+	guest_overwrite(fake, 4, 0xff, 0);
+}
+
+/* Executed where they are, they are read once for all that. */
+static void what_is_done_in_place_is_read_once(void **state)
+{
+	struct fake *fake = *state;
+
+	guest_put(fake, TLBI(1));	   /* 2 */
+	guest_put(fake, SYNC_MSI(0xabcd)); /* 3 */
+	guest_put(fake, TLBI(2));	   /* 4 */
+	fake->on_array = rewrite_what_was_read;
+	guest_doorbell(fake, fake->viommu);
+	assert_int_equal(fake->nrings, 0);
+	assert_int_equal(fake->ncalls, 1);
+	assert_int_equal(fake->nissued, 2);
+	assert_int_equal(fake_reg(fake, CONS), 5);
+	assert_int_equal(fake_reg(fake, GERROR), 0);
+	assert_int_equal(guest_word(fake, 0x50000), 0xabcd);
+}
+
+/* The queue's end is in the middle of it. */
+static void what_is_done_in_place_goes_round(void **state)
+{
+	struct fake *fake = *state;
+
+	for (int turn = 0; turn < 100; turn++) {
+		fake->nissued = 0;
+		fake->ncalls = 0;
+		guest_put(fake, CFGI_STE);
+		for (int i = 0; i < 15; i++) {
+			guest_put(fake, TLBI(i));
+			guest_put(fake, SYNC_MSI(turn * 16 + i));
+		}
+		guest_doorbell(fake, fake->viommu);
+		assert_int_equal(fake_reg(fake, CONS), fake->cmdq_prod);
+		assert_int_equal(fake->ncalls, 1);
+		assert_int_equal(fake->nissued, 16);
+		for (int i = 0; i < 15; i++)
+			assert_int_equal(fake->issued[i + 1][1] >> 12, i);
+		assert_int_equal(guest_word(fake, 0x50000), turn * 16 + 14);
+	}
+	assert_int_equal(fake->nrings, 0);
+}
+
+/* Room for those that wait is to be had or not: none is lost. */
+static void syncs_complete_without_memory_too(void **state)
+{
+	struct fake *fake = *state;
+
+	for (uint64_t n = 1; n < 8; n++) {
+		struct alloc_plan plan = { .fail_at = n };
+		uint64_t before = stats_of(fake).syncs;
+
+		fake->nissued = 0;
+		fake->ncalls = 0;
+		for (int i = 0; i < 120; i++) {
+			guest_put(fake, TLBI(i));
+			guest_put(fake, SYNC_MSI(i));
+		}
+		alloc_arm(&plan);
+		guest_doorbell(fake, fake->viommu);
+		alloc_arm(NULL);
+		assert_int_equal(fake_reg(fake, CONS), fake->cmdq_prod);
+		assert_int_equal(stats_of(fake).syncs - before, 120);
+		assert_int_equal(fake->nissued, 120);
+		for (int i = 0; i < 120; i++)
+			assert_int_equal(fake->issued[i][1] >> 12, i);
+		assert_int_equal(guest_word(fake, 0x50000), 119);
+		/* 16 at first, then a call for each time that there is none */
+		assert_in_range(fake->ncalls, 1, 8);
+	}
 }
 
 static int tries(struct fake *fake, int n)
@@ -762,6 +920,12 @@ int main(void)
 		CASE(among_the_vmms_commands_few_of_the_hosts_go_as_an_array),
 		CASE(any_mix_is_done_once_and_in_order),
 		CASE(a_guest_that_signals_always_pays_nothing),
+		CASE(a_few_syncs_alone_need_no_call),
+		CASE(fewest_that_ask_a_device_before_a_sync_are_an_array),
+		CASE(streams_come_and_go),
+		CASE(what_is_done_in_place_is_read_once),
+		CASE(what_is_done_in_place_goes_round),
+		CASE(syncs_complete_without_memory_too),
 		CASE(what_only_looks_like_the_hosts_costs_few_calls),
 		CASE_AUTO(what_only_looks_like_the_hosts_costs_few_calls),
 		CASE(streams_the_host_does_not_know_are_done_here),

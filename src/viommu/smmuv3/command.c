@@ -3,8 +3,10 @@
  * The sink of the guest's command queue. Invalidations are gathered into a run
  * and go down in one ioctl; a change of a stream table entry, a refused
  * command, a CMD_SYNC that must stop the queue or the end of the doorbell's
- * commands ends a run. CMD_SYNCs complete
- * in order, each after the ioctl that carried what stands in front of it.
+ * commands ends a run. CMD_SYNCs complete in order, each after the ioctl that
+ * carried what stands in front of it: till then they are kept, since each
+ * command is read once, be it in the front's copy or still in the guest's
+ * memory.
  *
  * A device that does not answer an ATC_INV: the commands behind it are still
  * carried out, and the next CMD_SYNC stops the queue (IHI 0070 4.1.4,
@@ -13,6 +15,7 @@
 #include <errno.h>
 #include <linux/iommufd.h>
 
+#include "base/alloc.h"
 #include "front/smmuv3/decode.h"
 #include "hwdef/smmuv3_regs.h"
 #include "nestfd/ext.h"
@@ -20,11 +23,9 @@
 
 #define NO_FAILURE VIOMMU_RUN_ALL
 
-/* One span on its way: commands before @first are complete. */
+/* One span on its way */
 struct span {
 	struct vsmmu *vsmmu;
-	const uint64_t (*cmds)[2];
-	uint32_t first;
 	uint32_t atc_failed_at; /* an ATC_INV of this span, or NO_FAILURE */
 	bool followed;		/* the streams in [first, last] below */
 	uint32_t followed_first;
@@ -44,30 +45,30 @@ static bool atc_failed_before(const struct span *span, uint32_t at)
 	return span->vsmmu->atc_failed || span->atc_failed_at < at;
 }
 
-/* Completes the CMD_SYNCs in [first, end); false if one must stop the queue. */
+/*
+ * Completes the CMD_SYNCs in front of @end that wait; false if one must stop
+ * the queue, which ends the span.
+ */
 static bool complete_syncs(struct span *span, uint32_t end)
 {
-	bool caught_up = false;
-	uint32_t i;
+	struct vsmmu *vsmmu = span->vsmmu;
+	const struct vsmmu_sync *sync = vsmmu->syncs.sync;
+	uint32_t n = vsmmu->syncs.n;
 
-	for (i = span->first; i < end; i++) {
-		if (field_get(SMMUV3_CMD_0_OP, span->cmds[i][0]) !=
-		    SMMUV3_OP_SYNC)
-			continue;
-		if (atc_failed_before(span, i)) {
-			span->vsmmu->atc_failed = false;
+	vsmmu->syncs.n = 0;
+	for (uint32_t i = 0; i < n && sync[i].at < end; i++) {
+		if (atc_failed_before(span, sync[i].at)) {
+			vsmmu->atc_failed = false;
 			span->atc_failed_at = NO_FAILURE;
-			stop(span, i, SMMUV3_CERROR_ATC_INV_SYNC);
+			stop(span, sync[i].at, SMMUV3_CERROR_ATC_INV_SYNC);
 			return false;
 		}
 		/* 4.7.3: events of what has been terminated are visible */
-		if (!caught_up)
-			viommu_catch_up(&span->vsmmu->base);
-		caught_up = true;
-		smmuv3_front_sync(span->vsmmu->front, span->cmds[i], i + 1);
-		viommu_count(&span->vsmmu->base.counters.syncs, 1);
+		if (!i)
+			viommu_catch_up(&vsmmu->base);
+		smmuv3_front_sync(vsmmu->front, sync[i].dw, sync[i].at + 1);
+		viommu_count(&vsmmu->base.counters.syncs, 1);
 	}
-	span->first = end;
 	return true;
 }
 
@@ -136,15 +137,16 @@ static bool flush(struct span *span, uint32_t end, enum nestfd_split why)
 static bool run_add(struct span *span, uint32_t at, uint64_t dw0, uint64_t dw1)
 {
 	struct viommu_run *run = &span->vsmmu->run;
-	struct smmuv3_cmd_rec entry = {
-		.dw = { le64_make(dw0), le64_make(dw1) },
-	};
+	struct smmuv3_cmd_rec *entry = viommu_run_next(run, at);
 
-	if (viommu_run_add(run, &entry, at))
-		return true;
 	/* there is room in an empty one: reserved when it was made */
-	return flush(span, at, NESTFD_SPLIT_LIMIT) &&
-	       viommu_run_add(run, &entry, at);
+	if (!entry && flush(span, at, NESTFD_SPLIT_LIMIT))
+		entry = viommu_run_next(run, at);
+	if (!entry)
+		return false;
+	entry->dw[0] = le64_make(dw0);
+	entry->dw[1] = le64_make(dw1);
+	return true;
 }
 
 /* One stream whose STE the guest named: follow it, or drop its CDs. */
@@ -176,8 +178,8 @@ static bool refresh_stream(struct span *span, uint32_t at,
 }
 
 /*
- * The commands of a span were all in the queue when it was copied, and so was
- * the table in memory: following a stream once per span is enough. So a queue
+ * The commands of a span were all in the queue when it began, and so was the
+ * table in memory: following a stream once per span is enough. So a queue
  * full of CFGI_STE_RANGE costs one look at each stream, not one per command.
  */
 static bool config_streams(struct span *span, uint32_t at, uint32_t first,
@@ -294,25 +296,45 @@ static bool pri_resp(struct span *span, uint32_t at,
 	return true;
 }
 
+/* Twice the room for CMD_SYNCs that wait; without memory it stays. */
+static bool syncs_grow(struct vsmmu_syncs *syncs)
+{
+	uint32_t room = syncs->room * 2;
+	void *grown = alloc_grow(syncs->sync, room, sizeof(*syncs->sync));
+
+	if (!grown)
+		return false;
+	syncs->sync = grown;
+	syncs->room = room;
+	return true;
+}
+
 /*
  * It completes with the run that it stands in, and splits none. Only if an
  * earlier ATC_INV is known to have failed, what stands behind is not sent: the
  * queue stops here, and the guest may have something else there when it goes
  * on.
  */
-static bool cmd_sync(struct span *span, uint32_t at)
+static bool cmd_sync(struct span *span, uint32_t at, const uint64_t dw[2])
 {
+	struct vsmmu_syncs *syncs = &span->vsmmu->syncs;
+
+	if (syncs->n == syncs->room && !syncs_grow(syncs) &&
+	    !flush(span, at, NESTFD_SPLIT_LIMIT))
+		return false;
+	syncs->sync[syncs->n++] = (struct vsmmu_sync){
+		.at = at,
+		.dw = { dw[0], dw[1] },
+	};
 	if (!span->vsmmu->atc_failed)
 		return true;
 	return flush(span, at + 1, NESTFD_SPLIT_SYNC);
 }
 
 /* One decoded command; false when the span has stopped. */
-static bool execute(struct span *span, uint32_t at,
+static bool execute(struct span *span, uint32_t at, const uint64_t dw[2],
 		    const struct smmuv3_cmd *cmd)
 {
-	const uint64_t *dw = span->cmds[at];
-
 	switch (cmd->op) {
 	case SMMUV3_OP_CFGI_STE:
 		return config_streams(span, at, cmd->sid, cmd->sid);
@@ -332,7 +354,7 @@ static bool execute(struct span *span, uint32_t at,
 	case SMMUV3_OP_PRI_RESP:
 		return pri_resp(span, at, cmd);
 	case SMMUV3_OP_SYNC:
-		return cmd_sync(span, at);
+		return cmd_sync(span, at, dw);
 	default:
 		return true; /* PREFETCH_* is a hint */
 	}
@@ -348,28 +370,34 @@ static void count_left(struct vsmmu_ring *ring,
 		ring->left -= result->done;
 }
 
-struct smmuv3_consumed vsmmu_consume(void *ctx, const uint64_t (*cmds)[2],
-				     uint32_t n)
+/* One command, in CPU order; false when the span has stopped. */
+static bool step(struct span *span, uint32_t at, const uint64_t dw[2])
 {
-	struct vsmmu *vsmmu = ctx;
-	struct span span = {
-		.vsmmu = vsmmu,
-		.cmds = cmds,
-		.atc_failed_at = NO_FAILURE,
-	};
 	struct smmuv3_cmd cmd;
+
+	if (!smmuv3_decode(dw, &span->vsmmu->id, &cmd))
+		return execute(span, at, dw, &cmd);
+	if (flush(span, at, NESTFD_SPLIT_ERROR))
+		stop(span, at, SMMUV3_CERROR_ILL);
+	return false;
+}
+
+struct smmuv3_consumed vsmmu_consume_from(struct vsmmu *vsmmu,
+					  const struct vsmmu_source *from,
+					  uint32_t n)
+{
+	struct span span = { .vsmmu = vsmmu, .atc_failed_at = NO_FAILURE };
 	uint32_t i;
 
 	vsmmu->span++;
+	vsmmu->syncs.n = 0;
 	if (!vsmmu->ring.left)
 		viommu_count(&vsmmu->base.counters.doorbells, 1);
 	for (i = 0; i < n; i++) {
-		if (smmuv3_decode(cmds[i], &vsmmu->id, &cmd)) {
-			if (flush(&span, i, NESTFD_SPLIT_ERROR))
-				stop(&span, i, SMMUV3_CERROR_ILL);
-			break;
-		}
-		if (!execute(&span, i, &cmd))
+		const uint64_t dw[2] = { vsmmu_word(from, i, 0),
+					 vsmmu_word(from, i, 1) };
+
+		if (!step(&span, i, dw))
 			break;
 	}
 	if (i == n && flush(&span, n, NESTFD_SPLIT_END))
@@ -379,4 +407,16 @@ struct smmuv3_consumed vsmmu_consume(void *ctx, const uint64_t (*cmds)[2],
 	viommu_count(&vsmmu->base.counters.commands, span.result.done);
 	count_left(&vsmmu->ring, &span.result);
 	return span.result;
+}
+
+struct smmuv3_consumed vsmmu_consume(void *ctx, const uint64_t (*cmds)[2],
+				     uint32_t n)
+{
+	const struct vsmmu_source from = {
+		.words = cmds[0],
+		.mask = UINT32_MAX,
+		.in_cpu_order = true,
+	};
+
+	return vsmmu_consume_from(ctx, &from, n);
 }

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT
 /*
  * The sink that takes nothing out: the backend is pointed at the guest's own
- * command queue and executes what it may. Where it stops, the front copies the
- * next commands and they go the ordinary way (command.c).
+ * command queue and executes what it may. What it may not goes the ordinary way
+ * (command.c): from where it is if that is all of a doorbell, otherwise out of
+ * a copy, which the front makes of what stands where the ring stopped.
  *
  * A call costs as much as dozens of commands, and a command that is the VMM's
  * ends it. So the opcodes are looked at first: a *stretch* of commands that are
- * all the host's goes down as a ring, what lies between two stretches is
- * copied, and is one array. Of what lies between only every so many commands
- * are looked at: one that is the VMM's rules out all stretches that hold it.
+ * all the host's goes down as a ring, what lies between two stretches is one
+ * array. Of what lies between only every so many commands are looked at: one
+ * that is the VMM's rules out all stretches that hold it. The first that is the
+ * VMM's ends the look at a few commands: these cost what an array costs, since
+ * what they save (a copy) pays for the look.
  *
  * The guest may rewrite its queue at any time. So what was seen decides what is
- * cheap and nothing else: the backend judges what it reads, and what consume()
- * is handed afterwards is a copy of its own, judged afresh. (Who puts a
+ * cheap and nothing else: the backend judges what it reads, and what is
+ * executed here is read once more, for good, and judged afresh. (Who puts a
  * CMD_SYNC where there was none may find events later than it.)
  */
 #include <errno.h>
@@ -23,17 +26,15 @@
 #include "viommu/smmuv3/smmuv3.h"
 
 #define STRETCH 32u /* commands that pay for a call, if others stand behind */
+#define ASKING	4u  /* that do if one of few asks a device, and a CMD_SYNC */
 
-/* What the queue seems to hold; index 0 is at cons. */
+/* What the queue seems to hold */
 struct look {
 	struct vsmmu *vsmmu;
-	const uint64_t *queue;
-	uint32_t mask;
-	uint32_t cons;
+	struct vsmmu_source from;
 	bool syncs; /* there was one, without a signal */
-	bool asked; /* whether there is a stream @sid, and */
-	bool known;
-	uint32_t sid;
+	bool works; /* there was something for the host but such, */
+	bool asks;  /* a device */
 };
 
 /*
@@ -50,37 +51,44 @@ static const void *queue_memory(struct vsmmu *vsmmu,
 	return (uintptr_t)at % sizeof(uint64_t) ? NULL : at;
 }
 
-/* Commands for one stream tend to come together. */
+/*
+ * Commands for one stream tend to come together, from one doorbell to the next
+ * as well. A stream that has gone since is nobody's: there the ring stops.
+ */
 static bool is_known(struct look *look, uint32_t sid)
 {
 	struct vsmmu *vsmmu = look->vsmmu;
+	struct vsmmu_ring *ring = &vsmmu->ring;
 
-	if (look->asked && look->sid == sid)
-		return look->known;
+	if (ring->asked && ring->sid == sid)
+		return ring->known;
 	pthread_mutex_lock(&vsmmu->lock);
-	look->known = vsmmu_stream_find(vsmmu, sid);
+	ring->known = vsmmu_stream_find(vsmmu, sid);
 	pthread_mutex_unlock(&vsmmu->lock);
-	look->sid = sid;
-	look->asked = true;
-	return look->known;
+	ring->sid = sid;
+	ring->asked = true;
+	return ring->known;
 }
 
 /* Who carries a command out, as far as its opcode says */
-enum whose { VMMS, HOSTS, BY_STREAM, BY_SIGNAL };
+enum whose { VMMS, HOSTS, BY_STREAM, ASKS_STREAM, BY_SIGNAL };
 
 static const uint8_t whose[256] = {
 	[SMMUV3_OP_TLBI_NH_ALL] = HOSTS,     [SMMUV3_OP_TLBI_NH_ASID] = HOSTS,
 	[SMMUV3_OP_TLBI_NH_VA] = HOSTS,	     [SMMUV3_OP_TLBI_NH_VAA] = HOSTS,
 	[SMMUV3_OP_TLBI_NSNH_ALL] = HOSTS,   [SMMUV3_OP_CFGI_CD] = BY_STREAM,
-	[SMMUV3_OP_CFGI_CD_ALL] = BY_STREAM, [SMMUV3_OP_ATC_INV] = BY_STREAM,
+	[SMMUV3_OP_CFGI_CD_ALL] = BY_STREAM, [SMMUV3_OP_ATC_INV] = ASKS_STREAM,
 	[SMMUV3_OP_SYNC] = BY_SIGNAL,
 };
 
-static bool is_hosts_by(struct look *look, enum whose by, uint64_t dw0)
+static inline bool is_hosts_by(struct look *look, enum whose by, uint64_t dw0)
 {
-	if (by == BY_STREAM)
+	if (by == BY_STREAM || by == ASKS_STREAM) {
+		look->works = true;
+		look->asks |= by == ASKS_STREAM;
 		return is_known(look,
 				(uint32_t)field_get(SMMUV3_CMD_0_SID, dw0));
+	}
 	if (by == VMMS ||
 	    field_get(SMMUV3_SYNC_0_CS, dw0) == SMMUV3_SYNC_CS_IRQ)
 		return false;
@@ -88,20 +96,15 @@ static bool is_hosts_by(struct look *look, enum whose by, uint64_t dw0)
 	return true;
 }
 
-static inline uint64_t word(const struct look *look, uint32_t index, int dw)
-{
-	const uint64_t *at =
-		look->queue + 2 * ((look->cons + index) & look->mask);
-
-	return le64toh(__atomic_load_n(at + dw, __ATOMIC_RELAXED));
-}
-
 static inline bool is_hosts(struct look *look, uint32_t index)
 {
-	uint64_t dw0 = word(look, index, 0);
+	uint64_t dw0 = vsmmu_word(&look->from, index, 0);
 	enum whose by = (enum whose)whose[dw0 & SMMUV3_CMD_0_OP];
 
-	return by == HOSTS || is_hosts_by(look, by, dw0);
+	if (by != HOSTS)
+		return is_hosts_by(look, by, dw0);
+	look->works = true;
+	return true;
 }
 
 /* Where the first stretch from @start on begins; @n: there is none. */
@@ -120,35 +123,38 @@ static uint32_t find_stretch(struct look *look, uint32_t start, uint32_t n)
 	return n;
 }
 
-static inline bool is_signal(const struct look *look, uint32_t index)
+static bool is_signal(const struct look *look, uint32_t index)
 {
-	uint64_t dw0 = word(look, index, 0);
+	uint64_t dw0 = vsmmu_word(&look->from, index, 0);
 
 	return whose[dw0 & SMMUV3_CMD_0_OP] == BY_SIGNAL &&
 	       field_get(SMMUV3_SYNC_0_CS, dw0) == SMMUV3_SYNC_CS_IRQ;
 }
 
-/*
- * How many from cons on are for the host, if that is worth a call; or 0. It is
- * as well if all are but a CMD_SYNC at the end that signals, as a guest with
- * IDR0.MSI has it: the others are one call anyway, and it needs none.
- */
-static uint32_t host_part(struct look *look, uint32_t n)
+/* How many from cons on are the host's */
+static uint32_t hosts_prefix(struct look *look, uint32_t n)
 {
-	uint32_t least = n < STRETCH ? n : STRETCH;
-	uint32_t i;
+	uint32_t i = 0;
 
-	if (!is_hosts(look, 0))
-		return 0;
-	if (n > 1 && n <= STRETCH && is_signal(look, n - 1))
-		least = n - 1;
-	for (i = least - 1; i > 0; i--)
-		if (!is_hosts(look, i))
-			return 0;
-	for (i = least; i < n; i++)
-		if (!is_hosts(look, i))
-			break;
+	while (i < n && is_hosts(look, i))
+		i++;
 	return i;
+}
+
+/*
+ * Whether the first @part of @n commands, all the host's, are worth a call. A
+ * few CMD_SYNCs and nothing else need none, and one behind an ATC_INV costs the
+ * host a CMD_SYNC that an array has not got. It is as well if all are the
+ * host's but a CMD_SYNC at the end that signals, as a guest with IDR0.MSI has
+ * it: the others are one call anyway, and it needs none.
+ */
+static bool pays(const struct look *look, uint32_t part, uint32_t n)
+{
+	if (part >= STRETCH)
+		return true;
+	if (!look->works || (look->asks && look->syncs && part < ASKING))
+		return false;
+	return part == n || (part == n - 1 && is_signal(look, part));
 }
 
 /*
@@ -185,6 +191,7 @@ static void stopped(struct vsmmu *vsmmu, int rc,
 	case NESTFD_ERR_VMM:
 		viommu_count(&vsmmu->base.counters.ring_stops, 1);
 		taken->pass = pass_on(&vsmmu->ring, outcome->done, n);
+		vsmmu->ring.asked = false;
 		break;
 	case NESTFD_ERR_SMMUV3_ATC_INV_SYNC:
 		/*
@@ -218,7 +225,7 @@ static struct smmuv3_taken call_ring(struct look *look,
 {
 	struct vsmmu *vsmmu = look->vsmmu;
 	struct relay_ring ring = {
-		.entries = look->queue,
+		.entries = look->from.words,
 		.stride = SMMUV3_CMD_SIZE,
 		.lg2 = queue->lg2,
 		.cons = queue->cons,
@@ -245,41 +252,28 @@ static struct smmuv3_taken call_ring(struct look *look,
 	return taken;
 }
 
-static void copy_run(const uint64_t *from, uint32_t n, uint64_t (*to)[2])
+/* The next @n commands go the ordinary way, from where they are. */
+static struct smmuv3_taken do_here(const struct look *look, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++, from += 2) {
-		to[i][0] = le64toh(__atomic_load_n(from, __ATOMIC_RELAXED));
-		to[i][1] = le64toh(__atomic_load_n(from + 1, __ATOMIC_RELAXED));
-	}
-}
+	struct smmuv3_consumed end =
+		vsmmu_consume_from(look->vsmmu, &look->from, n);
 
-/* @n commands, fewer than a stretch, into a buffer and the CPU's byte order */
-static void copy(const struct look *look, uint32_t n, uint64_t (*to)[2])
-{
-	uint32_t start = look->cons & look->mask;
-	uint32_t to_end = look->mask + 1 - start;
-	uint32_t run = n < to_end ? n : to_end;
-
-	copy_run(look->queue + 2 * (size_t)start, run, to);
-	copy_run(look->queue, n - run, to + run);
-}
-
-/*
- * A few commands, not all the host's: copied here, since memory is at hand, and
- * executed as if the front had copied them.
- */
-static struct smmuv3_taken do_few(const struct look *look, uint32_t n)
-{
-	uint64_t cmds[STRETCH][2];
-	struct smmuv3_consumed end;
-
-	copy(look, n, cmds);
-	end = vsmmu_consume(look->vsmmu, cmds, n);
 	return (struct smmuv3_taken){
 		.done = end.done,
 		.code = end.code,
 		.pass = n,
 	};
+}
+
+/* Command @vmms of @n is the VMM's, and no stretch begins before it. */
+static struct smmuv3_taken do_or_leave(struct look *look, uint32_t vmms,
+				       uint32_t n)
+{
+	uint32_t part = n;
+
+	if (n - vmms > STRETCH)
+		part = find_stretch(look, vmms + 1, n);
+	return part == n ? do_here(look, n) : leave(part);
 }
 
 struct smmuv3_taken vsmmu_consume_queue(void *ctx,
@@ -289,26 +283,26 @@ struct smmuv3_taken vsmmu_consume_queue(void *ctx,
 	uint32_t n = (queue->prod - queue->cons) & ((2u << queue->lg2) - 1);
 	struct look look = {
 		.vsmmu = vsmmu,
-		.mask = (1u << queue->lg2) - 1,
-		.cons = queue->cons,
+		.from.mask = (1u << queue->lg2) - 1,
+		.from.start = queue->cons,
 	};
 	uint32_t part;
 
 	if (!vsmmu->ring.left)
 		viommu_count(&vsmmu->base.counters.doorbells, 1);
 	vsmmu->ring.left = n;
+	look.from.words = queue_memory(vsmmu, queue);
+	if (!look.from.words)
+		return leave(n);
 	if (vsmmu->atc_failed || is_poor(&vsmmu->ring, n))
-		return leave(n);
-	look.queue = queue_memory(vsmmu, queue);
-	if (!look.queue)
-		return leave(n);
-	part = host_part(&look, n);
-	if (!part && n < STRETCH)
-		return do_few(&look, n);
-	if (!part)
-		return leave(find_stretch(&look, 1, n));
+		return do_here(&look, n);
+	/* a stream that is not there may have come since */
+	vsmmu->ring.asked &= vsmmu->ring.known;
+	part = hosts_prefix(&look, n);
+	if (!pays(&look, part, n))
+		return do_or_leave(&look, part, n);
 	/* the host knows nothing of the guest's SMMUEN (4.5.1) */
 	if (!vsmmu_is_enabled(vsmmu))
-		return leave(n);
+		return do_here(&look, n);
 	return call_ring(&look, queue, part, n);
 }

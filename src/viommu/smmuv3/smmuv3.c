@@ -13,6 +13,7 @@
 
 #define DEFAULT_EVENTS 32768u
 #define RUN_FIRST_ROOM 256u
+#define SYNCS_FIRST    16u
 
 static void guest_irq(void *ctx, enum smmuv3_irq irq)
 {
@@ -208,8 +209,20 @@ static void destroy_hwpts(struct vsmmu *vsmmu)
 	relay_destroy(&vsmmu->base, vsmmu->abort_hwpt);
 }
 
+/* Room that is there from the start */
+static int reserve(struct vsmmu *vsmmu)
+{
+	vsmmu->syncs.sync =
+		alloc_array(SYNCS_FIRST, sizeof(*vsmmu->syncs.sync));
+	if (!vsmmu->syncs.sync)
+		return -ENOMEM;
+	vsmmu->syncs.room = SYNCS_FIRST;
+	return viommu_run_reserve(&vsmmu->run, RUN_FIRST_ROOM);
+}
+
 static void vsmmu_free(struct vsmmu *vsmmu)
 {
+	free(vsmmu->syncs.sync);
 	viommu_run_free(&vsmmu->run);
 	viommu_fini(&vsmmu->base);
 	pthread_mutex_destroy(&vsmmu->pri.lock);
@@ -445,7 +458,7 @@ int nestfd_viommu_smmuv3_create(const struct nestfd_viommu_config *config,
 	pthread_mutex_init(&vsmmu->pri.lock, NULL);
 	viommu_run_init(&vsmmu->run, IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
 			SMMUV3_CMD_SIZE);
-	rc = viommu_run_reserve(&vsmmu->run, RUN_FIRST_ROOM);
+	rc = reserve(vsmmu);
 	if (!rc)
 		rc = start(vsmmu, config);
 	if (rc) {

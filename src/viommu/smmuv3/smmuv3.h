@@ -10,8 +10,8 @@
  * memory says is read without it, see struct vsmmu_look. What an event needs of
  * a stream (that it is there, and what it is attached to) changes with
  * @event_lock held as well, so that who delivers events need not wait for the
- * commands of a guest; nothing is called with it held. @run, @ring and what is
- * said so belong to the consuming thread.
+ * commands of a guest; nothing is called with it held. @run, @syncs, @ring and
+ * what is said so belong to the consuming thread.
  */
 #ifndef VIOMMU_SMMUV3_SMMUV3_H
 #define VIOMMU_SMMUV3_SMMUV3_H
@@ -19,6 +19,7 @@
 #include <pthread.h>
 
 #include "base/itree.h"
+#include "base/le.h"
 #include "front/smmuv3/front.h"
 #include "viommu/run.h"
 #include "viommu/viommu.h"
@@ -70,8 +71,46 @@ struct vsmmu_stream {
 /* The guest's own queue as the backend sees it; ring.c */
 struct vsmmu_ring {
 	bool on;
+	/* What was last asked of the streams, as a hint: is there a @sid? */
+	bool asked;
+	bool known;
+	uint32_t sid;
 	uint32_t pass; /* how many commands the VMM does at the next stop */
 	uint32_t left; /* of a doorbell's commands: what comes is no new one */
+};
+
+/*
+ * Where commands are: copied by the front, or where the guest has put them, in
+ * its queue. Command 0 is at @start.
+ */
+struct vsmmu_source {
+	const uint64_t *words;
+	uint32_t mask;
+	uint32_t start;
+	bool in_cpu_order;
+};
+
+/* One access: in a queue it may be another one the next time. */
+static inline uint64_t vsmmu_word(const struct vsmmu_source *from,
+				  uint32_t index, int dw)
+{
+	const uint64_t *at =
+		from->words + 2 * (size_t)((from->start + index) & from->mask);
+	uint64_t word = __atomic_load_n(at + dw, __ATOMIC_RELAXED);
+
+	return from->in_cpu_order ? word : le64toh(word);
+}
+
+/* CMD_SYNCs that wait for the run which they stand in; command.c */
+struct vsmmu_sync {
+	uint32_t at; /* in the span */
+	uint64_t dw[2];
+};
+
+struct vsmmu_syncs {
+	uint32_t n;
+	uint32_t room; /* never 0 */
+	struct vsmmu_sync *sync;
 };
 
 struct iommu_hwpt_pgfault;
@@ -99,6 +138,7 @@ struct vsmmu {
 	uint32_t bypass_hwpt;
 	uint32_t invalid_hwpt;
 	struct viommu_run run;
+	struct vsmmu_syncs syncs;
 	struct vsmmu_ring ring;
 	struct vsmmu_pri pri;
 	uint64_t span; /* number of the span being consumed, from 1 */
@@ -158,6 +198,10 @@ void vsmmu_pri_forget(struct vsmmu *vsmmu);
 /* command.c: the front's sink */
 struct smmuv3_consumed vsmmu_consume(void *ctx, const uint64_t (*cmds)[2],
 				     uint32_t n);
+/* The same for commands that may be still where the guest has put them */
+struct smmuv3_consumed vsmmu_consume_from(struct vsmmu *vsmmu,
+					  const struct vsmmu_source *from,
+					  uint32_t n);
 
 /* stream.c, with the lock held */
 struct vsmmu_stream *vsmmu_stream_find(struct vsmmu *vsmmu, uint32_t vsid);
