@@ -8,7 +8,8 @@
  * All of it happens in the thread that rings, so its own processor time is what
  * counts, not what others do on the machine. Samples are short and take turns,
  * each way being the first as often as another: what changes meanwhile meets
- * all of them.
+ * all of them. Where things lie in memory is worth some per cent, so all is
+ * made anew for each round, in another order.
  */
 #include <linux/iommufd.h>
 #include <stdio.h>
@@ -21,7 +22,9 @@
 
 #define COMMANDS  8192u /* at least, of each sample */
 #define DOORBELLS 1024u /* at most */
-#define SAMPLES	  210	/* a multiple of the ways */
+#define ROUNDS	  6	/* a multiple of the ways */
+#define SAMPLES	  36	/* in each, likewise */
+#define ALL	  (ROUNDS * SAMPLES)
 #define QUEUE_LG2 12
 #define QUEUE	  (1u << QUEUE_LG2)
 
@@ -63,6 +66,13 @@ struct work {
 };
 
 static const uint32_t counts[] = { 1, 2, 3, 4, 16, 256, 4096 };
+
+#define COUNTS (sizeof(counts) / sizeof(counts[0]))
+
+/* ns per ioctl or doorbell, of all rounds */
+struct result {
+	double took[COUNTS][WAYS][ALL];
+};
 
 static void must(int rc, const char *what)
 {
@@ -140,55 +150,67 @@ static int by_value(const void *a, const void *b)
 	return (da > db) - (da < db);
 }
 
-static void measure_count(const struct work *work, uint32_t n)
+static void measure_count(const struct work *work, uint32_t n,
+			  unsigned int round, double took[WAYS][ALL])
 {
 	uint32_t times = COMMANDS / n < DOORBELLS ? COMMANDS / n : DOORBELLS;
-	double took[WAYS][SAMPLES];
 
-	for (int i = -1; i < SAMPLES; i++)
-		for (uint32_t turn = 0; turn < work->ways; turn++) {
-			uint32_t way = (turn + (uint32_t)(i + 1)) % work->ways;
-			double ns = sample(work, (int)way, n, times);
-
-			if (i >= 0)
-				took[way][i] = ns;
-		}
 	for (uint32_t way = 0; way < work->ways; way++)
-		qsort(took[way], SAMPLES, sizeof(double), by_value);
-	for (uint32_t way = 0; way < work->ways; way++) {
-		double median = took[way][SAMPLES / 2];
+		sample(work, (int)way, n, times);
+	for (uint32_t i = 0; i < SAMPLES; i++)
+		for (uint32_t turn = 0; turn < work->ways; turn++) {
+			uint32_t way = (turn + i) % work->ways;
 
-		printf("  %-5u %-6s %10.1f %10.1f %10.1f   %8.1f", n,
-		       way_names[way], took[way][0], median,
-		       took[way][SAMPLES - 1], median / n);
-		printf("   %.2f %.2f\n", took[ARRAY][0] / took[way][0],
-		       took[ARRAY][SAMPLES / 2] / median);
-	}
-	fflush(stdout);
+			took[way][round * SAMPLES + i] =
+				sample(work, (int)way, n, times);
+		}
 }
 
-static void measure(const char *what, const char *per, const struct work *work)
+static void measure(const struct work *work, unsigned int round,
+		    struct result *result)
+{
+	for (size_t n = 0; n < COUNTS; n++)
+		measure_count(work, counts[n], round, result->took[n]);
+}
+
+static void print_count(uint32_t n, uint32_t ways, double took[WAYS][ALL])
+{
+	for (uint32_t way = 0; way < ways; way++)
+		qsort(took[way], ALL, sizeof(double), by_value);
+	for (uint32_t way = 0; way < ways; way++) {
+		double median = took[way][ALL / 2];
+
+		printf("  %-5u %-6s %10.1f %10.1f %10.1f   %8.1f", n,
+		       way_names[way], took[way][0], median, took[way][ALL - 1],
+		       median / n);
+		printf("   %.2f %.2f\n", took[ARRAY][0] / took[way][0],
+		       took[ARRAY][ALL / 2] / median);
+	}
+}
+
+static void print(const char *what, const char *per, uint32_t ways,
+		  struct result *result)
 {
 	printf("\n%s %s; ns per %s, ns per command, array's min / min and"
 	       " median / median\n"
 	       "  %-5s %-6s %10s %10s %10s   %8s\n",
 	       arch->name, what, per, "", "", "min", "median", "max",
 	       "/command");
-	for (size_t n = 0; n < sizeof(counts) / sizeof(counts[0]); n++)
-		measure_count(work, counts[n]);
+	for (size_t n = 0; n < COUNTS; n++)
+		print_count(counts[n], ways, result->took[n]);
 }
 
 static void host_begin(void)
 {
 	host = (struct host){
 		.arch = arch->arch,
-		.guests = WAYS,
+		.guests = WAYS + 1,
 		.ats = true,
 	};
 	must(host_start(&host), "host");
 }
 
-static void guests_begin(void)
+static void guests_begin(unsigned int round)
 {
 	static const enum nestfd_queue queues[WAYS] = {
 		[RING] = NESTFD_QUEUE_RING,
@@ -196,9 +218,13 @@ static void guests_begin(void)
 		[AUTO] = NESTFD_QUEUE_AUTO,
 	};
 
-	for (unsigned int way = 0; way < WAYS; way++) {
+	for (unsigned int i = 0; i < WAYS; i++) {
+		unsigned int way = (i + round) % WAYS;
+
 		host.queue = queues[way];
-		must(guest_start(&guests[way], &host, way, PATH_ASID), "guest");
+		/* the first part of RAM may lie in smaller pages */
+		must(guest_start(&guests[way], &host, i + 1, PATH_ASID),
+		     "guest");
 	}
 }
 
@@ -209,7 +235,7 @@ static void guests_end(void)
 }
 
 /* The same array as a flat queue of the VMM's */
-static void by_ioctl(void)
+static void by_ioctl(unsigned int round, struct result *result)
 {
 	struct nestfd_ext_enable ext = {
 		.size = sizeof(ext),
@@ -217,7 +243,6 @@ static void by_ioctl(void)
 	};
 	struct work work = { .ways = 2 };
 	struct guest guest;
-	char what[80];
 
 	must(guest_start(&guest, &host, 0, PATH_ASID), "guest");
 	must(arch->object(&guest, &work.object), arch->object_is);
@@ -228,34 +253,57 @@ static void by_ioctl(void)
 	for (uint32_t i = 0; i < QUEUE; i++)
 		arch->entry(work.entries + (size_t)i * arch->entry_len,
 			    (uint64_t)i << 12);
-	snprintf(what, sizeof(what), "pages, by ioctl on %s", arch->object_is);
-	measure(what, "ioctl", &work);
+	measure(&work, round, result);
 	free(work.entries);
 	guest_stop(&guest);
 }
 
-static void by_doorbell(void)
+static void by_doorbell(unsigned int round, struct result *results)
 {
 	struct work work = { .ways = WAYS };
 
-	guests_begin();
+	guests_begin(round);
 	for (work.load = arch->loads; work.load->what; work.load++)
-		measure(work.load->what, "doorbell", &work);
+		measure(&work, round, results++);
 	guests_end();
+}
+
+static void print_arch(struct result *results)
+{
+	char what[80];
+
+	snprintf(what, sizeof(what), "pages, by ioctl on %s", arch->object_is);
+	print(what, "ioctl", 2, results++);
+	for (const struct path_load *load = arch->loads; load && load->what;
+	     load++)
+		print(load->what, "doorbell", WAYS, results++);
+	if (!arch->loads)
+		printf("\n%s by doorbell: its virtual unit has no ring, the"
+		       " guest's descriptors are not the ioctl's entries\n",
+		       arch->name);
+	fflush(stdout);
 }
 
 static void measure_arch(const struct path_arch *of)
 {
+	struct result *results;
+	size_t loads = 0;
+
 	arch = of;
-	host_begin();
-	by_ioctl();
-	if (arch->loads)
-		by_doorbell();
-	else
-		printf("\n%s by doorbell: its virtual unit has no ring, the"
-		       " guest's descriptors are not the ioctl's entries\n",
-		       arch->name);
-	host_stop(&host);
+	while (arch->loads && arch->loads[loads].what)
+		loads++;
+	results = calloc(loads + 1, sizeof(*results));
+	if (!results)
+		exit(1);
+	for (unsigned int round = 0; round < ROUNDS; round++) {
+		host_begin();
+		by_ioctl(round, &results[0]);
+		if (loads)
+			by_doorbell(round, &results[1]);
+		host_stop(&host);
+	}
+	print_arch(results);
+	free(results);
 }
 
 int main(int argc, char **argv)
