@@ -51,23 +51,28 @@ static struct vfake *start(bool pasids)
 }
 
 /*
- * 81 times the same 512 leaves, of which the host takes none, and behind them
- * one that it takes: more than one slice is enough for.
+ * So many times the same 512 leaves, of which the host takes none, and behind
+ * them one that it takes. A slice is enough for 64 of them.
  */
-static void many_leaves(struct vfake *fake, uint32_t root)
+static void put_leaves(struct vfake *fake, uint32_t root, uint32_t times)
 {
 	fake->no_memory_first = 0x300000;
 	fake->no_memory_last = 0x3fffff;
 	link_tables(fake, root);
-	for (uint32_t i = 0; i < 81; i++)
+	for (uint32_t i = 0; i < times; i++)
 		vg_store(fake, root + 0x2000 + i * 8, (root + 0x3000) | RW);
 	for (uint32_t i = 0; i < 512; i++)
 		vg_store(fake, root + 0x3000 + i * 8, 0x300000 | RW);
-	vg_store(fake, root + 0x2000 + 81 * 8, (root + 0x4000) | RW);
+	vg_store(fake, root + 0x2000 + times * 8, (root + 0x4000) | RW);
 	vg_store(fake, root + 0x4000, 0x123000 | RW);
 }
 
 #define BEHIND_MANY (81u * 0x200000u)
+
+static void many_leaves(struct vfake *fake, uint32_t root)
+{
+	put_leaves(fake, root, 81);
+}
 
 /* Mappings of that IOAS; the fake keeps those of one that is gone. */
 static int maps_of(const struct vfake *fake, uint32_t ioas)
@@ -270,6 +275,47 @@ static void what_is_queued_meanwhile_waits_too(void **state)
 	vf_end(fake);
 }
 
+/* For what was consumed without a wait: the first wait of all that come. */
+static void a_later_wait_waits_too(void **state)
+{
+	struct vfake *fake = start(false);
+	uint32_t wait;
+
+	(void)state;
+	put_leaves(fake, TABLE, 200);
+	vg_put(fake, 0x4, 0);
+	vg_put(fake, 0x50022, 0);
+	vg_doorbell(fake);
+	wait = vg_put_wait(fake);
+	vg_doorbell(fake);
+	assert_int_not_equal(vg_status(fake), wait);
+	assert_null(vf_map_at(fake, 200 * 0x200000));
+	read_until(fake, wait, 4);
+	assert_non_null(vf_map_at(fake, 200 * 0x200000));
+	vf_end(fake);
+}
+
+/* 1 GiB becomes 2048 leaves and others behind: all of it is followed. */
+static void what_lies_across_the_end_is_followed_to_its_end(void **state)
+{
+	struct vfake *fake = start(false);
+
+	(void)state;
+	vg_store(fake, TABLE + 0x1000, 0x40000000 | 0x80 | RW);
+	vg_do(fake, 0x50022, 0);
+	assert_int_equal(fake->nmap, 1);
+	for (uint32_t i = 0; i < 512; i++)
+		page(fake, i, 0x100000 | RW);
+	for (uint32_t i = 0; i < 4; i++)
+		vg_store(fake, TABLE + 0x2000 + i * 8, (TABLE + 0x3000) | RW);
+	vg_store(fake, TABLE + 0x2000 + 9 * 8, 0x600000 | 0x80 | RW);
+	vg_store(fake, TABLE + 0x1000, (TABLE + 0x2000) | RW);
+	vg_do(fake, 0x50032, 11); /* the first 8 MiB */
+	assert_int_equal(fake->nmap, 2049);
+	assert_non_null(vf_map_at(fake, 9 * 0x200000));
+	vf_end(fake);
+}
+
 /* The device has the table when the wait says so, however it was filled. */
 static void a_new_table_is_filled_in_slices(void **state)
 {
@@ -321,6 +367,8 @@ static void context(struct vfake *fake, uint32_t n, uint64_t root, uint64_t did)
 	vg_store(fake, VG_CTX + (0x10 + n) * 16 + 8, did << 8 | 2);
 }
 
+#define MANY_TOO 0x180000u /* another root of the same */
+
 static struct vfake *start_two(int (*attach)(void *ctx, uint32_t pt_id))
 {
 	struct vfake *fake = vf_start(false, false);
@@ -356,40 +404,49 @@ static void a_spent_slice_leaves_devices(void **state)
 	vf_end(fake);
 }
 
+/* 0x10 and 0x11 take a slice each: 0x12 is left when both are spent. */
+static struct vfake *start_three(void)
+{
+	struct vfake *fake = start_two(attach_second);
+
+	add_device(fake, 0x12, attach_second);
+	vg_store(fake, MANY_TOO, (MANY + 0x1000) | RW);
+	context(fake, 0, MANY, 6);
+	context(fake, 1, MANY_TOO, 6);
+	context(fake, 2, TABLE, 7);
+	vg_put(fake, 0x11, 0);
+	vg_doorbell(fake);
+	assert_int_equal(vg_status(fake), 0);
+	return fake;
+}
+
 /* A descriptor that comes meanwhile is not what has been followed in part. */
 static void what_changes_meanwhile_is_followed(void **state)
 {
-	struct vfake *fake = start_two(attach_second);
+	struct vfake *fake = start_three();
 	uint32_t wait;
 
 	(void)state;
-	context(fake, 0, MANY, 6);
-	context(fake, 1, TABLE, 7);
-	vg_put(fake, 0x11, 0);
-	vg_doorbell(fake);
-	assert_int_equal(vg_reg64(fake, R_IQT) > 0, 1);
 	context(fake, 0, 0, 0);
 	vg_put(fake, 0x11, 0);
 	wait = vg_put_wait(fake);
 	vg_doorbell(fake);
+	assert_int_not_equal(vg_status(fake), wait);
 	read_until(fake, wait, 5);
 	assert_int_equal(vf_attached(fake, VF_NO_PASID), fake->hwpt[0].id);
+	assert_true(is_mapped(fake, second_pt, 0x1000));
 	vf_end(fake);
 }
 
 static void another_queue_begins_from_the_start(void **state)
 {
-	struct vfake *fake = start_two(attach_second);
+	struct vfake *fake = start_three();
 	uint32_t wait;
 
 	(void)state;
-	context(fake, 0, MANY, 6);
-	context(fake, 1, TABLE, 7);
-	vg_put(fake, 0x11, 0);
-	vg_doorbell(fake);
 	/* off, another head, on: what was left is not the guest's any more */
-	vg_store(fake, VG_CTX + 0x10 * 16, 0);
-	nestfd_viommu_write(fake->viommu, R_GCMD, 4, 0x80000000);
+	context(fake, 0, 0, 0);
+	vg_set(fake, R_GCMD, 0x80000000);
 	fake->tail = 0;
 	vg_set64(fake, R_IQT, 0);
 	vg_set(fake, R_GCMD, 0x84000000);
@@ -460,7 +517,34 @@ static void what_cannot_be_taken_away_stays_to_be_done(void **state)
 	vf_end(fake);
 }
 
-/* 100 PASIDs of their own tables, 41473 leaves each */
+/* Which of them are gone nobody knows: all are made anew. */
+static void what_half_went_is_made_anew(void **state)
+{
+	struct vfake *fake = start(false);
+	uint32_t wait;
+
+	(void)state;
+	page(fake, 1, 0);
+	page(fake, 2, 0x112000 | RW);
+	vg_do(fake, 0x50032, 0x2000);
+	page(fake, 3, 0x113000 | RW);
+	vg_do(fake, 0x50032, 0x3000);
+	page(fake, 2, 0);
+	fake->fail_unmap = -EBUSY;
+	fake->unmap_first = true;
+	vg_put(fake, 0x50032, 0x2000);
+	wait = vg_put_wait(fake);
+	vg_doorbell(fake);
+	assert_int_not_equal(vg_status(fake), wait);
+	fake->fail_unmap = 0;
+	vg_set(fake, R_FSTS, 0x10);
+	assert_int_equal(vg_status(fake), wait);
+	assert_non_null(vf_map_at(fake, 0x3000));
+	assert_null(vf_map_at(fake, 0x2000));
+	vf_end(fake);
+}
+
+/* 63 PASIDs of their own tables, 41473 leaves each */
 static void refused_tables_are_bounded_work(void **state)
 {
 	struct vfake *fake = start(true);
@@ -726,6 +810,9 @@ int main(void)
 		cmocka_unit_test(no_access_is_dearer_than_a_slice),
 		cmocka_unit_test(pumping_goes_on_as_well),
 		cmocka_unit_test(what_is_queued_meanwhile_waits_too),
+		cmocka_unit_test(a_later_wait_waits_too),
+		cmocka_unit_test(
+			what_lies_across_the_end_is_followed_to_its_end),
 		cmocka_unit_test(a_new_table_is_filled_in_slices),
 		cmocka_unit_test(a_spent_slice_leaves_devices),
 		cmocka_unit_test(what_changes_meanwhile_is_followed),
@@ -733,6 +820,7 @@ int main(void)
 		cmocka_unit_test(a_reset_forgets_what_was_left),
 		cmocka_unit_test(registers_are_not_sliced),
 		cmocka_unit_test(what_cannot_be_taken_away_stays_to_be_done),
+		cmocka_unit_test(what_half_went_is_made_anew),
 		cmocka_unit_test(refused_tables_are_bounded_work),
 		cmocka_unit_test(reserved_addresses_are_left_out),
 		cmocka_unit_test(a_devices_own_table_is_found_again),

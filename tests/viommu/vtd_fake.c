@@ -126,7 +126,7 @@ static int unmap(struct vfake *fake, const struct iommu_ioas_unmap *arg)
 	bool any = false;
 
 	fake->nunmaps++;
-	if (fake->fail_unmap)
+	if (fake->fail_unmap && !fake->unmap_first)
 		return fake->fail_unmap;
 	for (int i = 0; i < fake->nmap; i++) {
 		struct vf_map *map = &fake->map[i];
@@ -140,6 +140,8 @@ static int unmap(struct vfake *fake, const struct iommu_ioas_unmap *arg)
 		i--;
 		any = true;
 	}
+	if (fake->fail_unmap)
+		return fake->fail_unmap;
 	return any ? 0 : -ENOENT;
 }
 

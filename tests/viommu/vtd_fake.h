@@ -115,6 +115,7 @@ struct vfake {
 	uint32_t bad_error; /* hw_error of it; ICE (1) with errno 0 */
 	int bad_times;
 	int fail_unmap;
+	bool unmap_first;	  /* and only then it fails */
 	uint64_t no_memory_first; /* IOAS_COPY from here: ENOENT */
 	uint64_t no_memory_last;
 	/*
