@@ -235,6 +235,32 @@ static void refused_commands(struct array *array)
 		   "CFGI_CD, ATC_INV of devices without ATS (F23)");
 }
 
+/*
+ * CFGI_CD with SSec. Linux's interrupt handler makes a CMD_SYNC of it, and who
+ * waits hears of nothing, or of a timeout: that depends on the CPU (K1, K4).
+ */
+static void refused_by_hardware(struct array *array)
+{
+	struct client *client = array->client;
+	int rc;
+
+	put(array, 0, TLBI_NH_VA_0, TLBI_NH_VA_1);
+	put(array, 1, CFGI_CD_0(VSID_0) | 1 << 10, LEAF);
+	put(array, 2, TLBI_NH_ASID_0, 0);
+	rc = invalidate(array, 3, sizeof(array->arg));
+	if (client->place.real)
+		check(client, !rc || rc == -ETIMEDOUT,
+		      "what hardware refuses: success, or a timeout (K1, K4)",
+		      "%s", strerror(-rc));
+	else
+		check_call(array, rc, -EIO, 1, NESTFD_ERR_SMMUV3_ILL,
+			   "what hardware refuses: EIO, ILL");
+	tables_map(&client->place, PAGE_A);
+	check_call(array, invalidate(array, 1, sizeof(array->arg)), 0, 1, 0,
+		   "the next TLBI_NH_VA is done");
+	check_lands(client, 0, 'A', "and DMA reaches page A");
+}
+
 static void the_call_itself(struct array *array)
 {
 	struct client *client = array->client;
@@ -294,6 +320,7 @@ void check_arrays(struct client *client)
 	one_invalidation(&array);
 	illegal_in_the_middle(&array);
 	refused_commands(&array);
+	refused_by_hardware(&array);
 	the_call_itself(&array);
 	destroy_objects(&array);
 	free(array.cmds);
