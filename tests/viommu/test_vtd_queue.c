@@ -82,6 +82,58 @@ static void waits_between_split_nothing_and_complete_in_order(void **state)
 	vf_end(fake);
 }
 
+/* 6.5.2.12: FN (bit 6); the PASID cache descriptor makes a HWPT, too. */
+static void nothing_behind_a_fence_is_begun_before_its_status(void **state)
+{
+	struct vfake *fake = start(false, true);
+	uint32_t wait = fake->waits + 1;
+
+	(void)state;
+	vg_put(fake, P_IOTLB, 0x1000);
+	vg_put(fake, 0x65 | (uint64_t)wait << 32, VG_STATUS);
+	vg_put(fake, P_IOTLB, 0x2000);
+	/* two in a row, then one that writes nothing, and one at the end */
+	vg_put(fake, 0x65 | (uint64_t)(wait + 1) << 32, VG_STATUS);
+	vg_put(fake, 0x65 | (uint64_t)(wait + 2) << 32, VG_STATUS);
+	vg_put(fake, P_IOTLB, 0x3000);
+	vg_put(fake, 0x45, 0);
+	vg_put(fake, P_IOTLB, 0x4000);
+	vg_put(fake, 0x65 | (uint64_t)(wait + 3) << 32, VG_STATUS);
+	vg_doorbell(fake);
+	assert_int_equal(fake->ninval, 4);
+	for (uint32_t i = 0; i < 4; i++) {
+		assert_int_equal(fake->inval[i].count, 1);
+		assert_int_equal(fake->inval[i].entry[0].addr,
+				 0x1000 * (i + 1));
+	}
+	assert_int_equal(fake->inval[0].status_then, 0);
+	assert_int_equal(fake->inval[1].status_then, wait);
+	assert_int_equal(fake->inval[2].status_then, wait + 2);
+	assert_int_equal(vg_status(fake), wait + 3);
+	assert_int_equal(vg_reg64(fake, R_IQH), 9 * 32);
+	vf_end(fake);
+}
+
+static void what_fails_behind_a_fence_leaves_the_fence_done(void **state)
+{
+	struct vfake *fake = start(false, true);
+	uint32_t wait = fake->waits + 1;
+
+	(void)state;
+	fake->bad_addr = 0x2000;
+	fake->bad_errno = -EIO;
+	fake->bad_times = 1000;
+	vg_put(fake, P_IOTLB, 0x1000);
+	vg_put(fake, 0x65 | (uint64_t)wait << 32, VG_STATUS);
+	vg_put(fake, P_IOTLB, 0x2000);
+	vg_put(fake, 0x65 | (uint64_t)(wait + 1) << 32, VG_STATUS);
+	vg_doorbell(fake);
+	assert_int_equal(vg_reg(fake, R_FSTS), FSTS_IQE);
+	assert_int_equal(vg_reg64(fake, R_IQH), 2 * 32);
+	assert_int_equal(vg_status(fake), wait);
+	vf_end(fake);
+}
+
 static void descriptors_become_entries(void **state)
 {
 	static const struct {
@@ -656,6 +708,52 @@ static void an_inexact_backend_blames_the_first(void **state)
 	vf_end(fake);
 }
 
+/*
+ * 11.4.7.1: ITE and ICE are RsvdZ in a unit without device TLBs, and this one
+ * has none if the VMM says so, whatever the host's.
+ */
+static void a_unit_without_device_tlbs_tells_of_none(void **state)
+{
+	static const struct {
+		int rc;
+		uint32_t error;
+	} cases[] = { { -ETIMEDOUT, 2 }, { 0, 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct vfake *fake = calloc(1, sizeof(*fake));
+		struct nestfd_viommu_config config;
+		struct nestfd_viommu_device dev = {
+			.size = sizeof(dev),
+			.vsid = VG_SID,
+			.dev_id = 7,
+			.attach = vf_attach,
+			.ctx = fake,
+		};
+
+		vf_config(fake, &config);
+		config.ecap = ~4ull;
+		assert_int_equal(
+			nestfd_viommu_vtd_create(&config, &fake->viommu), 0);
+		assert_int_equal(vg_reg64(fake, R_ECAP) & 4, 0);
+		assert_int_equal(nestfd_viommu_device_add(fake->viommu, &dev),
+				 0);
+		vg_pasid(fake, 0, 0x41, 1, 0x7000);
+		vg_boot(fake, false);
+		vf_forget(fake);
+		fake->bad_addr = 0x2000;
+		fake->bad_errno = cases[i].rc;
+		fake->bad_error = cases[i].error;
+		fake->bad_times = 1;
+		vg_put(fake, P_IOTLB, 0x2000);
+		vg_do(fake, P_IOTLB, 0x3000);
+		assert_int_equal(fake->bad_times, 0);
+		assert_int_equal(vg_reg(fake, R_FSTS), 0);
+		assert_int_equal(vg_reg64(fake, R_IQERCD), 0);
+		vf_end(fake);
+	}
+}
+
 /* ---- invalidation by registers ---- */
 
 static void registers_invalidate_too(void **state)
@@ -695,6 +793,10 @@ int main(void)
 		cmocka_unit_test(one_ioctl_carries_all_that_was_queued),
 		cmocka_unit_test(
 			waits_between_split_nothing_and_complete_in_order),
+		cmocka_unit_test(
+			nothing_behind_a_fence_is_begun_before_its_status),
+		cmocka_unit_test(
+			what_fails_behind_a_fence_leaves_the_fence_done),
 		cmocka_unit_test(descriptors_become_entries),
 		cmocka_unit_test(what_names_others_reaches_no_ioctl),
 		cmocka_unit_test(each_hwpt_of_a_domain_gets_its_own_call),
@@ -717,6 +819,7 @@ int main(void)
 		cmocka_unit_test(ats_turned_off_ends_the_matter),
 		cmocka_unit_test(an_invalid_answer_stops_nothing),
 		cmocka_unit_test(an_inexact_backend_blames_the_first),
+		cmocka_unit_test(a_unit_without_device_tlbs_tells_of_none),
 		cmocka_unit_test(registers_invalidate_too),
 	};
 

@@ -19,15 +19,19 @@
  * So it is an IOTLB invalidation that a device does not answer to, which the
  * guest can only understand of its own device-TLB invalidation. It is held
  * until that comes, then the next wait is aborted (6.5.2.11, ITE). Of a device
- * that the guest does not know to have a TLB, the next wait is. Told, the guest
- * may send its device-TLB invalidation again without that of the IOTLB, so from
- * then on that reaches the HWPT of which the device may still hold something,
- * until one has succeeded. Second-stage tables never come to this: the host
- * itself answers for device TLBs when it unmaps, so that no ITE is made of it.
+ * that the guest does not know to have a TLB, the next wait is; a guest whose
+ * unit has no device TLBs (ECAP.DT) is told nothing. Told, the guest may send
+ * its device-TLB invalidation again without that of the IOTLB, so from then on
+ * that reaches the HWPT of which the device may still hold something, until one
+ * has succeeded. Second-stage tables never come to this: the host itself
+ * answers for device TLBs when it unmaps, so that no ITE is made of it.
  *
  * An invalidation that the host could not do stops the queue at its descriptor
  * with IQE, as one that cannot be fetched: its waits must not complete, and
  * when the guest has cleared IQE it is tried again.
+ *
+ * What stands behind a wait with FN set is not begun before that has completed
+ * (6.5.2.12): a span ends with it.
  *
  * When a slice is spent (vtd.h) the queue pauses: in front of the context or
  * PASID cache invalidation that could not be followed to its end, or of the
@@ -80,11 +84,12 @@ static void pause_at(struct span *span, uint32_t at)
 
 /* ---- device TLBs that are in trouble ---- */
 
+/* A unit without device TLBs has no bits to tell of them (11.4.7.1: RsvdZ). */
 static void note(struct vvtd *vvtd, struct vvtd_device *device,
 		 struct vvtd_trouble *trouble, uint32_t at)
 {
 	vvtd->cover++;
-	if (trouble->held || trouble->due)
+	if (trouble->held || trouble->due || !(vvtd->id.ecap & VTD_ECAP_DT))
 		return;
 	*trouble = (struct vvtd_trouble){
 		.held = device->ats,
@@ -652,6 +657,8 @@ static void execute(struct span *span, uint32_t at, const struct vtd_desc *desc)
 		break;
 	case VTD_QI_WAIT:
 		in_order(span, at);
+		if (desc->fence)
+			span->end = at + 1;
 		break;
 	default:
 		break;
