@@ -17,7 +17,7 @@
 
 #define RAM_BASE 0x40000000ULL
 #define RAM_SIZE 0x1000000ULL
-#define DEVICES	 2
+#define DEVICES	 2u
 
 /*
  * PLACE_VFIO: /dev/iommu, and the first two devices of VFIO, which are edus.
