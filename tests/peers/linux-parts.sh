@@ -100,7 +100,7 @@ command -v dpkg-deb >/dev/null || die "needs a Debian system"
 mkdir -p "$parts"
 for part in qemu sysroot linux; do
 	[ -d "$parts/$part" ] || (set +e; "fetch_$part") ||
-		die "$part cannot be fetched (is there a network?)"
+		die "$part cannot be fetched: no network, or sid has moved on"
 done
 [ -f "$parts/linux/Image" ] || build_linux >&2 ||
 	{ say "Linux does not build"; exit 1; }
