@@ -94,7 +94,23 @@ static uint32_t chance(struct host_model *h)
 	return h->seed >> 16;
 }
 
-/* What is behind a silent device's command may be executed, or not. */
+/*
+ * What is behind a silent device's command may be executed, or not, up to what
+ * would have stopped it.
+ */
+static void execute_some(struct host_model *h, const uint64_t (*cmd)[2],
+			 uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		enum fate fate = fate_of(h, cmd[i]);
+
+		if (fate == FATE_REFUSED || fate == FATE_ILLEGAL)
+			return;
+		if (fate == FATE_FINE && chance(h) & 1)
+			execute(h, cmd[i]);
+	}
+}
+
 static int invalidate_exact(struct host_model *h,
 			    struct iommu_hwpt_invalidate *arg, uint32_t *code)
 {
@@ -112,9 +128,7 @@ static int invalidate_exact(struct host_model *h,
 		if (execute(h, cmd[i]))
 			continue;
 		h->timeouts++;
-		for (uint32_t k = i + 1; k < n; k++)
-			if (fate_of(h, cmd[k]) == FATE_FINE && chance(h) & 1)
-				execute(h, cmd[k]);
+		execute_some(h, cmd + i + 1, n - i - 1);
 		*code = 0x80000003;
 		return -ETIMEDOUT;
 	}

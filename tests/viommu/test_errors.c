@@ -235,17 +235,22 @@ static void a_silent_device_fails_the_next_sync(void **state)
 		guest_put(fake, TLBI(2)); /* 5: not lost */
 		guest_put(fake, SYNC);	  /* 6: stops here */
 		guest_put(fake, TLBI(3)); /* 7 */
-		guest_put(fake, SYNC);	  /* 8 */
+		guest_put(fake, ATC(8));  /* 8 */
+		guest_put(fake, SYNC);	  /* 9 */
 		guest_doorbell(fake, fake->viommu);
 		assert_int_equal(fake_reg(fake, CONS), 0x03000006);
 		assert_int_equal(active(fake), 1);
 		assert_true(issued(fake, TLBI(1)));
 		assert_true(issued(fake, TLBI(2)));
+		/* 7.1: newer commands have no effect; no device is asked */
+		assert_false(issued(fake, TLBI(3)));
+		assert_false(issued(fake, ATC(8)));
 		/* the CMD_SYNC again, which completes, and the rest */
 		guest_acknowledge(fake);
-		assert_int_equal(fake_reg(fake, CONS) & 0xfffff, 9);
+		assert_int_equal(fake_reg(fake, CONS) & 0xfffff, 10);
 		assert_int_equal(active(fake), 0);
 		assert_true(issued(fake, TLBI(3)));
+		assert_true(issued(fake, ATC(8)));
 	}
 }
 

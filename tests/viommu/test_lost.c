@@ -158,6 +158,8 @@ static void recover(struct world *w, uint32_t n)
 	} else if (code == 3) {
 		assert_int_equal(w->what[n], SYNC);
 		w->unreported = false;
+		for (n++; n < w->put; n++)
+			assert_int_equal(w->host.done[n], 0);
 	}
 	guest_acknowledge(&w->fake);
 }

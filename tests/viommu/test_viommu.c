@@ -264,6 +264,51 @@ static void an_unchanged_ste_splits_nothing_and_drops_its_cds(void **state)
 	assert_true(s->fake.calls[0].cmd[1][0] == 0x0000001000000006ULL);
 }
 
+/*
+ * 4.7.3: what orders a CFGI before a TLBI is the CMD_SYNC between them, which
+ * an array cannot hold. Between TLBIs it says nothing that the call does not.
+ */
+static void a_sync_behind_a_cfgi_splits_the_run(void **state)
+{
+	static const uint64_t cfgi[3][3] = {
+		{ 0x0000001000abc005ULL, 1, 0x0000001000abc005ULL },
+		{ 0x0000001000000006ULL, 0, 0x0000001000000006ULL },
+		/* CFGI_STE, of one that has not changed */
+		{ 0x0000001000000003ULL, 1, 0x0000001000000006ULL },
+	};
+	struct nestfd_viommu_stats stats = { .size = sizeof(stats) };
+	struct state *s = *state;
+
+	boot_nested(s);
+	for (int i = 0; i < 3; i++) {
+		s->fake.ncalls = 0;
+		guest_put(&s->fake, TLBI_VA(1));
+		guest_put(&s->fake, SYNC);
+		guest_put(&s->fake, cfgi[i][0], cfgi[i][1]);
+		guest_put(&s->fake, SYNC);
+		guest_put(&s->fake, TLBI_VA(2));
+		guest_put(&s->fake, SYNC);
+		guest_put(&s->fake, TLBI_VA(3));
+		guest_put(&s->fake, SYNC);
+		guest_doorbell(&s->fake, s->viommu);
+		assert_int_equal(s->fake.ncalls, 2);
+		assert_int_equal(s->fake.calls[0].count, 2);
+		assert_true(s->fake.calls[0].cmd[1][0] == cfgi[i][2]);
+		assert_int_equal(s->fake.calls[1].count, 2);
+		nestfd_viommu_stats(s->viommu, &stats);
+		assert_int_equal(stats.splits[NESTFD_SPLIT_SYNC], i + 1);
+	}
+	/* the last command is nothing to split in front of */
+	s->fake.ncalls = 0;
+	guest_put(&s->fake, TLBI_VA(1));
+	guest_put(&s->fake, 0x0000001000000006ULL, 0);
+	guest_put(&s->fake, SYNC);
+	guest_doorbell(&s->fake, s->viommu);
+	assert_int_equal(s->fake.ncalls, 1);
+	nestfd_viommu_stats(s->viommu, &stats);
+	assert_int_equal(stats.splits[NESTFD_SPLIT_SYNC], 3);
+}
+
 static void a_changed_ste_splits_the_run(void **state)
 {
 	struct nestfd_viommu_stats stats = { .size = sizeof(stats) };
@@ -538,7 +583,7 @@ static void a_backend_that_overcounts_loses_nothing(void **state)
 /*
  * Each timeout is a second: one for the 63 commands among which the device did
  * not answer, none for finding out which. The first of them that may be it is
- * at 101, in front of the CMD_SYNC at 110.
+ * at 101, in front of the CMD_SYNC at 199.
  */
 static void linux_times_out_once_and_loses_nothing(void **state)
 {
@@ -552,7 +597,7 @@ static void linux_times_out_once_and_loses_nothing(void **state)
 	fake->bad_errno = -ETIMEDOUT;
 	memcpy(fake->bad, atc, 16);
 	for (i = 0; i < 200; i++) {
-		if (i == 90 || i == 110)
+		if (i == 90 || i == 199)
 			guest_put(fake, SYNC);
 		else if (i == 101)
 			guest_put(fake, 0x0000001000000040ULL, 0x3000);
@@ -563,17 +608,17 @@ static void linux_times_out_once_and_loses_nothing(void **state)
 	}
 	guest_doorbell(fake, viommu);
 	assert_int_equal(nestfd_viommu_read(viommu, CMDQ_CONS, 4),
-			 0x03000000 | 110);
+			 0x03000000 | 199);
 	/* 0 to 125 of 198, then the rest */
 	assert_int_equal(fake->ncalls, 2);
 	assert_int_equal(fake->calls[1].count, 198 - 126);
 	assert_int_equal(fake->nissued, 198);
 
-	/* the CMD_SYNC again, and what stands behind it */
+	/* the CMD_SYNC again */
 	nestfd_viommu_write(viommu, GERRORN, 4, 1);
 	assert_int_equal(nestfd_viommu_read(viommu, CMDQ_CONS, 4) & 0xfffff,
 			 200);
-	assert_int_equal(fake->ncalls, 3);
+	assert_int_equal(fake->ncalls, 2);
 	nestfd_viommu_destroy(viommu);
 	test_free(fake);
 }
@@ -794,6 +839,7 @@ int main(void)
 		CASE(a_span_that_cannot_grow_is_taken_in_pieces),
 		CASE(a_run_that_cannot_grow_is_split_and_loses_nothing),
 		CASE(an_unchanged_ste_splits_nothing_and_drops_its_cds),
+		CASE(a_sync_behind_a_cfgi_splits_the_run),
 		CASE(a_changed_ste_splits_the_run),
 		CASE(a_stream_is_followed_once_per_doorbell),
 		CASE(ignored_bits_never_reach_the_host),

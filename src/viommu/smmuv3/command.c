@@ -2,11 +2,11 @@
 /*
  * The sink of the guest's command queue. Invalidations are gathered into a run
  * and go down in one ioctl; a change of a stream table entry, a refused
- * command, a CMD_SYNC that must stop the queue or the end of the doorbell's
- * commands ends a run. CMD_SYNCs complete in order, each after the ioctl that
- * carried what stands in front of it: till then they are kept, since each
- * command is read once, be it in the front's copy or still in the guest's
- * memory.
+ * command, a CMD_SYNC that may have to stop the queue or that orders a CFGI
+ * before a TLBI, or the end of the doorbell's commands ends a run. CMD_SYNCs
+ * complete in order, each after the ioctl that carried what stands in front of
+ * it: till then they are kept, since each command is read once, be it in the
+ * front's copy or still in the guest's memory.
  *
  * A device that does not answer an ATC_INV: the commands behind it are still
  * carried out, and the next CMD_SYNC stops the queue (IHI 0070 4.1.4,
@@ -26,7 +26,9 @@
 /* One span on its way */
 struct span {
 	struct vsmmu *vsmmu;
+	uint32_t n;
 	uint32_t atc_failed_at; /* an ATC_INV of this span, or NO_FAILURE */
+	bool ordered;		/* the run has what cmd_sync() looks for */
 	bool followed;		/* the streams in [first, last] below */
 	uint32_t followed_first;
 	uint32_t followed_last;
@@ -125,6 +127,7 @@ static bool flush(struct span *span, uint32_t end, enum nestfd_split why)
 		failed = viommu_run_submit(&span->vsmmu->base, run, &run_ops,
 					   span);
 		viommu_run_clear(run);
+		span->ordered = false;
 	}
 	if (failed.at == NO_FAILURE)
 		return complete_syncs(span, end);
@@ -149,6 +152,16 @@ static bool run_add(struct span *span, uint32_t at, uint64_t dw0, uint64_t dw1)
 	return true;
 }
 
+/* The same for a CFGI or an ATC_INV */
+static bool run_add_ordered(struct span *span, uint32_t at, uint64_t dw0,
+			    uint64_t dw1)
+{
+	if (!run_add(span, at, dw0, dw1))
+		return false;
+	span->ordered = true;
+	return true;
+}
+
 /* One stream whose STE the guest named: follow it, or drop its CDs. */
 static bool refresh_stream(struct span *span, uint32_t at,
 			   struct vsmmu_look *look)
@@ -161,10 +174,11 @@ static bool refresh_stream(struct span *span, uint32_t at,
 		return true;
 	case VSMMU_SAME_CDS:
 		/* CFGI_STE covers the CDs behind the STE too (4.3.1) */
-		return run_add(span, at,
-			       SMMUV3_OP_CFGI_CD_ALL |
-				       field_prep(SMMUV3_CMD_0_SID, look->sid),
-			       0);
+		return run_add_ordered(
+			span, at,
+			SMMUV3_OP_CFGI_CD_ALL |
+				field_prep(SMMUV3_CMD_0_SID, look->sid),
+			0);
 	case VSMMU_NEWS:
 		break;
 	}
@@ -213,7 +227,7 @@ static bool stream_command(struct span *span, uint32_t at, uint32_t vsid,
 	pthread_mutex_lock(&span->vsmmu->lock);
 	known = vsmmu_stream_find(span->vsmmu, vsid);
 	pthread_mutex_unlock(&span->vsmmu->lock);
-	return known ? run_add(span, at, dw0, dw1) : true;
+	return known ? run_add_ordered(span, at, dw0, dw1) : true;
 }
 
 #define TLBI_RANGE_0 (SMMUV3_TLBI_0_NUM | SMMUV3_TLBI_0_SCALE)
@@ -310,10 +324,11 @@ static bool syncs_grow(struct vsmmu_syncs *syncs)
 }
 
 /*
- * It completes with the run that it stands in, and splits none. Only if an
- * earlier ATC_INV is known to have failed, what stands behind is not sent: the
- * queue stops here, and the guest may have something else there when it goes
- * on.
+ * It completes with the run that it stands in. It ends the run, in front of
+ * other commands, where the guest could tell that they went down with it:
+ * behind an ATC_INV, which may not be answered, since the queue stops here then
+ * and what is newer has no effect (7.1), and the guest may put something else
+ * there; and behind a CFGI, which nothing else orders before a TLBI (4.7.3).
  */
 static bool cmd_sync(struct span *span, uint32_t at, const uint64_t dw[2])
 {
@@ -326,7 +341,8 @@ static bool cmd_sync(struct span *span, uint32_t at, const uint64_t dw[2])
 		.at = at,
 		.dw = { dw[0], dw[1] },
 	};
-	if (!span->vsmmu->atc_failed)
+	if (at + 1 == span->n ||
+	    !(span->ordered || atc_failed_before(span, at)))
 		return true;
 	return flush(span, at + 1, NESTFD_SPLIT_SYNC);
 }
@@ -386,7 +402,11 @@ struct smmuv3_consumed vsmmu_consume_from(struct vsmmu *vsmmu,
 					  const struct vsmmu_source *from,
 					  uint32_t n)
 {
-	struct span span = { .vsmmu = vsmmu, .atc_failed_at = NO_FAILURE };
+	struct span span = {
+		.vsmmu = vsmmu,
+		.n = n,
+		.atc_failed_at = NO_FAILURE,
+	};
 	uint32_t i;
 
 	vsmmu->span++;
