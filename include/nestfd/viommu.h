@@ -32,7 +32,8 @@ struct nestfd_viommu;
  * @close: closes such an fd; NULL: close(2)
  * @exact: a failed IOMMU_HWPT_INVALIDATE's entry_num can be trusted
  *	(libnestfd). Without it (Linux) libviommu resubmits in small pieces to
- *	find the command at fault, so that no invalidation is lost
+ *	find the command at fault, and after -ETIMEDOUT completes no CMD_SYNC
+ *	before another call has succeeded, so that no invalidation is lost
  * @count: nestfd_event_count(): where a counter of the events of such an fd is,
  *	so that a CMD_SYNC needs not ask whether there are any. NULL: poll(2)
  * @write: answers to an fd that an ioctl returned; NULL: write(2)

@@ -14,8 +14,11 @@
  * Large arrays it may have no memory for (-ENOMEM, nothing done, all counted).
  *
  * Not so after -ETIMEDOUT: each repetition would wait a second. There Linux
- * names the last command of the piece that it issued in vain, so all up to that
- * one have been in the hardware's queue, and nothing behind it.
+ * names the last command of the piece whose CMD_SYNC it has waited for in vain,
+ * so all up to that one are in the hardware's queue, and nothing behind it. It
+ * takes none of them out again. (What has stopped the queue it acknowledges in
+ * an interrupt, which a CPU that waits for a CMD_SYNC does not take: so on that
+ * CPU an illegal command ends in -ETIMEDOUT, on others in 0.)
  */
 #define RELAY_PIECE 64u
 
@@ -108,8 +111,13 @@ static int submit(struct nestfd_viommu *viommu, const struct relay_array *array,
 		.done = arg.entry_num < count ? arg.entry_num : 0,
 		.error = error_code(arg.out_error),
 	};
-	if (!rc)
+	if (!rc) {
 		outcome->done = count;
+		viommu->unsynced = false;
+		viommu->unsynced_asks = false;
+	} else if (rc == -ETIMEDOUT) {
+		viommu->unsynced = !relay_is_exact(viommu);
+	}
 	return rc;
 }
 

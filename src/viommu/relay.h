@@ -31,10 +31,15 @@ struct relay_outcome {
 };
 
 /*
- * Invalidates. Return: 0, -EIO (the entry is refused),
- * -ETIMEDOUT (a device did not answer it; if the backend is not exact: it, or
- * some in front of it, and all of them were issued), or another errno of the
- * backend.
+ * Invalidates. Return: 0, -EIO (the entry is refused), -ETIMEDOUT (a device did
+ * not answer it), or another errno of the backend.
+ *
+ * If the backend is not exact, -ETIMEDOUT says no more than that the host's own
+ * CMD_SYNC is not complete: because of a device, or of anything else that holds
+ * its queue up. All up to the entry at fault are in that queue and stay there;
+ * nothing says that any has taken effect. viommu->unsynced is true from then
+ * on, until an invalidation succeeds: its CMD_SYNC stands behind them all (Arm
+ * IHI 0070 4.7.3).
  */
 int relay_invalidate(struct nestfd_viommu *viommu,
 		     const struct relay_array *array,

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 
 #define RUN_FIRST_ROOM 16u
+#define RUN_TRIES      2 /* of a second each, on Linux */
 
 void viommu_run_init(struct viommu_run *run, uint32_t data_type,
 		     uint32_t stride)
@@ -48,19 +49,48 @@ bool viommu_run_grow(struct viommu_run *run)
 /*
  * An exact backend says which entry it was; of another only the last one that
  * was issued is known, so it may be any from @start on that can end so: the
- * first, lest a wait behind the real one completes.
+ * first, lest a wait behind the real one completes. If none can, something else
+ * holds the host's queue up, and nobody is to blame.
  */
-static uint32_t to_blame(const struct nestfd_viommu *viommu,
-			 const struct viommu_run *run,
-			 const struct viommu_run_ops *ops, uint32_t start,
-			 uint32_t last)
+static void blame(struct nestfd_viommu *viommu, const struct viommu_run *run,
+		  const struct viommu_run_ops *ops, uint32_t start,
+		  uint32_t last, void *ctx)
 {
-	if (relay_is_exact(viommu))
-		return last;
-	for (uint32_t i = start; i < last; i++)
-		if (ops->may_be_silent(viommu_run_entry(run, i)))
-			return i;
-	return last;
+	uint32_t i = start;
+
+	if (relay_is_exact(viommu)) {
+		ops->silent(ctx, run, last);
+		return;
+	}
+	while (i <= last && !ops->may_be_silent(viommu_run_entry(run, i)))
+		i++;
+	if (i > last)
+		return;
+	viommu->unsynced_asks = true;
+	ops->silent(ctx, run, i);
+}
+
+int viommu_run_settle(struct nestfd_viommu *viommu,
+		      const struct viommu_run *run,
+		      const struct viommu_run_ops *ops)
+{
+	uint64_t entry[VIOMMU_RUN_STRIDE / sizeof(uint64_t)];
+	struct relay_array array = {
+		.hwpt_id = run->hwpt_id,
+		.entries = entry,
+		.stride = run->stride,
+		.count = 1,
+		.data_type = run->data_type,
+	};
+	struct relay_outcome outcome;
+	int rc = 0;
+
+	if (!viommu->unsynced || !ops->idle)
+		return 0;
+	ops->idle(entry);
+	for (int i = 0; viommu->unsynced && i < RUN_TRIES; i++)
+		rc = relay_invalidate(viommu, &array, &outcome);
+	return rc;
 }
 
 struct viommu_run_end viommu_run_submit(struct nestfd_viommu *viommu,
@@ -88,8 +118,13 @@ struct viommu_run_end viommu_run_submit(struct nestfd_viommu *viommu,
 			end.at = run->map[at];
 			break;
 		}
-		ops->silent(ctx, run, to_blame(viommu, run, ops, start, at));
+		blame(viommu, run, ops, start, at, ctx);
 		start = at + 1;
+		if (start < run->count && viommu_run_settle(viommu, run, ops)) {
+			end.at = run->map[start];
+			end.rc = -EBUSY;
+			break;
+		}
 	}
 	return end;
 }

@@ -12,7 +12,8 @@
 
 #include "viommu/relay.h"
 
-#define VIOMMU_RUN_ALL UINT32_MAX /* no command failed */
+#define VIOMMU_RUN_ALL	  UINT32_MAX /* no command failed */
+#define VIOMMU_RUN_STRIDE 64
 
 struct viommu_run {
 	uint32_t hwpt_id; /* a nested HWPT or a vIOMMU */
@@ -32,9 +33,17 @@ struct viommu_run_ops {
 	bool (*may_be_silent)(const void *entry);
 	/* One did: entry @index, or the first that may be to blame. */
 	void (*silent)(void *ctx, const struct viommu_run *run, uint32_t index);
+	/*
+	 * Makes an entry that takes from no guest what it needs, of at most
+	 * VIOMMU_RUN_STRIDE bytes. NULL: no backend is other than exact.
+	 */
+	void (*idle)(void *entry);
 };
 
-/* Why a command failed; @at is its index, VIOMMU_RUN_ALL if none did. */
+/*
+ * Why a command failed; @at is its index, VIOMMU_RUN_ALL if none did. -EBUSY:
+ * the host's queue does not move, those in front are in it.
+ */
 struct viommu_run_end {
 	uint32_t at;
 	int rc;
@@ -91,6 +100,15 @@ struct viommu_run_end viommu_run_submit(struct nestfd_viommu *viommu,
 					const struct viommu_run *run,
 					const struct viommu_run_ops *ops,
 					void *ctx);
+
+/*
+ * Waits until what was issued is complete, if that is in doubt: an idle entry
+ * goes down behind it. Of a run that is empty or submitted. 0, -errno: it is
+ * not
+ */
+int viommu_run_settle(struct nestfd_viommu *viommu,
+		      const struct viommu_run *run,
+		      const struct viommu_run_ops *ops);
 
 static inline void viommu_run_clear(struct viommu_run *run)
 {

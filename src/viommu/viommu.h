@@ -92,6 +92,13 @@ struct nestfd_viommu {
 	const uint32_t *event_count; /* fixed; NULL: poll(2) */
 	_Atomic uint32_t pumped;     /* what it was before all was read */
 	uint64_t ioctls; /* the consuming thread's: at the last catching up */
+	/*
+	 * The consuming thread's, of a backend that is not exact: commands are
+	 * in the host's queue that may not be complete, see relay.h; a device
+	 * is asked by one of them.
+	 */
+	bool unsynced;
+	bool unsynced_asks;
 	struct viommu_counters counters;
 };
 

@@ -4,7 +4,11 @@
 
 #include <errno.h>
 #include <linux/iommufd.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "nestfd/ext.h"
 
@@ -33,6 +37,12 @@ static bool is_atc(const uint64_t cmd[2])
 	return (cmd[0] & 0xff) == 0x40;
 }
 
+/* libviommu's own, where it has to ask whether others are complete */
+static bool is_idle(const uint64_t cmd[2])
+{
+	return cmd[0] == 0x12 && cmd[1] == 1;
+}
+
 /* The hardware's part; false if the device does not answer. */
 static bool execute(struct host_model *h, const uint64_t cmd[2])
 {
@@ -42,20 +52,49 @@ static bool execute(struct host_model *h, const uint64_t cmd[2])
 		return true; /* replaced by a CMD_SYNC */
 	if (fate == FATE_SILENT && is_atc(cmd))
 		return false;
-	h->done[number_of(cmd)]++;
+	if (!is_idle(cmd))
+		h->done[number_of(cmd)]++;
 	return true;
 }
 
-static bool execute_all(struct host_model *h, const uint64_t (*cmd)[2],
-			uint32_t n)
+static uint32_t chance(struct host_model *h)
 {
-	bool answered = true;
+	h->seed = h->seed * 1664525 + 1013904223;
+	return h->seed >> 16;
+}
 
-	for (uint32_t i = 0; i < n; i++)
-		answered &= execute(h, cmd[i]);
-	if (!answered)
-		h->timeouts++;
-	return answered;
+/* A command stops the queue, or what is in front still does. */
+static bool is_stopped(struct host_model *h, const uint64_t (*cmd)[2],
+		       uint32_t n)
+{
+	if (h->left) {
+		h->left -= h->left != HOST_STUCK;
+		return true;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		enum fate fate = fate_of(h, cmd[i]);
+
+		if ((fate == FATE_SILENT && is_atc(cmd[i])) ||
+		    (fate == FATE_ILLEGAL && (chance(h) & 1))) {
+			h->left = chance(h) % (h->again + 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Into the hardware's queue, with a CMD_SYNC; false: it is not complete. */
+static bool issue(struct host_model *h, const uint64_t (*cmd)[2], uint32_t n)
+{
+	bool stopped = is_stopped(h, cmd, n);
+
+	assert_true(h->pending_n + n <= HOST_PENDING);
+	memcpy(h->pending[h->pending_n], cmd, n * sizeof(cmd[0]));
+	h->pending_n += n;
+	h->timeouts += stopped;
+	for (; !stopped && h->pending_n; h->pending_n--)
+		execute(h, h->pending[h->pending_n - 1]);
+	return !stopped;
 }
 
 static int invalidate_linux(struct host_model *h,
@@ -77,7 +116,7 @@ static int invalidate_linux(struct host_model *h,
 		cur++;
 		if (cur != end && cur - last != BATCH)
 			continue;
-		if (!execute_all(h, cmd + last, cur - last)) {
+		if (!issue(h, cmd + last, cur - last)) {
 			cur--;
 			rc = -ETIMEDOUT;
 			break;
@@ -86,12 +125,6 @@ static int invalidate_linux(struct host_model *h,
 	}
 	arg->entry_num = cur;
 	return rc;
-}
-
-static uint32_t chance(struct host_model *h)
-{
-	h->seed = h->seed * 1664525 + 1013904223;
-	return h->seed >> 16;
 }
 
 /*

@@ -32,8 +32,10 @@ struct world {
 	uint8_t fate[HOST_COMMANDS];
 	uint32_t first;	   /* number of the command at index 0 of lap 0 */
 	uint32_t put;	   /* numbers given out */
-	uint32_t complete; /* numbers that the guest has seen completed */
-	bool unreported;   /* an ATC_INV without answer is among them */
+	uint32_t complete; /* numbers that the guest has seen consumed */
+	uint32_t vouched;  /* and a CMD_SYNC completed behind */
+	bool ats;
+	bool unreported; /* an ATC_INV without answer is among them */
 	uint32_t seed;
 	uint32_t errors[4];
 };
@@ -52,8 +54,10 @@ static struct world *world_start(enum host_kind kind, uint32_t seed,
 
 	fake_config(&w->fake, &config);
 	w->seed = seed;
+	w->ats = true;
 	w->host.kind = kind;
 	w->host.room = room;
+	w->host.again = 1;
 	w->backend = (struct host_backend){ &w->host, &w->fake,
 					    config.backend.ioctl };
 	config.backend.ctx = &w->backend;
@@ -103,8 +107,11 @@ static void put_some(struct world *w)
 			continue;
 		}
 		if (!chance(w, trouble))
-			fate = 1 + chance(w, 3);
-		put(w, fate == FATE_SILENT || !chance(w, 5) ? ATC : TLBI, fate);
+			fate = 1 + chance(w, w->ats ? 3 : 2);
+		if (fate == FATE_SILENT || (w->ats && !chance(w, 5)))
+			put(w, ATC, fate);
+		else
+			put(w, TLBI, fate);
 	}
 }
 
@@ -117,14 +124,27 @@ static bool took_effect(const struct world *w, uint32_t n)
 	       (w->fate[n] == FATE_ILLEGAL && w->host.kind == HOST_LINUX);
 }
 
-/* Everything up to @end, in the guest's view. */
+static void check_effects(struct world *w, uint32_t end)
+{
+	for (; w->vouched < end; w->vouched++) {
+		uint32_t n = w->vouched;
+
+		if (w->what[n] == TLBI || w->what[n] == ATC)
+			assert_true(took_effect(w, n));
+	}
+}
+
+/*
+ * Everything up to @end, in the guest's view: it has been consumed, and what
+ * stands in front of a CMD_SYNC has taken effect. Only Linux may need that.
+ */
 static void check_complete(struct world *w, uint32_t end)
 {
 	for (; w->complete < end; w->complete++) {
 		uint32_t n = w->complete;
 
-		if (w->what[n] == TLBI || w->what[n] == ATC)
-			assert_true(took_effect(w, n));
+		if (w->what[n] == SYNC || w->host.kind != HOST_LINUX)
+			check_effects(w, n + 1);
 		if (w->what[n] == ATC && w->fate[n] == FATE_SILENT)
 			w->unreported = true;
 		else if (w->what[n] == SYNC)
@@ -247,6 +267,158 @@ static void over_a_ring(void **state)
 	no_invalidation_is_lost(HOST_RING, 0);
 }
 
+/* Rows K1 and K4: a refused command is no device's silence. */
+static void a_guest_without_ats_is_told_of_no_device(void **state)
+{
+	uint32_t timeouts = 0;
+
+	(void)state;
+	for (uint32_t seed = 1; seed <= 60; seed++) {
+		struct world *w = world_start(HOST_LINUX, seed, UINT32_MAX);
+
+		w->ats = false;
+		for (int turn = 0; turn < 60; turn++) {
+			put_some(w);
+			ring_and_recover(w);
+		}
+		assert_int_equal(w->errors[2], 0);
+		assert_int_equal(w->errors[3], 0);
+		timeouts += w->host.timeouts;
+		world_end(w);
+	}
+	assert_true(timeouts > 100);
+}
+
+static void expect_stop(struct world *w, uint32_t code, uint32_t at,
+			uint32_t calls)
+{
+	assert_true(stopped(w));
+	assert_int_equal(fake_reg(&w->fake, CONS), code << 24 | at);
+	assert_int_equal(w->host.calls, calls);
+	w->host.calls = 0;
+}
+
+static void expect_all_done(struct world *w, uint32_t calls)
+{
+	assert_false(stopped(w));
+	assert_int_equal(fake_reg(&w->fake, CONS) & 0xfffff, w->put);
+	assert_int_equal(w->host.calls, calls);
+	for (uint32_t n = 0; n < w->put; n++)
+		if (w->what[n] != SYNC)
+			assert_int_equal(w->host.done[n], 1);
+}
+
+/*
+ * 4.7.3: what a CMD_SYNC that failed has left incomplete, another completes.
+ * The guest's does when the host's has; each try takes a second there.
+ */
+static void a_sync_waits_for_a_linux_that_does_not_move(void **state)
+{
+	struct world *w = world_start(HOST_LINUX, 1, UINT32_MAX);
+
+	(void)state;
+	put(w, TLBI, FATE_FINE);
+	put(w, TLBI, FATE_FINE);
+	put(w, SYNC, FATE_FINE);
+	w->host.calls = 0;
+	w->host.left = HOST_STUCK;
+	guest_doorbell(&w->fake, w->fake.viommu);
+	expect_stop(w, 2, 2, 3);
+	guest_acknowledge(&w->fake);
+	expect_stop(w, 2, 2, 2);
+	assert_int_equal(w->host.done[0] + w->host.done[1], 0);
+	w->host.left = 1;
+	guest_acknowledge(&w->fake);
+	expect_all_done(w, 2);
+	/* that is over: another costs nothing */
+	put(w, SYNC, FATE_FINE);
+	guest_doorbell(&w->fake, w->fake.viommu);
+	expect_all_done(w, 2);
+	world_end(w);
+}
+
+static void it_fails_as_a_devices_while_a_device_is_asked(void **state)
+{
+	struct world *w = world_start(HOST_LINUX, 1, UINT32_MAX);
+
+	(void)state;
+	put(w, TLBI, FATE_FINE);
+	put(w, ATC, FATE_FINE);
+	put(w, TLBI, FATE_FINE);
+	put(w, SYNC, FATE_FINE);
+	put(w, TLBI, FATE_FINE);
+	put(w, SYNC, FATE_FINE);
+	w->host.calls = 0;
+	w->host.left = HOST_STUCK;
+	guest_doorbell(&w->fake, w->fake.viommu);
+	expect_stop(w, 3, 3, 1);
+	w->host.left = 0;
+	guest_acknowledge(&w->fake);
+	expect_all_done(w, 1); /* the TLBI behind says it, too */
+	world_end(w);
+
+	w = world_start(HOST_LINUX, 1, UINT32_MAX);
+	put(w, ATC, FATE_FINE);
+	put(w, SYNC, FATE_FINE);
+	w->host.calls = 0;
+	w->host.left = HOST_STUCK;
+	guest_doorbell(&w->fake, w->fake.viommu);
+	expect_stop(w, 3, 1, 1);
+	guest_acknowledge(&w->fake);
+	expect_stop(w, 3, 1, 2);
+	assert_int_equal(w->host.done[0], 0);
+	w->host.left = 0;
+	guest_acknowledge(&w->fake);
+	expect_all_done(w, 1);
+	world_end(w);
+}
+
+/* A CMD_SYNC of a later doorbell, and after a reset, speaks for it as well. */
+static void what_is_not_complete_is_not_forgotten(void **state)
+{
+	struct world *w = world_start(HOST_LINUX, 1, UINT32_MAX);
+
+	(void)state;
+	put(w, TLBI, FATE_FINE);
+	w->host.calls = 0;
+	w->host.left = HOST_STUCK;
+	guest_doorbell(&w->fake, w->fake.viommu);
+	assert_false(stopped(w));
+	assert_int_equal(w->host.calls, 1);
+	nestfd_viommu_reset(w->fake.viommu);
+	guest_boot(&w->fake, w->fake.viommu);
+	w->fake.cmdq_prod = 0;
+	guest_put(&w->fake, 0x46, 0);
+	w->host.calls = 0;
+	guest_doorbell(&w->fake, w->fake.viommu);
+	expect_stop(w, 2, 0, 2);
+	w->host.left = 0;
+	guest_acknowledge(&w->fake);
+	assert_int_equal(fake_reg(&w->fake, CONS) & 0xfffff, 1);
+	assert_int_equal(w->host.done[0], 1);
+	world_end(w);
+}
+
+/* 63 commands are in the queue; the others are not sent after them. */
+static void a_linux_that_does_not_move_is_given_no_more(void **state)
+{
+	struct world *w = world_start(HOST_LINUX, 1, UINT32_MAX);
+
+	(void)state;
+	for (int i = 0; i < 200; i++)
+		put(w, TLBI, FATE_FINE);
+	put(w, SYNC, FATE_FINE);
+	w->host.calls = 0;
+	w->host.left = HOST_STUCK;
+	guest_doorbell(&w->fake, w->fake.viommu);
+	expect_stop(w, 2, 63, 3);
+	assert_int_equal(w->host.done[0], 0);
+	w->host.left = 0;
+	guest_acknowledge(&w->fake);
+	expect_all_done(w, 1);
+	world_end(w);
+}
+
 /* 4 MiB of 16-byte entries, as kmalloc() bounds them: a queue of 2^19 */
 static void what_is_too_large_for_linux_goes_in_few_pieces(void **state)
 {
@@ -280,6 +452,11 @@ int main(void)
 		cmocka_unit_test(over_a_backend_that_counts_exactly),
 		cmocka_unit_test(over_a_backend_that_gives_codes),
 		cmocka_unit_test(over_a_ring),
+		cmocka_unit_test(a_guest_without_ats_is_told_of_no_device),
+		cmocka_unit_test(a_sync_waits_for_a_linux_that_does_not_move),
+		cmocka_unit_test(it_fails_as_a_devices_while_a_device_is_asked),
+		cmocka_unit_test(what_is_not_complete_is_not_forgotten),
+		cmocka_unit_test(a_linux_that_does_not_move_is_given_no_more),
 		cmocka_unit_test(
 			what_is_too_large_for_linux_goes_in_few_pieces),
 	};

@@ -11,6 +11,12 @@
  * A device that does not answer an ATC_INV: the commands behind it are still
  * carried out, and the next CMD_SYNC stops the queue (IHI 0070 4.1.4,
  * CERROR_ATC_INV_SYNC); acknowledged, that CMD_SYNC runs again and completes.
+ *
+ * Of Linux nobody knows whether that was it, nor that anything has taken effect
+ * (relay.h). So there a CMD_SYNC, the first time or again, completes only when
+ * the host has completed one of its own. Until then it stops the queue, with
+ * CERROR_ATC_INV_SYNC if a device is asked, else with CERROR_ABT, which the
+ * guest may repeat as well.
  */
 #include <errno.h>
 #include <linux/iommufd.h>
@@ -45,33 +51,6 @@ static void stop(struct span *span, uint32_t at, uint32_t code)
 static bool atc_failed_before(const struct span *span, uint32_t at)
 {
 	return span->vsmmu->atc_failed || span->atc_failed_at < at;
-}
-
-/*
- * Completes the CMD_SYNCs in front of @end that wait; false if one must stop
- * the queue, which ends the span.
- */
-static bool complete_syncs(struct span *span, uint32_t end)
-{
-	struct vsmmu *vsmmu = span->vsmmu;
-	const struct vsmmu_sync *sync = vsmmu->syncs.sync;
-	uint32_t n = vsmmu->syncs.n;
-
-	vsmmu->syncs.n = 0;
-	for (uint32_t i = 0; i < n && sync[i].at < end; i++) {
-		if (atc_failed_before(span, sync[i].at)) {
-			vsmmu->atc_failed = false;
-			span->atc_failed_at = NO_FAILURE;
-			stop(span, sync[i].at, SMMUV3_CERROR_ATC_INV_SYNC);
-			return false;
-		}
-		/* 4.7.3: events of what has been terminated are visible */
-		if (!i)
-			viommu_catch_up(&vsmmu->base);
-		smmuv3_front_sync(vsmmu->front, sync[i].dw, sync[i].at + 1);
-		viommu_count(&vsmmu->base.counters.syncs, 1);
-	}
-	return true;
 }
 
 uint32_t vsmmu_cerror(int rc, const struct relay_outcome *outcome)
@@ -110,11 +89,56 @@ static void silent(void *ctx, const struct viommu_run *run, uint32_t index)
 		span->atc_failed_at = run->map[index];
 }
 
+/* TLBI_NH_VA of ASID 0, address 0, the leaf */
+static void idle(void *entry)
+{
+	struct smmuv3_cmd_rec *rec = entry;
+
+	rec->dw[0] = le64_make(SMMUV3_OP_TLBI_NH_VA);
+	rec->dw[1] = le64_make(SMMUV3_TLBI_1_LEAF);
+}
+
 static const struct viommu_run_ops run_ops = {
 	.is_silence = is_silence,
 	.may_be_silent = may_be_silent,
 	.silent = silent,
+	.idle = idle,
 };
+
+/*
+ * Completes the CMD_SYNCs in front of @end that wait; false if one must stop
+ * the queue, which ends the span.
+ */
+static bool complete_syncs(struct span *span, uint32_t end)
+{
+	struct vsmmu *vsmmu = span->vsmmu;
+	const struct vsmmu_sync *sync = vsmmu->syncs.sync;
+	uint32_t n = vsmmu->syncs.n;
+
+	vsmmu->syncs.n = 0;
+	for (uint32_t i = 0; i < n && sync[i].at < end; i++) {
+		if (atc_failed_before(span, sync[i].at)) {
+			vsmmu->atc_failed = false;
+			span->atc_failed_at = NO_FAILURE;
+			stop(span, sync[i].at, SMMUV3_CERROR_ATC_INV_SYNC);
+			return false;
+		}
+		if (vsmmu->base.unsynced &&
+		    viommu_run_settle(&vsmmu->base, &vsmmu->run, &run_ops)) {
+			stop(span, sync[i].at,
+			     vsmmu->base.unsynced_asks
+				     ? SMMUV3_CERROR_ATC_INV_SYNC
+				     : SMMUV3_CERROR_ABT);
+			return false;
+		}
+		/* 4.7.3: events of what has been terminated are visible */
+		if (!i)
+			viommu_catch_up(&vsmmu->base);
+		smmuv3_front_sync(vsmmu->front, sync[i].dw, sync[i].at + 1);
+		viommu_count(&vsmmu->base.counters.syncs, 1);
+	}
+	return true;
+}
 
 /* Makes commands [first, end) take effect; false when the span has stopped. */
 static bool flush(struct span *span, uint32_t end, enum nestfd_split why)
@@ -422,7 +446,8 @@ struct smmuv3_consumed vsmmu_consume_from(struct vsmmu *vsmmu,
 	}
 	if (i == n && flush(&span, n, NESTFD_SPLIT_END))
 		stop(&span, n, SMMUV3_CERROR_NONE);
-	if (span.atc_failed_at != NO_FAILURE)
+	/* one behind what has stopped the queue is asked again */
+	if (span.atc_failed_at < span.result.done)
 		vsmmu->atc_failed = true;
 	viommu_count(&vsmmu->base.counters.commands, span.result.done);
 	count_left(&vsmmu->ring, &span.result);
