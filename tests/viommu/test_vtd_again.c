@@ -14,13 +14,9 @@
 
 #include "vtd_fake.h"
 
-#define ALL	 0xffffffffffffffffull
-#define FSTS_ICE 0x20u
-#define FSTS_ITE 0x40u
-#define SID	 ((uint64_t)VG_SID)
+#define ALL 0xffffffffffffffffull
+#define SID ((uint64_t)VG_SID)
 /* of DID 1, PASID 0 by page; device TLBs, without PASID and of one */
-#define P_IOTLB	    0x10036ull
-#define DEV_TLB	    (0x3 | SID << 32)
 #define PDEV_TLB(n) (0x8 | SID << 16 | (uint64_t)(n) << 32)
 
 /*
@@ -60,8 +56,8 @@ static struct vfake *start_told(bool ext)
 {
 	struct vfake *fake = start(ext, 1);
 
-	vg_put(fake, P_IOTLB, 0x2000);
-	vg_put(fake, DEV_TLB, 0x2000);
+	vg_put(fake, VG_P_IOTLB, 0x2000);
+	vg_put(fake, VG_DEV_TLB, 0x2000);
 	told(fake);
 	assert_int_equal(fake->bad_times, 0);
 	fake->ninval = 0;
@@ -97,8 +93,8 @@ static void sent_again_it_reaches_the_hwpt_once(void **state)
 	for (int ext = 0; ext < 2; ext++) {
 		struct vfake *fake = start_told(ext);
 
-		reaches(fake, DEV_TLB, 0x2000, VF_NO_PASID, 0x2000, 1);
-		reaches_nothing(fake, DEV_TLB, 0x2000);
+		reaches(fake, VG_DEV_TLB, 0x2000, VF_NO_PASID, 0x2000, 1);
+		reaches_nothing(fake, VG_DEV_TLB, 0x2000);
 		vf_end(fake);
 	}
 }
@@ -108,8 +104,8 @@ static void without_a_failure_it_reaches_nothing(void **state)
 	struct vfake *fake = start(true, 0);
 
 	(void)state;
-	vg_do(fake, P_IOTLB, 0x2000);
-	reaches_nothing(fake, DEV_TLB, 0x2000);
+	vg_do(fake, VG_P_IOTLB, 0x2000);
+	reaches_nothing(fake, VG_DEV_TLB, 0x2000);
 	reaches_nothing(fake, PDEV_TLB(0), 0x2000);
 	reaches_nothing(fake, PDEV_TLB(3), 0x2000);
 	reaches_nothing(fake, PDEV_TLB(0), 0x2001); /* all PASIDs */
@@ -131,7 +127,7 @@ static void sizes_become_pages(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct vfake *fake = start_told(false);
 
-		reaches(fake, DEV_TLB, cases[i][0], VF_NO_PASID, cases[i][1],
+		reaches(fake, VG_DEV_TLB, cases[i][0], VF_NO_PASID, cases[i][1],
 			cases[i][2]);
 		vf_end(fake);
 	}
@@ -146,12 +142,12 @@ static void it_is_relayed_until_the_device_has_answered(void **state)
 		for (int again = 0; again < 3; again++) {
 			fake->bad_times = 1;
 			fake->ninval = 0;
-			vg_put(fake, DEV_TLB, 0x2000);
+			vg_put(fake, VG_DEV_TLB, 0x2000);
 			told(fake);
 			assert_int_equal(fake->ninval, 1);
 		}
-		reaches(fake, DEV_TLB, 0x2000, VF_NO_PASID, 0x2000, 1);
-		reaches_nothing(fake, DEV_TLB, 0x2000);
+		reaches(fake, VG_DEV_TLB, 0x2000, VF_NO_PASID, 0x2000, 1);
+		reaches_nothing(fake, VG_DEV_TLB, 0x2000);
 		vf_end(fake);
 	}
 }
@@ -161,13 +157,13 @@ static void other_pages_do_not_answer_for_it(void **state)
 	struct vfake *fake = start_told(true);
 
 	(void)state;
-	reaches(fake, DEV_TLB, 0x1000, VF_NO_PASID, 0x1000, 1);
-	reaches(fake, DEV_TLB, 0x3000, VF_NO_PASID, 0x3000, 1);
-	vg_do(fake, P_IOTLB, 0x5000);
+	reaches(fake, VG_DEV_TLB, 0x1000, VF_NO_PASID, 0x1000, 1);
+	reaches(fake, VG_DEV_TLB, 0x3000, VF_NO_PASID, 0x3000, 1);
+	vg_do(fake, VG_P_IOTLB, 0x5000);
 	/* another device, which is not there */
 	reaches_nothing(fake, 0x3 | 0x18ull << 32, 0x2000);
-	reaches(fake, DEV_TLB, 0x2001, VF_NO_PASID, 0x2000, 2);
-	reaches_nothing(fake, DEV_TLB, 0x2000);
+	reaches(fake, VG_DEV_TLB, 0x2001, VF_NO_PASID, 0x2000, 2);
+	reaches_nothing(fake, VG_DEV_TLB, 0x2000);
 	vf_end(fake);
 }
 
@@ -178,13 +174,13 @@ static void a_range_is_done_with_piece_by_piece(void **state)
 		struct vfake *fake = start(true, 1);
 		uint64_t second = first ^ 0x1000;
 
-		vg_put(fake, P_IOTLB, 0x2);    /* 4 pages from 0 on: answers */
-		vg_put(fake, P_IOTLB, 0x2001); /* 2 pages: does not */
-		vg_put(fake, DEV_TLB, 0x2001);
+		vg_put(fake, VG_P_IOTLB, 0x2); /* 4 pages from 0 on: answers */
+		vg_put(fake, VG_P_IOTLB, 0x2001); /* 2 pages: does not */
+		vg_put(fake, VG_DEV_TLB, 0x2001);
 		told(fake);
-		reaches(fake, DEV_TLB, first, VF_NO_PASID, first, 1);
-		reaches(fake, DEV_TLB, second, VF_NO_PASID, second, 1);
-		reaches_nothing(fake, DEV_TLB, first);
+		reaches(fake, VG_DEV_TLB, first, VF_NO_PASID, first, 1);
+		reaches(fake, VG_DEV_TLB, second, VF_NO_PASID, second, 1);
+		reaches_nothing(fake, VG_DEV_TLB, first);
 		vf_end(fake);
 	}
 }
@@ -194,14 +190,14 @@ static void what_was_answered_is_not_in_doubt(void **state)
 	struct vfake *fake = start(true, 1);
 
 	(void)state;
-	vg_put(fake, P_IOTLB, 0x1000);
-	vg_put(fake, P_IOTLB, 0x2000);
-	vg_put(fake, P_IOTLB, 0x3000);
-	vg_put(fake, DEV_TLB, 0x1);
+	vg_put(fake, VG_P_IOTLB, 0x1000);
+	vg_put(fake, VG_P_IOTLB, 0x2000);
+	vg_put(fake, VG_P_IOTLB, 0x3000);
+	vg_put(fake, VG_DEV_TLB, 0x1);
 	told(fake);
-	reaches(fake, DEV_TLB, 0x2000, VF_NO_PASID, 0x2000, 1);
-	reaches_nothing(fake, DEV_TLB, 0x1000);
-	reaches_nothing(fake, DEV_TLB, 0x3000);
+	reaches(fake, VG_DEV_TLB, 0x2000, VF_NO_PASID, 0x2000, 1);
+	reaches_nothing(fake, VG_DEV_TLB, 0x1000);
+	reaches_nothing(fake, VG_DEV_TLB, 0x3000);
 	vf_end(fake);
 }
 
@@ -212,12 +208,12 @@ static void what_was_answered_before_another_failure_is_not(void **state)
 	(void)state;
 	fake->bad_addr = 0x5000;
 	fake->bad_times = 1;
-	vg_put(fake, DEV_TLB, 0x2000);
-	vg_do(fake, P_IOTLB, 0x5000);
-	vg_put(fake, DEV_TLB, 0x5000);
+	vg_put(fake, VG_DEV_TLB, 0x2000);
+	vg_do(fake, VG_P_IOTLB, 0x5000);
+	vg_put(fake, VG_DEV_TLB, 0x5000);
 	told(fake);
-	reaches(fake, DEV_TLB, 0x5000, VF_NO_PASID, 0x5000, 1);
-	reaches_nothing(fake, DEV_TLB, 0x2000);
+	reaches(fake, VG_DEV_TLB, 0x5000, VF_NO_PASID, 0x5000, 1);
+	reaches_nothing(fake, VG_DEV_TLB, 0x2000);
 	vf_end(fake);
 }
 
@@ -227,18 +223,18 @@ static void everything_has_the_last_page_as_well(void **state)
 
 	(void)state;
 	fake->bad_addr = 0xfffffffffffff000;
-	vg_put(fake, P_IOTLB, 0xfffffffffffff000);
-	vg_put(fake, DEV_TLB, 0xfffffffffffff000);
+	vg_put(fake, VG_P_IOTLB, 0xfffffffffffff000);
+	vg_put(fake, VG_DEV_TLB, 0xfffffffffffff000);
 	told(fake);
-	reaches(fake, DEV_TLB, 0x7ffffffffffff001, VF_NO_PASID, 0, ALL);
-	reaches_nothing(fake, DEV_TLB, 0xfffffffffffff000);
+	reaches(fake, VG_DEV_TLB, 0x7ffffffffffff001, VF_NO_PASID, 0, ALL);
+	reaches_nothing(fake, VG_DEV_TLB, 0xfffffffffffff000);
 	vf_end(fake);
 }
 
 static void so_does_an_invalidation_of_the_iotlb(void **state)
 {
 	static const uint64_t others[][2] = {
-		{ P_IOTLB, 0x2000 },
+		{ VG_P_IOTLB, 0x2000 },
 		{ 0x10026, 0 }, /* of that PASID */
 		{ 0x10022, 0 }, /* of the domain */
 		{ 0x12, 0 },
@@ -249,7 +245,7 @@ static void so_does_an_invalidation_of_the_iotlb(void **state)
 		struct vfake *fake = start_told(true);
 
 		vg_do(fake, others[i][0], others[i][1]);
-		reaches_nothing(fake, DEV_TLB, 0x2000);
+		reaches_nothing(fake, VG_DEV_TLB, 0x2000);
 		vf_end(fake);
 	}
 }
@@ -259,12 +255,12 @@ static void what_is_still_to_be_told_is_not_asked_again(void **state)
 	struct vfake *fake = start(true, 1);
 
 	(void)state;
-	vg_do(fake, P_IOTLB, 0x2000);
+	vg_do(fake, VG_P_IOTLB, 0x2000);
 	fake->ninval = 0;
-	vg_put(fake, DEV_TLB, 0x2000);
+	vg_put(fake, VG_DEV_TLB, 0x2000);
 	told(fake);
 	assert_int_equal(fake->ninval, 0);
-	reaches(fake, DEV_TLB, 0x2000, VF_NO_PASID, 0x2000, 1);
+	reaches(fake, VG_DEV_TLB, 0x2000, VF_NO_PASID, 0x2000, 1);
 	vf_end(fake);
 }
 
@@ -273,10 +269,10 @@ static void a_pasids_own_is_needed(void **state)
 	struct vfake *fake = start(true, 1);
 
 	(void)state;
-	vg_put(fake, P_IOTLB | 3ull << 32, 0x2000);
+	vg_put(fake, VG_P_IOTLB | 3ull << 32, 0x2000);
 	vg_put(fake, PDEV_TLB(3), 0x2000);
 	told(fake);
-	reaches_nothing(fake, DEV_TLB, 0x2000);
+	reaches_nothing(fake, VG_DEV_TLB, 0x2000);
 	reaches_nothing(fake, PDEV_TLB(4), 0x2000);
 	reaches(fake, PDEV_TLB(3), 0x1800, 3, 0, 4); /* S is bit 11 */
 	reaches_nothing(fake, PDEV_TLB(3), 0x2000);
@@ -288,9 +284,9 @@ static void that_of_all_pasids_does_for_each(void **state)
 	struct vfake *fake = start(true, 2);
 
 	(void)state;
-	vg_put(fake, P_IOTLB | 3ull << 32, 0x2000);
-	vg_put(fake, P_IOTLB, 0x2000);
-	vg_put(fake, DEV_TLB, 0x2000);
+	vg_put(fake, VG_P_IOTLB | 3ull << 32, 0x2000);
+	vg_put(fake, VG_P_IOTLB, 0x2000);
+	vg_put(fake, VG_DEV_TLB, 0x2000);
 	told(fake);
 	fake->ninval = 0;
 	vg_put(fake, PDEV_TLB(0), 0x2001); /* G is bit 0 */
@@ -303,7 +299,7 @@ static void that_of_all_pasids_does_for_each(void **state)
 		assert_int_equal(fake->inval[i].entry[0].npages, ALL);
 	}
 	reaches_nothing(fake, PDEV_TLB(0), 0x2001);
-	reaches_nothing(fake, DEV_TLB, 0x2000);
+	reaches_nothing(fake, VG_DEV_TLB, 0x2000);
 	reaches_nothing(fake, PDEV_TLB(3), 0x2000);
 	vf_end(fake);
 }
@@ -315,7 +311,7 @@ static void a_replaced_hwpt_left_nothing_behind(void **state)
 	(void)state;
 	vg_pasid(fake, 0, 0x41, 1, 0x9000);
 	vg_do(fake, 0x17, 0);
-	reaches_nothing(fake, DEV_TLB, 0x2000);
+	reaches_nothing(fake, VG_DEV_TLB, 0x2000);
 	vf_end(fake);
 }
 
@@ -344,18 +340,19 @@ static void more_failures_than_there_is_room_for(void **state)
 		for (uint64_t i = 0; i < 20; i++) {
 			fake->bad_addr = 0x2000 * (down ? 19 - i : i);
 			fake->bad_times = 1;
-			vg_do(fake, P_IOTLB, fake->bad_addr);
+			vg_do(fake, VG_P_IOTLB, fake->bad_addr);
 		}
-		vg_put(fake, DEV_TLB, 0x7ffffffffffff001);
+		vg_put(fake, VG_DEV_TLB, 0x7ffffffffffff001);
 		told(fake);
 		for (uint64_t i = 0; i < 20; i++) {
 			uint64_t addr = 0x2000 * (down ? i : 19 - i);
 
-			reaches(fake, DEV_TLB, addr, VF_NO_PASID, addr, 1);
+			reaches(fake, VG_DEV_TLB, addr, VF_NO_PASID, addr, 1);
 		}
 		/* all at once, and there is nothing left */
-		reaches(fake, DEV_TLB, 0x7ffffffffffff001, VF_NO_PASID, 0, ALL);
-		reaches_nothing(fake, DEV_TLB, 0x2000);
+		reaches(fake, VG_DEV_TLB, 0x7ffffffffffff001, VF_NO_PASID, 0,
+			ALL);
+		reaches_nothing(fake, VG_DEV_TLB, 0x2000);
 		vf_end(fake);
 	}
 }
@@ -367,14 +364,14 @@ static void an_invalid_answer_is_none(void **state)
 	(void)state;
 	fake->bad_errno = 0;
 	fake->bad_error = 1; /* ICE */
-	vg_put(fake, P_IOTLB, 0x2000);
-	vg_put(fake, DEV_TLB, 0x2000);
+	vg_put(fake, VG_P_IOTLB, 0x2000);
+	vg_put(fake, VG_DEV_TLB, 0x2000);
 	vg_put_wait(fake);
 	vg_doorbell(fake);
 	assert_int_equal(vg_reg(fake, R_FSTS), FSTS_ICE);
 	vg_set(fake, R_FSTS, FSTS_ICE);
-	reaches(fake, DEV_TLB, 0x2000, VF_NO_PASID, 0x2000, 1);
-	reaches_nothing(fake, DEV_TLB, 0x2000);
+	reaches(fake, VG_DEV_TLB, 0x2000, VF_NO_PASID, 0x2000, 1);
+	reaches_nothing(fake, VG_DEV_TLB, 0x2000);
 	vf_end(fake);
 }
 
@@ -386,7 +383,7 @@ static void what_the_host_cannot_do_is_tried_again(void **state)
 	(void)state;
 	fake->bad_errno = -EIO;
 	fake->bad_times = 1;
-	vg_put(fake, DEV_TLB, 0x2000);
+	vg_put(fake, VG_DEV_TLB, 0x2000);
 	wait = vg_put_wait(fake);
 	vg_doorbell(fake);
 	assert_int_equal(vg_reg(fake, R_FSTS), 0x10); /* IQE */
@@ -396,40 +393,32 @@ static void what_the_host_cannot_do_is_tried_again(void **state)
 	assert_int_equal(fake->ninval, 1);
 	assert_int_equal(fake->inval[0].entry[0].addr, 0x2000);
 	assert_int_equal(vg_status(fake), wait);
-	reaches_nothing(fake, DEV_TLB, 0x2000);
+	reaches_nothing(fake, VG_DEV_TLB, 0x2000);
 	vf_end(fake);
 }
 
 /* Which one it was is not known, so it may be any of them. */
 static void of_an_inexact_backend_all_are_in_doubt(void **state)
 {
-	struct vfake *fake = calloc(1, sizeof(*fake));
 	struct nestfd_viommu_config config;
-	struct nestfd_viommu_device dev = {
-		.size = sizeof(dev),
-		.vsid = VG_SID,
-		.dev_id = 7,
-		.attach = vf_attach,
-		.ctx = fake,
-	};
+	struct vfake *fake = vf_new(&config);
 
 	(void)state;
-	vf_config(fake, &config);
 	config.backend.exact = false;
-	assert_int_equal(nestfd_viommu_vtd_create(&config, &fake->viommu), 0);
-	assert_int_equal(nestfd_viommu_device_add(fake->viommu, &dev), 0);
+	vf_plug(fake, &config, false);
 	vg_pasid(fake, 0, 0x41, 1, 0x7000);
 	vg_boot(fake, true);
 	fake->bad_addr = 0x2000;
 	fake->bad_errno = -ETIMEDOUT;
 	fake->bad_times = 1;
 	for (uint64_t page = 1; page < 4; page++)
-		vg_put(fake, P_IOTLB, page << 12);
-	vg_put(fake, DEV_TLB, 0x1001);
+		vg_put(fake, VG_P_IOTLB, page << 12);
+	vg_put(fake, VG_DEV_TLB, 0x1001);
 	told(fake);
 	for (uint64_t page = 1; page < 4; page++)
-		reaches(fake, DEV_TLB, page << 12, VF_NO_PASID, page << 12, 1);
-	reaches_nothing(fake, DEV_TLB, 0x2000);
+		reaches(fake, VG_DEV_TLB, page << 12, VF_NO_PASID, page << 12,
+			1);
+	reaches_nothing(fake, VG_DEV_TLB, 0x2000);
 	vf_end(fake);
 }
 

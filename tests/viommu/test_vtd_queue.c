@@ -13,13 +13,9 @@
 
 #include "vtd_fake.h"
 
-#define ALL	 0xffffffffffffffffull
-#define FSTS_IQE 0x10u
-#define FSTS_ICE 0x20u
-#define FSTS_ITE 0x40u
-#define SID	 ((uint64_t)VG_SID)
+#define ALL 0xffffffffffffffffull
+#define SID ((uint64_t)VG_SID)
 /* of DID 1, PASID 0; page-selective: one page */
-#define P_IOTLB	    0x10036ull
 #define P_IOTLB_ALL 0x10026ull
 
 /* Booted, DID 1 with PASID 0, by which the device's requests go */
@@ -40,7 +36,7 @@ static void one_ioctl_carries_all_that_was_queued(void **state)
 
 	(void)state;
 	for (uint64_t i = 0; i < 100; i++)
-		vg_put(fake, P_IOTLB, 0x1000 * i);
+		vg_put(fake, VG_P_IOTLB, 0x1000 * i);
 	wait = vg_put_wait(fake);
 	vg_doorbell(fake);
 	assert_int_equal(fake->ninval, 1);
@@ -62,9 +58,9 @@ static void waits_between_split_nothing_and_complete_in_order(void **state)
 	struct vfake *fake = start(false, true);
 
 	(void)state;
-	vg_put(fake, P_IOTLB, 0x1000);
+	vg_put(fake, VG_P_IOTLB, 0x1000);
 	vg_put_wait(fake);
-	vg_put(fake, P_IOTLB, 0x2000);
+	vg_put(fake, VG_P_IOTLB, 0x2000);
 	vg_put(fake, 0x17, 0); /* the same entry still: no split */
 	vg_put_wait(fake);
 	vg_doorbell(fake);
@@ -89,15 +85,15 @@ static void nothing_behind_a_fence_is_begun_before_its_status(void **state)
 	uint32_t wait = fake->waits + 1;
 
 	(void)state;
-	vg_put(fake, P_IOTLB, 0x1000);
+	vg_put(fake, VG_P_IOTLB, 0x1000);
 	vg_put(fake, 0x65 | (uint64_t)wait << 32, VG_STATUS);
-	vg_put(fake, P_IOTLB, 0x2000);
+	vg_put(fake, VG_P_IOTLB, 0x2000);
 	/* two in a row, then one that writes nothing, and one at the end */
 	vg_put(fake, 0x65 | (uint64_t)(wait + 1) << 32, VG_STATUS);
 	vg_put(fake, 0x65 | (uint64_t)(wait + 2) << 32, VG_STATUS);
-	vg_put(fake, P_IOTLB, 0x3000);
+	vg_put(fake, VG_P_IOTLB, 0x3000);
 	vg_put(fake, 0x45, 0);
-	vg_put(fake, P_IOTLB, 0x4000);
+	vg_put(fake, VG_P_IOTLB, 0x4000);
 	vg_put(fake, 0x65 | (uint64_t)(wait + 3) << 32, VG_STATUS);
 	vg_doorbell(fake);
 	assert_int_equal(fake->ninval, 4);
@@ -123,9 +119,9 @@ static void what_fails_behind_a_fence_leaves_the_fence_done(void **state)
 	fake->bad_addr = 0x2000;
 	fake->bad_errno = -EIO;
 	fake->bad_times = 1000;
-	vg_put(fake, P_IOTLB, 0x1000);
+	vg_put(fake, VG_P_IOTLB, 0x1000);
 	vg_put(fake, 0x65 | (uint64_t)wait << 32, VG_STATUS);
-	vg_put(fake, P_IOTLB, 0x2000);
+	vg_put(fake, VG_P_IOTLB, 0x2000);
 	vg_put(fake, 0x65 | (uint64_t)(wait + 1) << 32, VG_STATUS);
 	vg_doorbell(fake);
 	assert_int_equal(vg_reg(fake, R_FSTS), FSTS_IQE);
@@ -140,18 +136,18 @@ static void descriptors_become_entries(void **state)
 		uint64_t dw[2];
 		struct vf_entry entry;
 	} cases[] = {
-		/* P_IOTLB by page: mask 0, 1, 9, 18; leaf hint */
-		{ { P_IOTLB, 0x5000 }, { 0x5000, 1, 0 } },
-		{ { P_IOTLB, 0x5001 }, { 0x4000, 2, 0 } },
-		{ { P_IOTLB, 0x345049 }, { 0x200000, 512, 1 } },
-		{ { P_IOTLB, 0x12 }, { 0, 0x40000, 0 } },
-		{ { P_IOTLB, 0xfffffffffffff040 },
+		/* VG_P_IOTLB by page: mask 0, 1, 9, 18; leaf hint */
+		{ { VG_P_IOTLB, 0x5000 }, { 0x5000, 1, 0 } },
+		{ { VG_P_IOTLB, 0x5001 }, { 0x4000, 2, 0 } },
+		{ { VG_P_IOTLB, 0x345049 }, { 0x200000, 512, 1 } },
+		{ { VG_P_IOTLB, 0x12 }, { 0, 0x40000, 0 } },
+		{ { VG_P_IOTLB, 0xfffffffffffff040 },
 		  { 0xfffffffffffff000, 1, 1 } },
 		/* everything but one bit; and everything */
-		{ { P_IOTLB, 0x8000000000000033 },
+		{ { VG_P_IOTLB, 0x8000000000000033 },
 		  { 0x8000000000000000, 0x8000000000000, 0 } },
-		{ { P_IOTLB, 0x34 }, { 0, ALL, 0 } },
-		{ { P_IOTLB, 0x7f }, { 0, ALL, 0 } },
+		{ { VG_P_IOTLB, 0x34 }, { 0, ALL, 0 } },
+		{ { VG_P_IOTLB, 0x7f }, { 0, ALL, 0 } },
 		{ { P_IOTLB_ALL, 0 }, { 0, ALL, 0 } },
 		/* IOTLB: global, domain 1, a page of it */
 		{ { 0x12, 0 }, { 0, ALL, 0 } },
@@ -177,8 +173,8 @@ static void descriptors_become_entries(void **state)
 static void what_names_others_reaches_no_ioctl(void **state)
 {
 	static const uint64_t others[][2] = {
-		{ 0x20036, 0x5000 },	     /* P_IOTLB: DID 2 */
-		{ P_IOTLB | 1ull << 32, 0 }, /* PASID 1 */
+		{ 0x20036, 0x5000 },		/* VG_P_IOTLB: DID 2 */
+		{ VG_P_IOTLB | 1ull << 32, 0 }, /* PASID 1 */
 		{ 0x20026, 0 },
 		{ 0x20022, 0 },		/* IOTLB: DID 2 */
 		{ 0x3 | SID << 32, 0 }, /* device TLB */
@@ -218,10 +214,10 @@ static void each_hwpt_of_a_domain_gets_its_own_call(void **state)
 	assert_int_equal(fake->inval[1].hwpt_id, three);
 	assert_int_not_equal(rid, four);
 	vf_forget(fake);
-	vg_put(fake, P_IOTLB, 0x1000);
-	vg_put(fake, P_IOTLB | 3ull << 32, 0x2000);
+	vg_put(fake, VG_P_IOTLB, 0x1000);
+	vg_put(fake, VG_P_IOTLB | 3ull << 32, 0x2000);
 	vg_put(fake, 0x20036 | 4ull << 32, 0x3000);
-	vg_put(fake, P_IOTLB, 0x4000);
+	vg_put(fake, VG_P_IOTLB, 0x4000);
 	vg_do(fake, 0x4, 0);
 	assert_int_equal(fake->ninval, 3);
 	assert_int_equal(fake->inval[0].hwpt_id, rid);
@@ -238,19 +234,19 @@ static void everything_swallows_pages(void **state)
 	struct vfake *fake = start(false, true);
 
 	(void)state;
-	vg_put(fake, P_IOTLB, 0x1000);
+	vg_put(fake, VG_P_IOTLB, 0x1000);
 	vg_put(fake, 0x12, 0);
-	vg_put(fake, P_IOTLB, 0x2000);
+	vg_put(fake, VG_P_IOTLB, 0x2000);
 	vg_put(fake, 0x12, 0);
 	vg_do(fake, 0x4, 0);
 	assert_int_equal(fake->ninval, 1);
 	assert_int_equal(fake->inval[0].count, 1);
 	assert_int_equal(fake->inval[0].entry[0].npages, ALL);
 	/* and the next one is by page again */
-	vg_do(fake, P_IOTLB, 0x3000);
+	vg_do(fake, VG_P_IOTLB, 0x3000);
 	assert_int_equal(fake->inval[1].entry[0].addr, 0x3000);
 	vg_put(fake, 0x12, 0);
-	vg_do(fake, P_IOTLB, 0x4000);
+	vg_do(fake, VG_P_IOTLB, 0x4000);
 	assert_int_equal(fake->ninval, 3);
 	assert_int_equal(fake->inval[2].count, 1);
 	vf_end(fake);
@@ -290,10 +286,10 @@ static void a_replaced_hwpt_needs_no_invalidation(void **state)
 	struct vfake *fake = start(false, true);
 
 	(void)state;
-	vg_put(fake, P_IOTLB, 0x1000);
+	vg_put(fake, VG_P_IOTLB, 0x1000);
 	vg_pasid(fake, 0, 0x41, 1, 0x8000);
 	vg_put(fake, 0x17, 0);
-	vg_put(fake, P_IOTLB, 0x2000);
+	vg_put(fake, VG_P_IOTLB, 0x2000);
 	vg_do(fake, 0x4, 0);
 	assert_int_equal(fake->nhwpt, 1);
 	assert_int_equal(fake->ninval, 1);
@@ -305,7 +301,7 @@ static void a_replaced_hwpt_needs_no_invalidation(void **state)
 	vg_pasid(fake, 0, 0x41, 1, 0x9000);
 	vg_do(fake, 0x17, 0);
 	assert_int_equal(fake->ninval, 1);
-	vg_do(fake, P_IOTLB, 0x3000);
+	vg_do(fake, VG_P_IOTLB, 0x3000);
 	assert_int_equal(fake->ninval, 2);
 	assert_int_equal(fake->inval[1].hwpt_id, fake->hwpt[1].id);
 	assert_int_equal(fake->inval[1].entry[0].addr, 0x3000);
@@ -323,8 +319,8 @@ static void a_malformed_descriptor_stops_the_queue(void **state)
 		{ { 0xe, 0 }, 3 },
 		{ { 0x206, 0 }, 3 }, /* type 0x16 */
 		{ { 0x6, 0 }, 4 },   /* granularity */
-		{ { P_IOTLB | 1ull << 52, 0 }, 4 },
-		{ { P_IOTLB, 0x80 }, 4 },
+		{ { VG_P_IOTLB | 1ull << 52, 0 }, 4 },
+		{ { VG_P_IOTLB, 0x80 }, 4 },
 		{ { 0x105, 0 }, 4 },
 		{ { 0x85, 0 }, 4 }, /* PD: not offered */
 		{ { 0x2, 0 }, 4 },
@@ -340,7 +336,7 @@ static void a_malformed_descriptor_stops_the_queue(void **state)
 		struct vfake *fake = start(false, true);
 		uint32_t wait;
 
-		vg_put(fake, P_IOTLB, 0x1000);
+		vg_put(fake, VG_P_IOTLB, 0x1000);
 		wait = vg_put_wait(fake);
 		vg_put(fake, cases[i].dw[0], cases[i].dw[1]);
 		vg_put_wait(fake);
@@ -352,7 +348,7 @@ static void a_malformed_descriptor_stops_the_queue(void **state)
 		assert_int_equal(fake->ninval, 1);
 		assert_int_equal(vg_word(fake, VG_MSI) & 0xffffffff, 0x77);
 		/* mended in place, it goes on */
-		vg_store(fake, VG_QUEUE + 2 * 32, P_IOTLB);
+		vg_store(fake, VG_QUEUE + 2 * 32, VG_P_IOTLB);
 		vg_store(fake, VG_QUEUE + 2 * 32 + 8, 0x2000);
 		vg_set(fake, R_FSTS, FSTS_IQE);
 		assert_int_equal(fake->ninval, 2);
@@ -373,11 +369,11 @@ static void what_the_host_cannot_do_completes_no_wait(void **state)
 		fake->bad_addr = 0x2000;
 		fake->bad_errno = errnos[i];
 		fake->bad_times = 1000;
-		vg_put(fake, P_IOTLB, 0x1000);
+		vg_put(fake, VG_P_IOTLB, 0x1000);
 		wait = vg_put_wait(fake);
-		vg_put(fake, P_IOTLB, 0x2000);
+		vg_put(fake, VG_P_IOTLB, 0x2000);
 		vg_put_wait(fake);
-		vg_put(fake, P_IOTLB, 0x3000);
+		vg_put(fake, VG_P_IOTLB, 0x3000);
 		vg_doorbell(fake);
 		assert_int_equal(vg_reg(fake, R_FSTS), FSTS_IQE);
 		assert_int_equal(vg_reg64(fake, R_IQERCD), 2);
@@ -415,8 +411,8 @@ static void ite_waits_for_the_guests_own_invalidation(void **state)
 		uint32_t wait;
 
 		/* the IOTLB is clean: as on hardware */
-		vg_do(fake, P_IOTLB, 0x2000);
-		vg_do(fake, P_IOTLB, 0x5000);
+		vg_do(fake, VG_P_IOTLB, 0x2000);
+		vg_do(fake, VG_P_IOTLB, 0x5000);
 		/* another device's TLB */
 		vg_do(fake, 0x3 | 0x18ull << 32, 0x2000);
 		vg_put(fake, 0x3 | SID << 32, 0x2000);
@@ -429,7 +425,7 @@ static void ite_waits_for_the_guests_own_invalidation(void **state)
 		assert_int_equal(vg_status(fake), wait - 1);
 		assert_int_equal(vg_reg64(fake, R_IQH), 7 * 32);
 		/* what comes meanwhile waits */
-		vg_put(fake, P_IOTLB, 0x6000);
+		vg_put(fake, VG_P_IOTLB, 0x6000);
 		vg_doorbell(fake);
 		assert_int_equal(fake->ninval, 2);
 		vg_set(fake, R_FSTS, FSTS_ITE);
@@ -439,7 +435,7 @@ static void ite_waits_for_the_guests_own_invalidation(void **state)
 		vg_do(fake, 0x3 | SID << 32, 0x2000);
 		/* and told again when it happens again */
 		fake->bad_times = 1;
-		vg_do(fake, P_IOTLB, 0x2000);
+		vg_do(fake, VG_P_IOTLB, 0x2000);
 		vg_put(fake, 0x3 | SID << 32, 0x2000);
 		vg_put_wait(fake);
 		vg_doorbell(fake);
@@ -454,11 +450,11 @@ static void ite_in_one_doorbell_stops_at_the_wait_behind(void **state)
 	uint32_t wait;
 
 	(void)state;
-	vg_put(fake, P_IOTLB, 0x2000);
+	vg_put(fake, VG_P_IOTLB, 0x2000);
 	wait = vg_put_wait(fake);
 	vg_put(fake, 0x8 | SID << 16, 0x2000); /* by PASID */
 	vg_put_wait(fake);
-	vg_put(fake, P_IOTLB, 0x3000);
+	vg_put(fake, VG_P_IOTLB, 0x3000);
 	vg_doorbell(fake);
 	assert_int_equal(vg_reg(fake, R_FSTS), FSTS_ITE);
 	assert_int_equal(vg_reg64(fake, R_IQH), 3 * 32);
@@ -480,7 +476,7 @@ static void a_device_tlb_invalidated_before_is_not_meant(void **state)
 
 	(void)state;
 	vg_put(fake, 0x3 | SID << 32, 0x2000);
-	vg_put(fake, P_IOTLB, 0x2000);
+	vg_put(fake, VG_P_IOTLB, 0x2000);
 	wait = vg_put_wait(fake);
 	vg_doorbell(fake);
 	assert_int_equal(vg_status(fake), wait);
@@ -501,7 +497,7 @@ static void without_ats_the_next_wait_is_aborted(void **state)
 
 	(void)state;
 	wait = vg_put_wait(fake);
-	vg_put(fake, P_IOTLB, 0x2000);
+	vg_put(fake, VG_P_IOTLB, 0x2000);
 	vg_put_wait(fake);
 	vg_doorbell(fake);
 	assert_int_equal(vg_reg(fake, R_FSTS), FSTS_ITE);
@@ -517,7 +513,7 @@ static void without_a_wait_ite_is_shown_at_once(void **state)
 	struct vfake *fake = start_silent(true, true, 1);
 
 	(void)state;
-	vg_put(fake, P_IOTLB, 0x2000);
+	vg_put(fake, VG_P_IOTLB, 0x2000);
 	vg_put(fake, 0x3 | SID << 32, 0x2000);
 	vg_doorbell(fake);
 	assert_int_equal(vg_reg(fake, R_FSTS), FSTS_ITE);
@@ -545,7 +541,7 @@ static void two_devices_are_told_of_one_by_one(void **state)
 	(void)state;
 	vg_store(fake, VG_CTX + 0x11 * 32, VG_DIR | 5); /* P, DTE */
 	assert_int_equal(nestfd_viommu_device_add(fake->viommu, &dev), 0);
-	vg_put(fake, P_IOTLB, 0x2000);
+	vg_put(fake, VG_P_IOTLB, 0x2000);
 	vg_put(fake, 0x3 | SID << 32, 0x2000);
 	vg_put(fake, 0x3 | 0x11ull << 32, 0x2000);
 	wait = vg_put_wait(fake);
@@ -559,7 +555,7 @@ static void two_devices_are_told_of_one_by_one(void **state)
 	assert_int_equal(vg_status(fake), wait);
 	/* one that goes away takes its trouble along */
 	fake->bad_times = 2;
-	vg_do(fake, P_IOTLB, 0x2000);
+	vg_do(fake, VG_P_IOTLB, 0x2000);
 	assert_int_equal(nestfd_viommu_device_remove(fake->viommu, 0x11), 0);
 	assert_int_equal(nestfd_viommu_device_remove(fake->viommu, 0x10), 0);
 	vg_do(fake, 0x3 | SID << 32, 0x2000);
@@ -571,7 +567,7 @@ static void a_reset_forgets_what_was_to_be_told(void **state)
 	struct vfake *fake = start_silent(true, true, 1);
 
 	(void)state;
-	vg_do(fake, P_IOTLB, 0x2000);
+	vg_do(fake, VG_P_IOTLB, 0x2000);
 	nestfd_viommu_reset(fake->viommu);
 	fake->tail = 0;
 	vg_boot(fake, true);
@@ -586,7 +582,7 @@ static void a_reset_forgets_what_is_due(void **state)
 	for (int reset = 0; reset < 2; reset++) {
 		struct vfake *fake = start_silent(true, false, 1);
 
-		vg_put(fake, P_IOTLB, 0x2000);
+		vg_put(fake, VG_P_IOTLB, 0x2000);
 		vg_put(fake, 0, 0);
 		vg_doorbell(fake);
 		assert_int_equal(vg_reg(fake, R_FSTS), FSTS_IQE);
@@ -614,7 +610,7 @@ static void a_look_at_the_context_does_not_end_it(void **state)
 	struct vfake *fake = start_silent(true, true, 1);
 
 	(void)state;
-	vg_do(fake, P_IOTLB, 0x2000);
+	vg_do(fake, VG_P_IOTLB, 0x2000);
 	vg_do(fake, 0x11, 0);
 	vg_put(fake, 0x3 | SID << 32, 0x2000);
 	vg_put_wait(fake);
@@ -630,7 +626,7 @@ static void an_invalid_answer_needs_no_wait(void **state)
 	(void)state;
 	fake->bad_errno = 0;
 	fake->bad_error = 1; /* ICE */
-	vg_do(fake, P_IOTLB, 0x2000);
+	vg_do(fake, VG_P_IOTLB, 0x2000);
 	vg_put(fake, 0x3 | SID << 32, 0x2000);
 	vg_doorbell(fake);
 	assert_int_equal(vg_reg(fake, R_FSTS), FSTS_ICE);
@@ -642,7 +638,7 @@ static void ats_turned_off_ends_the_matter(void **state)
 	struct vfake *fake = start_silent(true, true, 1);
 
 	(void)state;
-	vg_do(fake, P_IOTLB, 0x2000);
+	vg_do(fake, VG_P_IOTLB, 0x2000);
 	vg_store(fake, VG_CTX + 0x10 * 32, VG_DIR | 9);
 	vg_do(fake, 0x11, 0);
 	vg_store(fake, VG_CTX + 0x10 * 32, VG_DIR | 0xd);
@@ -659,7 +655,7 @@ static void an_invalid_answer_stops_nothing(void **state)
 	(void)state;
 	fake->bad_errno = 0;
 	fake->bad_error = 1; /* ICE */
-	vg_do(fake, P_IOTLB, 0x2000);
+	vg_do(fake, VG_P_IOTLB, 0x2000);
 	vg_put(fake, 0x3 | SID << 32, 0x2000);
 	wait = vg_put_wait(fake);
 	vg_doorbell(fake);
@@ -675,22 +671,13 @@ static void an_invalid_answer_stops_nothing(void **state)
 /* A backend that counts as Linux may: the first that can be to blame is. */
 static void an_inexact_backend_blames_the_first(void **state)
 {
-	struct vfake *fake = calloc(1, sizeof(*fake));
 	struct nestfd_viommu_config config;
-	struct nestfd_viommu_device dev = {
-		.size = sizeof(dev),
-		.vsid = VG_SID,
-		.dev_id = 7,
-		.attach = vf_attach,
-		.ctx = fake,
-	};
+	struct vfake *fake = vf_new(&config);
 	uint32_t wait;
 
 	(void)state;
-	vf_config(fake, &config);
 	config.backend.exact = false;
-	assert_int_equal(nestfd_viommu_vtd_create(&config, &fake->viommu), 0);
-	assert_int_equal(nestfd_viommu_device_add(fake->viommu, &dev), 0);
+	vf_plug(fake, &config, false);
 	vg_pasid(fake, 0, 0x41, 1, 0x7000);
 	vg_boot(fake, false);
 	vf_forget(fake);
@@ -698,9 +685,9 @@ static void an_inexact_backend_blames_the_first(void **state)
 	fake->bad_errno = -ETIMEDOUT;
 	fake->bad_times = 1;
 	wait = vg_put_wait(fake);
-	vg_put(fake, P_IOTLB, 0x1000);
+	vg_put(fake, VG_P_IOTLB, 0x1000);
 	vg_put_wait(fake);
-	vg_put(fake, P_IOTLB, 0x2000);
+	vg_put(fake, VG_P_IOTLB, 0x2000);
 	vg_put_wait(fake);
 	vg_doorbell(fake);
 	assert_int_equal(vg_reg(fake, R_FSTS), FSTS_ITE);
@@ -721,17 +708,10 @@ static void a_unit_without_device_tlbs_tells_of_none(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct vfake *fake = calloc(1, sizeof(*fake));
 		struct nestfd_viommu_config config;
-		struct nestfd_viommu_device dev = {
-			.size = sizeof(dev),
-			.vsid = VG_SID,
-			.dev_id = 7,
-			.attach = vf_attach,
-			.ctx = fake,
-		};
+		struct vfake *fake = vf_new(&config);
+		struct nestfd_viommu_device dev = vf_device(fake, false);
 
-		vf_config(fake, &config);
 		config.ecap = ~4ull;
 		assert_int_equal(
 			nestfd_viommu_vtd_create(&config, &fake->viommu), 0);
@@ -745,8 +725,8 @@ static void a_unit_without_device_tlbs_tells_of_none(void **state)
 		fake->bad_errno = cases[i].rc;
 		fake->bad_error = cases[i].error;
 		fake->bad_times = 1;
-		vg_put(fake, P_IOTLB, 0x2000);
-		vg_do(fake, P_IOTLB, 0x3000);
+		vg_put(fake, VG_P_IOTLB, 0x2000);
+		vg_do(fake, VG_P_IOTLB, 0x3000);
 		assert_int_equal(fake->bad_times, 0);
 		assert_int_equal(vg_reg(fake, R_FSTS), 0);
 		assert_int_equal(vg_reg64(fake, R_IQERCD), 0);

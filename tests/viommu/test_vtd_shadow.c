@@ -15,29 +15,17 @@
 #include "vtd_fake.h"
 
 /* Three tables of four levels: 0x20000, 0x21000, 0x22000, 0x23000 */
-#define TABLE 0x20000u
+#define TABLE VG_TABLE
 #define RW    3ull
 #define PS    0x80ull
-
-static void link_tables(struct vfake *fake)
-{
-	vg_store(fake, TABLE, (TABLE + 0x1000) | RW);
-	vg_store(fake, TABLE + 0x1000, (TABLE + 0x2000) | RW);
-	vg_store(fake, TABLE + 0x2000, (TABLE + 0x3000) | RW);
-}
-
-static void page(struct vfake *fake, uint32_t n, uint64_t entry)
-{
-	vg_store(fake, TABLE + 0x3000 + n * 8, entry);
-}
 
 /* Legacy: TT 0, that table, 48 bits, DID 5 */
 static struct vfake *start(void)
 {
 	struct vfake *fake = vf_start(false, false);
 
-	link_tables(fake);
-	page(fake, 1, 0x111000 | RW);
+	vg_link_tables(fake, TABLE);
+	vg_page(fake, 1, 0x111000 | RW);
 	vg_boot_legacy(fake, TABLE | 1, 0x502);
 	return fake;
 }
@@ -70,8 +58,8 @@ static void changes_count_when_they_are_invalidated(void **state)
 	struct vfake *fake = start();
 
 	(void)state;
-	page(fake, 2, 0x222000 | RW);
-	page(fake, 1, 0);
+	vg_page(fake, 2, 0x222000 | RW);
+	vg_page(fake, 1, 0);
 	vg_do(fake, 0x4, 0);
 	assert_int_equal(fake->nmap, 1);
 	vg_do(fake, 0x50032, 0x2000); /* IOTLB: DID 5, page 2 */
@@ -81,16 +69,16 @@ static void changes_count_when_they_are_invalidated(void **state)
 	assert_int_equal(fake->nmap, 2);
 	vg_do(fake, 0x50032, 0x1000);
 	assert_null(vf_map_at(fake, 0x1000));
-	page(fake, 1, 0x555000 | RW); /* what was invalidated once is over */
+	vg_page(fake, 1, 0x555000 | RW); /* what was invalidated once is over */
 	vg_do(fake, 0x50032, 0x2000);
 	assert_null(vf_map_at(fake, 0x1000));
-	page(fake, 1, 0);
-	page(fake, 2, 0x333000 | RW);
-	page(fake, 3, 0x444000 | RW);
+	vg_page(fake, 1, 0);
+	vg_page(fake, 2, 0x333000 | RW);
+	vg_page(fake, 3, 0x444000 | RW);
 	vg_do(fake, 0x50022, 0); /* all of DID 5 */
 	assert_map(fake, 0x2000, 0x1000, 0x333000, 7);
 	assert_map(fake, 0x3000, 0x1000, 0x444000, 7);
-	page(fake, 3, 0);
+	vg_page(fake, 3, 0);
 	vg_do(fake, 0x12, 0); /* global */
 	assert_int_equal(fake->nmap, 1);
 	vf_end(fake);
@@ -102,12 +90,12 @@ static void what_is_unchanged_is_left_alone(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < 64; i++)
-		page(fake, i, (0x100000 + i * 0x1000) | RW);
+		vg_page(fake, i, (0x100000 + i * 0x1000) | RW);
 	vg_do(fake, 0x12, 0);
 	assert_int_equal(fake->nmap, 64);
 	vf_forget(fake);
-	page(fake, 7, 0);
-	page(fake, 9, 0x300000 | RW);
+	vg_page(fake, 7, 0);
+	vg_page(fake, 9, 0x300000 | RW);
 	vg_do(fake, 0x12, 0);
 	assert_int_equal(fake->nunmaps, 2);
 	assert_int_equal(fake->ncopies, 1);
@@ -120,9 +108,9 @@ static void rights_are_those_of_the_whole_way(void **state)
 	struct vfake *fake = start();
 
 	(void)state;
-	page(fake, 0, 0x100001); /* R */
-	page(fake, 1, 0x101002); /* W */
-	page(fake, 2, 0x102004); /* neither */
+	vg_page(fake, 0, 0x100001); /* R */
+	vg_page(fake, 1, 0x101002); /* W */
+	vg_page(fake, 2, 0x102004); /* neither */
 	vg_do(fake, 0x12, 0);
 	assert_map(fake, 0, 0x1000, 0x100000, 5);
 	assert_map(fake, 0x1000, 0x1000, 0x101000, 3);
@@ -233,8 +221,8 @@ static void a_page_is_split_and_joined(void **state)
 	/* split: only one page of it is invalidated, all of it follows */
 	vg_store(fake, TABLE + 0x2000, (TABLE + 0x3000) | RW);
 	for (uint32_t i = 0; i < 512; i++)
-		page(fake, i, (0x200000 + i * 0x1000) | RW);
-	page(fake, 3, 0);
+		vg_page(fake, i, (0x200000 + i * 0x1000) | RW);
+	vg_page(fake, 3, 0);
 	vg_do(fake, 0x50032, 0x3000);
 	assert_int_equal(fake->nmap, 511);
 	assert_null(vf_map_at(fake, 0x3000));
@@ -253,8 +241,8 @@ static void what_is_no_guest_memory_is_left_out(void **state)
 	(void)state;
 	fake->no_memory_first = 0x300000;
 	fake->no_memory_last = 0x300fff;
-	page(fake, 2, 0x300000 | RW);
-	page(fake, 3, 0x301000 | RW);
+	vg_page(fake, 2, 0x300000 | RW);
+	vg_page(fake, 3, 0x301000 | RW);
 	vg_do(fake, 0x12, 0);
 	assert_null(vf_map_at(fake, 0x2000));
 	assert_map(fake, 0x3000, 0x1000, 0x301000, 7);
@@ -333,7 +321,7 @@ static void legacy_contexts_are_judged(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct vfake *fake = vf_start(false, false);
 
-		link_tables(fake);
+		vg_link_tables(fake, TABLE);
 		vg_boot_legacy(fake, cases[i].dw[0], cases[i].dw[1]);
 		assert_int_equal(vf_attached(fake, VF_NO_PASID) ==
 					 fake->hwpt[0].id,
@@ -347,8 +335,8 @@ static void scalable_mode_has_them_too(void **state)
 	struct vfake *fake = vf_start(false, true);
 
 	(void)state;
-	link_tables(fake);
-	page(fake, 1, 0x111000 | RW);
+	vg_link_tables(fake, TABLE);
+	vg_page(fake, 1, 0x111000 | RW);
 	/* PGTT 2, 48 bits */
 	vg_pasid(fake, 0, TABLE | 0x89, 5, 0);
 	vg_pasid(fake, 3, TABLE | 0x89, 5, 0);
@@ -360,7 +348,7 @@ static void scalable_mode_has_them_too(void **state)
 	assert_int_equal(fake->hwpt[1].flags, 8);
 	assert_int_equal(vf_attached(fake, VF_NO_PASID), fake->hwpt[1].id);
 	assert_int_equal(vf_attached(fake, 3), fake->hwpt[2].id);
-	page(fake, 2, 0x222000 | RW);
+	vg_page(fake, 2, 0x222000 | RW);
 	vg_do(fake, 0x50032, 0x2000);
 	assert_int_equal(fake->nmap, 2);
 	vf_end(fake);
@@ -375,9 +363,9 @@ static void a_refusal_counts_for_all_of_a_doorbell(void **state)
 	(void)state;
 	vg_pasid(fake, 0, 0x41, 1, 0x7000);
 	vg_boot(fake, false);
-	link_tables(fake);
-	page(fake, 1, 0x111000 | RW);
-	page(fake, 2, 0x112000 | RW);
+	vg_link_tables(fake, TABLE);
+	vg_page(fake, 1, 0x111000 | RW);
+	vg_page(fake, 2, 0x112000 | RW);
 	vg_pasid(fake, 0, TABLE | 0x89, 5, 0);
 	nioas = fake->nioas;
 	vf_forget(fake);
@@ -404,8 +392,8 @@ static void what_was_refused_is_tried_again_with_translation(void **state)
 
 	(void)state;
 	vg_boot(fake, false);
-	link_tables(fake);
-	page(fake, 1, 0x111000 | RW);
+	vg_link_tables(fake, TABLE);
+	vg_page(fake, 1, 0x111000 | RW);
 	vg_pasid(fake, 0, TABLE | 0x89, 5, 0);
 	fake->fail_attach = -EBUSY;
 	fake->fail_attaches = 1;
@@ -425,7 +413,7 @@ static void many_ranges_in_one_doorbell(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < 200; i++) {
-		page(fake, 511 - i, (0x100000 + i * 0x1000) | RW);
+		vg_page(fake, 511 - i, (0x100000 + i * 0x1000) | RW);
 		vg_put(fake, 0x50032, (511 - i) * 0x1000);
 	}
 	vg_do(fake, 0x4, 0);
@@ -439,7 +427,7 @@ static void what_cannot_be_taken_away_completes_no_wait(void **state)
 	uint32_t wait;
 
 	(void)state;
-	page(fake, 1, 0);
+	vg_page(fake, 1, 0);
 	fake->fail_unmap = -EBUSY;
 	wait = vg_put_wait(fake);
 	vg_put(fake, 0x50032, 0x1000);
@@ -475,7 +463,7 @@ static void a_table_without_end_is_given_up(void **state)
 	/* mended, and invalidated as a whole, it is there again */
 	fake->no_memory_first = 1ull << 60;
 	memset(fake->mem + TABLE, 0, 4096);
-	link_tables(fake);
+	vg_link_tables(fake, TABLE);
 	vg_do(fake, 0x12, 0);
 	assert_int_equal(fake->nmap, 1);
 	vf_end(fake);
@@ -492,7 +480,7 @@ static void tables_without_leaves_are_given_up(void **state)
 		vg_store(fake, TABLE + i * 8, (TABLE + 0x1000) | RW);
 		vg_store(fake, TABLE + 0x1000 + i * 8, (TABLE + 0x2000) | RW);
 		vg_store(fake, TABLE + 0x2000 + i * 8, (TABLE + 0x3000) | RW);
-		page(fake, i, 0);
+		vg_page(fake, i, 0);
 	}
 	reads = fake->reads;
 	for (int i = 0; i < 10; i++)
@@ -501,8 +489,8 @@ static void tables_without_leaves_are_given_up(void **state)
 	assert_true(fake->reads - reads < 70000);
 	assert_int_equal(fake->nmap, 0);
 	memset(fake->mem + TABLE, 0, 0x3000);
-	link_tables(fake);
-	page(fake, 1, 0x111000 | RW);
+	vg_link_tables(fake, TABLE);
+	vg_page(fake, 1, 0x111000 | RW);
 	vg_do(fake, 0x12, 0);
 	assert_int_equal(fake->nmap, 1);
 	vf_end(fake);
@@ -514,8 +502,8 @@ static void registers_invalidate_shadows(void **state)
 
 	(void)state;
 	vg_set(fake, R_GCMD, 0x80000000); /* QIE off */
-	page(fake, 1, 0);
-	page(fake, 2, 0x222000 | RW);
+	vg_page(fake, 1, 0);
+	vg_page(fake, 2, 0x222000 | RW);
 	/* by page, DID 5: pages 0 to 3 */
 	vg_set64(fake, R_IVA, 2);
 	vg_set64(fake, R_IOTLB, 0xb000000500000000);
@@ -523,7 +511,7 @@ static void registers_invalidate_shadows(void **state)
 	assert_int_equal(fake->nmap, 1);
 	assert_map(fake, 0x2000, 0x1000, 0x222000, 7);
 	/* what could not be taken away was not done */
-	page(fake, 2, 0);
+	vg_page(fake, 2, 0);
 	fake->fail_unmap = -EBUSY;
 	vg_set64(fake, R_IOTLB, 0x9000000000000000);
 	assert_int_equal(vg_reg64(fake, R_IOTLB) >> 57, 8);
@@ -536,22 +524,13 @@ static void registers_invalidate_shadows(void **state)
 
 static void without_an_ioas_to_copy_from_there_is_no_second_stage(void **state)
 {
-	struct vfake *fake = calloc(1, sizeof(*fake));
 	struct nestfd_viommu_config config;
-	struct nestfd_viommu_device dev = {
-		.size = sizeof(dev),
-		.vsid = VG_SID,
-		.dev_id = 7,
-		.attach = vf_attach,
-		.ctx = fake,
-	};
+	struct vfake *fake = vf_new(&config);
 
 	(void)state;
-	vf_config(fake, &config);
 	config.parent_ioas = 0;
-	assert_int_equal(nestfd_viommu_vtd_create(&config, &fake->viommu), 0);
-	assert_int_equal(nestfd_viommu_device_add(fake->viommu, &dev), 0);
-	link_tables(fake);
+	vf_plug(fake, &config, false);
+	vg_link_tables(fake, TABLE);
 	vg_pasid(fake, 0, TABLE | 0x89, 5, 0);
 	vg_boot(fake, true);
 	assert_int_equal(vf_attached(fake, VF_NO_PASID), fake->hwpt[0].id);

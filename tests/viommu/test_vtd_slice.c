@@ -16,21 +16,9 @@
 #include "vtd_fake.h"
 
 /* Tables of four levels: 0x20000, 0x21000, 0x22000, 0x23000 */
-#define TABLE 0x20000u
+#define TABLE VG_TABLE
 #define RW    3ull
 #define MANY  0x100000u /* tables in numbers */
-
-static void link_tables(struct vfake *fake, uint32_t root)
-{
-	vg_store(fake, root, (root + 0x1000) | RW);
-	vg_store(fake, root + 0x1000, (root + 0x2000) | RW);
-	vg_store(fake, root + 0x2000, (root + 0x3000) | RW);
-}
-
-static void page(struct vfake *fake, uint32_t n, uint64_t entry)
-{
-	vg_store(fake, TABLE + 0x3000 + n * 8, entry);
-}
 
 /* PGTT 2, 48 bits */
 static void shadow(struct vfake *fake, uint32_t pasid, uint64_t did,
@@ -43,8 +31,8 @@ static struct vfake *start(bool pasids)
 {
 	struct vfake *fake = vf_start(false, pasids);
 
-	link_tables(fake, TABLE);
-	page(fake, 1, 0x111000 | RW);
+	vg_link_tables(fake, TABLE);
+	vg_page(fake, 1, 0x111000 | RW);
 	shadow(fake, 0, 5, TABLE);
 	vg_boot(fake, false);
 	return fake;
@@ -58,7 +46,7 @@ static void put_leaves(struct vfake *fake, uint32_t root, uint32_t times)
 {
 	fake->no_memory_first = 0x300000;
 	fake->no_memory_last = 0x3fffff;
-	link_tables(fake, root);
+	vg_link_tables(fake, root);
 	for (uint32_t i = 0; i < times; i++)
 		vg_store(fake, root + 0x2000 + i * 8, (root + 0x3000) | RW);
 	for (uint32_t i = 0; i < 512; i++)
@@ -105,8 +93,8 @@ static void domains_of_one_table_share_an_ioas(void **state)
 	assert_int_equal(fake->nioas, nioas);
 	assert_int_equal(fake->nmap, 1);
 	/* what one of them invalidates was in memory for all */
-	page(fake, 1, 0);
-	page(fake, 2, 0x222000 | RW);
+	vg_page(fake, 1, 0);
+	vg_page(fake, 2, 0x222000 | RW);
 	vg_do(fake, 0x40032, 0x2000); /* DID 4: not one of them */
 	assert_non_null(vf_map_at(fake, 0x1000));
 	vg_do(fake, 0x70032, 0x2000);
@@ -118,7 +106,7 @@ static void domains_of_one_table_share_an_ioas(void **state)
 		assert_false(vf_is_destroyed(fake, ioas));
 		vg_pasid(fake, pasid, 0, 0, 0);
 		vg_do(fake, 0x37, 0);
-		page(fake, 10 + pasid, 0x222000 | RW);
+		vg_page(fake, 10 + pasid, 0x222000 | RW);
 		vg_do(fake, 0x32 | (5ull + pasid) << 16,
 		      0xa000 + pasid * 0x1000);
 		assert_null(vf_map_at(fake, 0xa000 + pasid * 0x1000));
@@ -133,8 +121,8 @@ static void a_new_domain_sees_the_table_as_it_is(void **state)
 	struct vfake *fake = start(true);
 
 	(void)state;
-	page(fake, 1, 0);
-	page(fake, 2, 0x222000 | RW);
+	vg_page(fake, 1, 0);
+	vg_page(fake, 2, 0x222000 | RW);
 	shadow(fake, 1, 5, TABLE); /* the same one: cached as it was */
 	vg_do(fake, 0x37, 0);
 	assert_non_null(vf_map_at(fake, 0x1000));
@@ -167,15 +155,15 @@ static void neighbours_go_in_one_call(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < 64; i++)
-		page(fake, i, (0x100000 + i * 0x1000) | RW);
+		vg_page(fake, i, (0x100000 + i * 0x1000) | RW);
 	vg_do(fake, 0x12, 0);
 	assert_int_equal(fake->nmap, 64);
 	vf_forget(fake);
 	for (uint32_t i = 10; i < 20; i++)
-		page(fake, i, 0);
+		vg_page(fake, i, 0);
 	for (uint32_t i = 21; i < 30; i++)
-		page(fake, i, 0x300000 | RW); /* elsewhere */
-	page(fake, 63, 0);
+		vg_page(fake, i, 0x300000 | RW); /* elsewhere */
+	vg_page(fake, 63, 0);
 	vg_do(fake, 0x12, 0);
 	assert_int_equal(fake->nunmaps, 3);
 	assert_int_equal(fake->ncopies, 9);
@@ -305,7 +293,7 @@ static void what_lies_across_the_end_is_followed_to_its_end(void **state)
 	vg_do(fake, 0x50022, 0);
 	assert_int_equal(fake->nmap, 1);
 	for (uint32_t i = 0; i < 512; i++)
-		page(fake, i, 0x100000 | RW);
+		vg_page(fake, i, 0x100000 | RW);
 	for (uint32_t i = 0; i < 4; i++)
 		vg_store(fake, TABLE + 0x2000 + i * 8, (TABLE + 0x3000) | RW);
 	vg_store(fake, TABLE + 0x2000 + 9 * 8, 0x600000 | 0x80 | RW);
@@ -373,8 +361,8 @@ static struct vfake *start_two(int (*attach)(void *ctx, uint32_t pt_id))
 {
 	struct vfake *fake = vf_start(false, false);
 
-	link_tables(fake, TABLE);
-	page(fake, 1, 0x111000 | RW);
+	vg_link_tables(fake, TABLE);
+	vg_page(fake, 1, 0x111000 | RW);
 	vg_boot_legacy(fake, TABLE | 1, 0x502);
 	add_device(fake, 0x11, attach);
 	many_leaves(fake, MANY);
@@ -499,7 +487,7 @@ static void what_cannot_be_taken_away_stays_to_be_done(void **state)
 	uint32_t wait;
 
 	(void)state;
-	page(fake, 1, 0);
+	vg_page(fake, 1, 0);
 	fake->fail_unmap = -EBUSY;
 	vg_put(fake, 0x50032, 0x1000);
 	wait = vg_put_wait(fake);
@@ -524,12 +512,12 @@ static void what_half_went_is_made_anew(void **state)
 	uint32_t wait;
 
 	(void)state;
-	page(fake, 1, 0);
-	page(fake, 2, 0x112000 | RW);
+	vg_page(fake, 1, 0);
+	vg_page(fake, 2, 0x112000 | RW);
 	vg_do(fake, 0x50032, 0x2000);
-	page(fake, 3, 0x113000 | RW);
+	vg_page(fake, 3, 0x113000 | RW);
 	vg_do(fake, 0x50032, 0x3000);
-	page(fake, 2, 0);
+	vg_page(fake, 2, 0);
 	fake->fail_unmap = -EBUSY;
 	fake->unmap_first = true;
 	vg_put(fake, 0x50032, 0x2000);
@@ -578,9 +566,9 @@ static void reserved_addresses_are_left_out(void **state)
 		uint32_t ioas;
 
 		(void)state;
-		link_tables(fake, TABLE);
+		vg_link_tables(fake, TABLE);
 		for (uint32_t i = 1; i < 6; i++)
-			page(fake, i, (0x110000 + i * 0x1000) | RW);
+			vg_page(fake, i, (0x110000 + i * 0x1000) | RW);
 		shadow(fake, 0, 5, TABLE);
 		fake->resv_first = 0x2000;
 		fake->resv_last = 0x3fff;
@@ -591,9 +579,9 @@ static void reserved_addresses_are_left_out(void **state)
 		assert_true(is_mapped(fake, ioas, 0x4000));
 		assert_true(is_mapped(fake, ioas, 0x5000));
 		/* it is followed as any other */
-		page(fake, 3, 0);
-		page(fake, 6, 0x116000 | RW);
-		page(fake, 1, 0);
+		vg_page(fake, 3, 0);
+		vg_page(fake, 6, 0x116000 | RW);
+		vg_page(fake, 1, 0);
 		vg_do(fake, 0x50022, 0);
 		assert_int_equal(maps_of(fake, ioas), 3);
 		assert_true(is_mapped(fake, ioas, 0x6000));
@@ -608,9 +596,9 @@ static void a_devices_own_table_is_found_again(void **state)
 	int nioas;
 
 	(void)state;
-	link_tables(fake, TABLE);
+	vg_link_tables(fake, TABLE);
 	for (uint32_t i = 1; i < 6; i++)
-		page(fake, i, (0x110000 + i * 0x1000) | RW);
+		vg_page(fake, i, (0x110000 + i * 0x1000) | RW);
 	shadow(fake, 0, 5, TABLE);
 	fake->resv_first = 0x2000;
 	fake->resv_last = 0x3fff;
@@ -633,7 +621,7 @@ static void reserved_addresses_are_one_devices(void **state)
 	uint32_t shared, own;
 
 	(void)state;
-	page(fake, 2, 0x112000 | RW);
+	vg_page(fake, 2, 0x112000 | RW);
 	context(fake, 1, TABLE, 5);
 	shared = fake->map[0].ioas;
 	fake->resv_first = 0x2000;
@@ -646,7 +634,7 @@ static void reserved_addresses_are_one_devices(void **state)
 	assert_int_equal(maps_of(fake, own), 1);
 	assert_int_equal(maps_of(fake, shared), 2);
 	/* both follow the domain */
-	page(fake, 1, 0);
+	vg_page(fake, 1, 0);
 	vg_do(fake, 0x50032, 0x1000);
 	assert_int_equal(maps_of(fake, own), 0);
 	assert_int_equal(maps_of(fake, shared), 1);
@@ -676,18 +664,16 @@ static int read_and_call(void *ctx, uint64_t gpa, void *buf, size_t len)
 
 static struct vfake *start_inside(void)
 {
-	struct vfake *fake = calloc(1, sizeof(*fake));
 	struct nestfd_viommu_config config;
+	struct vfake *fake = vf_new(&config);
 
-	assert_non_null(fake);
-	vf_config(fake, &config);
 	config.guest.read = read_and_call;
 	once = NULL;
 	inside = fake;
 	assert_int_equal(nestfd_viommu_vtd_create(&config, &fake->viommu), 0);
 	add_device(fake, VG_SID, vf_attach);
-	link_tables(fake, TABLE);
-	page(fake, 1, 0x111000 | RW);
+	vg_link_tables(fake, TABLE);
+	vg_page(fake, 1, 0x111000 | RW);
 	vg_boot_legacy(fake, TABLE | 1, 0x502);
 	return fake;
 }
@@ -738,7 +724,7 @@ static void translation_ends_inside_a_read(void **state)
 	(void)state;
 	once = call_te_off;
 	at_gpa = TABLE + 0x3000;
-	page(fake, 2, 0x112000 | RW);
+	vg_page(fake, 2, 0x112000 | RW);
 	vg_do(fake, 0x50022, 0);
 	assert_null(once);
 	assert_int_equal(vg_reg(fake, R_GSTS), 0x44000000);
@@ -750,7 +736,7 @@ static uint32_t rung;
 
 static void call_doorbell(struct vfake *fake)
 {
-	page(fake, 3, 0x113000 | RW);
+	vg_page(fake, 3, 0x113000 | RW);
 	vg_put(fake, 0x50032, 0x3000);
 	rung = vg_put_wait(fake);
 	vg_doorbell(fake);

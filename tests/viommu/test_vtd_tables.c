@@ -166,22 +166,12 @@ static void each_reserved_bit_of_a_context_entry_blocks(void **state)
 /* A host without @cap, @ecap; scalable mode, DTE if it has ATS */
 static struct vfake *start_less(uint64_t cap, uint64_t ecap)
 {
-	struct vfake *fake = calloc(1, sizeof(*fake));
 	struct nestfd_viommu_config config;
-	struct nestfd_viommu_device dev = {
-		.size = sizeof(dev),
-		.vsid = VG_SID,
-		.dev_id = 7,
-		.attach = vf_attach,
-		.ctx = fake,
-	};
+	struct vfake *fake = vf_new(&config);
 
-	assert_non_null(fake);
-	vf_config(fake, &config);
 	fake->cap &= ~cap;
 	fake->ecap &= ~ecap;
-	assert_int_equal(nestfd_viommu_vtd_create(&config, &fake->viommu), 0);
-	assert_int_equal(nestfd_viommu_device_add(fake->viommu, &dev), 0);
+	vf_plug(fake, &config, false);
 	vg_pasid(fake, 0, FS, 1, 0x7000);
 	vg_boot(fake, false);
 	return fake;
@@ -620,12 +610,11 @@ static int read_ids(struct vfake *fake,
 
 static void the_guest_sees_the_hosts_best(void **state)
 {
-	struct vfake *fake = calloc(1, sizeof(*fake));
 	struct nestfd_viommu_config config;
+	struct vfake *fake = vf_new(&config);
 	struct ids ids;
 
 	(void)state;
-	vf_config(fake, &config);
 	assert_int_equal(read_ids(fake, &config, &ids), 0);
 	/*
 	 * ND 6, CM, 48 and 57 bits, MGAW 57, ZLR, FRO 0x22, 2M and 1G, PSI,
@@ -642,12 +631,11 @@ static void the_guest_sees_the_hosts_best(void **state)
 
 static void each_feature_the_vmm_leaves_out_is_gone(void **state)
 {
-	struct vfake *fake = calloc(1, sizeof(*fake));
 	struct nestfd_viommu_config config;
+	struct vfake *fake = vf_new(&config);
 	struct ids all, less;
 
 	(void)state;
-	vf_config(fake, &config);
 	assert_int_equal(read_ids(fake, &config, &all), 0);
 	for (int bit = 0; bit < 64; bit++) {
 		uint64_t flip = 1ull << bit;
@@ -674,12 +662,11 @@ static void each_feature_the_vmm_leaves_out_is_gone(void **state)
 
 static void what_the_host_lacks_is_not_offered(void **state)
 {
-	struct vfake *fake = calloc(1, sizeof(*fake));
 	struct nestfd_viommu_config config;
+	struct vfake *fake = vf_new(&config);
 	struct ids ids;
 
 	(void)state;
-	vf_config(fake, &config);
 	fake->ecap &= ~(1ull << 26); /* NEST: legacy mode remains */
 	assert_int_equal(read_ids(fake, &config, &ids), 0);
 	assert_int_equal(ids.ecap, 0xf47);
@@ -702,12 +689,11 @@ static void what_the_host_lacks_is_not_offered(void **state)
 
 static void caching_mode_is_as_the_vmm_says(void **state)
 {
-	struct vfake *fake = calloc(1, sizeof(*fake));
 	struct nestfd_viommu_config config;
+	struct vfake *fake = vf_new(&config);
 	struct ids ids;
 
 	(void)state;
-	vf_config(fake, &config);
 	config.cap = 0x19ed008c40780c66; /* CM is 0 */
 	assert_int_equal(read_ids(fake, &config, &ids), 0);
 	assert_int_equal(ids.cap & 0x80, 0);
@@ -719,12 +705,11 @@ static void caching_mode_is_as_the_vmm_says(void **state)
 
 static void configurations_are_checked(void **state)
 {
-	struct vfake *fake = calloc(1, sizeof(*fake));
 	struct nestfd_viommu_config config;
+	struct vfake *fake = vf_new(&config);
 	struct ids ids;
 
 	(void)state;
-	vf_config(fake, &config);
 	config.size--;
 	assert_int_equal(read_ids(fake, &config, &ids), -EINVAL);
 	vf_config(fake, &config);
@@ -743,18 +728,10 @@ static void any_call_may_fail(void **state)
 {
 	(void)state;
 	for (int n = 1; n < 40; n++) {
-		struct vfake *fake = calloc(1, sizeof(*fake));
 		struct nestfd_viommu_config config;
-		struct nestfd_viommu_device dev = {
-			.size = sizeof(dev),
-			.vsid = VG_SID,
-			.dev_id = 7,
-			.attach = vf_attach,
-			.attach_pasid = vf_attach_pasid,
-			.ctx = fake,
-		};
+		struct vfake *fake = vf_new(&config);
+		struct nestfd_viommu_device dev = vf_device(fake, true);
 
-		vf_config(fake, &config);
 		fake->fail_nth_ioctl = n;
 		if (nestfd_viommu_vtd_create(&config, &fake->viommu)) {
 			assert_int_equal(fake->live, 0);
@@ -822,12 +799,11 @@ static void real_devices_attach_by_pasid(void **state)
 
 static void a_probe_says_it_in_words(void **state)
 {
-	struct vfake *fake = calloc(1, sizeof(*fake));
 	struct nestfd_viommu_config config;
+	struct vfake *fake = vf_new(&config);
 	char text[2048];
 
 	(void)state;
-	vf_config(fake, &config);
 	assert_int_equal(nestfd_probe(&config.backend, 7, text, sizeof(text)),
 			 0);
 	assert_non_null(strstr(text, "CAP 0x19ed008c40780c66, "
@@ -843,14 +819,7 @@ static void a_probe_says_it_in_words(void **state)
 static bool live(struct vfake *fake)
 {
 	struct nestfd_viommu_config config;
-	struct nestfd_viommu_device dev = {
-		.size = sizeof(dev),
-		.vsid = VG_SID,
-		.dev_id = 7,
-		.attach = vf_attach,
-		.attach_pasid = vf_attach_pasid,
-		.ctx = fake,
-	};
+	struct nestfd_viommu_device dev = vf_device(fake, true);
 
 	vf_config(fake, &config);
 	if (nestfd_viommu_vtd_create(&config, &fake->viommu))

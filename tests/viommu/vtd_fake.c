@@ -306,24 +306,43 @@ void vf_config(struct vfake *fake, struct nestfd_viommu_config *config)
 	};
 }
 
-struct vfake *vf_start(bool ext, bool pasids)
+struct vfake *vf_new(struct nestfd_viommu_config *config)
 {
 	struct vfake *fake = calloc(1, sizeof(*fake));
-	struct nestfd_viommu_config config;
-	struct nestfd_viommu_device dev = {
-		.size = sizeof(dev),
+
+	assert_non_null(fake);
+	vf_config(fake, config);
+	return fake;
+}
+
+struct nestfd_viommu_device vf_device(struct vfake *fake, bool pasids)
+{
+	return (struct nestfd_viommu_device){
+		.size = sizeof(struct nestfd_viommu_device),
 		.vsid = VG_SID,
 		.dev_id = 7,
 		.attach = vf_attach,
 		.attach_pasid = pasids ? vf_attach_pasid : NULL,
 		.ctx = fake,
 	};
+}
 
-	assert_non_null(fake);
-	vf_config(fake, &config);
-	fake->ext = ext;
-	assert_int_equal(nestfd_viommu_vtd_create(&config, &fake->viommu), 0);
+void vf_plug(struct vfake *fake, const struct nestfd_viommu_config *config,
+	     bool pasids)
+{
+	struct nestfd_viommu_device dev = vf_device(fake, pasids);
+
+	assert_int_equal(nestfd_viommu_vtd_create(config, &fake->viommu), 0);
 	assert_int_equal(nestfd_viommu_device_add(fake->viommu, &dev), 0);
+}
+
+struct vfake *vf_start(bool ext, bool pasids)
+{
+	struct nestfd_viommu_config config;
+	struct vfake *fake = vf_new(&config);
+
+	fake->ext = ext;
+	vf_plug(fake, &config, pasids);
 	return fake;
 }
 
@@ -416,6 +435,17 @@ void vg_pasid(struct vfake *fake, uint32_t pasid, uint64_t dw0, uint64_t dw1,
 	vg_store(fake, VG_PASIDS + pasid * 64, dw0);
 	vg_store(fake, VG_PASIDS + pasid * 64 + 8, dw1);
 	vg_store(fake, VG_PASIDS + pasid * 64 + 16, dw2);
+}
+
+void vg_link_tables(struct vfake *fake, uint32_t root)
+{
+	for (uint32_t i = 0; i < 3; i++, root += 0x1000)
+		vg_store(fake, root, (root + 0x1000) | 3);
+}
+
+void vg_page(struct vfake *fake, uint32_t n, uint64_t entry)
+{
+	vg_store(fake, VG_TABLE + 0x3000 + n * 8, entry);
 }
 
 void vg_put(struct vfake *fake, uint64_t dw0, uint64_t dw1)

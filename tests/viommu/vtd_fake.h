@@ -45,6 +45,17 @@
 #define R_IVA	 0xf0
 #define R_IOTLB	 0xf8
 
+#define FSTS_IQE 0x10u
+#define FSTS_ICE 0x20u
+#define FSTS_ITE 0x40u
+
+/* Descriptors: of DID 1, PASID 0, by page; device TLBs, without a PASID */
+#define VG_P_IOTLB 0x10036ull
+#define VG_DEV_TLB (0x3 | (uint64_t)VG_SID << 32)
+
+/* Second-stage tables of four levels, one behind the other */
+#define VG_TABLE 0x20000u
+
 struct vf_hwpt {
 	uint32_t id;
 	uint32_t pt_id;
@@ -143,6 +154,11 @@ int vf_attach_pasid(void *ctx, uint32_t pasid, uint32_t pt_id);
 
 /* Made, device VG_SID (dev_id 7) behind it; @pasids: with attach_pasid */
 struct vfake *vf_start(bool ext, bool pasids);
+/* In two steps, for who changes @config or the host in between */
+struct vfake *vf_new(struct nestfd_viommu_config *config);
+void vf_plug(struct vfake *fake, const struct nestfd_viommu_config *config,
+	     bool pasids);
+struct nestfd_viommu_device vf_device(struct vfake *fake, bool pasids);
 void vf_end(struct vfake *fake);
 void vf_forget(struct vfake *fake); /* what was recorded */
 uint32_t vf_attached(const struct vfake *fake, uint32_t pasid);
@@ -165,6 +181,10 @@ void vg_boot(struct vfake *fake, bool ats);
 void vg_boot_legacy(struct vfake *fake, uint64_t dw0, uint64_t dw1);
 void vg_pasid(struct vfake *fake, uint32_t pasid, uint64_t dw0, uint64_t dw1,
 	      uint64_t dw2);
+/* From @root to @root + 0x3000, first entries; and entry @n of VG_TABLE's last
+ */
+void vg_link_tables(struct vfake *fake, uint32_t root);
+void vg_page(struct vfake *fake, uint32_t n, uint64_t entry);
 /* Queues, without a doorbell */
 void vg_put(struct vfake *fake, uint64_t dw0, uint64_t dw1);
 void vg_doorbell(struct vfake *fake);
