@@ -257,6 +257,43 @@ static void dma(struct guest *g, struct input *in)
 	nestfd_dma(g->dev, &dma);
 }
 
+/* So many leaves that one access is not enough for all of them */
+static void widen(struct guest *g, uint8_t tables)
+{
+	for (uint32_t i = 0; i < 512; i++)
+		put(g, SS_TABLE + 0x3000 + i * 8, (0x100000 + i * 0x1000) | 3);
+	for (uint32_t i = 0; i < tables; i++)
+		put(g, SS_TABLE + 0x2000 + i * 8, (SS_TABLE + 0x3000) | 3);
+}
+
+/* What is left comes to an end. */
+static void finish(struct guest *g)
+{
+	int n = 0;
+
+	while (nestfd_viommu_pump(g->viommu) > 0)
+		must(++n < 1000);
+}
+
+static void rare(struct guest *g, struct input *in)
+{
+	switch (input_u8(in)) {
+	case 0x55:
+		nestfd_viommu_reset(g->viommu);
+		g->tail = 0;
+		boot(g, input_u8(in) & 1);
+		break;
+	case 0x66:
+		widen(g, input_u8(in));
+		break;
+	case 0x77:
+		nestfd_viommu_pump(g->viommu);
+		break;
+	default:
+		break;
+	}
+}
+
 static void step(struct guest *g, struct input *in)
 {
 	switch (input_u8(in) % 8) {
@@ -276,11 +313,7 @@ static void step(struct guest *g, struct input *in)
 		dma(g, in);
 		break;
 	default:
-		if (input_u8(in) == 0x55) {
-			nestfd_viommu_reset(g->viommu);
-			g->tail = 0;
-			boot(g, input_u8(in) & 1);
-		}
+		rare(g, in);
 		break;
 	}
 }
@@ -330,6 +363,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	put(&neighbour, 0x100000, 0x1122334455667788);
 	for (int i = 0; i < STEPS && in.left; i++)
 		step(&hostile, &in);
+	finish(&hostile);
 	check_neighbour(&neighbour);
 	unmake(&hostile);
 	unmake(&neighbour);
