@@ -198,6 +198,20 @@ context_load(struct visit *v, const struct vtd_input *req,
 	return ok ? tmp : NULL;
 }
 
+/* But for what others change when it goes: links, and whether it has a source
+ */
+static void known(struct vtd_context *tmp, const struct vtd_context *found)
+{
+	const size_t from = offsetof(struct context, regime);
+
+	memcpy((char *)&tmp->base + from, (const char *)&found->base + from,
+	       sizeof(tmp->base) - from);
+	tmp->source = found->source;
+	tmp->space = found->space;
+	tmp->fault = found->fault;
+	tmp->space_serial = found->space_serial;
+}
+
 const struct vtd_context *vtd_context_get(struct visit *v, enum vtd_at at,
 					  bool cold, struct vtd_context *tmp,
 					  struct vtd_denial *fault)
@@ -218,7 +232,7 @@ const struct vtd_context *vtd_context_get(struct visit *v, enum vtd_at at,
 	if (!fault->reason && vtd_source_admits(&vtd_of(v)->id, &found->source,
 						&req, &pasid, fault))
 		return found;
-	*tmp = *found;
+	known(tmp, found);
 	return NULL;
 }
 
