@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 /* The VT-d driver: bringing a unit up and down, what it refuses, its tables. */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "drv/vtd/unit.h"
 #include "vtd_fake.h"
 
 static int create(struct vfake *f, struct vtd_drv_config *cfg)
@@ -456,6 +459,92 @@ static void test_an_overflow_lasts_until_all_is_consumed(void **state)
 	vrig_stop(&r);
 }
 
+/* ---- how much one thread does ---- */
+
+static _Atomic unsigned int flood_left;
+static _Atomic unsigned int flood_here; /* turns of the test's own thread */
+static pthread_t flood_thread;
+
+/* Hardware is always faster: whoever makes room finds another. */
+static void one_more(struct vfake *f, uint32_t offset)
+{
+	if (pthread_equal(pthread_self(), flood_thread))
+		flood_here++;
+	if (!flood_left)
+		return;
+	flood_left--;
+	if (offset == 0xc0)
+		vfake_page_request(f, 0x01010001, 0x1002);
+	else
+		vfake_fault(f, 0, 0x1000, 0x5ULL << 32 | 0x101);
+}
+
+static void flood(struct vrig *r, bool faults, unsigned int enough)
+{
+	const struct timespec nap = { .tv_nsec = 1000000 };
+	struct unit *u = to_unit(r->iommu);
+	struct hostwork *work = faults ? &u->faults : &u->prq.work;
+
+	r->hw.room_spy = one_more;
+	for (unsigned int round = 0; round < 3; round++) {
+		flood_thread = pthread_self();
+		flood_here = 0;
+		flood_left = 5000;
+		if (faults)
+			vfake_fault(&r->hw, 0, 0x1000, 0x5ULL << 32 | 0x101);
+		else
+			vfake_page_request(&r->hw, 0x01010001, 0x1002);
+		/* back already */
+		assert_int_equal(flood_here, enough);
+		for (unsigned int i = 0; hostwork_is_busy(work) && i < 10000;
+		     i++)
+			nanosleep(&nap, NULL);
+		assert_int_equal(flood_left, 0);
+		assert_int_equal(flood_here, enough);
+	}
+	vrig_stop(r);
+}
+
+static void test_a_flood_of_requests_is_not_one_threads_work(void **state)
+{
+	struct vrig r;
+
+	(void)state;
+	begin_requests(&r);
+	flood(&r, false, 512); /* as many as the queue holds */
+	assert_int_equal(vfake_pages.n, 3 * 5001);
+}
+
+static void test_a_flood_of_faults_is_not_one_threads_work(void **state)
+{
+	struct vrig r;
+
+	(void)state;
+	vrig_begin(&r);
+	flood(&r, true, 64);
+	assert_int_equal(r.hw.frcd[0][1] >> 63, 0);
+}
+
+/* A thread that cannot be made is no reason to leave any of it. */
+static void test_without_a_thread_all_is_done_here(void **state)
+{
+	struct alloc_plan plan = { .fail_at = 1 };
+	struct vrig r;
+
+	(void)state;
+	begin_requests(&r);
+	flood_thread = pthread_self();
+	flood_here = 0;
+	flood_left = 2000;
+	r.hw.room_spy = one_more;
+	alloc_arm(&plan);
+	vfake_page_request(&r.hw, 0x01010001, 0x1002);
+	alloc_arm(NULL);
+	assert_int_equal(flood_here, 2001);
+	assert_int_equal(vfake_pages.n, 2001);
+	vrig_stop(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -476,6 +565,11 @@ int main(void)
 		cmocka_unit_test(test_bad_page_requests_are_answered_at_once),
 		cmocka_unit_test(test_an_overflow_drops_what_is_not_whole),
 		cmocka_unit_test(test_an_overflow_lasts_until_all_is_consumed),
+		cmocka_unit_test(
+			test_a_flood_of_requests_is_not_one_threads_work),
+		cmocka_unit_test(
+			test_a_flood_of_faults_is_not_one_threads_work),
+		cmocka_unit_test(test_without_a_thread_all_is_done_here),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

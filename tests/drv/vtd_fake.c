@@ -303,6 +303,8 @@ static void fake_write(void *ctx, uint32_t offset, unsigned int size,
 		break;
 	case 0xc0:
 		f->pqh = value;
+		if (f->room_spy)
+			f->room_spy(f, offset);
 		break;
 	case 0xc8:
 		f->pqt = value;
@@ -317,6 +319,8 @@ static void fake_write(void *ctx, uint32_t offset, unsigned int size,
 	case 0x208:
 	case 0x218:
 		f->frcd[(offset >> 4) & 1][1] &= ~(value & 1ULL << 63);
+		if (f->room_spy)
+			f->room_spy(f, offset);
 		break;
 	}
 }

@@ -74,6 +74,8 @@ struct vfake {
 	/* called before each descriptor executes */
 	void (*spy)(struct vfake *f, const uint64_t dw[4]);
 	void *spy_arg;
+	/* PQH was written, or a fault record cleared */
+	void (*room_spy)(struct vfake *f, uint32_t offset);
 };
 
 extern const struct core_hwport_ops vfake_ops;

@@ -222,13 +222,13 @@ static void cmdq_down(struct core_iommu *iommu)
 
 static int thread_up(struct core_iommu *iommu)
 {
-	outq_thread_init(&to_unit(iommu)->outq_thread);
+	hostwork_thread_init(&to_unit(iommu)->worker);
 	return 0;
 }
 
 static void thread_down(struct core_iommu *iommu)
 {
-	outq_thread_fini(&to_unit(iommu)->outq_thread);
+	hostwork_thread_fini(&to_unit(iommu)->worker);
 }
 
 /* GBPA stays: without this driver DMA aborts. */

@@ -6,6 +6,9 @@
 #include "drv/vtd/unit.h"
 #include "hwdef/vtd_regs.h"
 
+/* Records for one thread at one interrupt; hardware may have a single one. */
+#define ENOUGH 64
+
 static uint32_t record_offset(const struct unit *u, unsigned int i)
 {
 	return ((uint32_t)field_get(VTD_CAP_FRO, u->info.cap_reg) + i) * 16;
@@ -46,39 +49,41 @@ static bool take(struct unit *u, unsigned int i, bool tell)
 	return true;
 }
 
-/* A full circle at most: what comes meanwhile raises the event again. */
-static void take_all(struct unit *u, bool tell)
-{
-	uint64_t fsts = vtd_unit_read(u, VTD_FSTS, 4);
-	unsigned int n = records(u);
-	unsigned int at = (unsigned int)field_get(VTD_FSTS_FRI, fsts) % n;
-
-	for (unsigned int i = 0; i < n && take(u, (at + i) % n, tell); i++)
-		;
-	if (fsts & VTD_FSTS_PFO)
-		vtd_unit_write(u, VTD_FSTS, 4, VTD_FSTS_PFO);
-}
-
 /* What comes while any of it is set raises no event (7.3.1). */
-static bool is_pending(struct unit *u)
+static uint64_t look(struct unit *u)
 {
 	uint64_t fsts = vtd_unit_read(u, VTD_FSTS, 4);
 
 	if (fsts & (VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE))
 		hostq_kick(&u->q);
-	return fsts & (VTD_FSTS_PPF | VTD_FSTS_PFO);
+	return fsts;
 }
 
-void vtd_fault_handle(void *arg)
+/* A full circle at most */
+static uint32_t take_some(struct hostwork *w, bool *any)
 {
-	struct unit *u = arg;
+	struct unit *u = container_of(w, struct unit, faults);
+	uint64_t fsts = look(u);
+	unsigned int n = records(u);
+	unsigned int at = (unsigned int)field_get(VTD_FSTS_FRI, fsts) % n;
+	unsigned int taken = 0;
 
-	while (is_pending(u)) {
-		if (pthread_mutex_trylock(&u->fault_lock))
-			return;
-		take_all(u, true);
-		pthread_mutex_unlock(&u->fault_lock);
-	}
+	*any = fsts & (VTD_FSTS_PPF | VTD_FSTS_PFO);
+	if (!*any)
+		return 0;
+	while (taken < n && take(u, (at + taken) % n, true))
+		taken++;
+	if (fsts & VTD_FSTS_PFO)
+		vtd_unit_write(u, VTD_FSTS, 4, VTD_FSTS_PFO);
+	return taken ? taken : 1;
+}
+
+void vtd_fault_init(struct unit *u)
+{
+	u->faults.some = take_some;
+	u->faults.enough = ENOUGH;
+	u->faults.thread = &u->worker;
+	hostwork_init(&u->faults);
 }
 
 void vtd_fault_reset(struct unit *u)

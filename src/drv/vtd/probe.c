@@ -90,11 +90,12 @@ static int switch_on(struct unit *u)
 		rc = forget_all(u);
 	if (rc)
 		return rc;
-	u->port.ops->irq(u->port.ctx, VTD_DRV_LINE_FAULT, vtd_fault_handle, u);
+	u->port.ops->irq(u->port.ctx, VTD_DRV_LINE_FAULT, hostwork_handle,
+			 &u->faults);
 	event_init(u, VTD_FECTL, VTD_DRV_LINE_FAULT, true);
 	if (u->feat.prq) {
 		u->port.ops->irq(u->port.ctx, VTD_DRV_LINE_PAGE_REQUEST,
-				 vtd_prq_handle, u);
+				 hostwork_handle, &u->prq.work);
 		event_init(u, VTD_PECTL, VTD_DRV_LINE_PAGE_REQUEST, true);
 	}
 	return vtd_unit_command(u, VTD_GCMD_TE, true);
@@ -140,7 +141,7 @@ static int numbers_up(struct core_iommu *iommu)
 {
 	struct unit *u = to_unit(iommu);
 
-	pthread_mutex_init(&u->fault_lock, NULL);
+	vtd_fault_init(u);
 	hostids_init(&u->dids, (uint32_t)low_mask(u->feat.did_bits));
 	return 0;
 }
@@ -150,7 +151,7 @@ static void numbers_down(struct core_iommu *iommu)
 	struct unit *u = to_unit(iommu);
 
 	hostids_fini(&u->dids);
-	pthread_mutex_destroy(&u->fault_lock);
+	hostwork_fini(&u->faults);
 }
 
 static int queue_up(struct core_iommu *iommu)
@@ -161,6 +162,17 @@ static int queue_up(struct core_iommu *iommu)
 static void queue_down(struct core_iommu *iommu)
 {
 	vtd_queue_fini(to_unit(iommu));
+}
+
+static int worker_up(struct core_iommu *iommu)
+{
+	hostwork_thread_init(&to_unit(iommu)->worker);
+	return 0;
+}
+
+static void worker_down(struct core_iommu *iommu)
+{
+	hostwork_thread_fini(&to_unit(iommu)->worker);
 }
 
 /*
@@ -193,6 +205,7 @@ static int enable(struct core_iommu *iommu)
 	return rc;
 }
 
+/* On the way down the thread ends before what it works on. */
 static const struct hostunit_step steps[] = {
 	{ vtd_features_read, NULL },
 	{ numbers_up, numbers_down },
@@ -200,6 +213,7 @@ static const struct hostunit_step steps[] = {
 	{ vtd_tables_init, vtd_tables_fini },
 	{ queue_up, queue_down },
 	{ vtd_prq_init, vtd_prq_fini },
+	{ worker_up, worker_down },
 	{ enable, disable },
 };
 

@@ -11,7 +11,8 @@
 #include "drv/vtd/unit.h"
 #include "hwdef/vtd_regs.h"
 
-#define PRQ_LG2	      9 /* requests */
+#define PRQ_LG2	      9
+#define REQUESTS      (1u << PRQ_LG2)
 #define PAGE_LG2      7 /* of them in 4 KiB */
 #define REQUEST_WORDS 4
 
@@ -118,7 +119,7 @@ static uint32_t tail(const struct unit *u)
 {
 	uint64_t index = field_get(VTD_PQ_INDEX, vtd_unit_read(u, VTD_PQT, 8));
 
-	return (uint32_t)index & ((1u << PRQ_LG2) - 1);
+	return (uint32_t)index & (REQUESTS - 1);
 }
 
 /*
@@ -126,38 +127,30 @@ static uint32_t tail(const struct unit *u)
  * event again. PRO is cleared only when all is consumed (7.4.1): until then
  * hardware takes no more.
  */
-static void drain(struct unit *u)
+static uint32_t drain(struct hostwork *w, bool *any)
 {
+	struct unit *u = container_of(w, struct unit, prq.work);
+	uint64_t status = vtd_unit_read(u, VTD_PRS, 4);
 	uint64_t dw[REQUEST_WORDS];
-	uint32_t end;
+	uint32_t end, n;
 
+	*any = status & (VTD_PRS_PPR | VTD_PRS_PRO);
+	if (!*any)
+		return 0;
 	vtd_unit_write(u, VTD_PRS, 4, VTD_PRS_PPR);
 	end = tail(u);
 	barrier_after_index();
-	while (u->prq.head != end) {
+	for (n = 0; u->prq.head != end; n++) {
 		read_record(u, u->prq.head, dw);
 		handle_request(u, dw);
-		u->prq.head = (u->prq.head + 1) & ((1u << PRQ_LG2) - 1);
+		u->prq.head = (u->prq.head + 1) & (REQUESTS - 1);
 	}
 	vtd_unit_write(u, VTD_PQH, 8, (uint64_t)end * VTD_PRQ_SIZE);
-	if (!(vtd_unit_read(u, VTD_PRS, 4) & VTD_PRS_PRO) || tail(u) != end)
-		return;
-	requests_lost(u);
-	vtd_unit_write(u, VTD_PRS, 4, VTD_PRS_PRO);
-}
-
-/* Whoever has the lock goes round again: see hostq.c's unlock(). */
-void vtd_prq_handle(void *arg)
-{
-	struct unit *u = arg;
-
-	__atomic_exchange_n(&u->prq.pending, 1, __ATOMIC_ACQ_REL);
-	while (__atomic_fetch_or(&u->prq.pending, 0, __ATOMIC_ACQ_REL) &&
-	       !pthread_mutex_trylock(&u->prq.lock)) {
-		__atomic_exchange_n(&u->prq.pending, 0, __ATOMIC_ACQ_REL);
-		drain(u);
-		pthread_mutex_unlock(&u->prq.lock);
+	if ((vtd_unit_read(u, VTD_PRS, 4) & VTD_PRS_PRO) && tail(u) == end) {
+		requests_lost(u);
+		vtd_unit_write(u, VTD_PRS, 4, VTD_PRS_PRO);
 	}
+	return n ? n : 1;
 }
 
 void vtd_page_response(struct core_device *dev,
@@ -180,7 +173,10 @@ int vtd_prq_init(struct core_iommu *iommu)
 	rc = hostmem_alloc(&u->port, bytes, bytes, &u->prq.mem);
 	if (rc)
 		return rc;
-	pthread_mutex_init(&u->prq.lock, NULL);
+	u->prq.work.some = drain;
+	u->prq.work.enough = REQUESTS;
+	u->prq.work.thread = &u->worker;
+	hostwork_init(&u->prq.work);
 	vtd_unit_write(u, VTD_PQH, 8, 0);
 	vtd_unit_write(u, VTD_PQT, 8, 0);
 	vtd_unit_write(u, VTD_PQA, 8, u->prq.mem.pa | (PRQ_LG2 - PAGE_LG2));
@@ -194,6 +190,6 @@ void vtd_prq_fini(struct core_iommu *iommu)
 
 	if (!u->prq.mem.host)
 		return;
-	pthread_mutex_destroy(&u->prq.lock);
+	hostwork_fini(&u->prq.work);
 	hostmem_free(&u->port, &u->prq.mem);
 }

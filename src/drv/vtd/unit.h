@@ -24,6 +24,7 @@
 #include "base/itree.h"
 #include "drv/hostinv.h"
 #include "drv/hostunit.h"
+#include "drv/hostwork.h"
 #include "drv/list.h"
 #include "drv/memory.h"
 #include "drv/vtd/desc.h"
@@ -76,13 +77,13 @@ struct unit {
 	struct core_dma_mem status; /* waits write here */
 	struct core_dma_mem root;
 	struct core_dma_mem last; /* of stop.c, if it needs any */
-	pthread_mutex_t fault_lock;
+	struct hostwork_thread worker;
+	struct hostwork faults;
 	/* with feat.prq */
 	struct {
+		struct hostwork work;
 		struct core_dma_mem mem;
-		pthread_mutex_t lock; /* handling, and @head */
-		uint32_t head;
-		uint32_t pending; /* 1: there may be some */
+		uint32_t head; /* under the work's lock */
 	} prq;
 
 	pthread_mutex_t cfg_lock;   /* tables and entries, devices */
@@ -215,15 +216,14 @@ void vtd_unit_stop(struct unit *u);
 int vtd_stop_init(struct unit *u);
 void vtd_stop_fini(struct unit *u);
 
-/* fault.c: a handler of the fault event */
-void vtd_fault_handle(void *arg);
+/* fault.c: @u->faults */
+void vtd_fault_init(struct unit *u);
 /* What was recorded before is dropped. */
 void vtd_fault_reset(struct unit *u);
 
-/* prq.c: page requests; the first two are steps */
+/* prq.c: page requests, @u->prq.work; the first two are steps */
 int vtd_prq_init(struct core_iommu *iommu);
 void vtd_prq_fini(struct core_iommu *iommu);
-void vtd_prq_handle(void *arg);
 /* Called with any lock of core */
 void vtd_page_response(struct core_device *dev,
 		       const struct core_page_request *last, uint32_t code);
