@@ -372,6 +372,66 @@ static void scalable_tables_that_cannot_be_read_fault_by_level(void **state)
 	pure_down(&t.p);
 }
 
+/*
+ * Each way down takes one entry of each kind of table, wherever it lies: one
+ * that leads back is read as what it is reached as. An address of a page with P
+ * set is a legal entry of a directory; as a PASID entry it has PGTT 0, which is
+ * none (SPT.4), and beside it reserved bits (SPT.3).
+ */
+static void pasid_directories_that_loop_fault_or_are_read_as_both(void **state)
+{
+	struct tables t;
+
+	(void)state;
+	setup(&t, true);
+	/* PASID 0x41 is entry 1 of table 1: in this page, words 8 to 15 */
+	pat(&t.p, t.dir)[1] = t.dir | 1;
+	assert_int_equal(plain(&t), 0x59); /* zeros: SPT.2 */
+	pat(&t.p, t.dir)[8] = t.dir | 1;
+	assert_int_equal(plain(&t), 0x5b);
+	for (unsigned int n = 0; n < 512; n++)
+		pat(&t.p, t.dir)[n] = t.dir | 1;
+	assert_int_equal(plain(&t), 0x5a);
+	assert_int_equal(whole(&t, VTD_AT_UNTRANSLATED, 0x1fff), 0x5a);
+	/* a PASID entry there, which as one of the directory is SPD.3 */
+	memset(pat(&t.p, t.dir), 0, 4096);
+	pat(&t.p, t.dir)[1] = t.dir | 1;
+	pat(&t.p, t.dir)[8] = 0x49;
+	pat(&t.p, t.dir)[9] = 0x0123;
+	pat(&t.p, t.dir)[10] = 0x00001234567ff000ULL;
+	assert_int_equal(plain(&t), 0);
+	assert_int_equal(t.p.space.did, 0x123);
+	assert_true(t.p.space.fs_root == 0x00001234567ff000ULL);
+	assert_int_equal(whole(&t, VTD_AT_UNTRANSLATED, 8 * 64), 0x52);
+	pure_down(&t.p);
+}
+
+static void roots_and_contexts_that_loop_fault(void **state)
+{
+	struct tables t;
+	uint64_t root;
+
+	(void)state;
+	setup(&t, true);
+	root = t.root & ~0xfffULL;
+	/* the directory is the context table; entry 1 of that is zeros: SPD.2
+	 */
+	pat(&t.p, t.context)[0] = (t.context & ~0xfffULL) | 0xd;
+	assert_int_equal(plain(&t), 0x51);
+	/* the root table; entry 21 is bus 10's upper half, by PASID */
+	pat(&t.p, t.context)[0] = root | 0xd;
+	assert_int_equal(plain(&t), 0x51);
+	assert_int_equal(whole(&t, VTD_AT_UNTRANSLATED, 21 * 64), 0x59);
+	/* the root table is the context table: bus 38's, zeros: SCT.2 */
+	pat(&t.p, root + 10 * 16)[1] = root | 1;
+	assert_int_equal(plain(&t), 0x41);
+	/* and the directory, and the PASID table: SPT.4 */
+	pat(&t.p, root + 0x13 * 32)[0] = root | 0xd;
+	pat(&t.p, root)[0] = root | 1;
+	assert_int_equal(plain(&t), 0x5b);
+	pure_down(&t.p);
+}
+
 static void scalable_reserved_bits_fault_one_by_one(void **state)
 {
 	struct tables t;
@@ -619,6 +679,9 @@ int main(void)
 			scalable_entries_that_are_not_present_fault_by_level),
 		cmocka_unit_test(
 			scalable_tables_that_cannot_be_read_fault_by_level),
+		cmocka_unit_test(
+			pasid_directories_that_loop_fault_or_are_read_as_both),
+		cmocka_unit_test(roots_and_contexts_that_loop_fault),
 		cmocka_unit_test(scalable_reserved_bits_fault_one_by_one),
 		cmocka_unit_test(fields_that_are_not_offered_are_reserved),
 		cmocka_unit_test(first_stage_fields_are_reserved_without_it),

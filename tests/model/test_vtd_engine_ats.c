@@ -601,6 +601,36 @@ static void a_page_request_removes_what_is_cached_of_its_page(void **state)
 	rig_down(&g);
 }
 
+/*
+ * Table 27: of a nested page the domain goes, what is of the second stage alone
+ * at other addresses too; of a second-stage page only that page.
+ */
+static void a_page_request_of_a_nested_page_removes_its_domain(void **state)
+{
+	const uint64_t far = RAM + DELTA + 0x9000;
+	struct rig g;
+	uint64_t root, ss;
+
+	(void)state;
+	rig_up(&g, IOTLB_HOSTILE);
+	ss = ss_ram(&g);
+	root = page(&g);
+	fs_map(&g, root, 0x7000, 1, DELTA, (RAM + DELTA) | FS_PAGE);
+	pasid_set(&g, 0, 4, PT_NESTED | ss, 6, root + DELTA);
+	pasid_set(&g, 0, 5, PT_SS | ss, 6, 0);
+	pasid_set(&g, 0, 6, PT_SS | ss, 7, 0);
+	for (uint32_t pasid = 5; pasid < 7; pasid++) {
+		assert_int_equal(see(&g, pasid, far).result, MODEL_OK);
+		assert_true(see(&g, pasid, far).hit);
+	}
+	assert_int_equal(request(&g, 5, RAM + DELTA + 0x600000, RW_LAST, 1), 0);
+	assert_true(see(&g, 5, far).hit);
+	assert_int_equal(request(&g, 4, 0x7000, RW_LAST, 1), 0);
+	assert_false(see(&g, 5, far).hit);
+	assert_true(see(&g, 6, far).hit);
+	rig_down(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -627,6 +657,8 @@ int main(void)
 		cmocka_unit_test(a_full_queue_answers_success),
 		cmocka_unit_test(
 			a_page_request_removes_what_is_cached_of_its_page),
+		cmocka_unit_test(
+			a_page_request_of_a_nested_page_removes_its_domain),
 	};
 
 	return cmocka_run_group_tests(tests, group_up, NULL);

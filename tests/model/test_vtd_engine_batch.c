@@ -156,6 +156,38 @@ static void waits_complete_behind_what_they_wait_for(void **state)
 	}
 }
 
+static void the_next_are_still_there(struct rig *g, unsigned int line)
+{
+	struct bed *b = (struct bed *)g;
+	uint64_t next = g->irqs[1] * STEP;
+
+	the_next_are_forgotten(g, line);
+	for (uint64_t p = next; p < MANY; p++)
+		assert_true(is_cached(b, p));
+}
+
+/* 6.5.2.12: a fence (FN, bit 6) has completed when what is behind it begins. */
+static void nothing_behind_a_fence_is_begun_before_it_completes(void **state)
+{
+	struct bed b;
+
+	(void)state;
+	for (int policy = IOTLB_FAST; policy <= IOTLB_HOSTILE; policy++) {
+		bed_up(&b, (enum iotlb_policy)policy);
+		irqs_up(&b, the_next_are_still_there);
+		touch_all(&b);
+		for (uint64_t p = 0; p < 14 * STEP; p++) {
+			invalidate(&b, p);
+			if (p % STEP == STEP - 1)
+				desc_put(&b.g, WAIT_IRQ | 0x40, 0);
+		}
+		doorbell(&b.g);
+		assert_int_equal(reg_get(&b.g, REG_IQH, 8), b.g.tail);
+		assert_int_equal(b.g.irqs[1], 14);
+		rig_down(&b.g);
+	}
+}
+
 /* ---- a wait is for what began before the invalidation ---- */
 
 struct slow {
@@ -391,6 +423,8 @@ int main(void)
 		cmocka_unit_test(all_of_a_doorbell_are_forgotten_fast),
 		cmocka_unit_test(all_of_a_doorbell_are_forgotten_hostile),
 		cmocka_unit_test(waits_complete_behind_what_they_wait_for),
+		cmocka_unit_test(
+			nothing_behind_a_fence_is_begun_before_it_completes),
 		cmocka_unit_test(a_later_wait_is_for_what_came_before),
 		cmocka_unit_test(descriptors_of_many_kinds_go_together),
 		cmocka_unit_test(what_is_ahead_of_an_invalid_one_is_done),

@@ -71,6 +71,15 @@ static void want_of_entry(const struct vtd_tables *t,
 		block(want);
 }
 
+/* PASIDs that the unit tells apart may be fewer than a directory has. */
+static uint32_t pasid_count(const struct vvtd *vvtd,
+			    const struct vtd_source *source)
+{
+	uint32_t most = 1u << (field_get(VTD_ECAP_PSS, vvtd->id.ecap) + 1);
+
+	return source->pasids < most ? source->pasids : most;
+}
+
 bool vvtd_context_load(struct vvtd *vvtd, const struct vtd_regs *regs,
 		       uint16_t sid, struct vvtd_context *context)
 {
@@ -88,7 +97,8 @@ bool vvtd_context_load(struct vvtd *vvtd, const struct vtd_regs *regs,
 		context->scalable = true;
 		context->directory = source.directory;
 		context->rid_pasid = source.rid_pasid;
-		context->pasids = source.paside ? source.pasids : 0;
+		if (source.paside)
+			context->pasids = pasid_count(vvtd, &source);
 		return true;
 	}
 	if (!vtd_read_space(&t, &source, 0, &space, &denial))
@@ -137,28 +147,18 @@ static bool read_table(const struct vtd_tables *t, uint64_t table, uint64_t *dw)
 	return true;
 }
 
-/* PASIDs that the unit tells apart are fewer than a directory may have. */
-static uint32_t pasid_count(const struct vvtd *vvtd,
-			    const struct vvtd_context *context)
-{
-	uint32_t most = 1u << (field_get(VTD_ECAP_PSS, vvtd->id.ecap) + 1);
-
-	return context->pasids < most ? context->pasids : most;
-}
-
 int vvtd_pasids_load(struct vvtd *vvtd, const struct vvtd_context *context,
 		     bool (*found)(void *ctx, uint32_t pasid,
 				   const struct vvtd_want *want),
 		     void *ctx)
 {
-	uint32_t count = pasid_count(vvtd, context);
 	uint64_t dw[TABLE_PASIDS * VTD_PASID_DWORDS];
 	struct vvtd_want want;
 	struct vtd_tables t;
 	uint64_t table;
 
 	tables_of(vvtd, &t);
-	for (uint32_t pasid = 0; pasid < count; pasid++) {
+	for (uint32_t pasid = 0; pasid < context->pasids; pasid++) {
 		uint32_t in_table = pasid & (TABLE_PASIDS - 1);
 		const uint64_t *entry = dw + in_table * VTD_PASID_DWORDS;
 

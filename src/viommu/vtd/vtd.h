@@ -250,7 +250,7 @@ int vvtd_id(const struct vvtd_host *host, uint64_t cap, uint64_t ecap,
 struct vvtd_context {
 	bool scalable;
 	bool ats;
-	uint32_t pasids; /* how many the directory has; 0: without PASIDs */
+	uint32_t pasids; /* below this; 0: without PASIDs */
 	uint32_t rid_pasid;
 	uint64_t directory;
 	struct vvtd_want rid; /* unless scalable */
