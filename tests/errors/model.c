@@ -31,8 +31,10 @@ static bool fields_of(const uint64_t cmd[2], uint64_t fields[2])
 		fields[0] = 0xffffffff000000ff;
 		return true;
 	case 0x10: /* TLBI_NH_ALL */
-	case 0x30: /* TLBI_NSNH_ALL */
 		fields[0] = 0x0000ffff000000ff;
+		return true;
+	case 0x30: /* TLBI_NSNH_ALL: no VMID (which no array here tries) */
+		fields[0] = 0x00000000000000ff;
 		return true;
 	case 0x11: /* TLBI_NH_ASID */
 		fields[0] = 0xffffffff000000ff;
