@@ -61,6 +61,7 @@ static const struct full_row rows[] = {
 	  DID | PAGE },
 	{ "IOTLB, of a domain", CACHES | STAGE2 | SHADOW, 0x22, 0, DID },
 	{ "IOTLB, global", CACHES | STAGE2 | SHADOW, 0x12, 0, 0 },
+	{ "PASID cache, global, anew", CACHES | SHADOW, 0x37, 0, ANEW, true },
 	{ "IOTLB, a page each, all moved", SHADOW, 0x32, LEAF,
 	  DID | PAGE | MOVED },
 	{ "IOTLB, of a domain, all gone", SHADOW, 0x22, 0, DID | GONE },
@@ -237,8 +238,14 @@ static void put_roots(const struct full_bed *bed, uint64_t at)
 
 		for (uint64_t i = 0; i < 4096; i += 8)
 			guest_put(g, root + i, guest_get(g, from + i));
-		put_second_stage(bed, pasid_of(bed, tag), did_of(bed, tag),
-				 root);
+		if (bed->spread->kind & SHADOW)
+			put_second_stage(bed, pasid_of(bed, tag),
+					 did_of(bed, tag), root);
+		else
+			guest_put(g,
+				  g->base + AT_PASIDS +
+					  pasid_of(bed, tag) * 64 + 16,
+				  root);
 	}
 }
 
