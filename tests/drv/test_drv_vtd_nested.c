@@ -183,6 +183,49 @@ static void test_caching_mode_behind_another_unit_is_told_as_well(void **state)
 	vrig_stop(&a);
 }
 
+#define MANY 10007u /* a prime, so that steps of any size reach all */
+
+/* In any order of coming and going each is told once, by PASID. */
+static void test_many_pasids_of_one_table(void **state)
+{
+	struct ventry e = { .addr = 0x5000, .npages = 1 };
+	struct core_inval inv;
+	struct vbed t;
+	uint64_t at = 0;
+
+	(void)state;
+	begin(&t);
+	for (uint64_t i = 0; i < MANY; i++)
+		vbed_attach(&t, 2, 1 + (uint32_t)(i * 6007 % MANY));
+	for (uint64_t i = 0; i < MANY; i += 3)
+		t.r.iommu->ops->block(&t.r.dev[2],
+				      1 + (uint32_t)(i * 997 % MANY));
+	vfake_clear_log(&t.r.hw);
+	assert_int_equal(vrig_inval(t.n, &e, 1, false, &inv), 0);
+	for (size_t i = 0; i < t.r.hw.log_n; i++) {
+		const uint64_t *dw = t.r.hw.log[i];
+
+		if ((dw[0] & 0xf) == 5)
+			continue;
+		/* IOTLB of domain 1 and this PASID, then device 0x182 */
+		assert_true(dw[0] >> 32 > at);
+		at = dw[0] >> 32;
+		assert_int_equal(dw[0] & 0xffffffff, 0x10036);
+		while ((t.r.hw.log[++i][0] & 0xf) == 5)
+			;
+		assert_int_equal(t.r.hw.log[i][0], at << 32 | 0x01820008);
+		t.r.hw.log[i][0] = 0;
+	}
+	/* all that have stayed */
+	at = 0;
+	for (size_t i = 0; i < t.r.hw.log_n; i++)
+		at += !t.r.hw.log[i][0];
+	assert_int_equal(at, MANY - (MANY + 2) / 3);
+	for (uint32_t i = 1; i <= MANY; i++)
+		t.r.iommu->ops->block(&t.r.dev[2], i);
+	vbed_stop(&t);
+}
+
 static void test_an_entry_has_both_stages(void **state)
 {
 	static const struct {
@@ -665,6 +708,7 @@ int main(void)
 			test_a_table_beyond_the_hosts_addresses_is_refused),
 		cmocka_unit_test(
 			test_caching_mode_behind_another_unit_is_told_as_well),
+		cmocka_unit_test(test_many_pasids_of_one_table),
 		cmocka_unit_test(test_an_entry_has_both_stages),
 		cmocka_unit_test(
 			test_nested_domains_of_one_parent_have_their_own_ids),

@@ -16,7 +16,6 @@ void vtd_layer_init(struct layer *l, const struct core_domain_ops *ops)
 {
 	l->core.ops = ops;
 	pthread_rwlock_init(&l->lock, NULL);
-	link_init(&l->atts);
 	link_init(&l->dids);
 }
 
@@ -53,6 +52,7 @@ static int did_get(struct layer *l, struct unit *u, struct did **out)
 			return rc;
 		}
 		d->unit = u;
+		link_init(&d->atts);
 		link_add(&l->dids, &d->link);
 	}
 	d->users++;
@@ -73,28 +73,43 @@ static void did_put(struct did *d)
 	free(d);
 }
 
-static bool att_before(const struct att *a, const struct att *b)
+struct did *vtd_layer_next(const struct layer *l, const struct unit *prev)
 {
-	if (a->master->unit != b->master->unit)
-		return (uintptr_t)a->master->unit < (uintptr_t)b->master->unit;
-	return att_pasid(a) < att_pasid(b);
-}
+	struct did *next = NULL;
 
-static void att_link(struct layer *l, struct att *a)
-{
-	struct link *before = &l->atts;
-
-	link_for_each(&l->atts, link)
+	link_for_each(&l->dids, link)
 	{
-		if (att_before(a, container_of(link, struct att, link))) {
-			before = link;
-			break;
-		}
+		struct did *d = container_of(link, struct did, link);
+
+		if ((uintptr_t)d->unit > (uintptr_t)prev &&
+		    (!next || (uintptr_t)d->unit < (uintptr_t)next->unit))
+			next = d;
 	}
-	link_add(before, &a->link);
+	return next;
 }
 
 /* ---- attachments ---- */
+
+/* With its layer's lock held for writing, as the next */
+static void att_link(struct att *a)
+{
+	struct link *before = &a->did->atts;
+	struct itree_node *next;
+
+	a->by_pasid.first = a->by_pasid.last = att_pasid(a);
+	itree_insert(&a->did->by_pasid, &a->by_pasid);
+	next = itree_succ(&a->by_pasid);
+	if (next)
+		before = &container_of(next, struct att, by_pasid)->link;
+	link_add(before, &a->link);
+}
+
+static void att_unlink(struct att *a)
+{
+	itree_remove(&a->did->by_pasid, &a->by_pasid);
+	link_del(&a->link);
+	did_put(a->did);
+}
 
 static int att_new(struct layer *l, struct master *m, uint32_t pasid,
 		   struct att **out)
@@ -111,7 +126,7 @@ static int att_new(struct layer *l, struct master *m, uint32_t pasid,
 	pthread_rwlock_wrlock(&l->lock);
 	rc = did_get(l, m->unit, &a->did);
 	if (!rc)
-		att_link(l, a);
+		att_link(a);
 	pthread_rwlock_unlock(&l->lock);
 	if (rc) {
 		free(a);
@@ -126,8 +141,7 @@ static void att_free(struct att *a)
 	struct layer *l = a->layer;
 
 	pthread_rwlock_wrlock(&l->lock);
-	link_del(&a->link);
-	did_put(a->did);
+	att_unlink(a);
 	pthread_rwlock_unlock(&l->lock);
 	free(a);
 }

@@ -29,17 +29,13 @@ struct change {
 /* ---- which units ---- */
 
 /* The next unit behind @prev in which @l is, if before *@next */
-static void next_of_layer(struct layer *l, const struct unit *prev,
+static void next_of_layer(const struct layer *l, const struct unit *prev,
 			  struct unit **next)
 {
-	link_for_each(&l->dids, link)
-	{
-		struct unit *u = container_of(link, struct did, link)->unit;
+	const struct did *d = vtd_layer_next(l, prev);
 
-		if ((uintptr_t)u > (uintptr_t)prev &&
-		    (!*next || (uintptr_t)u < (uintptr_t)*next))
-			*next = u;
-	}
+	if (d && (!*next || (uintptr_t)d->unit < (uintptr_t)*next))
+		*next = d->unit;
 }
 
 /* d->layer.lock held, as below */
@@ -98,20 +94,31 @@ static void add_layer_iotlb(struct change *c, struct layer *l)
 	}
 }
 
-/* @all: the device's addresses are a guest's, of which nothing is known */
-static void add_dev_tlbs(struct change *c, struct layer *l, bool all)
+/* @all: the devices' addresses are a guest's, of which nothing is known */
+static void add_did_dev_tlbs(struct change *c, const struct did *did, bool all)
 {
 	uint64_t d[DESC_DWORDS];
 
-	link_for_each(&l->atts, link)
+	link_for_each(&did->atts, link)
 	{
 		struct att *a = container_of(link, struct att, link);
 
-		if (a->master->unit != c->u || !master_has_ats(a->master))
+		if (!master_has_ats(a->master))
 			continue;
 		desc_dev_tlb(c->u, a->master->sid, att_pasid(a),
 			     all ? 0 : c->first, all ? UINT64_MAX : c->last, d);
 		hostinv_put(&c->inv, d);
+	}
+}
+
+static void add_dev_tlbs(struct change *c, struct layer *l, bool all)
+{
+	link_for_each(&l->dids, link)
+	{
+		struct did *did = container_of(link, struct did, link);
+
+		if (did->unit == c->u)
+			add_did_dev_tlbs(c, did, all);
 	}
 }
 
@@ -191,19 +198,25 @@ static void domain_unmap(struct core_domain *core, uint64_t iova,
 
 /* ---- dirty tracking ---- */
 
+static void set_dirty_att(struct att *a, bool enable)
+{
+	struct unit *u = a->master->unit;
+
+	pthread_mutex_lock(&u->cfg_lock);
+	/* else it has not come yet, or has gone: see attach.c */
+	if (itree_first(&a->master->atts, att_pasid(a), att_pasid(a)) ==
+	    &a->node)
+		vtd_entry_set_dirty(a, enable);
+	pthread_mutex_unlock(&u->cfg_lock);
+}
+
 static void set_dirty_layer(struct layer *l, bool enable)
 {
-	link_for_each(&l->atts, link)
+	link_for_each(&l->dids, did)
 	{
-		struct att *a = container_of(link, struct att, link);
-		struct unit *u = a->master->unit;
-
-		pthread_mutex_lock(&u->cfg_lock);
-		/* else it has not come yet, or has gone: see attach.c */
-		if (itree_first(&a->master->atts, att_pasid(a), att_pasid(a)) ==
-		    &a->node)
-			vtd_entry_set_dirty(a, enable);
-		pthread_mutex_unlock(&u->cfg_lock);
+		link_for_each(&container_of(did, struct did, link)->atts, link)
+			set_dirty_att(container_of(link, struct att, link),
+				      enable);
 	}
 }
 

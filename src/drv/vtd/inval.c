@@ -59,6 +59,7 @@ struct answers {
 /* One chunk in one unit */
 struct work {
 	struct unit *u;
+	const struct did *did;
 	struct hostq_payer payer;
 	const struct request *reqs;
 	struct outcome *out;
@@ -253,22 +254,20 @@ static bool add_dev_tlb(struct work *w, const struct att *a, uint32_t entry)
 }
 
 /*
- * Attachments are sorted by unit and PASID: those with the same have the same
- * entries in the unit's IOTLB. 6.5.2.12: hardware asks devices when what stands
+ * Attachments are sorted by PASID: those with the same have the same entries in
+ * the unit's IOTLB. 6.5.2.12: hardware asks devices when what stands
  * before is done.
  */
-static bool add_entry(struct work *w, struct layer *l, uint32_t entry)
+static bool add_entry(struct work *w, uint32_t entry)
 {
 	const struct att *prev = NULL;
 
 	if (w->reqs[entry].none)
 		return true;
-	link_for_each(&l->atts, link)
+	link_for_each(&w->did->atts, link)
 	{
 		const struct att *a = container_of(link, struct att, link);
 
-		if (a->master->unit != w->u)
-			continue;
 		if (!prev || att_pasid(prev) != att_pasid(a)) {
 			if (!add_iotlb(w, a, entry))
 				return false;
@@ -280,16 +279,17 @@ static bool add_entry(struct work *w, struct layer *l, uint32_t entry)
 	return true;
 }
 
-static void run_unit(struct unit *u, struct layer *l,
+static void run_unit(const struct did *did, struct layer *l,
 		     const struct request *reqs, struct outcome *out,
 		     struct answers *answers)
 {
 	uint32_t n = out->limit;
 	struct work w;
 
-	w.u = u;
+	w.u = did->unit;
+	w.did = did;
 	w.payer = (struct hostq_payer){
-		.devs = &u->devs,
+		.devs = &did->unit->devs,
 		.guest = &layer_tables(l)->budget,
 		.patient = true,
 	};
@@ -298,26 +298,13 @@ static void run_unit(struct unit *u, struct layer *l,
 	w.answers = answers;
 	w.n = 0;
 	for (uint32_t i = 0; i < n; i++) {
-		if (!add_entry(&w, l, i))
+		if (!add_entry(&w, i))
 			return;
 	}
 	flush(&w);
 }
 
 /* ---- all of them ---- */
-
-static struct unit *next_unit(const struct layer *l, const struct unit *prev)
-{
-	struct unit *u;
-
-	link_for_each(&l->atts, link)
-	{
-		u = container_of(link, struct att, link)->master->unit;
-		if ((uintptr_t)u > (uintptr_t)prev)
-			return u;
-	}
-	return NULL;
-}
 
 /* What cannot be written is in the call's own struct, if it is why it fails. */
 static void put_error(const struct core_inval *inv, uint32_t at, uint32_t code,
@@ -357,6 +344,7 @@ static int run_requests(struct nested *n, struct core_inval *inv,
 {
 	struct outcome failed = { .limit = count };
 	struct answers answers;
+	const struct did *did;
 	struct unit *u = NULL;
 
 	answers.n = 0;
@@ -364,9 +352,10 @@ static int run_requests(struct nested *n, struct core_inval *inv,
 		struct outcome out = { .limit = failed.limit };
 
 		pthread_rwlock_rdlock(&n->layer.lock);
-		u = next_unit(&n->layer, u);
-		if (u)
-			run_unit(u, &n->layer, reqs, &out, &answers);
+		did = vtd_layer_next(&n->layer, u);
+		u = did ? did->unit : NULL;
+		if (did)
+			run_unit(did, &n->layer, reqs, &out, &answers);
 		pthread_rwlock_unlock(&n->layer.lock);
 		if (out.timeouts)
 			vtd_guest_timed_out(n->parent, u);

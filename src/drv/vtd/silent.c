@@ -27,12 +27,11 @@ void vtd_masters_quarantine(struct unit *u)
 	hostdevs_quarantine(&u->devs, ats_off);
 }
 
-static void mark_layer(struct layer *l)
+static void mark_did(struct did *d)
 {
-	link_for_each(&l->atts, link)
+	link_for_each(&d->atts, link)
 	{
-		struct att *a = container_of(link, struct att, link);
-		struct master *m = a->master;
+		struct master *m = container_of(link, struct att, link)->master;
 
 		if (m->dev->ats && m->unit->feat.ats)
 			hostdevs_mark(&m->unit->devs, &m->hostdev);
@@ -45,6 +44,7 @@ static void quarantine_layer(struct layer *l)
 	{
 		struct did *d = container_of(link, struct did, link);
 
+		mark_did(d);
 		pthread_mutex_lock(&d->unit->cfg_lock);
 		vtd_masters_quarantine(d->unit);
 		pthread_mutex_unlock(&d->unit->cfg_lock);
@@ -60,7 +60,6 @@ static void mark_guest(struct domain *d)
 		struct nested *n = container_of(link, struct nested, link);
 
 		pthread_rwlock_rdlock(&n->layer.lock);
-		mark_layer(&n->layer);
 		quarantine_layer(&n->layer);
 		pthread_rwlock_unlock(&n->layer.lock);
 	}

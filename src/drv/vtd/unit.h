@@ -12,7 +12,7 @@
  * tables.
  *
  * Locks, outermost first: a parent's layer, a nested layer, a unit's cfg_lock,
- * its devs.lock.
+ * its devs.lock. Handlers have their work's (drv/hostwork.h), then devs.lock.
  */
 #ifndef DRV_VTD_UNIT_H
 #define DRV_VTD_UNIT_H
@@ -109,12 +109,14 @@ struct master {
 	struct itree atts;	  /* installed ones, by PASID */
 };
 
-/* A layer's domain id in one unit */
+/* A layer's domain id in one unit, and what is attached there */
 struct did {
 	struct link link;
 	struct unit *unit;
 	uint16_t id;
 	uint32_t users;
+	struct link atts; /* by PASID */
+	struct itree by_pasid;
 };
 
 struct att {
@@ -122,13 +124,13 @@ struct att {
 	struct master *master;
 	struct layer *layer;
 	struct did *did;
-	struct link link; /* in layer->atts */
+	struct link link; /* in did->atts */
+	struct itree_node by_pasid;
 };
 
 struct layer {
 	struct core_domain core;
 	pthread_rwlock_t lock; /* what follows */
-	struct link atts;      /* by unit, then PASID */
 	struct link dids;
 };
 
@@ -258,6 +260,8 @@ void vtd_device_reset(struct core_device *dev);
 int vtd_layer_attach(struct layer *l, struct core_device *dev, uint32_t pasid);
 void vtd_layer_init(struct layer *l, const struct core_domain_ops *ops);
 void vtd_layer_fini(struct layer *l);
+/* With its lock held: where it is in the next unit behind @prev, or NULL */
+struct did *vtd_layer_next(const struct layer *l, const struct unit *prev);
 
 /* silent.c: devices that do not answer */
 /* cfg_lock held */
