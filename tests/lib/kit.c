@@ -5,15 +5,21 @@
 #include <linux/iommufd.h>
 #include <sys/mman.h>
 
-int kit_machine(enum nestfd_cache cache, struct nestfd_machine **machine)
+int kit_machine_of(enum nestfd_arch arch, enum nestfd_cache cache,
+		   struct nestfd_machine **machine)
 {
 	struct nestfd_machine_config config = {
 		.size = sizeof(config),
-		.arch = NESTFD_ARCH_SMMUV3,
+		.arch = arch,
 		.cache = cache,
 	};
 
 	return nestfd_machine_create(&config, machine);
+}
+
+int kit_machine(enum nestfd_cache cache, struct nestfd_machine **machine)
+{
+	return kit_machine_of(NESTFD_ARCH_SMMUV3, cache, machine);
 }
 
 int kit_device(struct nestfd_machine *machine, uint32_t stream_id,

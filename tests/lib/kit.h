@@ -20,6 +20,8 @@
 #define PAGE 4096ULL
 
 int kit_machine(enum nestfd_cache cache, struct nestfd_machine **machine);
+int kit_machine_of(enum nestfd_arch arch, enum nestfd_cache cache,
+		   struct nestfd_machine **machine);
 int kit_device(struct nestfd_machine *machine, uint32_t stream_id,
 	       struct nestfd_device **dev);
 
@@ -60,6 +62,22 @@ void kit_pages_free(void *pages, size_t n);
 #define RUN(tests, argc, argv)                                     \
 	((argc) > 1 ? cmocka_set_test_filter((argv)[1]) : (void)0, \
 	 cmocka_run_group_tests(tests, NULL, NULL))
+
+/*
+ * Entries of a test program for a case that runs on each architecture, which
+ * its state then is
+ */
+#define EACH_ARCH(f) ON_ARCH(f, SMMUV3), ON_ARCH(f, VTD)
+#define ON_ARCH(f, arch)                                               \
+	{                                                              \
+		.name = #f ", " #arch, .test_func = (f),               \
+		.initial_state = (void *)(uintptr_t)NESTFD_ARCH_##arch \
+	}
+
+static inline enum nestfd_arch kit_arch(void **state)
+{
+	return (enum nestfd_arch)(uintptr_t)*state;
+}
 
 /* How many cached translations @keep says yes to */
 unsigned int kit_entries(struct nestfd_machine *machine,

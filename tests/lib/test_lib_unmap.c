@@ -34,11 +34,12 @@ static void count_stale(void *ctx, const struct nestfd_stale *stale)
 	u->stale++;
 }
 
-static void start(struct unmap *u, enum nestfd_cache cache, bool ats,
-		  uint64_t length)
+static void start(struct unmap *u, enum nestfd_arch arch,
+		  enum nestfd_cache cache, bool ats, uint64_t length)
 {
 	*u = (struct unmap){
-		.host = { .cache = cache,
+		.host = { .arch = arch,
+			  .cache = cache,
 			  .guests = 1,
 			  .ats = ats,
 			  .stale = count_stale },
@@ -86,13 +87,13 @@ static void expect_cached(struct unmap *u, bool some)
 	}
 }
 
-static void unmap_and_map_again(enum nestfd_cache cache, bool ats)
+static void unmap_and_map_again(enum nestfd_arch arch, enum nestfd_cache cache)
 {
 	struct unmap u;
 	uint64_t word = 0;
 	char *fresh;
 
-	start(&u, cache, ats, 2 * MIB);
+	start(&u, arch, cache, false, 2 * MIB);
 	fresh = kit_pages(512);
 	guest_map(&u.guest, X, EXTRA + 0x3000);
 	memset(u.extra + 0x3000, 0x11, 8);
@@ -123,14 +124,12 @@ static void unmap_and_map_again(enum nestfd_cache cache, bool ats)
 
 static void nothing_of_unmapped_memory_stays_under_fast(void **state)
 {
-	(void)state;
-	unmap_and_map_again(NESTFD_CACHE_FAST, false);
+	unmap_and_map_again(kit_arch(state), NESTFD_CACHE_FAST);
 }
 
 static void nothing_of_unmapped_memory_stays_under_hostile(void **state)
 {
-	(void)state;
-	unmap_and_map_again(NESTFD_CACHE_HOSTILE, false);
+	unmap_and_map_again(kit_arch(state), NESTFD_CACHE_HOSTILE);
 }
 
 static int read_by_ats(struct guest *g, uint64_t *word)
@@ -152,12 +151,11 @@ static void a_devices_own_cache_is_told_as_well(void **state)
 	static const enum nestfd_cache policies[] = { NESTFD_CACHE_FAST,
 						      NESTFD_CACHE_HOSTILE };
 
-	(void)state;
 	for (int i = 0; i < 2; i++) {
 		struct unmap u;
 		uint64_t word = 0;
 
-		start(&u, policies[i], true, 2 * MIB);
+		start(&u, kit_arch(state), policies[i], true, 2 * MIB);
 		guest_map(&u.guest, X, EXTRA + 0x3000);
 		memset(u.extra + 0x3000, 0x11, 8);
 		assert_int_equal(read_by_ats(&u.guest, &word), 0);
@@ -177,12 +175,12 @@ static void areas_of_every_size_go_as_a_whole(void **state)
 					    6 * MIB,   64 * MIB, 1024 * MIB,
 					    1026 * MIB };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		struct unmap u;
 		uint64_t word, ends[2] = { 0, lengths[i] - PAGE };
 
-		start(&u, NESTFD_CACHE_HOSTILE, false, lengths[i]);
+		start(&u, kit_arch(state), NESTFD_CACHE_HOSTILE, false,
+		      lengths[i]);
 		for (int end = 0; end < 2; end++) {
 			guest_map(&u.guest, X + end * PAGE, EXTRA + ends[end]);
 			assert_int_equal(
@@ -208,8 +206,7 @@ static void half_an_area_is_refused_and_stays(void **state)
 	struct unmap u;
 	uint64_t word;
 
-	(void)state;
-	start(&u, NESTFD_CACHE_HOSTILE, false, 4 * MIB);
+	start(&u, kit_arch(state), NESTFD_CACHE_HOSTILE, false, 4 * MIB);
 	guest_map(&u.guest, X, EXTRA);
 	assert_int_equal(kit_read(u.guest.dev, X, &word), 0);
 	assert_int_equal(kit_unmap(u.host.ctx, u.host.ioas, EXTRA, 2 * MIB),
@@ -229,8 +226,7 @@ static void the_area_next_to_it_is_not_disturbed(void **state)
 	uint64_t word;
 	char *next;
 
-	(void)state;
-	start(&u, NESTFD_CACHE_HOSTILE, false, 4 * PAGE);
+	start(&u, kit_arch(state), NESTFD_CACHE_HOSTILE, false, 4 * PAGE);
 	next = kit_pages(4);
 	/* both lie under one level-3 table of stage 2 */
 	assert_int_equal(kit_map(u.host.ctx, u.host.ioas, EXTRA + 4 * PAGE,
@@ -253,26 +249,52 @@ static void the_area_next_to_it_is_not_disturbed(void **state)
 	stop(&u);
 }
 
+/* The root of the guest's tables is at @root from now on. */
+static void set_root(struct guest *g, uint64_t root)
+{
+	if (g->host->arch == NESTFD_ARCH_VTD) {
+		/* PASID entry; PASID cache by PASID, P_IOTLB by PASID */
+		guest_put(g, g->base + 0x3010, root);
+		guest_command(g, 0x17 | (uint64_t)g->asid << 16, 0);
+		guest_command(g, 0x26 | (uint64_t)g->asid << 16, 0);
+	} else {
+		/* TTB0; CFGI_CD and TLBI_NH_ASID */
+		guest_put(g, g->base + 0x2008, root);
+		guest_command(g, 0x05 | (uint64_t)g->vsid << 32, 1);
+		guest_command(g, 0x11 | (uint64_t)g->asid << 48, 0);
+	}
+	guest_wait(g);
+	guest_ring(g);
+	assert_true(guest_is_done(g));
+}
+
+/* Tables from @root on, one below the other: X leads to @gpa */
+static void make_tables(struct unmap *u, uint64_t gpa)
+{
+	bool vtd = u->host.arch == NESTFD_ARCH_VTD;
+	uint64_t *words = (uint64_t *)u->extra;
+	unsigned int levels = vtd ? 4 : 3;
+
+	for (unsigned int n = 0; n < levels; n++) {
+		uint64_t index = X >> (12 + 9 * (levels - 1 - n)) & 0x1ff;
+		uint64_t next = EXTRA + (n + 1) * PAGE;
+
+		words[512 * n + index] = n == levels - 1
+						 ? gpa | (vtd ? 0x67 : 0xf43)
+						 : next | (vtd ? 0x27 : 3);
+	}
+}
+
 /* The guest's own tables lie in what goes */
 static void tables_of_the_guest_can_go_as_well(void **state)
 {
-	const uint64_t l1 = EXTRA, l2 = EXTRA + PAGE, l3 = EXTRA + 2 * PAGE;
 	struct unmap u;
-	uint64_t *words, word = 0;
+	uint64_t word = 0;
 
-	(void)state;
-	start(&u, NESTFD_CACHE_HOSTILE, false, 2 * MIB);
-	words = (uint64_t *)u.extra;
-	words[(X >> 30 & 0x1ff)] = l2 | 3;
-	words[512 + (X >> 21 & 0x1ff)] = l3 | 3;
-	words[1024 + (X >> 12 & 0x1ff)] = guest_page(&u.guest, 5) | 0xf43;
+	start(&u, kit_arch(state), NESTFD_CACHE_HOSTILE, false, 2 * MIB);
+	make_tables(&u, guest_page(&u.guest, 5));
 	guest_put(&u.guest, guest_page(&u.guest, 5), 0x55);
-	/* TTB0, then CFGI_CD and TLBI_NH_ASID */
-	guest_put(&u.guest, u.guest.base + 0x2008, l1);
-	guest_command(&u.guest, 0x05 | (uint64_t)u.guest.vsid << 32, 1);
-	guest_command(&u.guest, 0x11 | 1ULL << 48, 0);
-	guest_command(&u.guest, GUEST_SYNC);
-	guest_ring(&u.guest);
+	set_root(&u.guest, EXTRA);
 	assert_int_equal(kit_read(u.guest.dev, X, &word), 0);
 	assert_int_equal(word, 0x55);
 
@@ -292,8 +314,7 @@ static void all_of_it_can_go_at_once(void **state)
 	struct unmap u;
 	uint64_t word;
 
-	(void)state;
-	start(&u, NESTFD_CACHE_HOSTILE, false, 2 * MIB);
+	start(&u, kit_arch(state), NESTFD_CACHE_HOSTILE, false, 2 * MIB);
 	guest_map(&u.guest, X, EXTRA);
 	assert_int_equal(kit_read(u.guest.dev, X, &word), 0);
 	all.ioas_id = u.host.ioas;
@@ -311,12 +332,11 @@ static void memory_comes_and_goes_without_a_trace(void **state)
 	static const enum nestfd_cache policies[] = { NESTFD_CACHE_FAST,
 						      NESTFD_CACHE_HOSTILE };
 
-	(void)state;
 	for (int i = 0; i < 2; i++) {
 		struct unmap u;
 		uint64_t word = 0;
 
-		start(&u, policies[i], false, 128 * PAGE);
+		start(&u, kit_arch(state), policies[i], false, 128 * PAGE);
 		assert_int_equal(
 			kit_unmap(u.host.ctx, u.host.ioas, EXTRA, 128 * PAGE),
 			0);
@@ -343,16 +363,15 @@ static void memory_comes_and_goes_without_a_trace(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_of_unmapped_memory_stays_under_fast),
-		cmocka_unit_test(
-			nothing_of_unmapped_memory_stays_under_hostile),
-		cmocka_unit_test(a_devices_own_cache_is_told_as_well),
-		cmocka_unit_test(areas_of_every_size_go_as_a_whole),
-		cmocka_unit_test(half_an_area_is_refused_and_stays),
-		cmocka_unit_test(the_area_next_to_it_is_not_disturbed),
-		cmocka_unit_test(tables_of_the_guest_can_go_as_well),
-		cmocka_unit_test(all_of_it_can_go_at_once),
-		cmocka_unit_test(memory_comes_and_goes_without_a_trace),
+		EACH_ARCH(nothing_of_unmapped_memory_stays_under_fast),
+		EACH_ARCH(nothing_of_unmapped_memory_stays_under_hostile),
+		EACH_ARCH(a_devices_own_cache_is_told_as_well),
+		EACH_ARCH(areas_of_every_size_go_as_a_whole),
+		EACH_ARCH(half_an_area_is_refused_and_stays),
+		EACH_ARCH(the_area_next_to_it_is_not_disturbed),
+		EACH_ARCH(tables_of_the_guest_can_go_as_well),
+		EACH_ARCH(all_of_it_can_go_at_once),
+		EACH_ARCH(memory_comes_and_goes_without_a_trace),
 	};
 
 	return RUN(tests, argc, argv);

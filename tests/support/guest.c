@@ -366,8 +366,8 @@ void guest_command(struct guest *guest, uint64_t dw0, uint64_t dw1)
 
 	guest_put(guest, at, dw0);
 	guest_put(guest, at + 8, dw1);
-	/* with the wrap flag, for whom there is one */
-	guest->prod = (guest->prod + 1) & ((2u << guest->cmdq_lg2) - 1);
+	guest->prod = (guest->prod + 1) &
+		      ((1u << (guest->cmdq_lg2 + guest->arch->wraps)) - 1);
 }
 
 void guest_ring(struct guest *guest)
@@ -385,4 +385,45 @@ void guest_invalidate(struct guest *guest, uint64_t iova)
 	guest->arch->invalidate(guest, iova);
 	guest_wait(guest);
 	guest_ring(guest);
+}
+
+void guest_invalidate_ats(struct guest *guest, uint64_t iova)
+{
+	guest->arch->invalidate(guest, iova);
+	guest_wait(guest);
+	guest->arch->invalidate_device(guest, iova);
+	guest_wait(guest);
+	guest_ring(guest);
+}
+
+void guest_set_stream(struct guest *guest, enum guest_stream what)
+{
+	guest->arch->set_stream(guest, what);
+	guest_wait(guest);
+	guest_ring(guest);
+}
+
+uint32_t guest_head(const struct guest *guest)
+{
+	return guest->arch->head(guest);
+}
+
+bool guest_is_done(const struct guest *guest)
+{
+	return guest_head(guest) == guest->prod;
+}
+
+bool guest_acknowledge(struct guest *guest)
+{
+	return guest->arch->acknowledge(guest);
+}
+
+void guest_mend(const struct guest *guest, uint32_t index)
+{
+	guest_put(guest, guest_command_at(guest, index), guest->arch->nop);
+}
+
+bool host_is_clean(const struct host *host)
+{
+	return arch_of(host)->host_is_clean(host);
 }

@@ -107,10 +107,21 @@ void guest_ring(struct guest *guest);
 void guest_wait(struct guest *guest);
 /* VT-d: the status that the last wait wrote: its place in the queue */
 uint32_t guest_waited(const struct guest *guest);
-/* SMMUv3: what the guest lets its stream do: rewrites the STE, CFGI_STE,
- * CMD_SYNC */
+/*
+ * What the guest lets its device do: rewrites the STE, CFGI_STE, CMD_SYNC.
+ * VT-d: rewrites the PASID entry, PASID cache, P_IOTLB, wait
+ */
 enum guest_stream { GUEST_ABORT, GUEST_BYPASS, GUEST_NESTED };
 void guest_set_stream(struct guest *guest, enum guest_stream what);
+/* Where the queue stands; as prod when all is consumed without an error */
+uint32_t guest_head(const struct guest *guest);
+bool guest_is_done(const struct guest *guest);
+/* Lets a queue go on that an error has stopped; false: there was none */
+bool guest_acknowledge(struct guest *guest);
+/* Puts a command that does nothing in the place of number @index */
+void guest_mend(const struct guest *guest, uint32_t index);
+/* Not an error stands in the host's IOMMU. */
+bool host_is_clean(const struct host *host);
 /* Where command number @index lies */
 uint64_t guest_command_at(const struct guest *guest, uint32_t index);
 /* One word of guest memory, in a single access */
@@ -121,6 +132,8 @@ uint64_t guest_get(const struct guest *guest, uint64_t gpa);
  * leaf; and a wait, and ring
  */
 void guest_invalidate(struct guest *guest, uint64_t iova);
+/* The same, behind a wait for the page in the device's cache as well */
+void guest_invalidate_ats(struct guest *guest, uint64_t iova);
 
 #define GUEST_SYNC 0x46ULL, 0ULL
 static inline uint64_t guest_tlbi_va_0(const struct guest *guest)

@@ -14,6 +14,7 @@ struct guest_arch {
 	enum nestfd_arch arch;
 	uint32_t command_lg2; /* bytes of a command */
 	uint32_t cmdq_lg2;    /* commands of the largest queue */
+	uint32_t wraps;	      /* bits above an index that count wraps */
 	uint64_t root;	      /* first-stage tables: where in the part, */
 	unsigned int levels;  /* how many, */
 	uint64_t table_bits;  /* and what is in their entries */
@@ -24,6 +25,12 @@ struct guest_arch {
 	void (*ring)(struct guest *guest);
 	void (*wait)(struct guest *guest);
 	void (*invalidate)(struct guest *guest, uint64_t iova);
+	void (*invalidate_device)(struct guest *guest, uint64_t iova);
+	void (*set_stream)(struct guest *guest, enum guest_stream what);
+	uint32_t (*head)(const struct guest *guest);
+	bool (*acknowledge)(struct guest *guest);
+	bool (*host_is_clean)(const struct host *host);
+	uint64_t nop; /* doubleword 0 of a command that does nothing */
 };
 
 extern const struct guest_arch guest_smmuv3;

@@ -59,18 +59,44 @@ static void invalidate(struct guest *guest, uint64_t iova)
 	guest_command(guest, guest_tlbi_va_0(guest), guest_tlbi_va_1(iova));
 }
 
-void guest_set_stream(struct guest *guest, enum guest_stream what)
+static void invalidate_device(struct guest *guest, uint64_t iova)
+{
+	guest_command(guest, 0x40 | (uint64_t)guest->vsid << 32,
+		      iova & ~0xfffULL);
+}
+
+static void set_stream(struct guest *guest, enum guest_stream what)
 {
 	write_ste(guest, what);
 	guest_command(guest, 0x03 | (uint64_t)guest->vsid << 32, 1);
-	guest_command(guest, GUEST_SYNC);
-	guest_ring(guest);
+}
+
+static uint32_t head(const struct guest *guest)
+{
+	return guest_read(guest, 0x9c, 4) & 0xfffff;
+}
+
+static bool acknowledge(struct guest *guest)
+{
+	uint64_t error = guest_read(guest, 0x60, 4);
+
+	if (!((error ^ guest_read(guest, 0x64, 4)) & 1))
+		return false;
+	guest_write(guest, 0x64, 4, error);
+	return true;
+}
+
+static bool is_clean(const struct host *host)
+{
+	return nestfd_iommu_read(host->machine, 0x60, 4) ==
+	       nestfd_iommu_read(host->machine, 0x64, 4);
 }
 
 const struct guest_arch guest_smmuv3 = {
 	.arch = NESTFD_ARCH_SMMUV3,
 	.command_lg2 = 4,
 	.cmdq_lg2 = 19,
+	.wraps = 1,
 	.root = AT_L1,
 	.levels = 3,
 	.table_bits = 3,
@@ -80,4 +106,10 @@ const struct guest_arch guest_smmuv3 = {
 	.ring = ring,
 	.wait = sync,
 	.invalidate = invalidate,
+	.invalidate_device = invalidate_device,
+	.set_stream = set_stream,
+	.head = head,
+	.acknowledge = acknowledge,
+	.host_is_clean = is_clean,
+	.nop = 0x46,
 };
