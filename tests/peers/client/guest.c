@@ -281,10 +281,70 @@ static void an_atc_inv(struct guest *guest)
 	go_on_behind(guest, at, "ATC_INV rewritten: it goes on");
 }
 
+static void write_ste(struct guest *guest, uint64_t dw0)
+{
+	place_put(&guest->client->place, STRTAB + 64 * VSID_0, dw0);
+	command(guest, CFGI_STE_0(VSID_0), LEAF);
+	command(guest, SYNC_0, 0);
+	ring(guest);
+}
+
+/* An event of the host's is on its way: whether one has come, after a while */
+static bool event_comes(struct guest *guest, int turns)
+{
+	for (int i = 0; i < turns; i++) {
+		nestfd_viommu_pump(guest->smmu);
+		if (reg(guest, EVENTQ_PROD) != guest->events)
+			return true;
+		usleep(2000);
+	}
+	return false;
+}
+
+/* The first of those that have come; all are taken */
+static uint64_t take_event(struct guest *guest)
+{
+	uint64_t at = EVENTQ + 32 * (guest->events & 0x7f);
+
+	guest->events = reg(guest, EVENTQ_PROD);
+	set(guest, EVENTQ_CONS, 4, guest->events);
+	return at;
+}
+
+/* V = 0 aborts, and is to be told of (7.3.5): Linux has no way to tell. */
+static void other_streams(struct guest *guest)
+{
+	struct client *client = guest->client;
+	bool told;
+
+	write_ste(guest, 1);
+	check_cons(guest, guest->prod, NO_ERROR, "CFGI_STE: abort");
+	check_lands(client, 0, '-', "DMA of a stream that aborts");
+	check(client, !event_comes(guest, 50), "is no event", "one came");
+	write_ste(guest, 0);
+	check_cons(guest, guest->prod, NO_ERROR, "CFGI_STE: V = 0");
+	check_lands(client, 0, '-', "DMA of a stream without a valid STE");
+	if (client->place.dma) {
+		told = event_comes(guest, client->place.real ? 50 : 1000);
+		check(client, told == !client->place.real,
+		      "is C_BAD_STE (Linux: nobody is told)", "%s",
+		      told ? "told" : "not told");
+	}
+	if (client->place.dma && !client->place.real)
+		check(client,
+		      place_get(&client->place, take_event(guest)) ==
+			      0x0000012300000004,
+		      "with its vSID", "something else");
+	write_ste(guest, STE_0);
+	check_cons(guest, guest->prod, NO_ERROR, "CFGI_STE: stage 1 again");
+	make_stale(guest);
+	check_lands(client, 0, 'A', "and DMA is translated again");
+}
+
 static void an_event(struct guest *guest)
 {
 	struct client *client = guest->client;
-	uint32_t prod;
+	bool came;
 	uint64_t at;
 
 	if (!client->place.dma) {
@@ -297,17 +357,10 @@ static void an_event(struct guest *guest)
 	command(guest, SYNC_0, 0);
 	ring(guest);
 	check_lands(client, 0, '-', "DMA without a translation");
-	/* an interrupt of the host's is on its way */
-	for (int i = 0; i < 1000; i++) {
-		nestfd_viommu_pump(guest->smmu);
-		prod = reg(guest, EVENTQ_PROD);
-		if (prod != guest->events)
-			break;
-		usleep(2000);
-	}
-	check(client, prod != guest->events,
-	      "a DMA that faults is an event of the guest's", "none came");
-	at = EVENTQ + 32 * (guest->events & 0x7f);
+	came = event_comes(guest, 1000);
+	check(client, came, "a DMA that faults is an event of the guest's",
+	      "none came");
+	at = take_event(guest);
 	/* F_TRANSLATION, write, class IN; of IOVA */
 	check(client,
 	      place_get(&client->place, at) == 0x0000012300000010 &&
@@ -316,8 +369,6 @@ static void an_event(struct guest *guest)
 	      "%016llx .. %016llx",
 	      (unsigned long long)place_get(&client->place, at),
 	      (unsigned long long)place_get(&client->place, at + 16));
-	guest->events = prod;
-	set(guest, EVENTQ_CONS, 4, prod);
 	tables_map(&client->place, PAGE_A);
 }
 
@@ -419,6 +470,7 @@ void check_guest(struct client *client, enum nestfd_queue queue)
 	good_commands(&guest);
 	an_illegal_command(&guest);
 	an_atc_inv(&guest);
+	other_streams(&guest);
 	an_event(&guest);
 	a_refusal_by_the_host(&guest);
 	a_doorbell_of_many(&guest);
