@@ -82,92 +82,6 @@ static void pause_at(struct span *span, uint32_t at)
 	span->stop = VTD_STOP_NONE;
 }
 
-/* ---- device TLBs that are in trouble ---- */
-
-/* A unit without device TLBs has no bits to tell of them (11.4.7.1: RsvdZ). */
-static void note(struct vvtd *vvtd, struct vvtd_device *device,
-		 struct vvtd_trouble *trouble, uint32_t at)
-{
-	vvtd->cover++;
-	if (trouble->held || trouble->due || !(vvtd->id.ecap & VTD_ECAP_DT))
-		return;
-	*trouble = (struct vvtd_trouble){
-		.held = device->ats,
-		.due = !device->ats,
-		.at = at,
-	};
-	if (!device->troubled)
-		TAILQ_INSERT_TAIL(&vvtd->troubled, device, trouble_link);
-	device->troubled = true;
-}
-
-static void settle(struct vvtd *vvtd, struct vvtd_device *device)
-{
-	if (device->ite.held || device->ite.due || device->ice.held ||
-	    device->ice.due)
-		return;
-	TAILQ_REMOVE(&vvtd->troubled, device, trouble_link);
-	device->troubled = false;
-}
-
-/* Of commands that stand in front of all that now come */
-static void age(struct vvtd *vvtd)
-{
-	struct vvtd_shadow *shadow;
-	struct vvtd_device *device;
-
-	TAILQ_FOREACH (shadow, &vvtd->dirty_shadows, dirty_link)
-		shadow->ranges.at = 0;
-
-	TAILQ_FOREACH (device, &vvtd->troubled, trouble_link) {
-		device->ite.at = -1;
-		device->ice.at = -1;
-	}
-}
-
-static void make_due(struct vvtd_trouble *trouble, uint32_t at)
-{
-	if (trouble->held && trouble->at <= at)
-		*trouble = (struct vvtd_trouble){ .due = true, .at = at };
-}
-
-/* The guest's own device-TLB invalidation */
-static void meet_device(struct vvtd *vvtd, uint16_t sid, uint32_t at)
-{
-	struct vvtd_device *device;
-
-	pthread_mutex_lock(&vvtd->lock);
-	device = vvtd_device_find(vvtd, sid);
-	if (device && device->troubled) {
-		make_due(&device->ite, at);
-		make_due(&device->ice, at);
-	}
-	pthread_mutex_unlock(&vvtd->lock);
-}
-
-/* One that is due before @at, and not any more then; false: none */
-static bool take_due(struct vvtd *vvtd, bool ice, uint32_t at, uint16_t *sid)
-{
-	struct vvtd_device *device;
-	bool found = false;
-
-	pthread_mutex_lock(&vvtd->lock);
-	TAILQ_FOREACH (device, &vvtd->troubled, trouble_link) {
-		struct vvtd_trouble *trouble =
-			ice ? &device->ice : &device->ite;
-
-		if (!trouble->due || trouble->at >= at)
-			continue;
-		trouble->due = false;
-		*sid = (uint16_t)device->node.first;
-		settle(vvtd, device);
-		found = true;
-		break;
-	}
-	pthread_mutex_unlock(&vvtd->lock);
-	return found;
-}
-
 /* ---- going down ---- */
 
 static const struct nestfd_hwpt_vtd_s1_invalidate *
@@ -237,7 +151,7 @@ static void silent(void *ctx, const struct viommu_run *run, uint32_t index)
 	struct vvtd_device *device = submission->space->device;
 	struct vvtd *vvtd = submission->span->vvtd;
 
-	note(vvtd, device, &device->ite, run->map[index]);
+	vvtd_trouble_note(vvtd, device, &device->ite, run->map[index]);
 	if (submission->next < index)
 		pass_device_tlb(submission, index);
 	fail_device_tlb(submission,
@@ -263,7 +177,8 @@ static void look_for_ice(struct vvtd *vvtd, struct vvtd_space *space)
 
 		if (entry->hw_error != NESTFD_ERR_VTD_ICE)
 			continue;
-		note(vvtd, space->device, &space->device->ice, run->map[i]);
+		vvtd_trouble_note(vvtd, space->device, &space->device->ice,
+				  run->map[i]);
 		vvtd_stale_add(vvtd, space, entry->addr, last_of(entry));
 	}
 }
@@ -702,6 +617,16 @@ void vvtd_sync_shadows(struct vvtd *vvtd)
 	}
 }
 
+/* What is left is of commands that stand in front of all that now come. */
+static void age(struct vvtd *vvtd)
+{
+	struct vvtd_shadow *shadow;
+
+	TAILQ_FOREACH (shadow, &vvtd->dirty_shadows, dirty_link)
+		shadow->ranges.at = 0;
+	vvtd_trouble_age(vvtd);
+}
+
 /* Of a piece that is unfinished this is the next slice. */
 static void begin_slice(struct span *span)
 {
@@ -750,7 +675,7 @@ static void show_ices(struct vvtd *vvtd, uint32_t before)
 {
 	uint16_t sid;
 
-	while (take_due(vvtd, true, before, &sid))
+	while (vvtd_trouble_take(vvtd, true, before, &sid))
 		vtd_front_ice(vvtd->front, sid);
 }
 
@@ -761,7 +686,7 @@ static bool complete_wait(struct span *span, const struct vtd_desc *desc,
 	struct vvtd *vvtd = span->vvtd;
 
 	show_ices(vvtd, at);
-	if (take_due(vvtd, false, at, &span->info)) {
+	if (vvtd_trouble_take(vvtd, false, at, &span->info)) {
 		span->stop = VTD_STOP_ITE;
 		span->end = at;
 		return false;
@@ -791,14 +716,15 @@ static void complete(struct span *span, const uint64_t (*descs)[4])
 		if (vtd_front_decode(vvtd->front, descs[i], &desc))
 			continue; /* the mode has changed under it */
 		if (desc.type == VTD_QI_DEV_TLB || desc.type == VTD_QI_PDEV_TLB)
-			meet_device(vvtd, desc.sid, i);
+			vvtd_trouble_meet(vvtd, desc.sid, i);
 		else if (desc.type == VTD_QI_WAIT &&
 			 !complete_wait(span, &desc, i))
 			return;
 	}
 	show_ices(vvtd, span->end);
 	/* no wait follows, but the guest may as well look at FSTS */
-	if (!span->stop && take_due(vvtd, false, span->end, &span->info))
+	if (!span->stop &&
+	    vvtd_trouble_take(vvtd, false, span->end, &span->info))
 		span->stop = VTD_STOP_ITE;
 }
 

@@ -208,19 +208,6 @@ static void vvtd_destroy(struct nestfd_viommu *viommu)
 	vvtd_free(vvtd);
 }
 
-/* With the lock held: nothing of the former life is to be told. */
-static void forget_troubles(struct vvtd *vvtd)
-{
-	struct vvtd_device *device;
-
-	while ((device = TAILQ_FIRST(&vvtd->troubled))) {
-		TAILQ_REMOVE(&vvtd->troubled, device, trouble_link);
-		device->troubled = false;
-		device->ite = (struct vvtd_trouble){ 0 };
-		device->ice = (struct vvtd_trouble){ 0 };
-	}
-}
-
 /*
  * Registers in their reset state are those of a new front. Without memory for
  * one the old front is switched off, which is all that matters to DMA, and
@@ -238,7 +225,7 @@ static void vvtd_reset(struct nestfd_viommu *viommu)
 	}
 	vvtd_enter(vvtd);
 	follow(vvtd);
-	forget_troubles(vvtd);
+	vvtd_trouble_forget(vvtd);
 	vvtd->unfinished = false;
 	atomic_store_explicit(&vvtd->left, false, memory_order_relaxed);
 	vvtd_leave(vvtd);

@@ -290,6 +290,19 @@ int vvtd_device_start(struct vvtd *vvtd, struct vvtd_device *device);
 /* Attached to the parent, and nothing of this viommu's is in use. */
 void vvtd_device_end(struct vvtd *vvtd, struct vvtd_device *device);
 
+/*
+ * trouble.c, with the lock held: command @at met it; all that was met is of
+ * commands in front of those that now come; nothing of it is to be told
+ */
+void vvtd_trouble_note(struct vvtd *vvtd, struct vvtd_device *device,
+		       struct vvtd_trouble *trouble, uint32_t at);
+void vvtd_trouble_age(struct vvtd *vvtd);
+void vvtd_trouble_forget(struct vvtd *vvtd);
+/* Without the lock: the guest's own device-TLB invalidation */
+void vvtd_trouble_meet(struct vvtd *vvtd, uint16_t sid, uint32_t at);
+/* Likewise: one that is due before @at, and not any more then; false: none */
+bool vvtd_trouble_take(struct vvtd *vvtd, bool ice, uint32_t at, uint16_t *sid);
+
 /* stale.c, with the lock held: an invalidation has failed; one has succeeded */
 void vvtd_stale_add(struct vvtd *vvtd, struct vvtd_space *space, uint64_t first,
 		    uint64_t last);
