@@ -2,14 +2,26 @@
 /* See config.h. */
 #include "model/vtd/config.h"
 
+#include <errno.h>
+
 #include "base/bits.h"
 #include "hwdef/vtd_regs.h"
 
+/*
+ * Hardware takes an entry as a whole. Here it is read from its start, where P
+ * is: software that writes P last (6.5.3.3) finds nothing of what was before
+ * it cached, least of all another domain id, that no invalidation would name.
+ */
 static int read_table(void *ctx, uint64_t addr, void *buf, size_t len)
 {
 	const struct walk_env *env = ctx;
+	uint64_t *raw = buf;
 
-	return phys_cursor_read(env->phys, &env->cursors->s1, addr, buf, len);
+	for (size_t i = 0; i < len / sizeof(*raw); i++)
+		if (phys_cursor_load64(env->phys, &env->cursors->s1,
+				       addr + i * sizeof(*raw), &raw[i]))
+			return -EFAULT;
+	return 0;
 }
 
 static void tables_of(const struct walk_env *env, const struct vtd_id *id,

@@ -170,11 +170,13 @@ context_load(struct visit *v, const struct vtd_input *req,
 {
 	struct context_when when;
 	struct context *copy;
+	uint64_t seq = tmp->seq;
 	uint64_t serial;
 	uint32_t pasid;
 	bool ok;
 
 	memset(tmp, 0, sizeof(*tmp));
+	tmp->seq = seq;
 	*fault = (struct vtd_denial){ 0 };
 	tmp->base.pasid = v->access->pasid;
 	tmp->base.serial = NO_SERIAL;
@@ -221,7 +223,10 @@ const struct vtd_context *vtd_context_get(struct visit *v, enum vtd_at at,
 	uint32_t pasid;
 
 	vtd_context_request(v, at, &req);
-	*tmp = (struct vtd_context){ .base.pasid = v->access->pasid };
+	*tmp = (struct vtd_context){
+		.base.pasid = v->access->pasid,
+		.seq = __atomic_load_n(&v->port->config_seq, __ATOMIC_ACQUIRE),
+	};
 	if (!vtd_mode_admits(vtd_rtaddr(vtd_of(v)), &req, fault))
 		return NULL;
 	if (!cold)
@@ -234,6 +239,14 @@ const struct vtd_context *vtd_context_get(struct visit *v, enum vtd_at at,
 		return found;
 	known(tmp, found);
 	return NULL;
+}
+
+bool vtd_context_is_current(const struct visit *v,
+			    const struct vtd_context *ctx)
+{
+	return context_cached(v->port, ctx->base.pasid) == &ctx->base ||
+	       __atomic_load_n(&v->port->config_seq, __ATOMIC_ACQUIRE) ==
+		       ctx->seq;
 }
 
 /* ---- invalidation ---- */

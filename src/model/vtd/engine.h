@@ -36,6 +36,7 @@ struct vtd_context {
 	struct vtd_space space;
 	struct vtd_denial fault; /* caching mode: its entry faults */
 	uint64_t space_serial;	 /* when the space was read */
+	uint64_t seq;		 /* port.config_seq before any of it was */
 };
 
 /* A context-cache entry. */
@@ -104,6 +105,9 @@ const struct vtd_context *vtd_context_get(struct visit *v, enum vtd_at at,
 /* The source alone; false: *fault. *serial: when cached, or NO_SERIAL */
 bool vtd_context_source(struct visit *v, bool cold, struct vtd_source *source,
 			uint64_t *serial, struct vtd_denial *fault);
+/* No invalidation can have named *ctx since it was looked for. */
+bool vtd_context_is_current(const struct visit *v,
+			    const struct vtd_context *ctx);
 /* *ctx with its source as it is, and the space as in memory; false: *fault */
 bool vtd_context_reload(struct visit *v, struct vtd_context *ctx,
 			struct vtd_denial *fault);

@@ -325,10 +325,19 @@ static void path_walk(struct visit *v, const struct vtd_context *ctx, bool cold,
 	struct walk_env env;
 	struct iotlb_entry e;
 	struct vtd_walk w;
+	bool keep = !cold;
 
 	vtd_env(v, &env);
 	if (!cold)
 		tlb_begin(&t, ctx->base.tag, &cache, &cache, &env);
+	/*
+	 * 6.5.2.12: what removes translations by an entry's domain comes when
+	 * no use of that entry is under way any more.
+	 */
+	if (!cold && !vtd_context_is_current(v, ctx)) {
+		vtd_env(v, &env);
+		keep = false;
+	}
 	if (!vtd_walk(&env, &vtd_of(v)->id, &ctx->space, req, &w)) {
 		r->fault = w.fault;
 		if (!cold)
@@ -340,7 +349,7 @@ static void path_walk(struct visit *v, const struct vtd_context *ctx, bool cold,
 	if (!cold)
 		tlb_host(v, &e);
 	outcome_entry(v, &e, req->addr, &r->o);
-	if (!cold && !v->quiet && cacheable(&e))
+	if (keep && !v->quiet && cacheable(&e))
 		tlb_add(&t, &e);
 }
 
