@@ -106,6 +106,47 @@ int kit_nested(struct nestfd *ctx, uint32_t dev_id, uint32_t viommu,
 	return rc;
 }
 
+int kit_nested_vtd(struct nestfd *ctx, uint32_t dev_id, uint32_t parent,
+		   uint64_t root, uint32_t *hwpt)
+{
+	struct iommu_hwpt_vtd_s1 data = {
+		.pgtbl_addr = root,
+		.addr_width = 48,
+	};
+	struct iommu_hwpt_alloc arg = {
+		.size = sizeof(arg),
+		.dev_id = dev_id,
+		.pt_id = parent,
+		.data_type = IOMMU_HWPT_DATA_VTD_S1,
+		.data_len = sizeof(data),
+		.data_uptr = (uintptr_t)&data,
+	};
+	int rc = nestfd_ioctl(ctx, IOMMU_HWPT_ALLOC, &arg);
+
+	if (!rc)
+		*hwpt = arg.out_hwpt_id;
+	return rc;
+}
+
+int kit_invalidate_vtd(struct nestfd *ctx, uint32_t hwpt, uint64_t addr,
+		       uint64_t npages)
+{
+	struct iommu_hwpt_vtd_s1_invalidate entry = {
+		.addr = addr,
+		.npages = npages,
+	};
+	struct iommu_hwpt_invalidate arg = {
+		.size = sizeof(arg),
+		.hwpt_id = hwpt,
+		.data_uptr = (uintptr_t)&entry,
+		.data_type = IOMMU_HWPT_INVALIDATE_DATA_VTD_S1,
+		.entry_len = sizeof(entry),
+		.entry_num = 1,
+	};
+
+	return nestfd_ioctl(ctx, IOMMU_HWPT_INVALIDATE, &arg);
+}
+
 int kit_viommu(struct nestfd *ctx, uint32_t dev_id, uint32_t parent,
 	       uint32_t *viommu)
 {

@@ -36,6 +36,11 @@ int kit_hwpt(struct nestfd *ctx, uint32_t dev_id, uint32_t pt_id,
 	     uint32_t flags, uint32_t *hwpt);
 int kit_nested(struct nestfd *ctx, uint32_t dev_id, uint32_t viommu,
 	       uint64_t ste0, uint64_t ste1, uint32_t *hwpt);
+/* VT-d: first-stage tables of 4 levels at @root, over the HWPT @parent */
+int kit_nested_vtd(struct nestfd *ctx, uint32_t dev_id, uint32_t parent,
+		   uint64_t root, uint32_t *hwpt);
+int kit_invalidate_vtd(struct nestfd *ctx, uint32_t hwpt, uint64_t addr,
+		       uint64_t npages);
 int kit_viommu(struct nestfd *ctx, uint32_t dev_id, uint32_t parent,
 	       uint32_t *viommu);
 int kit_vdevice(struct nestfd *ctx, uint32_t viommu, uint32_t dev_id,
