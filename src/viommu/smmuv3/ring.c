@@ -26,15 +26,15 @@
 #include "viommu/smmuv3/smmuv3.h"
 
 #define STRETCH 32u /* commands that pay for a call, if others stand behind */
-#define ASKING	4u  /* that do if one of few asks a device, and a CMD_SYNC */
+#define ASKING	4u  /* that do if one of few asks a device */
 
 /* What the queue seems to hold */
 struct look {
 	struct vsmmu *vsmmu;
 	struct vsmmu_source from;
 	bool syncs; /* there was one, without a signal */
-	bool works; /* there was something for the host but such, */
-	bool asks;  /* a device */
+	bool works; /* there was something for the host but such */
+	bool few;   /* fewer than ASKING */
 };
 
 /*
@@ -81,15 +81,18 @@ static const uint8_t whose[256] = {
 	[SMMUV3_OP_SYNC] = BY_SIGNAL,
 };
 
+/*
+ * A CMD_SYNC behind an ATC_INV is one more for the host than it has with an
+ * array: a few such commands are no better off in a ring.
+ */
 static inline bool is_hosts_by(struct look *look, enum whose by, uint64_t dw0)
 {
-	if (by == BY_STREAM || by == ASKS_STREAM) {
+	if (by == BY_STREAM || (by == ASKS_STREAM && !look->few)) {
 		look->works = true;
-		look->asks |= by == ASKS_STREAM;
 		return is_known(look,
 				(uint32_t)field_get(SMMUV3_CMD_0_SID, dw0));
 	}
-	if (by == VMMS ||
+	if (by != BY_SIGNAL ||
 	    field_get(SMMUV3_SYNC_0_CS, dw0) == SMMUV3_SYNC_CS_IRQ)
 		return false;
 	look->syncs = true;
@@ -101,10 +104,7 @@ static inline bool is_hosts(struct look *look, uint32_t index)
 	uint64_t dw0 = vsmmu_word(&look->from, index, 0);
 	enum whose by = (enum whose)whose[dw0 & SMMUV3_CMD_0_OP];
 
-	if (by != HOSTS)
-		return is_hosts_by(look, by, dw0);
-	look->works = true;
-	return true;
+	return by == HOSTS || is_hosts_by(look, by, dw0);
 }
 
 /* Where the first stretch from @start on begins; @n: there is none. */
@@ -134,27 +134,34 @@ static bool is_signal(const struct look *look, uint32_t index)
 /* How many from cons on are the host's */
 static uint32_t hosts_prefix(struct look *look, uint32_t n)
 {
-	uint32_t i = 0;
+	bool works = false;
+	uint32_t i;
 
-	while (i < n && is_hosts(look, i))
-		i++;
+	for (i = 0; i < n; i++) {
+		uint64_t dw0 = vsmmu_word(&look->from, i, 0);
+		enum whose by = (enum whose)whose[dw0 & SMMUV3_CMD_0_OP];
+
+		if (by == HOSTS)
+			works = true;
+		else if (!is_hosts_by(look, by, dw0))
+			break;
+	}
+	look->works |= works;
 	return i;
 }
 
 /*
- * Whether the first @part of @n commands, all the host's, are worth a call. A
- * few CMD_SYNCs and nothing else need none, and one behind an ATC_INV costs the
- * host a CMD_SYNC that an array has not got. It is as well if all are the
- * host's but a CMD_SYNC at the end that signals, as a guest with IDR0.MSI has
- * it: the others are one call anyway, and it needs none.
+ * Whether the first @part of @n commands, all the host's, are worth a call: a
+ * few CMD_SYNCs and nothing else need none. It is as well if all are the host's
+ * but a CMD_SYNC at the end that signals, as a guest with IDR0.MSI has it: the
+ * others are one call anyway, and it needs none.
  */
 static bool pays(const struct look *look, uint32_t part, uint32_t n)
 {
 	if (part >= STRETCH)
 		return true;
-	if (!look->works || (look->asks && look->syncs && part < ASKING))
-		return false;
-	return part == n || (part == n - 1 && is_signal(look, part));
+	return look->works &&
+	       (part == n || (part == n - 1 && is_signal(look, part)));
 }
 
 /*
@@ -276,6 +283,15 @@ static struct smmuv3_taken do_or_leave(struct look *look, uint32_t vmms,
 	return part == n ? do_here(look, n) : leave(part);
 }
 
+/* Nothing for a ring, as a glance at the first of few shows */
+static bool is_idle(const struct look *look, uint32_t n)
+{
+	uint64_t dw0 = vsmmu_word(&look->from, 0, 0);
+	enum whose by = (enum whose)whose[dw0 & SMMUV3_CMD_0_OP];
+
+	return by == VMMS ? n < STRETCH : by == BY_SIGNAL && n == 1;
+}
+
 struct smmuv3_taken vsmmu_consume_queue(void *ctx,
 					const struct smmuv3_queue *queue)
 {
@@ -285,6 +301,7 @@ struct smmuv3_taken vsmmu_consume_queue(void *ctx,
 		.vsmmu = vsmmu,
 		.from.mask = (1u << queue->lg2) - 1,
 		.from.start = queue->cons,
+		.few = n < ASKING,
 	};
 	uint32_t part;
 
@@ -294,7 +311,7 @@ struct smmuv3_taken vsmmu_consume_queue(void *ctx,
 	look.from.words = queue_memory(vsmmu, queue);
 	if (!look.from.words)
 		return leave(n);
-	if (vsmmu->atc_failed || is_poor(&vsmmu->ring, n))
+	if (vsmmu->atc_failed || is_poor(&vsmmu->ring, n) || is_idle(&look, n))
 		return do_here(&look, n);
 	/* a stream that is not there may have come since */
 	vsmmu->ring.asked &= vsmmu->ring.known;
