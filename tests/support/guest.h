@@ -32,9 +32,10 @@ struct host {
 	 * a guest drives the machine's IOMMU. One guest, its device and no VMM
 	 */
 	bool bare;
-	uint8_t pasid_bits;	 /* in: of devices; VT-d: guests have PASIDs */
-	uint32_t atc_window_ms;	 /* in: see struct nestfd_machine_config */
-	uint32_t cmdq_lg2;	 /* in: of guests' command queues, 0: 16 */
+	uint8_t pasid_bits;	/* in: of devices; VT-d: guests have PASIDs */
+	uint32_t atc_window_ms; /* in: see struct nestfd_machine_config */
+	uint32_t
+		cmdq_lg2; /* in: of guests' command queues, 0: 16; VT-d: 7 up */
 	enum nestfd_queue queue; /* in: how they reach the host */
 	void (*stale)(void *ctx, const struct nestfd_stale *stale); /* in */
 	void (*irq)(void *ctx, unsigned int line); /* in: of guests, or NULL */
