@@ -4,9 +4,10 @@
  * the thread can reach through published pointers is freed. Writers unpublish,
  * then wait for a grace period: every section that began before has ended.
  *
- * The registry is the process's: a reader stuck anywhere delays every machine's
- * grace periods. A child of fork() without exec() must not use any of this
- * after a parent that had several readers.
+ * The registry of threads is the process's, but a section may say whose memory
+ * it is in: then only that machine's grace periods wait for it, and a reader
+ * that is stuck there delays no other. A child of fork() without exec() must
+ * not use any of this after a parent that had several readers.
  *
  * Publish with release and load with acquire (reader_publish, reader_load), or
  * with any C11 atomics of that strength.
@@ -28,6 +29,16 @@
 void reader_enter(void);
 void reader_exit(void);
 
+/* One per machine: waits for readers and frees what they may have held. */
+struct grace;
+
+/*
+ * The same, for whoever uses nothing until the exit but what is freed by way of
+ * @g. Entered in a section that is not @g's it is everybody's, and so is a
+ * section of @g's in which another begins.
+ */
+void reader_enter_of(const struct grace *g);
+
 /* True between enter and exit of the calling thread; for assertions. */
 bool reader_inside(void);
 
@@ -36,9 +47,6 @@ bool reader_inside(void);
  * lives. When it is false after unpublishing, no grace period is needed.
  */
 bool reader_others(void);
-
-/* One per machine: waits for readers and frees what they may have held. */
-struct grace;
 
 struct grace_head {
 	struct grace_head *next;
@@ -55,9 +63,10 @@ int grace_create(struct grace **out);
 void grace_destroy(struct grace *g);
 
 /*
- * Wait until every section that had begun when this was called has ended; at
- * once when no other thread is registered. Afterwards runs the callbacks that
- * were deferred before the call. Any thread, but outside a section.
+ * Wait until every section that had begun when this was called, and is not some
+ * other machine's, has ended; at once when no other thread is registered.
+ * Afterwards runs the callbacks that were deferred before the call. Any thread,
+ * but outside a section.
  *
  * Return: 0, -ETIMEDOUT after about @timeout_ns (nothing may be freed, try
  * again later), -EDEADLK inside a section of the caller's own.
@@ -66,10 +75,10 @@ int grace_wait(struct grace *g, uint64_t timeout_ns);
 
 /*
  * The wait alone, by looking again and again: for callers that may hold any
- * lock of the program's, an allocator's say, since nothing is allocated, no
- * thread made and nothing deferred is run. Return: as grace_wait().
+ * lock of the program's, an allocator's say, since nothing is allocated and
+ * nothing deferred is run. Return: as grace_wait().
  */
-int grace_poll(uint64_t timeout_ns);
+int grace_poll(const struct grace *g, uint64_t timeout_ns);
 
 /*
  * Call @fn(@head) after a later grace period: from a later grace_wait() or

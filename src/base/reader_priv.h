@@ -6,11 +6,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Wait for a grace period, however long it takes. */
-void reader_synchronize(void);
+struct grace;
 
-/* Try to see one within @timeout_ns, busily. */
-bool grace_try(uint64_t timeout_ns);
+/* Try to see the end of sections of @g's within @timeout_ns, busily. @g is not
+ * looked into. */
+bool grace_try(const struct grace *g, uint64_t timeout_ns);
+
+/*
+ * For longer waits: what is waited for are sections that began before *@since,
+ * and once all of them that are @g's are seen to have ended a look says so.
+ * False: the system does not let us.
+ */
+bool grace_begin(unsigned long *since);
+bool grace_look(const struct grace *g, unsigned long since);
 
 /* Monotonic nanoseconds. */
 uint64_t reader_now(void);

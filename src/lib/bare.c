@@ -81,7 +81,7 @@ int nestfd_translate(struct nestfd_device *dev, uint64_t iova, uint32_t pasid,
 	if (out->size != sizeof(*out) || flags & ~TRANSLATE_FLAGS)
 		return -EINVAL;
 	make_access(iova, pasid, flags, &access);
-	reader_enter();
+	reader_enter_of(dev->machine->grace);
 	dev->machine->model->ops->translate(dev->port, &access, &tr);
 	reader_exit();
 	grace_help(dev->machine->grace);
@@ -109,7 +109,7 @@ void nestfd_explain(struct nestfd_device *dev, uint64_t iova, uint32_t pasid,
 		return;
 	make_access(iova, pasid, flags, &access);
 	access.flags |= MODEL_QUIET;
-	reader_enter();
+	reader_enter_of(dev->machine->grace);
 	dev->machine->model->ops->explain(dev->port, &access, text, length);
 	reader_exit();
 }

@@ -305,7 +305,7 @@ static int dma_translated(struct nestfd_device *dev,
 {
 	int rc = 0;
 
-	reader_enter();
+	reader_enter_of(dev->machine->grace);
 	while (len && !rc) {
 		size_t done = len;
 

@@ -21,7 +21,7 @@ int nestfd_memory_gone(struct nestfd_machine *machine, pid_t pid, uint64_t va,
 
 	if (!lost)
 		return 0;
-	grace_poll(GONE_NS);
+	grace_poll(machine->grace, GONE_NS);
 	return lost & PHYS_LOST_BEFORE ? NESTFD_GONE_BEFORE : NESTFD_GONE;
 }
 

@@ -136,7 +136,7 @@ int ats_request(struct model_port *opaque, const struct model_access *access,
 		ask.flags &= ~(MODEL_PRIV | MODEL_EXEC);
 	if (!port->atc)
 		return -EOPNOTSUPP;
-	reader_enter();
+	reader_enter_of(port->engine->host.grace);
 	v.slot = slot_enter(port, &spare);
 	rc = request_all(&v, out);
 	slot_leave(port, v.slot, &spare);

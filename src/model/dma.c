@@ -143,7 +143,7 @@ int engine_dma(struct model_port *opaque, const struct model_access *access,
 	struct slot spare;
 	int rc = -EAGAIN;
 
-	reader_enter();
+	reader_enter_of(port->engine->host.grace);
 	slot = slot_enter(port, &spare);
 	if (!last)
 		rc = run_hit(port, slot, access, buf, len, &missed);

@@ -108,7 +108,7 @@ int engine_front_read(void *ctx, uint64_t addr, void *buf, size_t len)
 	struct engine *e = ctx;
 	int rc;
 
-	reader_enter();
+	reader_enter_of(e->host.grace);
 	rc = phys_cursor_read(e->host.phys, &e->queue, addr, buf, len);
 	reader_exit();
 	return rc;
@@ -119,7 +119,7 @@ int engine_front_write(void *ctx, uint64_t addr, const void *buf, size_t len)
 	const struct engine *e = ctx;
 	int rc;
 
-	reader_enter();
+	reader_enter_of(e->host.grace);
 	rc = phys_write(e->host.phys, addr, buf, len);
 	reader_exit();
 	return rc;

@@ -136,7 +136,8 @@ static void ports_renumber(struct engine *m)
 
 void ports_enter(struct engine *e)
 {
-	reader_enter(); /* inside, what is deferred is only queued */
+	/* inside, what is deferred is only queued */
+	reader_enter_of(e->host.grace);
 	pthread_mutex_lock(&e->ports_lock);
 }
 

@@ -89,7 +89,7 @@ void story_tell(struct model_port *opaque, const struct model_access *access,
 	if (!size)
 		return;
 	text[0] = '\0';
-	reader_enter();
+	reader_enter_of(port->engine->host.grace);
 	v.slot = slot_enter(port, &spare);
 	tell(&story, ops);
 	slot_leave(port, v.slot, &spare);

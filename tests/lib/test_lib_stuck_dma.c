@@ -19,7 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/reader.h"
 #include "guest.h"
+#include "lib/machine.h"
 
 #define X     0x7654000ULL
 #define EXTRA 0x200000000ULL
@@ -310,6 +312,36 @@ static void closing_waits_for_a_read(void **state)
 	nestfd_machine_destroy(r.machine);
 }
 
+/*
+ * What a sync waits for, without the sync: that would wait for a second, which
+ * is not to be told from a machine that is busy.
+ */
+static void another_machine_does_not_wait_for_it(void **state)
+{
+	struct host host = { .guests = 1 };
+	struct guest guest;
+	struct stuck s;
+	uint64_t word;
+
+	(void)state;
+	start(&s, NESTFD_CACHE_FAST, false);
+	assert_int_equal(host_start(&host), 0);
+	assert_int_equal(guest_start(&guest, &host, 0, 1), 0);
+	guest_map(&guest, X, guest_page(&guest, 0));
+	assert_int_equal(kit_read(guest.dev, X, &word), 0);
+	guest_invalidate(&guest, X);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(grace_wait(host.machine->grace, 60000000000),
+				 0);
+	assert_int_equal(grace_wait(s.host.machine->grace, 1000000),
+			 -ETIMEDOUT);
+	release(&s);
+	assert_int_equal(s.rc, 0);
+	guest_stop(&guest);
+	host_stop(&host);
+	stop(&s);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +350,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_device_with_ats_does_not_answer_then),
 		cmocka_unit_test(a_stuck_device_can_be_removed),
 		cmocka_unit_test(closing_waits_for_a_read),
+		cmocka_unit_test(another_machine_does_not_wait_for_it),
 	};
 
 	return RUN(tests, argc, argv);

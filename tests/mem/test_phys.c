@@ -778,7 +778,7 @@ static void every_failed_allocation_is_survived(void **state)
 		assert_int_equal(rc, -ENOMEM);
 	}
 	print_message("%d injection points\n", (int)plan.fail_at - 1);
-	assert_int_equal(plan.fail_at - 1, 6);
+	assert_int_equal(plan.fail_at - 1, 5);
 }
 
 static int init_guard(void **state)

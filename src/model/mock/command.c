@@ -193,7 +193,7 @@ static uint64_t look(struct mock_engine *e, uint32_t flags)
 	if (e->arg[0] > UINT32_MAX ||
 	    !mock_root_of(e, (uint32_t)e->arg[0], &root))
 		return MOCK_NONE;
-	reader_enter();
+	reader_enter_of(e->host.grace);
 	found = mock_walk(e, &root, e->arg[1], flags, &leaf);
 	reader_exit();
 	if (!found)

@@ -79,7 +79,7 @@ int mock_dma(struct model_port *port, const struct model_access *access,
 	char *at = buf;
 	int rc = 0;
 
-	reader_enter();
+	reader_enter_of(to_port(port)->engine->host.grace);
 	while (len && !rc) {
 		size_t done = len;
 

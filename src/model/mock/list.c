@@ -107,7 +107,7 @@ static uint64_t run(struct mock_engine *e, struct mock_list *list,
 
 	if (count > MOCK_LIST_MAX)
 		return done(0, MOCK_NO_ROOM);
-	reader_enter();
+	reader_enter_of(e->host.grace);
 	rc = phys_read(e->host.phys, list->base, commands,
 		       count * sizeof(commands[0]));
 	reader_exit();

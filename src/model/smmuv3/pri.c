@@ -74,7 +74,7 @@ static bool load_ppar(struct smmuv3_port *port,
 	uint64_t serial;
 	bool ok;
 
-	reader_enter();
+	reader_enter_of(port->base.engine->host.grace);
 	v.slot = slot_enter(&port->base, &spare);
 	ok = context_stream(&v, false, &stream, &serial, &fault);
 	if (ok)

@@ -156,7 +156,7 @@ int vtd_prq_request(struct model_port *opaque,
 		return -EOPNOTSUPP;
 	if (__atomic_load_n(&port->failed, __ATOMIC_ACQUIRE))
 		return -ENODEV;
-	reader_enter();
+	reader_enter_of(port->engine->host.grace);
 	v.slot = slot_enter(port, &spare);
 	code = ask(&v, request);
 	slot_leave(port, v.slot, &spare);
