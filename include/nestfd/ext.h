@@ -92,6 +92,15 @@ struct nestfd_ext_enable {
 #define NESTFD_ERR_VTD_ITE 2U
 
 /**
+ * NESTFD_ERR_MOCK_ENTRY - the code of the mock's data types
+ * (IOMMU_HWPT_INVALIDATE_DATA_SELFTEST, IOMMU_VIOMMU_INVALIDATE_DATA_SELFTEST)
+ *
+ * With the errno that Linux's mock has for it: the entry is refused, and
+ * nothing behind it was executed. out_error_info is 0.
+ */
+#define NESTFD_ERR_MOCK_ENTRY 1U
+
+/**
  * struct nestfd_hwpt_vtd_s1_invalidate - an entry with the additions
  * @hw_error: must be 0; out: 0, or NESTFD_ERR_VTD_*
  * @hw_error_info: must be 0; out: the source-id

@@ -101,16 +101,19 @@ static void what_precedes_a_bad_entry_is_done(void **state)
 	ring.cons = 3;
 	assert_int_equal(consume(kit, &ring, 7), -EOPNOTSUPP);
 	assert_int_equal(ring.cons, 4); /* slot 0, with the wrap flag */
-	assert_int_equal(ring.arg.out_error, 0);
+	assert_int_equal(ring.arg.out_error, 0x80000001);
+	assert_int_equal(ring.arg.out_error_info, 0);
 	assert_int_equal(check_iotlb(kit, nested, 3, 0), 0);
 	assert_int_equal(check_iotlb(kit, nested, 1, VALUE), 0);
 	entries[0][0] = 0;
 	entries[0][1] = 4;
 	assert_int_equal(consume(kit, &ring, 7), -EINVAL);
 	assert_int_equal(ring.cons, 4);
+	assert_int_equal(ring.arg.out_error, 0x80000001);
 	entries[0][1] = 2;
 	assert_int_equal(consume(kit, &ring, 7), 0);
 	assert_int_equal(ring.cons, 7);
+	assert_int_equal(ring.arg.out_error, 0);
 	assert_int_equal(check_iotlb(kit, nested, 0, 0), 0);
 }
 

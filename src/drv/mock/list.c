@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "drv/mock/unit.h"
+#include "nestfd/ext.h"
 
 #define BATCH MOCK_LIST_MAX
 
@@ -120,7 +121,10 @@ int unit_invalidate(const struct unit_inval *job, struct core_inval *inv)
 		if (copied)
 			bad = carry_out(job, entries, copied, &done);
 		inv->done += done;
-		rc = bad ? bad : rc;
+		if (bad) {
+			inv->code = NESTFD_ERR_MOCK_ENTRY;
+			rc = bad;
+		}
 	}
 	return rc;
 }
