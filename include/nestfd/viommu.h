@@ -320,7 +320,9 @@ enum nestfd_split {
  * @splits: why each of them ended where it did
  * @other_ioctls: everything else (tables, attach)
  * @events: moved to the guest
- * @events_lost: reported lost by the host, or no room in the guest's queue
+ * @events_lost: reported lost by the host (at least so often), or no room in
+ *	the guest's queue. The guest is told of the latter only: OVFLG says
+ *	that its own queue was full (Arm IHI 0070, 7.4), and nothing else
  * @ring_ioctls: calls of NESTFD_HWPT_INVALIDATE_RING
  * @ring_commands: commands they took, CMD_SYNCs among them
  * @ring_stops: how many of them stopped at a command for the VMM that had not
