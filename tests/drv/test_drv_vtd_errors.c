@@ -385,6 +385,7 @@ struct the_end {
 	unsigned int registers;
 	unsigned int descriptors; /* by its queue, waits included */
 	bool lost;		  /* nothing of it helps, and it is said so */
+	bool no_registers;	  /* although there should be */
 };
 
 static void count_lost(void *ctx, enum logger_level level, const char *text)
@@ -400,6 +401,7 @@ static void end_begin(struct vrig *r, const struct the_end *c,
 	r->hw.cap &= ~c->cap_off;
 	r->hw.ecap = (r->hw.ecap & ~c->ecap_off) | c->ecap_on;
 	r->hw.ver = c->ver;
+	r->hw.no_registers = c->no_registers;
 	r->cfg.timeout_ms = 20;
 	r->cfg.logger = logger;
 	vrig_start(r);
@@ -433,6 +435,7 @@ static void end_one(const struct the_end *c)
 	assert_int_equal(d->ops->attach(d, &r.dev[0], NO_PASID), 0);
 	assert_int_equal(d->ops->map(d, 0, 0, 4096, RW), 0);
 	vfake_clear_log(&r.hw);
+	r.hw.late_ite = true; /* of what was under way */
 	r.hw.stuck = c->stuck;
 	r.hw.abort_times = c->stuck ? 0 : 8;
 	d->ops->unmap(d, 0, 4096);
@@ -480,6 +483,10 @@ static void test_a_dead_unit_forgets_in_each_way_there_is(void **state)
 		/* if that does nothing either: registers, in their mode */
 		{ ESRTPS, 0, 0, 0x50, true, 0, 2, 0, false },
 		{ ESRTPS, 0, ADMS, 0x10, true, 0, 2, 0, false },
+		/* it is looked at whether they have done it */
+		{ ESRTPS, SMTS, 0, 0x50, false, 0, 0, 3, false, true },
+		{ ESRTPS, SMTS, 0, 0x50, true, 0, 0, 0, true, true },
+		{ ESRTPS, 0, 0, 0x50, true, 0, 0, 0, true, true },
 		/* of which there are none */
 		{ ESRTPS, 0, ADMS, 0x60, true, 1, 0, 0, true },
 		{ ESRTPS, SMTS, 0, 0x60, true, 0, 0, 0, true },

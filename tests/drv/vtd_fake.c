@@ -191,8 +191,10 @@ static void write_gcmd(struct vfake *f, uint32_t value)
 		stay |= 0x40000000u;
 	}
 	stay |= f->gsts & 0x40000000u;
-	if (!(stay & 1u << 26))
+	if (!(stay & 1u << 26)) {
 		f->iqh = 0;
+		f->fsts |= f->late_ite ? 0x40 : 0;
+	}
 	f->gsts = stay;
 	run(f);
 }
@@ -212,7 +214,7 @@ static uint64_t by_register(struct vfake *f, uint64_t value,
 			    unsigned int requested, unsigned int actual)
 {
 	bool obeyed = !(f->gsts & 1u << 26) && !(f->rtaddr_set & 0xc00) &&
-		      f->ver >> 4 < 6;
+		      f->ver >> 4 < 6 && !f->no_registers;
 
 	f->register_invalidations += obeyed;
 	value &= ~(1ULL << 63 | 3ULL << actual);

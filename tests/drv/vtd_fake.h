@@ -47,6 +47,7 @@ struct vfake {
 	unsigned int pro_early; /* PRO was cleared, and the queue not empty */
 	uint64_t ccmd, iotlb;
 	unsigned int register_invalidations; /* that were obeyed */
+	bool no_registers;		     /* none is */
 	bool deaf;			     /* GSTS does not follow */
 
 	struct fakemem mem;
@@ -67,6 +68,7 @@ struct vfake {
 	bool mute_silent;	 /* ITESID is not told */
 	bool ahead;		 /* waits are fetched before they abort */
 	bool outstanding;
+	bool late_ite;	  /* when the queue is turned off */
 	uint32_t ice_sid; /* answers what it must not; 0: none */
 	uint64_t ice_dw1;
 	unsigned int abort_times; /* fetches that abort */
