@@ -251,10 +251,7 @@ static void nonsense_in_registers(struct bad *b)
 		guest_command(g, words[0], words[1]);
 		guest_write(g, reg, 4, value);
 	}
-	guest_write(g, arch->base, 8, 0xfff0000008ULL);
-	guest_write(g, arch->regs[0], 4,
-		    arch->arch == NESTFD_ARCH_VTD ? 0x84000000 : 0xd);
-	guest_write(g, arch->tail, 4, 0x40);
+	bad_expect(b, arch->queue_nowhere(g), "its queue is nowhere");
 }
 
 static void whatever_asks_nobody(struct bad *b)
@@ -443,9 +440,25 @@ static void live(struct bad *b)
 	bad_expect(b, !guest_start(&b->front, &b->host, 1, 5), "its front");
 }
 
+/* Of all the events there are the few that had room, and that others are lost
+ */
+static void look_at_events(struct bad *b)
+{
+	uint32_t record[10] = { 0 }; /* flags, sequence, the event */
+	unsigned int n = 0;
+
+	while (nestfd_read(b->host.ctx, b->events, record, sizeof(record)) ==
+		       sizeof(record) &&
+	       !record[0])
+		n++;
+	bad_expect(b, n == BAD_EVENTS && record[0] == 1, "events are lost");
+}
+
 /* With all that is on its way, answered or not */
 static void die(struct bad *b)
 {
+	if (b->events)
+		look_at_events(b);
 	guest_stop(&b->front);
 	nestfd_close(b->host.ctx);
 }

@@ -21,6 +21,7 @@ enum bad_device { BAD_SILENT, BAD_GONE, BAD_LATE, BAD_GOOD, BAD_DEVICES };
 #define BAD_SID	    0x110u /* of the first */
 #define BAD_QUEUE   256u   /* entries of its ring */
 #define BAD_PENDING 4u	   /* page requests it answers later, or never */
+#define BAD_EVENTS  4u	   /* events that there is room for */
 
 struct bad_arch;
 

@@ -42,7 +42,7 @@ static void make_smmu(struct bad *b)
 	struct iommu_veventq_alloc events = {
 		.size = sizeof(events),
 		.type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
-		.veventq_depth = 4,
+		.veventq_depth = BAD_EVENTS,
 	};
 
 	bad_must(b, IOMMU_VIOMMU_ALLOC, &viommu);
@@ -107,6 +107,19 @@ static void junk_smmu(uint64_t *entry, uint64_t *random)
 			   (BAD_VSID + bad_draw(random) % 6) << 32;
 }
 
+/* CMDQEN off, indices, acknowledged, a base; on: CMDQ_CONS.ERR is 2 */
+static bool queue_nowhere_smmu(const struct guest *g)
+{
+	guest_write(g, 0x20, 4, 0);
+	guest_write(g, 0x64, 4, guest_read(g, 0x60, 4));
+	guest_write(g, 0x90, 8, 0xfff0000008ULL);
+	guest_write(g, 0x98, 4, 0);
+	guest_write(g, 0x9c, 4, 0);
+	guest_write(g, 0x20, 4, 0xd);
+	guest_write(g, 0x98, 4, 0x40);
+	return (guest_read(g, 0x9c, 4) >> 24 & 0x7f) == 2;
+}
+
 static void make_vtd(struct bad *b)
 {
 	(void)b;
@@ -141,6 +154,18 @@ static void ask_vtd(uint64_t *entry, unsigned int d, uint64_t addr)
 	entry[2] = entry[3] = 0;
 }
 
+/* QIE off, IQE cleared, a base; on: FSTS.IQE */
+static bool queue_nowhere_vtd(const struct guest *g)
+{
+	guest_write(g, 0x18, 4, 0);
+	guest_write(g, 0x34, 4, 0x7f);
+	guest_write(g, 0x90, 8, 0xfff0000800ULL);
+	guest_write(g, 0x88, 8, 0);
+	guest_write(g, 0x18, 4, 0x04000000);
+	guest_write(g, 0x88, 8, 0x40);
+	return guest_read(g, 0x34, 4) & 0x10;
+}
+
 static void refused_vtd(uint64_t *entry)
 {
 	ask_vtd(entry, BAD_GOOD, 0x1000);
@@ -168,7 +193,7 @@ const struct bad_arch bad_smmuv3 = {
 	.ask = ask_smmu,
 	.refused = refused_smmu,
 	.junk = junk_smmu,
-	.base = 0x90,
+	.queue_nowhere = queue_nowhere_smmu,
 	.tail = 0x98,
 	.regs = { 0x20, 0x28, 0x2c, 0x44, 0x50, 0x64, 0x80, 0x88, 0x9c, 0xa0,
 		  0x64, 0x20 },
@@ -186,7 +211,7 @@ const struct bad_arch bad_vtd = {
 	.ask = ask_vtd,
 	.refused = refused_vtd,
 	.junk = junk_vtd,
-	.base = 0x90,
+	.queue_nowhere = queue_nowhere_vtd,
 	.tail = 0x88,
 	.regs = { 0x18, 0x20, 0x28, 0x34, 0x38, 0x3c, 0x80, 0x9c, 0xa0, 0xdc,
 		  0x34, 0x18 },

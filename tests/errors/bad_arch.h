@@ -21,8 +21,10 @@ struct bad_arch {
 	void (*refused)(uint64_t *entry);
 	/* Nearly something; asks at most the good device */
 	void (*junk)(uint64_t *entry, uint64_t *random);
-	/* Registers that a guest writes; the queue's base, then its tail */
-	uint32_t base, tail;
+	/* Its queue lies where there is no memory: true if it is told so */
+	bool (*queue_nowhere)(const struct guest *g);
+	/* Registers that a guest writes, and its queue's tail */
+	uint32_t tail;
 	uint32_t regs[12];
 };
 
