@@ -497,6 +497,39 @@ static void test_a_dead_unit_forgets_in_each_way_there_is(void **state)
 		end_one(&cases[i]);
 }
 
+/* The wait of the queue that begins again is aborted, once. */
+static void test_a_dead_unit_forgets_though_devices_are_silent(void **state)
+{
+	static const struct the_end unit = { .cap_off = ESRTPS, .ver = 0x60 };
+
+	(void)state;
+	for (int ahead = 0; ahead < 2; ahead++) {
+		int lost = 0;
+		struct logger logger = { LOGGER_ERROR, count_lost, &lost };
+		struct core_domain *d;
+		struct vrig r;
+
+		end_begin(&r, &unit, &logger);
+		d = vrig_domain(&r, 0);
+		assert_int_equal(d->ops->attach(d, &r.dev[0], NO_PASID), 0);
+		r.hw.stays_out = true;
+		r.hw.ahead = ahead;
+		r.hw.abort_times = 8;
+		vfake_clear_log(&r.hw);
+		r.iommu->ops->block(&r.dev[0], NO_PASID);
+		assert_int_equal(lost, 0);
+		EXPECT_DESC(&r.hw, 0, 0x11, 0);
+		EXPECT_DESC(&r.hw, 1, 0x37, 0);
+		EXPECT_DESC(&r.hw, 2, 0xd2, 0);
+		/* the one that was aborted, and those that were not */
+		for (size_t i = 3; i < r.hw.log_n; i++)
+			EXPECT_WAIT(&r.hw, i);
+		assert_int_equal(r.hw.log_n, ahead ? 5 : 6);
+		d->ops->free(d);
+		vrig_stop(&r);
+	}
+}
+
 static void test_a_dead_unit_that_obeys_nothing_is_told_of(void **state)
 {
 	static const struct the_end unit = { .ver = 0x50 };
@@ -703,6 +736,8 @@ int main(void)
 			test_a_queue_that_cannot_be_fetched_is_the_end),
 		cmocka_unit_test(test_a_queue_that_does_not_move_is_the_end),
 		cmocka_unit_test(test_a_dead_unit_forgets_in_each_way_there_is),
+		cmocka_unit_test(
+			test_a_dead_unit_forgets_though_devices_are_silent),
 		cmocka_unit_test(
 			test_a_dead_unit_that_obeys_nothing_is_told_of),
 		cmocka_unit_test(test_the_hosts_own_takes_ats_at_once),

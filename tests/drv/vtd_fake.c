@@ -194,6 +194,7 @@ static void write_gcmd(struct vfake *f, uint32_t value)
 	if (!(stay & 1u << 26)) {
 		f->iqh = 0;
 		f->fsts |= f->late_ite ? 0x40 : 0;
+		f->outstanding |= f->stays_out;
 	}
 	f->gsts = stay;
 	run(f);

@@ -69,6 +69,7 @@ struct vfake {
 	bool ahead;		 /* waits are fetched before they abort */
 	bool outstanding;
 	bool late_ite;	  /* when the queue is turned off */
+	bool stays_out;	  /* and of what it has asked answers are still due */
 	uint32_t ice_sid; /* answers what it must not; 0: none */
 	uint64_t ice_dw1;
 	unsigned int abort_times; /* fetches that abort */

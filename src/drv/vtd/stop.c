@@ -22,6 +22,7 @@
 #define QUEUE_US 100
 #define STATUS	 (PAGE - 8) /* where the queue's wait writes */
 #define WRITTEN	 1
+#define WAITS	 (HOSTQ_RETRIES + 1)
 
 /* 11.4.6: 0 as what has been done is an error. */
 static bool by_register(struct unit *u, uint32_t offset, uint64_t command,
@@ -50,18 +51,24 @@ static bool forget_by_registers(struct unit *u)
 			   VTD_IOTLB_IAIG);
 }
 
-/* How many bytes of descriptors */
+static uint32_t size_of(const struct unit *u)
+{
+	return u->q.dwords * (uint32_t)sizeof(le64);
+}
+
+/* Returns the offset behind the first of WAITS. */
 static uint32_t fill(struct unit *u)
 {
-	uint64_t d[DESC_EVERYTHING + 1][DESC_DWORDS];
-	unsigned int n = desc_everything(u, d);
+	uint64_t d[DESC_EVERYTHING + WAITS][DESC_DWORDS];
 	unsigned int words = u->q.dwords;
+	unsigned int n = desc_everything(u, d);
 	le64 *ring = u->last.host;
 
-	desc_wait(u->last.pa + STATUS, WRITTEN, d[n++]);
-	for (unsigned int i = 0; i < n * words; i++)
+	for (unsigned int i = 0; i < WAITS; i++)
+		desc_wait(u->last.pa + STATUS, WRITTEN, d[n + i]);
+	for (unsigned int i = 0; i < (n + WAITS) * words; i++)
 		hostmem_store(&ring[i], d[i / words][i % words]);
-	return n * words * (uint32_t)sizeof(*ring);
+	return (n + 1) * size_of(u);
 }
 
 static bool is_written(const struct unit *u)
@@ -73,22 +80,39 @@ static bool is_written(const struct unit *u)
 	       WRITTEN;
 }
 
-/* A fetch that fails is tried a few times here as well. */
-static bool queue_ends(struct unit *u)
+/*
+ * A fetch that fails is tried a few times here as well. A device that has not
+ * answered what was under way aborts the wait (6.5.2.11), so there is another.
+ */
+static bool again(struct unit *u, uint64_t fsts, uint32_t *tail,
+		  unsigned int *tries)
 {
-	unsigned int retries = HOSTQ_RETRIES;
+	if (++*tries >= WAITS)
+		return false;
+	vtd_unit_write(u, VTD_FSTS, 4, VTD_FSTS_IQE | VTD_FSTS_ITE);
+	if (!(fsts & VTD_FSTS_ITE))
+		return true;
+	*tail += size_of(u);
+	vtd_unit_write(u, VTD_IQT, 8, *tail);
+	return true;
+}
 
+static bool queue_ends(struct unit *u, uint32_t tail)
+{
+	unsigned int tries = 0;
+
+	vtd_unit_write(u, VTD_IQT, 8, tail);
 	for (unsigned int us = 0; us / 1000 < u->cfg.timeout_ms;
 	     us += QUEUE_US) {
+		uint64_t fsts = vtd_unit_read(u, VTD_FSTS, 4) &
+				(VTD_FSTS_IQE | VTD_FSTS_ITE);
+
 		if (is_written(u))
 			return true;
-		if (vtd_unit_read(u, VTD_FSTS, 4) & VTD_FSTS_IQE) {
-			if (!retries--)
-				return false;
-			vtd_unit_write(u, VTD_FSTS, 4, VTD_FSTS_IQE);
-		} else {
+		if (!fsts)
 			clock_nap_us(QUEUE_US);
-		}
+		else if (!again(u, fsts, &tail, &tries))
+			return false;
 	}
 	return is_written(u);
 }
@@ -107,8 +131,7 @@ static bool forget_by_queue(struct unit *u)
 		       u->last.pa | (u->feat.wide ? VTD_IQA_DW : 0));
 	if (vtd_unit_command(u, VTD_GCMD_QIE, true))
 		return false;
-	vtd_unit_write(u, VTD_IQT, 8, tail);
-	return queue_ends(u);
+	return queue_ends(u, tail);
 }
 
 static bool forget(struct unit *u)
