@@ -77,7 +77,9 @@ struct nestfd_smmuv3_id {
 /**
  * struct nestfd_vtd_id - identification registers of a VT-d unit
  * @cap: CAP; with CM, caching mode
- * @ecap: ECAP; IR means the registers of interrupt remapping, not more
+ * @ecap: ECAP; IR means the registers of interrupt remapping, not more, and
+ *	SC the bits of tables: no DMA is without snoop here, and what a device
+ *	TLB is answered has no N
  * @version: VER; its major version 7 at most
  * @haw: host address width in bits, 32 to 52
  */
