@@ -36,6 +36,7 @@
 #define SID   0x4u
 #define PAGE  0x8u
 #define WAIT  0x10u
+#define FENCE 0x100u /* each second one is a wait with FN and a status */
 /* Before it is queued all leaves ... */
 #define GONE  0x20u
 #define MOVED 0x40u /* lead elsewhere */
@@ -45,6 +46,10 @@
 
 static const struct full_row rows[] = {
 	{ "wait", REST, 0x25, 0, WAIT },
+	{ "IOTLB, of a domain, and a fence, in turn", CACHES | SHADOW, 0x22, 0,
+	  DID | FENCE },
+	{ "PASID cache, global, and a fence, in turn", REST | SHADOW | DEVICES,
+	  0x37, 0, FENCE },
 	{ "P_IOTLB, a page each", CACHES, 0x36, LEAF, DID | PASID | PAGE },
 	{ "P_IOTLB, a page each, and tables", CACHES, 0x36, 0,
 	  DID | PASID | PAGE },
@@ -306,6 +311,11 @@ static void command(const struct full_bed *bed, const struct full_row *row,
 
 	if (!i)
 		change(bed, row->names);
+	if (row->names & FENCE && i & 1) {
+		dw[0] = 0x65;
+		dw[1] = bed->guest.base + AT_STATUS;
+		return;
+	}
 	dw[0] = row->dw0;
 	dw[1] = row->dw1;
 	if (row->names & DID)

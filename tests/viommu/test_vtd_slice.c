@@ -227,6 +227,33 @@ static void no_access_is_dearer_than_a_slice(void **state)
 	vf_end(fake);
 }
 
+/* Nothing behind a fence is begun early, and all of it is one access's. */
+static void fences_are_no_way_round_a_slice(void **state)
+{
+	struct vfake *fake = start(false);
+	uint32_t wait = 0;
+	int last = 0;
+	int n = 0;
+
+	(void)state;
+	put_leaves(fake, TABLE, 20); /* a third of a slice */
+	vf_forget(fake);
+	for (int i = 0; i < 20; i++) {
+		vg_put(fake, 0x50022, 0);
+		wait = ++fake->waits; /* FN */
+		vg_put(fake, 0x65 | (uint64_t)wait << 32, VG_STATUS);
+	}
+	vg_doorbell(fake);
+	for (; vg_status(fake) != wait && n < 20; n++) {
+		assert_true(fake->ncopies - last <= 32768 + 1024);
+		last = fake->ncopies;
+		vg_reg(fake, R_FSTS);
+	}
+	assert_int_equal(vg_status(fake), wait);
+	assert_in_range(n, 5, 10);
+	vf_end(fake);
+}
+
 static void pumping_goes_on_as_well(void **state)
 {
 	struct vfake *fake = start(false);
@@ -794,6 +821,7 @@ int main(void)
 		cmocka_unit_test(neighbours_go_in_one_call),
 		cmocka_unit_test(a_spent_slice_leaves_the_waits_behind_it),
 		cmocka_unit_test(no_access_is_dearer_than_a_slice),
+		cmocka_unit_test(fences_are_no_way_round_a_slice),
 		cmocka_unit_test(pumping_goes_on_as_well),
 		cmocka_unit_test(what_is_queued_meanwhile_waits_too),
 		cmocka_unit_test(a_later_wait_waits_too),

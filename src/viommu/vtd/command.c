@@ -190,6 +190,7 @@ static void submit(struct span *span, struct vvtd_space *space,
 	struct vvtd *vvtd = span->vvtd;
 	struct viommu_run_end end;
 
+	vvtd_spend(vvtd, VVTD_COST_CALL + space->run.count / VVTD_INVALS_FOR);
 	viommu_count(&vvtd->base.counters.splits[why], 1);
 	end = viommu_run_submit(&vvtd->base, &space->run, &run_ops,
 				&submission);
@@ -627,24 +628,33 @@ static void age(struct vvtd *vvtd)
 	vvtd_trouble_age(vvtd);
 }
 
-/* Of a piece that is unfinished this is the next slice. */
-static void begin_slice(struct span *span)
+/*
+ * Of a piece that is unfinished this is the next slice. False: this access has
+ * spent its slice.
+ */
+static bool begin_slice(struct span *span)
 {
 	struct vvtd *vvtd = span->vvtd;
 
+	if (vvtd_is_new_access(vvtd))
+		vvtd->rest = VVTD_SLICE;
+	if (!vvtd->rest)
+		return false;
 	begin_span(vvtd);
 	if (!vvtd->unfinished)
 		begin_piece(vvtd);
 	age(vvtd);
-	vvtd->slice = VVTD_SLICE;
+	vvtd->slice = vvtd->rest;
 	span->resumed = vvtd->paused;
 	vvtd->paused.from = 0;
+	return true;
 }
 
 static void end_slice(struct span *span)
 {
 	struct vvtd *vvtd = span->vvtd;
 
+	vvtd->rest = vvtd->slice;
 	vvtd->slice = VVTD_NO_SLICE;
 	vvtd->unfinished = span->paused;
 	if (vvtd->paused.at != span->end)
@@ -658,7 +668,6 @@ static void run(struct span *span, const uint64_t (*descs)[4])
 	struct vtd_desc desc;
 	unsigned int iqei;
 
-	begin_slice(span);
 	for (uint32_t i = 0; i < span->end; i++) {
 		iqei = vtd_front_decode(vvtd->front, descs[i], &desc);
 		if (iqei)
@@ -742,6 +751,11 @@ struct vtd_consumed vvtd_consume(void *ctx, const uint64_t (*descs)[4],
 	}
 	if (!vvtd->unfinished)
 		viommu_count(&vvtd->base.counters.doorbells, 1);
+	if (!begin_slice(&span)) {
+		atomic_store_explicit(&vvtd->left, true, memory_order_release);
+		vvtd_leave(vvtd);
+		return (struct vtd_consumed){ 0 };
+	}
 	run(&span, descs);
 	vvtd_leave(vvtd);
 	complete(&span, descs);

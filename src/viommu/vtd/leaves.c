@@ -96,6 +96,10 @@ static int load_table(struct vvtd *vvtd, uint64_t table, unsigned int level,
 
 int vvtd_leaves_load(struct vvtd *vvtd, uint64_t root, unsigned int levels)
 {
+	int rc;
+
 	vvtd->leaves->count = 0;
-	return load_table(vvtd, root, levels, 0, VTD_SS_R | VTD_SS_W);
+	rc = load_table(vvtd, root, levels, 0, VTD_SS_R | VTD_SS_W);
+	vvtd_spend(vvtd, vvtd->leaves->count / VVTD_LEAVES_FOR);
+	return rc;
 }

@@ -358,6 +358,7 @@ struct finding {
 	struct vvtd *vvtd;
 	struct vvtd_device *device;
 	uint32_t rid_pasid;
+	uint32_t present;
 	int rc;
 };
 
@@ -365,6 +366,7 @@ static bool found(void *ctx, uint32_t pasid, const struct vvtd_want *want)
 {
 	struct finding *finding = ctx;
 
+	finding->present++;
 	if (pasid != finding->rid_pasid)
 		finding->rc = follow_pasid(finding->vvtd, finding->device,
 					   pasid, want);
@@ -391,7 +393,11 @@ static int drop_pasids(struct vvtd *vvtd, struct vvtd_device *device)
 static int follow_pasids(struct vvtd *vvtd, struct vvtd_device *device,
 			 const struct vvtd_context *context)
 {
-	struct finding finding = { vvtd, device, context->rid_pasid, 0 };
+	struct finding finding = {
+		.vvtd = vvtd,
+		.device = device,
+		.rid_pasid = context->rid_pasid,
+	};
 	int rc = 0;
 
 	vvtd->look++;
@@ -399,7 +405,11 @@ static int follow_pasids(struct vvtd *vvtd, struct vvtd_device *device,
 		rc = vvtd_pasids_load(vvtd, context, found, &finding);
 	if (finding.rc || rc)
 		return finding.rc ? finding.rc : rc;
-	return drop_pasids(vvtd, device);
+	rc = drop_pasids(vvtd, device);
+	/* when all is done, or a slice might never be enough for it */
+	if (!rc)
+		vvtd_spend(vvtd, finding.present * VVTD_COST_PASID);
+	return rc;
 }
 
 /* ---- devices ---- */
@@ -443,6 +453,7 @@ int vvtd_device_follow(struct vvtd *vvtd, struct vvtd_device *device)
 
 	if (!load(vvtd, device, &context))
 		context = (struct vvtd_context){ .rid.kind = VVTD_BLOCK };
+	vvtd_spend(vvtd, VVTD_COST_TABLE);
 	device->ats = context.ats;
 	if (!device->ats) {
 		/* with ATS off a device has no TLB */

@@ -138,8 +138,10 @@ void vvtd_pasid_load(struct vvtd *vvtd, const struct vvtd_context *context,
 }
 
 /* A table, in CPU order */
-static bool read_table(const struct vtd_tables *t, uint64_t table, uint64_t *dw)
+static bool read_table(struct vvtd *vvtd, const struct vtd_tables *t,
+		       uint64_t table, uint64_t *dw)
 {
+	vvtd_spend(vvtd, VVTD_COST_TABLE);
 	if (t->read(t->ctx, table, dw, TABLE_PASIDS * VTD_PASID_SIZE))
 		return false;
 	for (size_t i = 0; i < TABLE_PASIDS * VTD_PASID_DWORDS; i++)
@@ -165,10 +167,10 @@ int vvtd_pasids_load(struct vvtd *vvtd, const struct vvtd_context *context,
 		if (!in_table && !vvtd->slice)
 			return VVTD_LEFT;
 		if (!in_table)
-			vvtd_spend(vvtd, VVTD_COST_TABLE);
+			vvtd_spend(vvtd, VVTD_COST_ENTRY);
 		if (!in_table &&
 		    (!directory_entry(&t, context, pasid, &table) ||
-		     !read_table(&t, table, dw))) {
+		     !read_table(vvtd, &t, table, dw))) {
 			pasid += TABLE_PASIDS - 1;
 			continue;
 		}

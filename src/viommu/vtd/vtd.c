@@ -55,6 +55,33 @@ void vvtd_leave(struct vvtd *vvtd)
 		vtd_front_kick(vvtd->front);
 }
 
+/* This thread's accesses; what callbacks do belongs to the outermost. */
+static _Thread_local struct {
+	unsigned int depth;
+	uint64_t number;
+} access;
+
+static void access_begin(void)
+{
+	if (!access.depth++)
+		access.number++;
+}
+
+static void access_end(void)
+{
+	access.depth--;
+}
+
+bool vvtd_is_new_access(struct vvtd *vvtd)
+{
+	if (vvtd->access_thread == this_thread() &&
+	    vvtd->access == access.number)
+		return false;
+	vvtd->access_thread = this_thread();
+	vvtd->access = access.number;
+	return true;
+}
+
 /* What the last slice was not enough for */
 static void go_on(struct nestfd_viommu *viommu)
 {
@@ -62,8 +89,10 @@ static void go_on(struct nestfd_viommu *viommu)
 
 	if (!atomic_load_explicit(&vvtd->left, memory_order_acquire))
 		return;
+	access_begin();
 	atomic_store_explicit(&vvtd->left, false, memory_order_relaxed);
 	vtd_front_kick(vvtd->front);
+	access_end();
 }
 
 /*
@@ -121,6 +150,7 @@ static void vvtd_write(struct nestfd_viommu *viommu, uint32_t offset,
 {
 	struct vvtd *vvtd = to_vvtd(viommu);
 
+	access_begin();
 	go_on(viommu);
 	if (offset <= VTD_GCMD && VTD_GCMD - offset < bytes) {
 		bool entered = vvtd_enter(vvtd);
@@ -130,6 +160,7 @@ static void vvtd_write(struct nestfd_viommu *viommu, uint32_t offset,
 			vvtd_leave(vvtd);
 	}
 	vtd_front_write(vvtd->front, offset, bytes, value);
+	access_end();
 }
 
 static int vvtd_device_add(struct nestfd_viommu *viommu,

@@ -17,11 +17,12 @@
  * leaves (vvtd_enter()). What is said to be of a span belongs to the consuming
  * thread or who invalidates by registers, with the lock held.
  *
- * What one access of the guest's to the registers may cost is the *slice*. When
- * it is spent, what is left of the queue waits for the next access: IQH stays
- * in front of it, and no wait completes behind a change that is not carried out
- * yet. What belongs together then is a *piece* of work: from a doorbell until
- * nothing is left. Functions that stop for the slice return VVTD_LEFT.
+ * What one access of the guest's to the registers may cost is the *slice*,
+ * however many spans it consumes. When it is spent, what is left of the queue
+ * waits for the next access: IQH stays in front of it, and no wait completes
+ * behind a change that is not carried out yet. What belongs together then is a
+ * *piece* of work: from a doorbell until nothing is left. Functions that stop
+ * for the slice return VVTD_LEFT.
  */
 #ifndef VIOMMU_VTD_VTD_H
 #define VIOMMU_VTD_VTD_H
@@ -44,12 +45,16 @@
 #define VVTD_NAMED  256u       /* PASIDs that one span follows singly */
 #define VVTD_VISITS (1u << 17) /* shadows that one span visits for pages */
 
-/* Of a slice, in about half microseconds of nestfd's own host */
-#define VVTD_SLICE	(1u << 17)
+/* Of a slice, in about eighths of a microsecond of nestfd's own host */
+#define VVTD_SLICE	(1u << 19)
 #define VVTD_NO_SLICE	UINT32_MAX
-#define VVTD_COST_CALL	4u /* of the host: a leaf mapped, a HWPT ... */
-#define VVTD_COST_MAP	1u /* one of those that one call takes away */
-#define VVTD_COST_TABLE 2u /* one that is read */
+#define VVTD_COST_CALL	16u /* of the host: a leaf mapped, a HWPT ... */
+#define VVTD_COST_MAP	4u  /* one of those that one call takes away */
+#define VVTD_COST_TABLE 8u  /* one that is read */
+#define VVTD_COST_ENTRY 1u  /* of a directory */
+#define VVTD_COST_PASID 2u  /* an entry that is looked at */
+#define VVTD_LEAVES_FOR 4u  /* so many leaves are compared for 1 */
+#define VVTD_INVALS_FOR 2u  /* so many entries are forgotten for 1 */
 
 #define VVTD_LEFT	1
 
@@ -221,8 +226,11 @@ struct vvtd {
 	uint64_t piece;		    /* its number */
 	uint32_t tables;	    /* that may still be read for it */
 	uint32_t tries;		    /* leaves that may still be mapped for it */
-	uint32_t slice;		    /* what is left of it */
-	bool unfinished;	    /* the piece is */
+	uint32_t slice;		    /* what is left of it, in a span */
+	uint32_t rest;		    /* likewise, between them: of @access */
+	const char *access_thread;
+	uint64_t access;
+	bool unfinished; /* the piece is */
 	struct vvtd_paused paused;
 	_Atomic bool left; /* until the guest's next access */
 };
@@ -326,6 +334,9 @@ unsigned int vvtd_invalidate(void *ctx, const struct vtd_desc *desc);
  */
 bool vvtd_enter(struct vvtd *vvtd);
 void vvtd_leave(struct vvtd *vvtd);
+
+/* Likewise, with the lock held: this access has consumed nothing yet. */
+bool vvtd_is_new_access(struct vvtd *vvtd);
 
 /* A call of the host's, or what costs as much */
 static inline void vvtd_spend(struct vvtd *vvtd, uint32_t cost)
