@@ -93,6 +93,75 @@ static void removed_pages_are_not_read_hostile(void **state)
 	removed_pages_are_not_read(IOTLB_HOSTILE);
 }
 
+/*
+ * 6.5.3.3: P is written last, and taken away first. What is read of an entry
+ * while it comes or goes is all of it or nothing: least of all is it cached by
+ * a domain id that it has not got, or after the invalidation that ends it
+ * (6.5.2.12: those of translations wait for those of PASID entries).
+ */
+static void entries_come_and_go_as_a_whole(enum iotlb_policy policy)
+{
+	static const uint64_t areas[] = { DATA, DATA + (PAGES << 12) };
+	const uint64_t tags = DID(6) | PASID(3);
+	struct device d[2];
+	uint64_t fs[2], at[2];
+	bool stop = false;
+	struct rig g;
+	double end;
+
+	rig_up(&g, policy);
+	for (unsigned int i = 0; i < 2; i++) {
+		fs[i] = page(&g);
+		for (uint64_t n = 0; n < PAGES; n++)
+			fs_map(&g, fs[i], n << 12, 1, 0,
+			       (areas[i] + (n << 12)) | FS_PAGE);
+	}
+	for (unsigned int n = 0; n < 2; n++) {
+		pasid_set(&g, n, 3, 0, 0, 0);
+		at[n] = pasid_at(&g, n, 3);
+		put(&g, at[n] + 8, 0);
+	}
+	devices_start(&g, d, &stop, device_reads);
+	end = now() + 1.0;
+	for (uint64_t n = 0; now() < end; n++) {
+		for (uint64_t p = 0; p < PAGES; p++)
+			fill(&g, areas[n & 1] + (p << 12), GOOD);
+		for (int port = 0; port < 2; port++) {
+			put(&g, at[port] + 16, fs[n & 1]);
+			put(&g, at[port] + 8, 6 | PT1_PWSNP);
+			put(&g, at[port], PT_FS);
+		}
+		for (uint64_t p = 0; p < PAGES; p++)
+			assert_int_equal(see(&g, 3, p << 12).pa,
+					 areas[n & 1] + (p << 12));
+		for (int port = 0; port < 2; port++)
+			put(&g, at[port], PT_FS & ~1ULL);
+		desc_put(&g, PC_PASID | tags, 0);
+		desc(&g, P_PASID | tags, 0);
+		assert_int_not_equal(see(&g, 3, 0).result, MODEL_OK);
+		for (uint64_t p = 0; p < PAGES; p++)
+			fill(&g, areas[n & 1] + (p << 12), POISON);
+		for (int port = 0; port < 2; port++)
+			for (uint64_t word = 0; word < 3; word++)
+				put(&g, at[port] + 8 * word, 0);
+		drain(&g);
+	}
+	devices_stop_well(d, &stop);
+	rig_down(&g);
+}
+
+static void entries_come_and_go_as_a_whole_fast(void **state)
+{
+	(void)state;
+	entries_come_and_go_as_a_whole(IOTLB_FAST);
+}
+
+static void entries_come_and_go_as_a_whole_hostile(void **state)
+{
+	(void)state;
+	entries_come_and_go_as_a_whole(IOTLB_HOSTILE);
+}
+
 /* ---- allocations ---- */
 
 static int scenario(enum iotlb_policy policy, struct alloc_plan *plan)
@@ -143,6 +212,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(removed_pages_are_not_read_fast),
 		cmocka_unit_test(removed_pages_are_not_read_hostile),
+		cmocka_unit_test(entries_come_and_go_as_a_whole_fast),
+		cmocka_unit_test(entries_come_and_go_as_a_whole_hostile),
 		cmocka_unit_test(every_allocation_may_fail),
 	};
 
