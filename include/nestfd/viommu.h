@@ -109,7 +109,8 @@ struct nestfd_guest {
  * In a ring the backend alone sees the commands: struct nestfd_viommu_stats
  * counts them together, and CONS moves once per ioctl. libviommu looks at the
  * opcodes first: commands that only a VMM can do, and those of the host's that
- * stand between them in numbers too small to pay for a call, go as an array.
+ * stand between them in numbers too small to pay for a call, go as an array. A
+ * doorbell of which nothing goes as a ring costs what it costs as an array.
  */
 enum nestfd_queue {
 	NESTFD_QUEUE_AUTO,
