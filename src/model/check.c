@@ -102,6 +102,19 @@ static void tell(struct visit *v, const struct stale_base *part,
 	e->host.stale(e->host.ctx, &stale);
 }
 
+/*
+ * Part of it the access has read by itself. If the same caches lead elsewhere
+ * by now, it is that which has changed, and nothing cached that is to blame:
+ * what was not present needs no invalidation when it is.
+ */
+static bool has_moved(const struct check *c, const struct look *seen)
+{
+	struct look again;
+
+	look(c, CHECK_ALL, &again);
+	return differs(c, seen, &again);
+}
+
 bool check_stale(const struct check *c)
 {
 	const struct look seen = { .o = c->seen, .fault = c->fault };
@@ -109,7 +122,7 @@ bool check_stale(const struct check *c)
 	struct look now;
 
 	look(c, CHECK_NOTHING, &now);
-	if (!differs(c, &seen, &now))
+	if (!differs(c, &seen, &now) || has_moved(c, &seen))
 		return false;
 	part->port = c->v->port;
 	part->of = STALE_TRANSLATION;

@@ -39,12 +39,13 @@ enum check_keep {
 	CHECK_NOTHING, /* by memory alone */
 	CHECK_PART,    /* what is found by the StreamID: struct context_part */
 	CHECK_CONTEXT, /* all but translations */
+	CHECK_ALL,     /* whatever is cached now */
 };
 
 struct check_ops {
 	/*
-	 * The access of @v, which is quiet, with nothing cached but @keep of
-	 * c->ctx. Returns the fault's number if it is not ok.
+	 * The access of @v, which is quiet, with nothing cached but @keep (of
+	 * c->ctx, unless ALL). Returns the fault's number if it is not ok.
 	 */
 	unsigned int (*look)(struct visit *v, const struct check *c,
 			     enum check_keep keep, struct outcome *o);

@@ -162,6 +162,70 @@ static void entries_come_and_go_as_a_whole_hostile(void **state)
 	entries_come_and_go_as_a_whole(IOTLB_HOSTILE);
 }
 
+#define ARRIVALS 4096ULL /* of pages; of PASIDs 1 in 64 */
+
+/* What arrives next; atomic */
+static uint64_t arriving;
+
+static uint32_t pasid_of(uint64_t n)
+{
+	return (uint32_t)(8 + n / 64);
+}
+
+static void *device_reads_what_arrives(void *arg)
+{
+	struct device *d = arg;
+
+	while (!stopped(d->stop)) {
+		uint64_t n = __atomic_load_n(&arriving, __ATOMIC_RELAXED);
+
+		device_read(d, pasid_of(n), n << 12);
+	}
+	return NULL;
+}
+
+/*
+ * What was not present needs no invalidation when it is (6.1, without caching
+ * mode): a device that came too early is refused, and nothing is stale.
+ */
+static void what_arrives_is_not_stale(void **state)
+{
+	struct device d[2];
+	bool stop = false;
+	uint64_t fs = 0;
+	struct rig g;
+
+	(void)state;
+	arriving = 0;
+	rig_up(&g, IOTLB_HOSTILE);
+	for (uint64_t p = 0; p < PAGES; p++)
+		fill(&g, DATA + (p << 12), GOOD);
+	for (int port = 0; port < 2; port++) {
+		pasid_set(&g, port, pasid_of(0), 0, 0, 0);
+		pasid_set(&g, port, pasid_of(ARRIVALS - 1), 0, 0, 0);
+	}
+	devices_start(&g, d, &stop, device_reads_what_arrives);
+	for (uint64_t n = 0; n < ARRIVALS; n++) {
+		__atomic_store_n(&arriving, n, __ATOMIC_RELAXED);
+		for (int spin = 0; spin < 2000; spin++)
+			__atomic_signal_fence(__ATOMIC_SEQ_CST);
+		if (n % 64 == 0) {
+			fs = page(&g);
+			for (int port = 0; port < 2; port++)
+				pasid_set(&g, port, pasid_of(n), PT_FS, 6, fs);
+		}
+		fs_map(&g, fs, n << 12, 1, 0,
+		       (DATA + (n % PAGES << 12)) | FS_PAGE);
+		assert_int_equal(see(&g, pasid_of(n), n << 12).result,
+				 MODEL_OK);
+		if (n % 64 == 0)
+			drain(&g);
+	}
+	devices_stop_well(d, &stop);
+	assert_int_equal(g.stales, 0);
+	rig_down(&g);
+}
+
 /* ---- allocations ---- */
 
 static int scenario(enum iotlb_policy policy, struct alloc_plan *plan)
@@ -214,6 +278,7 @@ int main(void)
 		cmocka_unit_test(removed_pages_are_not_read_hostile),
 		cmocka_unit_test(entries_come_and_go_as_a_whole_fast),
 		cmocka_unit_test(entries_come_and_go_as_a_whole_hostile),
+		cmocka_unit_test(what_arrives_is_not_stale),
 		cmocka_unit_test(every_allocation_may_fail),
 	};
 

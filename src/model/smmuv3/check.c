@@ -13,9 +13,10 @@ static unsigned int look(struct visit *v, const struct check *c,
 	const struct smmuv3_context *ctx = context_of(c);
 	struct smmuv3_context tmp;
 	struct result r = { 0 };
+	bool cold = keep != CHECK_ALL;
 
-	if (keep == CHECK_NOTHING) {
-		ctx = context_get(v, true, &tmp, &r.fault);
+	if (keep == CHECK_NOTHING || keep == CHECK_ALL) {
+		ctx = context_get(v, cold, &tmp, &r.fault);
 	} else if (keep == CHECK_PART) {
 		tmp = (struct smmuv3_context){
 			.base.pasid = ctx->base.pasid,
@@ -25,7 +26,7 @@ static unsigned int look(struct visit *v, const struct check *c,
 		ctx = context_reload(v, &tmp, &r.fault) ? &tmp : NULL;
 	}
 	if (ctx)
-		engine_path(v, ctx, true, &r);
+		engine_path(v, ctx, cold, &r);
 	*o = r.o;
 	return r.fault.event;
 }

@@ -19,9 +19,10 @@ static unsigned int look(struct visit *v, const struct check *c,
 	enum vtd_at at = part_of(c)->at;
 	struct vtd_context tmp;
 	struct result r = { 0 };
+	bool cold = keep != CHECK_ALL;
 
-	if (keep == CHECK_NOTHING) {
-		ctx = vtd_context_get(v, at, true, &tmp, &r.fault);
+	if (keep == CHECK_NOTHING || keep == CHECK_ALL) {
+		ctx = vtd_context_get(v, at, cold, &tmp, &r.fault);
 	} else if (keep == CHECK_PART) {
 		tmp = (struct vtd_context){
 			.base.pasid = ctx->base.pasid,
@@ -30,7 +31,7 @@ static unsigned int look(struct visit *v, const struct check *c,
 		ctx = vtd_context_reload(v, &tmp, &r.fault) ? &tmp : NULL;
 	}
 	if (ctx)
-		vtd_path(v, at, ctx, true, &r);
+		vtd_path(v, at, ctx, cold, &r);
 	*o = r.o;
 	return r.fault.reason;
 }
