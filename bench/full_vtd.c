@@ -47,6 +47,7 @@
 
 static const struct full_row rows[] = {
 	{ "wait", REST, 0x25, 0, WAIT },
+	{ "fence", REST, 0x65, 0, WAIT },
 	{ "IOTLB, of a domain, and a fence, in turn", FENCES, 0x22, 0,
 	  DID | FENCE },
 	{ "PASID cache, global, and a fence, in turn", FENCES, 0x37, 0, FENCE },

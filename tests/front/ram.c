@@ -15,6 +15,7 @@ static bool aborts(const struct ram *ram, uint64_t addr, size_t len)
 int ram_read(struct ram *ram, uint64_t addr, void *buf, size_t len)
 {
 	ram->reads++;
+	ram->bytes_read += len;
 	if (aborts(ram, addr, len))
 		return -EFAULT;
 	memcpy(buf, ram->bytes + addr, len);

@@ -16,6 +16,7 @@ struct ram {
 	uint64_t abort_last;
 	bool aborting;
 	unsigned int reads;
+	uint64_t bytes_read;
 	unsigned int writes;
 };
 

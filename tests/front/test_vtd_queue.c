@@ -646,6 +646,55 @@ static void what_a_sink_leaves_comes_again(void **state)
 	assert_int_equal(rd(rig, R_IQH), 16);
 }
 
+static void post_waits(struct rig *rig, unsigned int n, uint64_t dw0)
+{
+	for (unsigned int i = 0; i < n; i++)
+		post_word(rig, i, dw0);
+}
+
+/* Each ends a span: what is dropped behind it must not be all the rest. */
+static void a_queue_of_fences_is_fetched_a_few_times(void **state)
+{
+	struct rig *rig = *state;
+	const unsigned int n = 8191;
+
+	rig->fences = true;
+	wr64(rig, R_IQA, RIG_QUEUE | 5);
+	wr(rig, R_GCMD, G_QIE);
+	post_waits(rig, n, 0x45);
+	wr(rig, R_IQT, n * 16);
+	assert_int_equal(rig->waits, n);
+	assert_int_equal(rig->spans, n);
+	assert_int_equal(rd(rig, R_IQH), n * 16);
+	assert_true(rig->ram.bytes_read <= 70ull * 16 * n);
+}
+
+/* Behind fences spans are long again soon. */
+static void fences_do_not_cut_what_comes_later(void **state)
+{
+	struct rig *rig = *state;
+	const unsigned int n = 8000;
+
+	rig->fences = true;
+	wr64(rig, R_IQA, RIG_QUEUE | 5);
+	wr(rig, R_GCMD, G_QIE);
+	post_waits(rig, n, 0x05);
+	post_word(rig, 0, 0x45);
+	wr(rig, R_IQT, n * 16);
+	assert_int_equal(rig->waits, n);
+	/* 1, 66, 132 ... 4224 */
+	assert_in_range(rig->spans, 2, 9);
+	assert_true(rig->ram.bytes_read <= 2ull * 16 * n);
+	/* and all at once with the queue anew */
+	wr(rig, R_GCMD, 0);
+	wr64(rig, R_IQT, 0);
+	wr(rig, R_GCMD, G_QIE);
+	post_waits(rig, n, 0x05);
+	rig->spans = 0;
+	wr(rig, R_IQT, n * 16);
+	assert_int_equal(rig->spans, 1);
+}
+
 /* A wait whose status is the queue's own tail: bounded, then taken up again */
 static void a_queue_that_feeds_itself_is_bounded(void **state)
 {
@@ -722,6 +771,8 @@ int main(void)
 		WITH_RIG(an_invalid_answer_does_not_stop_the_queue),
 		WITH_RIG(clearing_one_error_leaves_the_other),
 		WITH_RIG(what_a_sink_leaves_comes_again),
+		WITH_RIG(a_queue_of_fences_is_fetched_a_few_times),
+		WITH_RIG(fences_do_not_cut_what_comes_later),
 		cmocka_unit_test(a_queue_that_feeds_itself_is_bounded),
 		WITH_RIG(disabling_from_inside_a_span_lets_it_end),
 	};

@@ -57,6 +57,10 @@ static struct vtd_consumed consume(void *ctx, const uint64_t (*descs)[4],
 		if (desc.type == 5) {
 			rig->waits++;
 			vtd_front_wait(rig->front, &desc, end.done + 1);
+			if (rig->fences && desc.fence) {
+				end.done++;
+				return end;
+			}
 		}
 	}
 	if (timed_out)

@@ -69,6 +69,7 @@ struct rig {
 	/* the sink stops at a descriptor of this type and source-id */
 	uint16_t silent_sid;
 	bool take_none;
+	bool fences; /* a wait with FN ends what is taken */
 	bool ice;
 	void (*on_consume)(struct rig *rig);
 

@@ -78,6 +78,7 @@ struct vtd_front {
 	/* The consumer's: the queue as IQA describes it, index of the span */
 	struct front_ring ring;
 	uint32_t span_start;
+	uint32_t span_most; /* what to fetch at once; 0: all */
 
 	/* Page request queue */
 	struct front_output prq;

@@ -11,7 +11,8 @@
 #include "base/le.h"
 #include "front/vtd/internal.h"
 
-#define STOPPED (VTD_FSTS_IQE | VTD_FSTS_ITE)
+#define STOPPED	   (VTD_FSTS_IQE | VTD_FSTS_ITE)
+#define SPAN_LEAST 64u
 
 static bool is_wide(const struct front_ring *ring)
 {
@@ -55,6 +56,7 @@ static void acknowledge_enable(struct vtd_front *f)
 	pthread_mutex_lock(&f->lock);
 	if (!(f->regs.enabled & VTD_GCMD_QIE))
 		store_ordered(&f->iqh, 0);
+	f->span_most = 0;
 	store_release(&f->gsts, f->gsts ^ ((f->regs.enabled ^ f->gsts) &
 					   (uint32_t)VTD_GCMD_QIE));
 	pthread_mutex_unlock(&f->lock);
@@ -178,13 +180,34 @@ static void stop(struct vtd_front *f, const struct vtd_consumed *end)
 }
 
 /*
+ * What is dropped is in proportion to what takes effect: a queue of fences,
+ * each of which ends a span, would be fetched once for each of them otherwise.
+ */
+static void limit_next(struct vtd_front *f, uint32_t got, uint32_t done)
+{
+	if (done < got)
+		f->span_most = 2 * done + SPAN_LEAST;
+	else if (f->span_most >> f->ring.lg2)
+		f->span_most = 0;
+	else
+		f->span_most *= 2;
+}
+
+static uint32_t span_of(struct vtd_front *f, uint32_t pending)
+{
+	if (f->span_most && pending > f->span_most)
+		pending = f->span_most;
+	return consumer_room(&f->consumer, pending);
+}
+
+/*
  * One span. What was copied behind the descriptor that stops the queue is
  * dropped and fetched again later.
  */
 static bool some(void *front, uint32_t pending, uint32_t *done)
 {
 	struct vtd_front *f = front;
-	uint32_t n = consumer_room(&f->consumer, pending);
+	uint32_t n = span_of(f, pending);
 	uint32_t got = front_fetch(&f->mem, &f->ring, f->span_start, n,
 				   f->consumer.span);
 	struct vtd_consumed end = { 0 };
@@ -193,6 +216,7 @@ static bool some(void *front, uint32_t pending, uint32_t *done)
 		expand(f, got);
 		end = hand_over(f, got);
 		publish(f, end.done);
+		limit_next(f, got, end.done);
 	}
 	*done = end.done;
 	if (end.stop)
