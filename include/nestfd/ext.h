@@ -196,7 +196,7 @@ struct nestfd_hwpt_invalidate {
  * IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3 in a ring or flat array is a native
  * command queue: CMD_SYNC is honoured (what is before it is complete before
  * anything behind it begins, wherever that can be told: an ATC_INV before
- * anything, a CFGI before a TLBI). A CMD_SYNC that must signal (CS = SIG_IRQ),
+ * anything, anything before an ATC_INV, a CFGI before a TLBI). A CMD_SYNC that must signal (CS = SIG_IRQ),
  * and every command that only the VMM can execute or refuse (CFGI_STE, an
  * unknown vSID, an opcode that the driver does not know, a reserved bit, such
  * as a VMID in TLBI_NSNH_ALL, which has none ...), stops the queue with

@@ -303,9 +303,10 @@ int nestfd_viommu_pump(struct nestfd_viommu *viommu);
 enum nestfd_split {
 	NESTFD_SPLIT_END,   /* the doorbell's last command */
 	NESTFD_SPLIT_STE,   /* a stream table entry changed */
-	NESTFD_SPLIT_SYNC,  /* a CMD_SYNC behind an ATC_INV or a CFGI */
+	NESTFD_SPLIT_SYNC,  /* a CMD_SYNC behind an ATC_INV or a CFGI; over a
+			     * Linux, in front of an ATC_INV */
 	NESTFD_SPLIT_ERROR, /* a command was refused */
-	NESTFD_SPLIT_LIMIT, /* 2^19 entries */
+	NESTFD_SPLIT_LIMIT, /* 2^19 entries, or no memory for more */
 	NESTFD_SPLIT_PRI,   /* a CMD_PRI_RESP */
 	NESTFD_SPLIT_COUNT,
 };

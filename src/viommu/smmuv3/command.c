@@ -306,6 +306,17 @@ bool vsmmu_is_enabled(const struct vsmmu *vsmmu)
 	return regs.cr0 & SMMUV3_CR0_SMMUEN;
 }
 
+/*
+ * A CMD_SYNC in front of an ATC_INV: else the device could be answered, when it
+ * asks again, with what the TLBs still have (3.9.1). nestfd's driver sees to
+ * that; Linux has one CMD_SYNC behind up to 63 commands.
+ */
+static bool in_order(struct span *span, uint32_t at)
+{
+	return !span->vsmmu->syncs.n || relay_is_exact(&span->vsmmu->base) ||
+	       flush(span, at, NESTFD_SPLIT_SYNC);
+}
+
 /* 4.5.1: IGNORED while the guest's SMMUEN is 0, answered or not */
 static bool atc_inv(struct span *span, uint32_t at, const uint64_t dw[2],
 		    const struct smmuv3_cmd *cmd)
@@ -315,6 +326,8 @@ static bool atc_inv(struct span *span, uint32_t at, const uint64_t dw[2],
 
 	if (!vsmmu_is_enabled(span->vsmmu))
 		return true;
+	if (!in_order(span, at))
+		return false;
 	if (cmd->ssv)
 		dw0 |= dw[0] & SMMUV3_CMD_0_SSID;
 	return stream_command(span, at, cmd->sid, dw0,
