@@ -123,10 +123,14 @@ static void queue_chores(struct hostq *q)
 	if (!errors)
 		return;
 	logger_log(q->logger, LOGGER_WARN, "smmuv3: global errors %#x", errors);
-	if (errors & SMMUV3_GERROR_SFM)
+	if (errors & SMMUV3_GERROR_SFM) {
 		hostq_kill(q, "service failure mode");
-	else
-		ack(to_cmdq(q), errors);
+		return;
+	}
+	/* behind it: what comes while they are active is lost as well */
+	ack(to_cmdq(q), errors);
+	if (to_cmdq(q)->taken)
+		to_cmdq(q)->taken(to_cmdq(q), errors);
 }
 
 static const struct hostq_ops queue_ops = {

@@ -13,6 +13,9 @@ struct cmdq {
 	struct hostq q;
 	/* acknowledged errors; written under the queue's lock, read by any */
 	uint32_t gerrorn;
+	/* Other GERROR bits have been acknowledged; with the queue's lock held.
+	 * NULL: nobody cares */
+	void (*taken)(struct cmdq *c, uint32_t errors);
 };
 
 /* 2^@lg2 entries. Programs CMDQ_BASE, PROD and CONS; CMDQEN is the caller's. */

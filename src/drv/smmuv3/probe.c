@@ -87,10 +87,15 @@ static int forget_all(struct unit *u)
 static void gerror_handle(void *arg)
 {
 	struct unit *u = arg;
-	uint32_t errors = cmdq_errors(&u->cmdq);
 
 	cmdq_gerror(&u->cmdq);
-	/* 7.2.2, 8.2: hardware could not write what it had to say */
+}
+
+/* 7.2.2, 8.2: hardware could not write what it had to say. */
+static void gerror_taken(struct cmdq *c, uint32_t errors)
+{
+	struct unit *u = container_of(c, struct unit, cmdq);
+
 	if (errors & SMMUV3_GERROR_EVENTQ_ABT)
 		evtq_lost(u);
 	if (errors & SMMUV3_GERROR_PRIQ_ABT && u->feat.pri)
@@ -210,9 +215,11 @@ static void numbers_down(struct core_iommu *iommu)
 static int cmdq_up(struct core_iommu *iommu)
 {
 	struct unit *u = to_unit(iommu);
+	int rc = cmdq_init(&u->cmdq, &u->port, u->cfg.logger, u->feat.cmdq_lg2,
+			   u->host.timeout_ms);
 
-	return cmdq_init(&u->cmdq, &u->port, u->cfg.logger, u->feat.cmdq_lg2,
-			 u->host.timeout_ms);
+	u->cmdq.taken = gerror_taken;
+	return rc;
 }
 
 static void cmdq_down(struct core_iommu *iommu)
