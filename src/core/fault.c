@@ -323,6 +323,9 @@ void core_page_requests_lost(struct core_device *device, uint32_t kind)
 		dev->partial_count--;
 		free(node);
 	}
+	/* the last of a spoiled one may be among those that were lost */
+	memset(dev->spoiled[kind % CORE_PAGE_KINDS], 0,
+	       sizeof(dev->spoiled[0]));
 	pthread_mutex_unlock(&dev->fault_lock);
 	core_put(&dev->obj);
 }

@@ -112,6 +112,7 @@ void hostq_refused(struct hostq *q, struct hostq_batch *b, uint32_t at)
 		logger_log(q->logger, LOGGER_ERROR,
 			   "%s: a posted command was illegal", q->ops->name);
 		ring_put_nothing(q, b->first + at);
+		b->errors = 0; /* one less */
 	} else if (at >= b->limit ||
 		   q->ops->is_sync(b->cmds + at * q->stride)) {
 		hostq_try_again(q, b, at, "its own sync is called illegal");

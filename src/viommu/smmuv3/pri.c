@@ -63,6 +63,23 @@ static uint32_t swap(struct vsmmu *vsmmu, uint32_t vsid, uint32_t group,
 	return was;
 }
 
+/* Nobody answers @cookie any more. False: it was not waited for */
+static bool forget(struct vsmmu *vsmmu, uint32_t vsid, uint32_t group,
+		   uint32_t cookie)
+{
+	struct vsmmu_stream *stream;
+	bool was = false;
+
+	pthread_mutex_lock(&vsmmu->event_lock);
+	stream = vsmmu_stream_find(vsmmu, vsid);
+	if (stream && stream->waiting[group] == cookie) {
+		stream->waiting[group] = 0;
+		was = true;
+	}
+	pthread_mutex_unlock(&vsmmu->event_lock);
+	return was;
+}
+
 static void answer_group(struct vsmmu *vsmmu, uint32_t vsid, uint32_t group,
 			 bool success)
 {
@@ -196,7 +213,7 @@ static void deliver(struct vsmmu *vsmmu, const struct iommu_hwpt_pgfault *f)
 	    result == SMMUV3_PRIQ_DONE)
 		return;
 	pthread_mutex_lock(&vsmmu->pri.lock);
-	if (swap(vsmmu, vsid, f->grpid, 0) == f->cookie)
+	if (forget(vsmmu, vsid, f->grpid, f->cookie))
 		answer(vsmmu, f->cookie, result == SMMUV3_PRIQ_FULL);
 	pthread_mutex_unlock(&vsmmu->pri.lock);
 }
