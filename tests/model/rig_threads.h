@@ -6,6 +6,7 @@
 #ifndef TESTS_MODEL_RIG_THREADS_H
 #define TESTS_MODEL_RIG_THREADS_H
 
+#include <sched.h>
 #include <time.h>
 
 #include "base/bits.h"
@@ -57,7 +58,7 @@ static inline bool device_read(struct device *d, uint32_t pasid, uint64_t iova)
 
 	ok = !d->g->model->ops->dma(d->g->port[d->port], &a, &value, 8, NULL);
 	if (ok)
-		d->reads++;
+		__atomic_store_n(&d->reads, d->reads + 1, __ATOMIC_RELAXED);
 	else
 		d->faults++;
 	d->poisoned += value == POISON;
@@ -88,6 +89,14 @@ static inline void devices_start(struct rig *g, struct device d[2], bool *stop,
 		d[n] = (struct device){ .g = g, .port = n, .stop = stop };
 		pthread_create(&d[n].thread, NULL, run, &d[n]);
 	}
+}
+
+/* Until each has read something: on a busy machine that takes a while. */
+static inline void devices_have_read(const struct device d[2])
+{
+	for (int n = 0; n < 2; n++)
+		while (!__atomic_load_n(&d[n].reads, __ATOMIC_RELAXED))
+			sched_yield();
 }
 
 static inline void devices_stop(struct device d[2], bool *stop)

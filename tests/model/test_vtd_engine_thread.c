@@ -134,6 +134,8 @@ static void entries_come_and_go_as_a_whole(enum iotlb_policy policy)
 		for (uint64_t p = 0; p < PAGES; p++)
 			assert_int_equal(see(&g, 3, p << 12).pa,
 					 areas[n & 1] + (p << 12));
+		if (!n)
+			devices_have_read(d);
 		for (int port = 0; port < 2; port++)
 			put(&g, at[port], PT_FS & ~1ULL);
 		desc_put(&g, PC_PASID | tags, 0);
@@ -221,6 +223,7 @@ static void what_arrives_is_not_stale(void **state)
 		if (n % 64 == 0)
 			drain(&g);
 	}
+	devices_have_read(d);
 	devices_stop_well(d, &stop);
 	assert_int_equal(g.stales, 0);
 	rig_down(&g);
