@@ -310,6 +310,69 @@ static void a_later_wait_waits_too(void **state)
 	vf_end(fake);
 }
 
+/*
+ * A directory of 16384 entries that all lead to the same table, in which all
+ * entries are present and none is valid: to follow it takes a slice.
+ */
+static void dear_directory(struct vfake *fake)
+{
+	for (uint32_t i = 0; i < 16384; i++)
+		vg_store(fake, 0x200000 + i * 8, 0x7001);
+	for (uint32_t i = 0; i < 64; i++)
+		vg_store(fake, 0x7000 + i * 64, 1);
+	vg_store(fake, 0x200000, VG_PASIDS | 1);
+	vg_store(fake, VG_CTX + 0x10 * 32, 0x200000 | 9 | 7 << 9);
+}
+
+/* What stands behind the wait is looked at in the first slice as well. */
+static void what_is_dear_behind_a_wait_does_not_hold_it_up(void **state)
+{
+	struct vfake *fake = start(true);
+	uint32_t before, behind;
+
+	(void)state;
+	dear_directory(fake);
+	vg_do(fake, 0x37, 0);
+	assert_non_null(vf_map_at(fake, 0x1000));
+	vg_page(fake, 1, 0);
+	vg_put(fake, 0x50032, 0x1000);
+	before = vg_put_wait(fake);
+	vg_put(fake, 0x37, 0);
+	behind = vg_put_wait(fake);
+	vg_doorbell(fake);
+	assert_int_not_equal(vg_status(fake), before);
+	assert_int_not_equal(vg_status(fake), behind);
+	assert_true(nestfd_viommu_pump(fake->viommu) > 0);
+	assert_int_equal(nestfd_viommu_pump(fake->viommu), 0);
+	assert_int_equal(vg_status(fake), behind);
+	assert_null(vf_map_at(fake, 0x1000));
+	vf_end(fake);
+}
+
+/* Each of the two is carried out once, in slices. */
+static void what_is_asked_again_behind_a_wait_comes_behind_it(void **state)
+{
+	struct vfake *fake = start(false);
+	uint32_t before, behind;
+
+	(void)state;
+	many_leaves(fake, TABLE);
+	vg_put(fake, 0x50022, 0);
+	before = vg_put_wait(fake);
+	vg_put(fake, 0x50022, 0);
+	behind = vg_put_wait(fake);
+	vf_forget(fake);
+	vg_doorbell(fake);
+	for (int i = 0; i < 5 && vg_status(fake) != before; i++)
+		vg_reg(fake, R_FSTS);
+	assert_int_equal(vg_status(fake), before);
+	assert_non_null(vf_map_at(fake, BEHIND_MANY));
+	read_until(fake, behind, 5);
+	assert_true(fake->ncopies <= 2 * 81 * 512 + 1);
+	assert_non_null(vf_map_at(fake, BEHIND_MANY));
+	vf_end(fake);
+}
+
 /* 1 GiB becomes 2048 leaves and others behind: all of it is followed. */
 static void what_lies_across_the_end_is_followed_to_its_end(void **state)
 {
@@ -825,6 +888,10 @@ int main(void)
 		cmocka_unit_test(pumping_goes_on_as_well),
 		cmocka_unit_test(what_is_queued_meanwhile_waits_too),
 		cmocka_unit_test(a_later_wait_waits_too),
+		cmocka_unit_test(
+			what_is_dear_behind_a_wait_does_not_hold_it_up),
+		cmocka_unit_test(
+			what_is_asked_again_behind_a_wait_comes_behind_it),
 		cmocka_unit_test(
 			what_lies_across_the_end_is_followed_to_its_end),
 		cmocka_unit_test(a_new_table_is_filled_in_slices),

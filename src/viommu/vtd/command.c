@@ -662,12 +662,40 @@ static void end_slice(struct span *span)
 	atomic_store_explicit(&vvtd->left, span->paused, memory_order_release);
 }
 
+/*
+ * What earlier slices left of shadows comes before anything new takes of this
+ * one, or a guest's queue might never end; then nothing is executed, and the
+ * head goes on where it was. What fails is met again behind the commands: they
+ * may put an end to it.
+ */
+static void finish_shadows(struct span *span)
+{
+	struct vvtd *vvtd = span->vvtd;
+	struct vvtd_shadow *shadow, *next;
+
+	for (shadow = TAILQ_FIRST(&vvtd->dirty_shadows); shadow;
+	     shadow = next) {
+		next = TAILQ_NEXT(shadow, dirty_link);
+		if (vvtd_shadow_sync(vvtd, shadow) == VVTD_LEFT)
+			pause_at(span, 0);
+	}
+	if (!span->paused)
+		return;
+	vvtd->paused = span->resumed;
+	vvtd->paused.at = 0;
+}
+
 static void run(struct span *span, const uint64_t (*descs)[4])
 {
 	struct vvtd *vvtd = span->vvtd;
 	struct vtd_desc desc;
 	unsigned int iqei;
 
+	finish_shadows(span);
+	if (span->paused) {
+		end_slice(span);
+		return;
+	}
 	for (uint32_t i = 0; i < span->end; i++) {
 		iqei = vtd_front_decode(vvtd->front, descs[i], &desc);
 		if (iqei)
