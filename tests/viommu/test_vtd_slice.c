@@ -543,10 +543,14 @@ static void a_reset_forgets_what_was_left(void **state)
 
 	(void)state;
 	many_leaves(fake, TABLE);
+	vg_put_wait(fake);
 	vg_put(fake, 0x50022, 0);
 	vg_put_wait(fake);
 	vg_doorbell(fake);
+	assert_int_equal(vg_status(fake), 1);
+	vg_store(fake, VG_STATUS, 0); /* the next guest's memory by now */
 	nestfd_viommu_reset(fake->viommu);
+	assert_int_equal(vg_status(fake), 0);
 	assert_int_equal(vf_attached(fake, VF_NO_PASID), VF_PARENT);
 	assert_int_equal(nestfd_viommu_pump(fake->viommu), 0);
 	assert_int_equal(vg_reg64(fake, R_IQH), 0);
@@ -568,6 +572,31 @@ static void registers_are_not_sliced(void **state)
 	vg_set64(fake, R_IOTLB, 0x9000000000000000);
 	assert_int_equal(vg_reg64(fake, R_IOTLB) >> 57, 9);
 	assert_true(is_mapped(fake, second_pt, BEHIND_MANY + 0x1000));
+	vf_end(fake);
+}
+
+/* What a queue that is off by now could not take away, no register has. */
+static void registers_do_not_hide_what_is_left(void **state)
+{
+	struct vfake *fake = start(false);
+
+	(void)state;
+	vg_page(fake, 1, 0);
+	fake->fail_unmap = -EIO;
+	vg_put_wait(fake);
+	vg_put_wait(fake);
+	vg_put(fake, 0x50032, 0x1000);
+	vg_put_wait(fake);
+	vg_doorbell(fake);
+	assert_int_equal(vg_reg(fake, R_FSTS), 0x10);
+	vg_set(fake, R_GCMD, 0x80000000);
+	vg_set64(fake, R_IOTLB, 0x9000000000000000);
+	assert_int_equal(vg_reg64(fake, R_IOTLB) >> 57 & 3, 0);
+	assert_non_null(vf_map_at(fake, 0x1000));
+	fake->fail_unmap = 0;
+	vg_set64(fake, R_IOTLB, 0x9000000000000000);
+	assert_int_equal(vg_reg64(fake, R_IOTLB) >> 57 & 3, 1);
+	assert_null(vf_map_at(fake, 0x1000));
 	vf_end(fake);
 }
 
@@ -900,6 +929,7 @@ int main(void)
 		cmocka_unit_test(another_queue_begins_from_the_start),
 		cmocka_unit_test(a_reset_forgets_what_was_left),
 		cmocka_unit_test(registers_are_not_sliced),
+		cmocka_unit_test(registers_do_not_hide_what_is_left),
 		cmocka_unit_test(what_cannot_be_taken_away_stays_to_be_done),
 		cmocka_unit_test(what_half_went_is_made_anew),
 		cmocka_unit_test(refused_tables_are_bounded_work),

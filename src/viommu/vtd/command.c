@@ -803,6 +803,7 @@ unsigned int vvtd_invalidate(void *ctx, const struct vtd_desc *desc)
 	if (!vvtd_enter(vvtd))
 		return 0;
 	vvtd_begin(vvtd);
+	age(vvtd);
 	execute(&span, 0, desc);
 	flush_spaces(&span);
 	flush_shadows(&span, NULL);

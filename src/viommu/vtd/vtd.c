@@ -249,7 +249,8 @@ static void vvtd_reset(struct nestfd_viommu *viommu)
 	struct vvtd *vvtd = to_vvtd(viommu);
 	struct vtd_front *front;
 
-	vvtd_write(viommu, VTD_GCMD, 4, 0);
+	/* not through vvtd_write(): what is left of the queue stays undone */
+	vtd_front_write(vvtd->front, VTD_GCMD, 4, 0);
 	if (!make_front(vvtd, &front)) {
 		vtd_front_destroy(vvtd->front);
 		vvtd->front = front;
@@ -258,6 +259,7 @@ static void vvtd_reset(struct nestfd_viommu *viommu)
 	follow(vvtd);
 	vvtd_trouble_forget(vvtd);
 	vvtd->unfinished = false;
+	vvtd->paused.from = 0;
 	atomic_store_explicit(&vvtd->left, false, memory_order_relaxed);
 	vvtd_leave(vvtd);
 }
