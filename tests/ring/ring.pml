@@ -11,10 +11,12 @@
  *	ring_close:	writes q_cons; with LOST it may not be there any more, and
  *			info is the index instead (NESTFD_ERR_CONS)
  *
- * and of src/viommu/smmuv3/ring.c, with STRETCH: host_part is any number of
- * commands, since what the opcodes look like decides what is cheap and nothing
- * else; do_few is the VMM's own way; atc_failed is the latch. With ATS there
- * are an ATC_INV that no device answers (ATC) and the CMD_SYNC that must say so.
+ * and of src/viommu/smmuv3/ring.c, with STRETCH: host_part is hosts_prefix and
+ * pays, and any number of commands, since what the opcodes look like decides
+ * what is cheap and nothing else; do_few is do_here and do_or_leave, the VMM's
+ * own way, which executes what it has read once, out of a copy or not;
+ * atc_failed is the latch. With ATS there are an ATC_INV that no device answers
+ * (ATC) and the CMD_SYNC that must say so.
  *
  * Guest and VMM are an SMMUv3's: PROD and CONS are the registers that the
  * guest sees, an error stops the queue until the guest has overwritten the
@@ -281,7 +283,7 @@ inline host_part()
 #endif
 }
 
-/* One command, copied and executed by the VMM */
+/* One command, read once and executed by the VMM; @copy is what it read */
 inline do_few()
 {
 	slot = ring_slot(q_cons);

@@ -21,6 +21,7 @@
 #define ATC(n)	    0x0000001000000040ULL, (uint64_t)(n) << 12
 #define SYNC	    0x46ULL, 0ULL
 #define SYNC_MSI(n) 0x0000000000001046ULL | (uint64_t)(n) << 32, 0x50000ULL
+#define LONG_ADDR   0x60000u
 #define CFGI_STE    0x0000001000000003ULL, 1ULL
 
 static int setup(void **state)
@@ -898,6 +899,59 @@ static void a_ring_needs_a_backend_memory_and_the_hosts_judgement(void **state)
 		check_choice(&choices[i]);
 }
 
+#define LONG 4096u /* commands in a queue too long to be looked at whole */
+
+/* Enables it, full but for one; @at is the VMM's, all others the host's. */
+static void ring_long_queue(struct fake *fake, uint32_t at)
+{
+	uint64_t *queue = (uint64_t *)(fake->mem + LONG_ADDR);
+	const uint64_t ste[2] = { CFGI_STE };
+	const uint64_t tlbi[2] = { TLBI(1) };
+
+	for (uint32_t i = 0; i < LONG; i++)
+		memcpy(queue + (size_t)2 * i, i == at ? ste : tlbi, 16);
+	nestfd_viommu_write(fake->viommu, 0x20, 4, 0x5);
+	nestfd_viommu_write(fake->viommu, 0x90, 8, LONG_ADDR | 12);
+	nestfd_viommu_write(fake->viommu, 0x98, 4, 0);
+	nestfd_viommu_write(fake->viommu, 0x9c, 4, 0);
+	nestfd_viommu_write(fake->viommu, 0x20, 4, 0xd);
+	nestfd_viommu_write(fake->viommu, 0x98, 4, LONG - 1);
+	assert_int_equal(fake_reg(fake, CONS), LONG - 1);
+	assert_int_equal(fake_reg(fake, GERROR), 0);
+}
+
+/*
+ * The backend is given what is far behind, and stops: a change behind the look
+ * makes a little of it worthless, not a look at all that is pending.
+ */
+static void a_long_queue_is_not_looked_at_to_its_end(void **state)
+{
+	struct fake *fake = *state;
+	uint64_t stops = stats_of(fake).ring_stops;
+
+	ring_long_queue(fake, 2000);
+	assert_int_equal(fake->nrings, 2);
+	assert_int_equal(fake->rings[0].cons, 0);
+	assert_int_equal(fake->rings[0].prod, LONG - 1);
+	assert_int_equal(fake->rings[0].done, 2000);
+	assert_int_equal(fake->rings[1].prod, LONG - 1);
+	assert_int_equal(stats_of(fake).ring_stops - stops, 1);
+}
+
+/* Within the look the ring ends where the VMM's command is. */
+static void the_first_of_a_long_queue_are_looked_at(void **state)
+{
+	struct fake *fake = *state;
+	uint64_t stops = stats_of(fake).ring_stops;
+
+	ring_long_queue(fake, 1000);
+	assert_int_equal(fake->nrings, 2);
+	assert_int_equal(fake->rings[0].prod, 1000);
+	assert_int_equal(fake->rings[0].done, 1000);
+	assert_int_equal(fake->rings[1].prod, LONG - 1);
+	assert_int_equal(stats_of(fake).ring_stops, stops);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define CASE_AUTO(name) \
 	cmocka_unit_test_setup_teardown(name, setup_auto, teardown)
@@ -908,6 +962,8 @@ int main(void)
 		CASE(a_doorbell_is_one_ring_call_over_the_guests_memory),
 		CASE(indices_go_round_with_their_wrap_bit),
 		CASE(a_full_queue_is_one_call),
+		CASE(a_long_queue_is_not_looked_at_to_its_end),
+		CASE(the_first_of_a_long_queue_are_looked_at),
 		CASE(the_vmm_does_its_part_in_its_place),
 		CASE(interior_syncs_signal_in_order_behind_what_they_vouch_for),
 		CASE(msis_of_syncs_are_written),

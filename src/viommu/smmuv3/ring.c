@@ -11,7 +11,9 @@
  * array. Of what lies between only every so many commands are looked at: one
  * that is the VMM's rules out all stretches that hold it. The first that is the
  * VMM's ends the look at a few commands: these cost what an array costs, since
- * what they save (a copy) pays for the look.
+ * what they save (a copy) pays for the look. Nor is a long queue looked at to
+ * its end: if the first LOOK are the host's, all the rest goes down. A guest
+ * that changes its queue behind the look has had that much looked at in vain.
  *
  * The guest may rewrite its queue at any time. So what was seen decides what is
  * cheap and nothing else: the backend judges what it reads, and what is
@@ -25,8 +27,9 @@
 #include "nestfd/ext.h"
 #include "viommu/smmuv3/smmuv3.h"
 
-#define STRETCH 32u /* commands that pay for a call, if others stand behind */
-#define ASKING	4u  /* that do if one of few asks a device */
+#define STRETCH 32u   /* commands that pay for a call, if others stand behind */
+#define ASKING	4u    /* that do if one of few asks a device */
+#define LOOK	1024u /* at most: not much more than a call costs */
 
 /* What the queue seems to hold */
 struct look {
@@ -131,13 +134,14 @@ static bool is_signal(const struct look *look, uint32_t index)
 	       field_get(SMMUV3_SYNC_0_CS, dw0) == SMMUV3_SYNC_CS_IRQ;
 }
 
-/* How many from cons on are the host's */
+/* How many from cons on are the host's; all @n if the first LOOK are */
 static uint32_t hosts_prefix(struct look *look, uint32_t n)
 {
+	uint32_t most = n < LOOK ? n : LOOK;
 	bool works = false;
 	uint32_t i;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < most; i++) {
 		uint64_t dw0 = vsmmu_word(&look->from, i, 0);
 		enum whose by = (enum whose)whose[dw0 & SMMUV3_CMD_0_OP];
 
@@ -147,7 +151,10 @@ static uint32_t hosts_prefix(struct look *look, uint32_t n)
 			break;
 	}
 	look->works |= works;
-	return i;
+	if (i < most || most == n)
+		return i;
+	look->syncs = true; /* for all that is known */
+	return n;
 }
 
 /*
