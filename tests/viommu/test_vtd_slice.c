@@ -578,9 +578,12 @@ static void registers_are_not_sliced(void **state)
 /* What a queue that is off by now could not take away, no register has. */
 static void registers_do_not_hide_what_is_left(void **state)
 {
-	struct vfake *fake = start(false);
+	struct vfake *fake = vf_start(false, false);
 
 	(void)state;
+	vg_link_tables(fake, TABLE);
+	vg_page(fake, 1, 0x111000 | RW);
+	vg_boot_legacy(fake, TABLE | 1, 0x502);
 	vg_page(fake, 1, 0);
 	fake->fail_unmap = -EIO;
 	vg_put_wait(fake);
