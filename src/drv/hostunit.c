@@ -89,6 +89,17 @@ int hostunit_hw_info(struct core_device *dev, uint32_t type, uint32_t *out_type,
 	return 0;
 }
 
+int hostunit_worker_up(struct core_iommu *iommu)
+{
+	hostwork_thread_init(&to_hostunit(iommu)->worker);
+	return 0;
+}
+
+void hostunit_worker_down(struct core_iommu *iommu)
+{
+	hostwork_thread_fini(&to_hostunit(iommu)->worker);
+}
+
 size_t hostunit_reserved(struct core_device *dev, struct core_resv *resv,
 			 size_t max)
 {

@@ -18,6 +18,7 @@
 #include "core/hwport.h"
 #include "drv/devices.h"
 #include "drv/hostq.h"
+#include "drv/hostwork.h"
 #include "drv/memory.h"
 
 /* A step from unknown hardware to a unit that translates, and back */
@@ -47,7 +48,8 @@ struct hostunit {
 	pthread_mutex_t *cfg_lock; /* tables; devices that come and go */
 	struct hostdevs *devs;
 	struct hostq *q;
-	struct core_resv resv; /* all 0: none */
+	struct hostwork_thread worker; /* of interrupts' work */
+	struct core_resv resv;	       /* all 0: none */
 	/* IOMMU_GET_HW_INFO */
 	uint32_t info_type;
 	uint32_t info_len;
@@ -70,6 +72,10 @@ static inline unsigned int hostunit_timeout_ms(unsigned int wanted)
  * a step, the driver's struct is freed.
  */
 int hostunit_create(struct hostunit *h, struct core_iommu **out);
+
+/* A step: the thread that interrupts leave work to */
+int hostunit_worker_up(struct core_iommu *iommu);
+void hostunit_worker_down(struct core_iommu *iommu);
 
 /* Operations of core */
 void hostunit_destroy(struct core_iommu *iommu);

@@ -96,7 +96,7 @@ int outq_init(struct outq *q, struct unit *u, uint32_t base_reg,
 	q->lg2 = lg2;
 	q->work.some = drain;
 	q->work.enough = 1u << lg2;
-	q->work.thread = &u->worker;
+	q->work.thread = &u->host.worker;
 	hostwork_init(&q->work);
 	unit_write64(u, base_reg,
 		     SMMUV3_Q_BASE_HINT | (q->mem.pa & SMMUV3_Q_BASE_ADDR) |

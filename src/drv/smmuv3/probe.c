@@ -227,17 +227,6 @@ static void cmdq_down(struct core_iommu *iommu)
 	cmdq_fini(&to_unit(iommu)->cmdq);
 }
 
-static int thread_up(struct core_iommu *iommu)
-{
-	hostwork_thread_init(&to_unit(iommu)->worker);
-	return 0;
-}
-
-static void thread_down(struct core_iommu *iommu)
-{
-	hostwork_thread_fini(&to_unit(iommu)->worker);
-}
-
 /* GBPA stays: without this driver DMA aborts. */
 static void disable(struct core_iommu *iommu)
 {
@@ -262,10 +251,14 @@ static int enable(struct core_iommu *iommu)
 
 /* On the way down the thread ends before the queues that it drains. */
 static const struct hostunit_step steps[] = {
-	{ features_read, NULL },      { reset, NULL },
-	{ numbers_up, numbers_down }, { cmdq_up, cmdq_down },
-	{ strtab_init, strtab_fini }, { evtq_init, evtq_fini },
-	{ priq_init, priq_fini },     { thread_up, thread_down },
+	{ features_read, NULL },
+	{ reset, NULL },
+	{ numbers_up, numbers_down },
+	{ cmdq_up, cmdq_down },
+	{ strtab_init, strtab_fini },
+	{ evtq_init, evtq_fini },
+	{ priq_init, priq_fini },
+	{ hostunit_worker_up, hostunit_worker_down },
 	{ enable, disable },
 };
 

@@ -75,7 +75,6 @@ struct unit {
 	struct cmdq cmdq;
 	struct outq evtq;
 	struct outq priq; /* with feat.pri */
-	struct hostwork_thread worker;
 
 	/* stream table, CD tables, who is attached to what, lists */
 	pthread_mutex_t cfg_lock;

@@ -82,7 +82,7 @@ void vtd_fault_init(struct unit *u)
 {
 	u->faults.some = take_some;
 	u->faults.enough = ENOUGH;
-	u->faults.thread = &u->worker;
+	u->faults.thread = &u->host.worker;
 	hostwork_init(&u->faults);
 }
 

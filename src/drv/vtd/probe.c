@@ -164,17 +164,6 @@ static void queue_down(struct core_iommu *iommu)
 	vtd_queue_fini(to_unit(iommu));
 }
 
-static int worker_up(struct core_iommu *iommu)
-{
-	hostwork_thread_init(&to_unit(iommu)->worker);
-	return 0;
-}
-
-static void worker_down(struct core_iommu *iommu)
-{
-	hostwork_thread_fini(&to_unit(iommu)->worker);
-}
-
 /*
  * Translation off would let all DMA through. So the root table stays, which has
  * nothing in it any more; with TE off the hardware needs none.
@@ -213,7 +202,7 @@ static const struct hostunit_step steps[] = {
 	{ vtd_tables_init, vtd_tables_fini },
 	{ queue_up, queue_down },
 	{ vtd_prq_init, vtd_prq_fini },
-	{ worker_up, worker_down },
+	{ hostunit_worker_up, hostunit_worker_down },
 	{ enable, disable },
 };
 

@@ -175,7 +175,7 @@ int vtd_prq_init(struct core_iommu *iommu)
 		return rc;
 	u->prq.work.some = drain;
 	u->prq.work.enough = REQUESTS;
-	u->prq.work.thread = &u->worker;
+	u->prq.work.thread = &u->host.worker;
 	hostwork_init(&u->prq.work);
 	vtd_unit_write(u, VTD_PQH, 8, 0);
 	vtd_unit_write(u, VTD_PQT, 8, 0);

@@ -77,7 +77,6 @@ struct unit {
 	struct core_dma_mem status; /* waits write here */
 	struct core_dma_mem root;
 	struct core_dma_mem last; /* of stop.c, if it needs any */
-	struct hostwork_thread worker;
 	struct hostwork faults;
 	/* with feat.prq */
 	struct {
