@@ -254,6 +254,53 @@ static void fences_are_no_way_round_a_slice(void **state)
 	vf_end(fake);
 }
 
+/* A queue of 2048: IOTLB of a page behind all tables, and a fence, in turn */
+static void fill_large_queue(struct vfake *fake)
+{
+	vg_set(fake, R_GCMD, 0x80000000);
+	vg_set64(fake, R_IQT, 0);
+	vg_set64(fake, R_IQA, 0x300000 | 0x800 | 4);
+	vg_set(fake, R_GCMD, 0x84000000);
+	for (uint64_t i = 0; i < 2048; i++) {
+		uint64_t at = 0x300000 + i * 32;
+
+		vg_store(fake, at, i & 1 ? 0x65 | i << 32 : 0x50032);
+		vg_store(fake, at + 8, i & 1 ? VG_STATUS : 1ull << 50);
+		vg_store(fake, at + 16, 0);
+		vg_store(fake, at + 24, 0);
+	}
+}
+
+/* One domain id, 3900 tables, 1024 times: 4 million shadows to be told */
+static void visits_of_shadows_are_charged_as_well(void **state)
+{
+	struct vfake *fake = start(true);
+	uint32_t wait;
+
+	(void)state;
+	for (uint32_t i = 0; i < 64; i++)
+		vg_store(fake, VG_DIR + i * 8, (0x200000 + i * 0x1000) | 1);
+	for (uint32_t i = 0; i < 3900; i++) {
+		uint64_t root = i ? 0x10000000 + i * 0x1000 : TABLE;
+
+		vg_store(fake, 0x200000 + i * 64, root | 0x89);
+		vg_store(fake, 0x200008 + i * 64, 5);
+	}
+	vg_put(fake, 0x37, 0);
+	wait = vg_put_wait(fake);
+	vg_doorbell(fake);
+	if (vg_status(fake) != wait)
+		read_until(fake, wait, 4);
+	vg_store(fake, VG_STATUS, 0);
+	fill_large_queue(fake);
+	vf_forget(fake);
+	vg_set64(fake, R_IQT, 2046 * 32);
+	assert_in_range(vg_status(fake), 3, 2043);
+	read_until(fake, 2045, 3);
+	assert_int_equal(vg_reg64(fake, R_IQH), 2046 * 32);
+	vf_end(fake);
+}
+
 static void pumping_goes_on_as_well(void **state)
 {
 	struct vfake *fake = start(false);
@@ -917,6 +964,7 @@ int main(void)
 		cmocka_unit_test(a_spent_slice_leaves_the_waits_behind_it),
 		cmocka_unit_test(no_access_is_dearer_than_a_slice),
 		cmocka_unit_test(fences_are_no_way_round_a_slice),
+		cmocka_unit_test(visits_of_shadows_are_charged_as_well),
 		cmocka_unit_test(pumping_goes_on_as_well),
 		cmocka_unit_test(what_is_queued_meanwhile_waits_too),
 		cmocka_unit_test(a_later_wait_waits_too),

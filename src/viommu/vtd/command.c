@@ -362,9 +362,10 @@ static void iotlb_shadows(struct span *span, const struct vtd_desc *desc,
 	uint64_t last = (uint64_t)last_did << 32 | UINT32_MAX;
 	struct vvtd *vvtd = span->vvtd;
 	struct itree_node *node;
+	uint32_t n = 0;
 
 	for (node = itree_first(&vvtd->domains, first, last); node;
-	     node = itree_next(node, first, last)) {
+	     node = itree_next(node, first, last), n++) {
 		struct vvtd_domain *domain =
 			container_of(node, struct vvtd_domain, by_id);
 
@@ -374,9 +375,10 @@ static void iotlb_shadows(struct span *span, const struct vtd_desc *desc,
 		else
 			vvtd_shadow_invalidate(vvtd, domain->shadow,
 					       desc->first, desc->last, at);
-		if (!whole)
-			vvtd->visits++;
 	}
+	if (!whole)
+		vvtd->visits += n;
+	vvtd_spend(vvtd, n / VVTD_VISITS_FOR);
 }
 
 static void iotlb(struct span *span, const struct vtd_desc *desc, uint32_t at)

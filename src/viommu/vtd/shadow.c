@@ -401,6 +401,8 @@ void vvtd_shadow_invalidate(struct vvtd *vvtd, struct vvtd_shadow *shadow,
 {
 	struct vvtd_ranges *ranges = &shadow->ranges;
 
+	if (first > last_iova(vvtd, shadow))
+		return; /* no table has anything there */
 	if (!shadow->dirty) {
 		TAILQ_INSERT_TAIL(&vvtd->dirty_shadows, shadow, dirty_link);
 		shadow->dirty = true;

@@ -55,6 +55,7 @@
 #define VVTD_COST_PASID 2u  /* an entry that is looked at */
 #define VVTD_LEAVES_FOR 4u  /* so many leaves are compared for 1 */
 #define VVTD_INVALS_FOR 2u  /* so many entries are forgotten for 1 */
+#define VVTD_VISITS_FOR 4u  /* so many shadows are visited for 1 */
 
 #define VVTD_LEFT	1
 
