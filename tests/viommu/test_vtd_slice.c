@@ -6,6 +6,7 @@
  * guest memory.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -315,6 +316,43 @@ static void pumping_goes_on_as_well(void **state)
 	assert_true(nestfd_viommu_pump(fake->viommu) > 0);
 	assert_int_equal(vg_status(fake), wait);
 	assert_int_equal(nestfd_viommu_pump(fake->viommu), 0);
+	vf_end(fake);
+}
+
+static void *ring(void *fake)
+{
+	vg_doorbell(fake);
+	return NULL;
+}
+
+static void *look(void *fake)
+{
+	vg_reg(fake, R_GSTS);
+	return NULL;
+}
+
+static void in_a_thread(void *(*routine)(void *), struct vfake *fake)
+{
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, routine, fake), 0);
+	pthread_join(thread, NULL);
+}
+
+/* Each is the first access of its thread, which lies where the last one did. */
+static void an_access_may_have_a_thread_of_its_own(void **state)
+{
+	struct vfake *fake = start(false);
+	uint32_t wait;
+
+	(void)state;
+	many_leaves(fake, TABLE);
+	vg_put(fake, 0x50022, 0);
+	wait = vg_put_wait(fake);
+	in_a_thread(ring, fake);
+	assert_int_not_equal(vg_status(fake), wait);
+	in_a_thread(look, fake);
+	assert_int_equal(vg_status(fake), wait);
 	vf_end(fake);
 }
 
@@ -966,6 +1004,7 @@ int main(void)
 		cmocka_unit_test(fences_are_no_way_round_a_slice),
 		cmocka_unit_test(visits_of_shadows_are_charged_as_well),
 		cmocka_unit_test(pumping_goes_on_as_well),
+		cmocka_unit_test(an_access_may_have_a_thread_of_its_own),
 		cmocka_unit_test(what_is_queued_meanwhile_waits_too),
 		cmocka_unit_test(a_later_wait_waits_too),
 		cmocka_unit_test(

@@ -55,16 +55,23 @@ void vvtd_leave(struct vvtd *vvtd)
 		vtd_front_kick(vvtd->front);
 }
 
-/* This thread's accesses; what callbacks do belongs to the outermost. */
+/*
+ * This thread's access, as its unit counts them: a thread of its own for each
+ * would count from 1 always. What callbacks do belongs to the outermost.
+ */
 static _Thread_local struct {
 	unsigned int depth;
+	const struct vvtd *of;
 	uint64_t number;
 } access;
 
-static void access_begin(void)
+static void access_begin(struct vvtd *vvtd)
 {
-	if (!access.depth++)
-		access.number++;
+	if (access.depth++)
+		return;
+	access.of = vvtd;
+	access.number = 1 + atomic_fetch_add_explicit(&vvtd->accesses, 1,
+						      memory_order_relaxed);
 }
 
 static void access_end(void)
@@ -74,10 +81,9 @@ static void access_end(void)
 
 bool vvtd_is_new_access(struct vvtd *vvtd)
 {
-	if (vvtd->access_thread == this_thread() &&
-	    vvtd->access == access.number)
+	if (vvtd->access_of == access.of && vvtd->access == access.number)
 		return false;
-	vvtd->access_thread = this_thread();
+	vvtd->access_of = access.of;
 	vvtd->access = access.number;
 	return true;
 }
@@ -89,7 +95,7 @@ static void go_on(struct nestfd_viommu *viommu)
 
 	if (!atomic_load_explicit(&vvtd->left, memory_order_acquire))
 		return;
-	access_begin();
+	access_begin(vvtd);
 	atomic_store_explicit(&vvtd->left, false, memory_order_relaxed);
 	vtd_front_kick(vvtd->front);
 	access_end();
@@ -150,7 +156,7 @@ static void vvtd_write(struct nestfd_viommu *viommu, uint32_t offset,
 {
 	struct vvtd *vvtd = to_vvtd(viommu);
 
-	access_begin();
+	access_begin(vvtd);
 	go_on(viommu);
 	if (offset <= VTD_GCMD && VTD_GCMD - offset < bytes) {
 		bool entered = vvtd_enter(vvtd);

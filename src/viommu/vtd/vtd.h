@@ -229,9 +229,10 @@ struct vvtd {
 	uint32_t tries;		    /* leaves that may still be mapped for it */
 	uint32_t slice;		    /* what is left of it, in a span */
 	uint32_t rest;		    /* likewise, between them: of @access */
-	const char *access_thread;
+	const struct vvtd *access_of; /* whose number @access is */
 	uint64_t access;
-	bool unfinished; /* the piece is */
+	_Atomic uint64_t accesses; /* so many were begun */
+	bool unfinished;	   /* the piece is */
 	struct vvtd_paused paused;
 	_Atomic bool left; /* until the guest's next access */
 };
