@@ -471,6 +471,7 @@ int vvtd_device_follow_pasid(struct vvtd *vvtd, struct vvtd_device *device,
 	struct vvtd_context context;
 	struct vvtd_want want;
 
+	vvtd_spend(vvtd, VVTD_COST_PASID);
 	if (!load(vvtd, device, &context) || !context.scalable)
 		return vvtd_device_follow(vvtd, device);
 	if (pasid == context.rid_pasid)
