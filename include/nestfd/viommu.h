@@ -222,8 +222,8 @@ struct nestfd_viommu_device {
  *
  * It is attached at once to what the guest's tables say now.
  *
- * Return: 0, -EEXIST when @vsid is taken, -EINVAL, -ENOMEM, -EBUSY inside a read
- * of guest memory (struct nestfd_guest), or what the backend or @attach
+ * Return: 0, -EEXIST when @vsid is taken, -EINVAL, -ENOMEM, -EBUSY inside a
+ * read of guest memory (struct nestfd_guest), or what the backend or @attach
  * answered.
  */
 int nestfd_viommu_device_add(struct nestfd_viommu *viommu,

@@ -625,8 +625,9 @@ static void age(struct vvtd *vvtd)
 {
 	struct vvtd_shadow *shadow;
 
-	TAILQ_FOREACH (shadow, &vvtd->dirty_shadows, dirty_link)
+	TAILQ_FOREACH (shadow, &vvtd->dirty_shadows, dirty_link) {
 		shadow->ranges.at = 0;
+	}
 	vvtd_trouble_age(vvtd);
 }
 
