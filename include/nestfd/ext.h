@@ -198,15 +198,15 @@ struct nestfd_hwpt_invalidate {
  * anything behind it begins, wherever that can be told: an ATC_INV before
  * anything, anything before an ATC_INV, a CFGI before a TLBI). A CMD_SYNC that
  * must signal (CS = SIG_IRQ), and every command that only the VMM can execute
- *or refuse (CFGI_STE, an unknown vSID, an opcode that the driver does not know,
- *a reserved bit, such as a VMID in TLBI_NSNH_ALL, which has none ...), stops
- *the queue with NESTFD_ERR_VMM. ATC_INV_SYNC stops it at the first CMD_SYNC
- *behind the ATC_INV that was not answered, everything between them executed;
- * out_error_info is the index of that ATC_INV (with wrap flag). If there is no
- * CMD_SYNC behind it, *q_cons_uptr is q_prod: the next CMD_SYNC is the VMM's to
- * fail. If another entry stops the queue before that CMD_SYNC, the code is
- * ATC_INV_SYNC all the same and *q_cons_uptr is that entry's index: the VMM
- * fails the next CMD_SYNC, and what is wrong with the entry it learns by
+ * or refuse (CFGI_STE, an unknown vSID, an opcode that the driver does not
+ * know, a reserved bit, such as a VMID in TLBI_NSNH_ALL, which has none ...),
+ * stops the queue with NESTFD_ERR_VMM. ATC_INV_SYNC stops it at the first
+ * CMD_SYNC behind the ATC_INV that was not answered, everything between them
+ * executed; out_error_info is the index of that ATC_INV (with wrap flag). If
+ * there is no CMD_SYNC behind it, *q_cons_uptr is q_prod: the next CMD_SYNC is
+ * the VMM's to fail. If another entry stops the queue before that CMD_SYNC, the
+ * code is ATC_INV_SYNC all the same and *q_cons_uptr is that entry's index: the
+ * VMM fails the next CMD_SYNC, and what is wrong with the entry it learns by
  * calling again from there.
  *
  * Errors: EINVAL (an index, bits, length or alignment out of range; unknown
