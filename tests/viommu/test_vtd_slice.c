@@ -765,7 +765,18 @@ static void refused_tables_are_bounded_work(void **state)
 	vf_end(fake);
 }
 
-/* 0x2000 to 0x3fff are the device's own on the host. */
+/* Five pages, of which 0x2000 to 0x3fff are the device's own on the host */
+static void boot_beside_reserved(struct vfake *fake)
+{
+	vg_link_tables(fake, TABLE);
+	for (uint32_t i = 1; i < 6; i++)
+		vg_page(fake, i, (0x110000 + i * 0x1000) | RW);
+	shadow(fake, 0, 5, TABLE);
+	fake->resv_first = 0x2000;
+	fake->resv_last = 0x3fff;
+	vg_boot(fake, false);
+}
+
 static void reserved_addresses_are_left_out(void **state)
 {
 	for (int pasids = 0; pasids < 2; pasids++) {
@@ -773,13 +784,7 @@ static void reserved_addresses_are_left_out(void **state)
 		uint32_t ioas;
 
 		(void)state;
-		vg_link_tables(fake, TABLE);
-		for (uint32_t i = 1; i < 6; i++)
-			vg_page(fake, i, (0x110000 + i * 0x1000) | RW);
-		shadow(fake, 0, 5, TABLE);
-		fake->resv_first = 0x2000;
-		fake->resv_last = 0x3fff;
-		vg_boot(fake, false);
+		boot_beside_reserved(fake);
 		ioas = fake->resv_ioas;
 		assert_int_equal(maps_of(fake, ioas), 3);
 		assert_true(is_mapped(fake, ioas, 0x1000));
@@ -803,13 +808,7 @@ static void a_devices_own_table_is_found_again(void **state)
 	int nioas;
 
 	(void)state;
-	vg_link_tables(fake, TABLE);
-	for (uint32_t i = 1; i < 6; i++)
-		vg_page(fake, i, (0x110000 + i * 0x1000) | RW);
-	shadow(fake, 0, 5, TABLE);
-	fake->resv_first = 0x2000;
-	fake->resv_last = 0x3fff;
-	vg_boot(fake, false);
+	boot_beside_reserved(fake);
 	nioas = fake->nioas;
 	vf_forget(fake);
 	shadow(fake, 1, 5, TABLE);

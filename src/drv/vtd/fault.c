@@ -49,7 +49,7 @@ static bool take(struct unit *u, unsigned int i, bool tell)
 	return true;
 }
 
-/* What comes while any of it is set raises no event (7.3.1). */
+/* What comes while any of it is set raises no event (7.3). */
 static uint64_t look(struct unit *u)
 {
 	uint64_t fsts = vtd_unit_read(u, VTD_FSTS, 4);
