@@ -187,8 +187,8 @@ static void *device_reads_what_arrives(void *arg)
 }
 
 /*
- * What was not present needs no invalidation when it is (6.1, without caching
- * mode): a device that came too early is refused, and nothing is stale.
+ * What was not present needs no invalidation when it is (6.5.3.5, without
+ * caching mode): a device that came too early is refused, and nothing is stale.
  */
 static void what_arrives_is_not_stale(void **state)
 {
